@@ -1,1 +1,2 @@
 //! berth
+pub mod domain;

@@ -1,0 +1,145 @@
+//! Why a pod does not run.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The reason that a pod does not run, in the words of its users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The image can't be pulled: unknown, private, or its registry out of reach.
+    ImagePull,
+    /// The image's name is not one.
+    InvalidImageName,
+    /// The image may not be pulled and is not on the node.
+    ImageNeverPull,
+    /// The container ends again and again.
+    CrashLoop,
+    /// The container ended, and is not started again.
+    Exited,
+    /// The container used more memory than its limit.
+    OutOfMemory,
+    /// The container's command could not be started.
+    BadCommand,
+    /// A Secret or `ConfigMap` that the container needs does not exist.
+    MissingConfig,
+    /// A volume could not be mounted.
+    VolumeMount,
+    /// No node has room for the pod.
+    Unschedulable,
+    /// An init container fails.
+    InitFailed,
+    /// A quota of the namespace leaves no room for the pod.
+    Quota,
+    /// The namespace's Pod Security level forbids the pod.
+    PodSecurity,
+    /// Something else refused to let the pod be created.
+    Refused,
+    /// The container runs but does not become ready.
+    NotReady,
+    /// The pod was evicted from its node.
+    Evicted,
+    /// Its node is lost.
+    NodeLost,
+    /// Nothing is wrong that can be seen, but the time was up.
+    Slow,
+}
+
+impl Cause {
+    /// The cause as a phrase that a message can start with.
+    #[must_use]
+    pub fn as_phrase(self) -> &'static str {
+        match self {
+            Self::ImagePull => "the image can't be pulled",
+            Self::InvalidImageName => "the image name is invalid",
+            Self::ImageNeverPull => "the image is not on the node and may not be pulled",
+            Self::CrashLoop => "the container ends again and again",
+            Self::Exited => "the container ended",
+            Self::OutOfMemory => "the container ran out of memory",
+            Self::BadCommand => "the container's command can't be started",
+            Self::MissingConfig => "a Secret or ConfigMap is missing",
+            Self::VolumeMount => "a volume can't be mounted",
+            Self::Unschedulable => "no node has room for the pod",
+            Self::InitFailed => "an init container fails",
+            Self::Quota => "the namespace's quota leaves no room",
+            Self::PodSecurity => "Pod Security forbids the pod",
+            Self::Refused => "the cluster refuses to create the pod",
+            Self::NotReady => "the container does not become ready",
+            Self::Evicted => "the pod was evicted",
+            Self::NodeLost => "the pod's node is lost",
+            Self::Slow => "the pod is not ready in time",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::ImagePull => {
+                "check the image's name and tag, and that the nodes may pull from its registry"
+            }
+            Self::InvalidImageName => "correct the image's name",
+            Self::ImageNeverPull => "load the image onto the node, or allow pulling it",
+            Self::CrashLoop | Self::Exited => {
+                "read the last log lines; a command that ends at once does not keep a pod up"
+            }
+            Self::OutOfMemory => "raise the memory limit",
+            Self::BadCommand => "check the command; the program must exist in the image",
+            Self::MissingConfig => "create what is missing, or take its name out of the manifest",
+            Self::VolumeMount => "check that the volume's source exists",
+            Self::Unschedulable => "lower the requests, or add a node",
+            Self::InitFailed => "read the init container's log lines",
+            Self::Quota => "lower the requests, delete something, or raise the quota",
+            Self::PodSecurity => "meet the namespace's Pod Security level, or lower it",
+            Self::Refused => "read the message; an admission rule of the cluster stands against it",
+            Self::NotReady => "check what the readiness probe asks for",
+            Self::Evicted => "the node was short of something; create the pod again",
+            Self::NodeLost => "check the node",
+            Self::Slow => "look again with `berth status`, or raise BERTH_READY_TIMEOUT",
+        }
+    }
+}
+
+/// Why a pod does not run, with what is known about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// The reason.
+    pub cause: Cause,
+    /// What Kubernetes says about it, in full.
+    pub message: String,
+    /// The container's last exit code, when it ran.
+    pub exit_code: Option<i32>,
+    /// How often the container was started again.
+    pub restarts: u32,
+    /// The last lines that the container printed.
+    pub log_tail: Vec<String>,
+}
+
+impl Diagnosis {
+    /// A diagnosis without exit code, restarts and log lines.
+    #[must_use]
+    pub fn new(cause: Cause, message: impl Into<String>) -> Self {
+        Self {
+            cause,
+            message: message.into(),
+            exit_code: None,
+            restarts: 0,
+            log_tail: Vec::new(),
+        }
+    }
+}
+
+/// One line: the cause, the exit code and Kubernetes' message.
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.cause.as_phrase())?;
+        if let Some(code) = self.exit_code {
+            write!(f, " (exit code {code})")?;
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        Ok(())
+    }
+}

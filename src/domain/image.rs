@@ -1,0 +1,233 @@
+//! A container image's reference.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::Invalid;
+
+/// The longest reference that is taken, in bytes. (The grammar bounds its name alone, by 255.)
+const LONGEST: usize = 512;
+
+/// A reference to a container image, such as `busybox:latest` or `ghcr.io/team/app@sha256:…`.
+///
+/// Follows the grammar of <https://pkg.go.dev/github.com/distribution/reference>.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Image(String);
+
+impl Image {
+    /// The reference, just as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Image {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        check(text)
+            .map_err(|problem| {
+                Invalid::new(
+                    "image",
+                    text,
+                    problem,
+                    "use a reference such as busybox:latest or registry.example.com/team/app:1.2",
+                )
+            })
+            .map(|()| Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Image {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<Image> for String {
+    fn from(image: Image) -> Self {
+        image.0
+    }
+}
+
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn check(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("is empty".into());
+    }
+    if text.len() > LONGEST {
+        return Err(format!("has more than {LONGEST} characters"));
+    }
+    let (named, digest) = match text.split_once('@') {
+        Some((named, digest)) => (named, Some(digest)),
+        None => (text, None),
+    };
+    if let Some(digest) = digest {
+        check_digest(digest)?;
+    }
+    let last_slash = named.rfind('/').map_or(0, |at| at + 1);
+    let (name, tag) = match named.rfind(':') {
+        Some(at) if at >= last_slash => (named.get(..at).unwrap_or_default(), named.get(at + 1..)),
+        _ => (named, None),
+    };
+    if let Some(tag) = tag {
+        check_tag(tag)?;
+    }
+    check_name(name)
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let (domain, path) = match name.split_once('/') {
+        Some((first, rest)) if is_domain_like(first) => (Some(first), rest),
+        _ => (None, name),
+    };
+    if let Some(domain) = domain {
+        check_domain(domain)?;
+    }
+    for component in path.split('/') {
+        if !is_path_component(component) {
+            return Err(if component.bytes().any(|b| b.is_ascii_uppercase()) {
+                "has capital letters in its name".into()
+            } else {
+                format!("has the part {component:?}, which no image name can have")
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The first part of a name is a registry when it could not be a repository on Docker Hub.
+fn is_domain_like(first: &str) -> bool {
+    first == "localhost"
+        || first.contains(['.', ':'])
+        || first.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+fn check_domain(domain: &str) -> Result<(), String> {
+    let (host, port) = match domain.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (domain, None),
+    };
+    let is_host = host.split('.').all(|label| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    });
+    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok());
+    if is_host && is_port {
+        Ok(())
+    } else {
+        Err(format!("has the registry {domain:?}, which is not a host"))
+    }
+}
+
+/// `[a-z0-9]+` runs joined by `.`, `_`, `__` or any number of `-`.
+fn is_path_component(component: &str) -> bool {
+    let is_alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = component.as_bytes();
+    let ends = [bytes.first(), bytes.last()];
+    if !ends
+        .iter()
+        .all(|end| end.is_some_and(|b| is_alphanumeric(*b)))
+    {
+        return false;
+    }
+    component
+        .split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        .filter(|between| !between.is_empty())
+        .all(|between| matches!(between, "." | "_" | "__") || between.bytes().all(|b| b == b'-'))
+}
+
+fn check_tag(tag: &str) -> Result<(), String> {
+    let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let mut bytes = tag.bytes();
+    let starts_well = bytes.next().is_some_and(is_word);
+    if starts_well && tag.len() <= 128 && bytes.all(|b| is_word(b) || b == b'.' || b == b'-') {
+        Ok(())
+    } else {
+        Err(format!("has the tag {tag:?}, which is not one"))
+    }
+}
+
+fn check_digest(digest: &str) -> Result<(), String> {
+    let good = digest
+        .strip_prefix("sha256:")
+        .is_some_and(|hex| hex.len() == 64 && is_hex(hex))
+        || digest
+            .strip_prefix("sha512:")
+            .is_some_and(|hex| hex.len() == 128 && is_hex(hex));
+    if good {
+        Ok(())
+    } else {
+        Err(
+            "has a digest that is neither sha256: nor sha512: with as many hexadecimal digits"
+                .into(),
+        )
+    }
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes()
+        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_of_every_form_are_taken() {
+        let digest = format!("ghcr.io/team/app:1@sha256:{}", "a".repeat(64));
+        for good in [
+            "busybox",
+            "busybox:latest",
+            "gitpod/workspace-full:latest",
+            "localhost:5000/a/b__c.d---e:V1.2_3",
+            "123.dkr.ecr.eu-west-1.amazonaws.com/hosting/agent-images:v1",
+            "missing.invalid/nothing:here",
+            &digest,
+        ] {
+            assert!(good.parse::<Image>().is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_reference_is_refused() {
+        for bad in [
+            "",
+            " ",
+            "Busybox",
+            "a b",
+            "a:",
+            "a:b:c",
+            "a@sha256:12",
+            "a\nhostNetwork: true",
+            "$(reboot)",
+            "-a",
+            "a..b",
+            "a//b",
+            "/a",
+            "a/",
+            "ho st:80/a",
+            "a:-x",
+            "\"",
+            "a.b:x/c",
+        ] {
+            let refused = bad.parse::<Image>().unwrap_err();
+            assert_eq!(refused.field(), "image", "{bad}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The labels and annotations that mark an object as berth's and name its owner.
+//!
+//! Labels follow <https://kubernetes.io/docs/reference/labels-annotations-taints/>; the owner's id
+//! may hold any character and so is an annotation, while the label names its namespace.
+
+use std::collections::BTreeMap;
+
+use super::{Namespace, Owner, OwnerKind};
+
+/// The recommended label that tells which tool manages an object.
+pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The value of [`LABEL_MANAGED_BY`] on everything that is berth's.
+pub const MANAGED_BY: &str = "berth";
+/// Names the owner by the namespace that is its own.
+pub const LABEL_OWNER: &str = "berth.dev/owner";
+/// `project` or `conversation`.
+pub const LABEL_OWNER_KIND: &str = "berth.dev/owner-kind";
+/// The owner's id, just as it was given.
+pub const ANNOTATION_OWNER_ID: &str = "berth.dev/owner-id";
+/// The [`PodSpec`](super::PodSpec) that a Deployment was rendered from, as JSON.
+pub const ANNOTATION_SPEC: &str = "berth.dev/spec";
+
+/// The labels of one owner's objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnerLabels {
+    namespace: Namespace,
+    kind: OwnerKind,
+}
+
+impl OwnerLabels {
+    /// The labels of this owner's objects.
+    #[must_use]
+    pub fn of(owner: &Owner) -> Self {
+        Self {
+            namespace: owner.namespace(),
+            kind: owner.kind(),
+        }
+    }
+
+    /// The labels as key and value.
+    #[must_use]
+    pub fn pairs(&self) -> [(&'static str, &str); 3] {
+        [
+            (LABEL_MANAGED_BY, MANAGED_BY),
+            (LABEL_OWNER, self.namespace.as_str()),
+            (LABEL_OWNER_KIND, self.kind.as_str()),
+        ]
+    }
+
+    /// The label selector that matches this owner's objects, as `kubectl -l` takes it.
+    #[must_use]
+    pub fn selector(&self) -> String {
+        let [a, b, c] = self.pairs().map(|(key, value)| format!("{key}={value}"));
+        format!("{a},{b},{c}")
+    }
+
+    /// Whether an object with these labels is this owner's.
+    #[must_use]
+    pub fn mark(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
+        labels.is_some_and(|labels| {
+            self.pairs()
+                .iter()
+                .all(|(key, value)| labels.get(*key).is_some_and(|found| found == value))
+        })
+    }
+}

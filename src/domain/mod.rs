@@ -1,0 +1,32 @@
+//! What berth speaks about, as values that can't be wrong: owners, names, images, resources, ports.
+//!
+//! Everything here is checked at birth and pure: no I/O, no clock, no other room of the crate.
+//! Below the front doors (`cli`, the library's requests) there are no bare strings for these things.
+
+mod diagnosis;
+mod environment;
+mod image;
+mod invalid;
+mod labels;
+mod namespace;
+mod owner;
+mod pod;
+mod port;
+mod resources;
+
+pub use diagnosis::{Cause, Diagnosis};
+pub use environment::{EnvName, Environment};
+pub use image::Image;
+pub use invalid::Invalid;
+pub use labels::{
+    ANNOTATION_OWNER_ID, ANNOTATION_SPEC, LABEL_MANAGED_BY, LABEL_OWNER, LABEL_OWNER_KIND,
+    MANAGED_BY, OwnerLabels,
+};
+pub use namespace::Namespace;
+pub use owner::{Owner, OwnerKind};
+pub use pod::{
+    CONTAINER, DEPLOYMENT, Endpoint, PodCommand, PodSpec, PodStatus, SERVICE, ServiceDetails,
+    WORKSPACE_PATH,
+};
+pub use port::Port;
+pub use resources::{Cpu, Memory, Resources};

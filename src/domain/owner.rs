@@ -1,0 +1,211 @@
+//! Whom a pod belongs to.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Invalid, Namespace};
+
+/// The longest id of an owner, in characters.
+const LONGEST_ID: usize = 255;
+
+/// What kind of thing an [`Owner`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OwnerKind {
+    /// A project.
+    Project,
+    /// A conversation.
+    Conversation,
+}
+
+impl OwnerKind {
+    /// `project` or `conversation`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Project => "project",
+            Self::Conversation => "conversation",
+        }
+    }
+
+    fn field(self) -> &'static str {
+        match self {
+            Self::Project => "project id",
+            Self::Conversation => "conversation id",
+        }
+    }
+}
+
+impl fmt::Display for OwnerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for OwnerKind {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "project" => Ok(Self::Project),
+            "conversation" => Ok(Self::Conversation),
+            _ => Err(Invalid::new(
+                "owner kind",
+                text,
+                "is not known",
+                "use project or conversation",
+            )),
+        }
+    }
+}
+
+/// The project or conversation that a pod belongs to. Each owner has at most one pod.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Owner {
+    kind: OwnerKind,
+    id: String,
+    conversation: Option<String>,
+}
+
+impl Owner {
+    /// The project with this id.
+    ///
+    /// # Errors
+    /// When the id is empty, longer than 255 characters, or has control characters.
+    pub fn project(id: &str) -> Result<Self, Invalid> {
+        Self::new(OwnerKind::Project, id)
+    }
+
+    /// The conversation with this id.
+    ///
+    /// # Errors
+    /// As [`Owner::project`].
+    pub fn conversation(id: &str) -> Result<Self, Invalid> {
+        Self::new(OwnerKind::Conversation, id)
+    }
+
+    /// The owner that two optional ids name: the project when there is one, else the conversation.
+    /// With both, the pod is the project's, and the conversation is remembered beside it.
+    ///
+    /// # Errors
+    /// When both are missing, or one of them can't be used.
+    pub fn from_ids(project: Option<&str>, conversation: Option<&str>) -> Result<Self, Invalid> {
+        match (project, conversation) {
+            (Some(project), conversation) => {
+                let mut owner = Self::project(project)?;
+                owner.conversation = conversation
+                    .map(|id| Self::conversation(id).map(|owner| owner.id))
+                    .transpose()?;
+                Ok(owner)
+            }
+            (None, Some(conversation)) => Self::conversation(conversation),
+            (None, None) => Err(Invalid::new(
+                "owner",
+                "",
+                "is missing: there is neither a project id nor a conversation id",
+                "give --project-id ID or --conversation-id ID",
+            )),
+        }
+    }
+
+    /// The owner with this kind and id.
+    ///
+    /// # Errors
+    /// As [`Owner::project`].
+    pub fn new(kind: OwnerKind, id: &str) -> Result<Self, Invalid> {
+        let refuse =
+            |problem: String, remedy: &str| Err(Invalid::new(kind.field(), id, problem, remedy));
+        if id.trim().is_empty() {
+            return refuse("is empty".into(), "give the id of the owner");
+        }
+        let length = id.chars().count();
+        if length > LONGEST_ID {
+            return refuse(
+                format!("has {length} characters"),
+                "use an id of at most 255 characters",
+            );
+        }
+        if id.chars().any(char::is_control) {
+            return refuse(
+                "has control characters".into(),
+                "use an id without line breaks, tabs and other control characters",
+            );
+        }
+        Ok(Self {
+            kind,
+            id: id.to_owned(),
+            conversation: None,
+        })
+    }
+
+    /// Whether the owner is a project or a conversation.
+    #[must_use]
+    pub fn kind(&self) -> OwnerKind {
+        self.kind
+    }
+
+    /// The id, just as it was given.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The project's id, when the owner is a project.
+    #[must_use]
+    pub fn project_id(&self) -> Option<&str> {
+        (self.kind == OwnerKind::Project).then_some(&self.id)
+    }
+
+    /// The conversation's id: the owner's own, or the one that was given beside a project's.
+    #[must_use]
+    pub fn conversation_id(&self) -> Option<&str> {
+        match self.kind {
+            OwnerKind::Project => self.conversation.as_deref(),
+            OwnerKind::Conversation => Some(&self.id),
+        }
+    }
+
+    /// The namespace that is this owner's and nobody else's.
+    #[must_use]
+    pub fn namespace(&self) -> Namespace {
+        Namespace::of(self)
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn project_comes_before_conversation() {
+        let owner = Owner::from_ids(Some("p"), Some("c")).unwrap();
+        assert_eq!(owner.kind(), OwnerKind::Project);
+        assert_eq!(owner.project_id(), Some("p"));
+        assert_eq!(owner.conversation_id(), Some("c"));
+    }
+
+    #[test]
+    fn ids_that_cannot_be_used_are_refused_with_a_remedy() {
+        for id in ["", "  ", "a\nb", "a\0b", &"x".repeat(256)] {
+            let refused = Owner::project(id).unwrap_err();
+            assert_eq!(refused.field(), "project id");
+            assert!(!refused.remedy().is_empty());
+            assert!(!refused.to_string().contains('\n'));
+        }
+        assert!(Owner::from_ids(None, None).is_err());
+    }
+
+    #[test]
+    fn hostile_ids_are_owners_like_any_other() {
+        for id in ["../../etc", "'; rm -rf /", "$(reboot)", "🚢", "A b"] {
+            assert_eq!(Owner::project(id).unwrap().id(), id);
+        }
+    }
+}

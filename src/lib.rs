@@ -1,1 +1,4 @@
 //! berth
+
+pub mod secret;
+pub mod ssh;

@@ -1,0 +1,12 @@
+//! The connection to the host.
+
+mod fingerprint;
+mod quote;
+mod script;
+mod settings;
+
+pub use fingerprint::{Fingerprint, FingerprintError};
+pub use script::{
+    CapturedLine, Command, CommandError, NOTHING_CAPTURED, SCRIPT_MAX, Script, WORD_MAX, Word,
+};
+pub use settings::{HostKeyPolicy, HostTrust, KeySource, SshLimits, SshSettings};

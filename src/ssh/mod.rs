@@ -1,11 +1,13 @@
 //! The connection to the host.
 
 mod fingerprint;
+mod keys;
 mod quote;
 mod script;
 mod settings;
 
 pub use fingerprint::{Fingerprint, FingerprintError};
+pub use keys::{KeyError, KeyOrigin};
 pub use script::{
     CapturedLine, Command, CommandError, NOTHING_CAPTURED, SCRIPT_MAX, Script, WORD_MAX, Word,
 };

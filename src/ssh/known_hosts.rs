@@ -1,6 +1,6 @@
 //! What `known_hosts` files say about a host's key. Pure: text in, an answer out.
 //!
-//! The format is that of sshd(8), SSH_KNOWN_HOSTS FILE FORMAT: lists of names and patterns,
+//! The format is that of sshd(8), `SSH_KNOWN_HOSTS` FILE FORMAT: lists of names and patterns,
 //! `[host]:port`, negation, hashed names, `@revoked`. Host certificates are not supported, so
 //! `@cert-authority` lines are passed over. What an answer leads to is decided in
 //! [`super::host_trust`].
@@ -106,15 +106,14 @@ impl KnownHosts {
     }
 
     fn check_name(&self, name: &str, key: &PublicKey) -> HostKeyCheck {
-        let mut listed = self
+        let listed = self
             .entries
             .iter()
-            .filter(|entry| entry.names.match_name(name))
-            .peekable();
+            .filter(|entry| entry.names.match_name(name));
         let same = |entry: &&Entry| entry.key.key_data() == key.key_data();
         let mut others: Vec<&Entry> = Vec::new();
         let mut trusted = false;
-        while let Some(entry) = listed.next() {
+        for entry in listed {
             match (entry.revoked, same(&entry)) {
                 (true, true) => {
                     return HostKeyCheck::Revoked {

@@ -44,7 +44,7 @@ pub enum KeySource {
 pub struct HostTrust {
     /// What happens to a host that is not in `known_hosts`.
     pub policy: HostKeyPolicy,
-    /// Files in the format of sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. All are read; a missing one
+    /// Files in the format of sshd(8), `SSH_KNOWN_HOSTS` FILE FORMAT. All are read; a missing one
     /// counts as empty; the first is the one that [`HostKeyPolicy::AcceptNew`] appends to.
     pub known_hosts: Vec<PathBuf>,
     /// If set, only this key is accepted, and the files are not consulted.
@@ -73,7 +73,7 @@ pub struct SshLimits {
     pub keepalive_interval: Duration,
     /// This many keep-alives may go unanswered. 3: a dead link is noticed within 40 s.
     pub keepalive_max: usize,
-    /// How much of stdout, and as much of stderr, [`run`] keeps unless
+    /// How much of stdout, and as much of stderr, [`run`](super::SshClient::run) keeps unless
     /// told otherwise, in bytes. 1 MiB.
     pub kept_bytes_per_stream: usize,
     /// How long a command that is being ended has after SIGTERM before SIGKILL is sent, and

@@ -1,2 +1,6 @@
 //! berth
+pub mod config;
 pub mod domain;
+pub mod secret;
+pub mod ssh;
+pub mod store;

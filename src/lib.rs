@@ -1,2 +1,3 @@
 //! berth
 pub mod domain;
+pub mod store;

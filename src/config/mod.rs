@@ -22,6 +22,7 @@ pub use self::{
     source::Variables,
     ssh::{Fingerprint, HostKeyPolicy, HostTrust, KeySource, SshLimits, SshSettings},
 };
+pub(crate) use self::database::Place;
 use self::reader::Reader;
 use crate::domain::Invalid;
 

@@ -11,8 +11,9 @@
 //! use std::time::Duration;
 //!
 //! use berth::{
+//!     config::DatabaseUrl,
 //!     domain::{Image, Owner, PodStatus, Resources},
-//!     store::{Claim, DatabaseUrl, Holder, NewPod, PodChanges, SshPlace, Store, StoreError},
+//!     store::{Claim, Holder, NewPod, PodChanges, SshPlace, Store, StoreError},
 //! };
 //!
 //! # async fn example(image: Image, resources: Resources) -> Result<(), Box<dyn std::error::Error>> {
@@ -47,7 +48,6 @@ mod record;
 mod row;
 mod schema;
 mod sqlite;
-mod url;
 
 use std::{fmt, sync::Arc};
 
@@ -55,9 +55,9 @@ pub use self::{
     error::StoreError,
     lease::{Claim, Holder, Lease, LeaseInfo},
     record::{NewPod, PodChanges, PodFilter, PodRecord, SshPlace},
-    url::DatabaseUrl,
 };
-use self::{pools::Pools, postgres::Postgres, sqlite::Sqlite, url::Place};
+use self::{pools::Pools, postgres::Postgres, sqlite::Sqlite};
+use crate::config::{DatabaseUrl, Place};
 
 /// The pod records. Clones share one pool of connections.
 ///
@@ -82,7 +82,7 @@ impl Store {
     /// written then.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
         let database: Arc<str> = url.to_string().into();
-        let pools = match &url.0 {
+        let pools = match url.place() {
             Place::Sqlite { path, make_folder } => {
                 Pools::Sqlite(Sqlite::open(path, *make_folder, &database).await?)
             }

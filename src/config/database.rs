@@ -8,6 +8,7 @@ use std::{
 
 use tokio_postgres::config::{Config, Host, SslMode};
 
+use super::{reader::Reader, variables};
 use crate::domain::Invalid;
 
 const FIELD: &str = "DATABASE_URL";
@@ -38,11 +39,11 @@ const FORMS: &str = "use sqlite:///path/to/file or postgres://user:password@host
 ///
 /// `Debug` and `Display` never show the password.
 #[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(pub(super) Place);
+pub struct DatabaseUrl(Place);
 
 /// What a [`DatabaseUrl`] names.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Sqlite {
         path: PathBuf,
         /// The user's data folder is made when it is missing; any other must be there.
@@ -52,6 +53,24 @@ pub(super) enum Place {
 }
 
 impl DatabaseUrl {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        if reader.text(&variables::DATABASE_URL).is_some() {
+            return reader.parsed(&variables::DATABASE_URL);
+        }
+        let (data, home) = (reader.system("XDG_DATA_HOME"), reader.system("HOME"));
+        match Self::in_user_data(data.as_deref(), home.as_deref()) {
+            Ok(url) => Some(url),
+            Err(refused) => {
+                reader.push(refused);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.0
+    }
+
     /// The file that is used when no URL is given: `berth/berth.sqlite3` in the user's data folder,
     /// which is `$XDG_DATA_HOME` or else `~/.local/share`
     /// (<https://specifications.freedesktop.org/basedir-spec/latest/>). Its folder is created

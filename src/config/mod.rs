@@ -118,3 +118,6 @@ impl From<Invalid> for ConfigError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! What a cluster says of an owner's objects.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{PersistentVolumeClaim, Pod, Service},
+};
+
+/// A namespace's labels and whether it is on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceFacts {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it is being deleted: nothing can be created in it any more.
+    pub terminating: bool,
+}
+
+/// Everything that bears on an owner's pod, seen at one time.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// The namespace, when there is one of that name.
+    pub namespace: Option<NamespaceFacts>,
+    /// The owner's Deployment.
+    pub deployment: Option<Deployment>,
+    /// The owner's Service.
+    pub service: Option<Service>,
+    /// The volume claims in the namespace.
+    pub volume_claims: Vec<PersistentVolumeClaim>,
+    /// The pods of the Deployment, those on their way out too.
+    pub pods: Vec<Pod>,
+}
+
+/// One object that has been applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Resource and name as kubectl prints them, such as `deployment.apps/workspace`.
+    pub object: String,
+}
+
+/// One change that a watch saw.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// The Deployment as it now is.
+    Deployment(Box<Deployment>),
+    /// A pod as it now is.
+    Pod(Box<Pod>),
+    /// A pod is gone; its name.
+    PodGone(String),
+}
+
+/// Which of a container's logs are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogRequest {
+    /// The pod.
+    pub pod: String,
+    /// The container, or the one that berth names when there is none.
+    pub container: Option<String>,
+    /// Go on with what the container prints from now on.
+    pub follow: bool,
+    /// The container's run before the last start.
+    pub previous: bool,
+    /// At most this many of the last lines.
+    pub tail_lines: Option<u32>,
+    /// Each line begins with its time (RFC 3339).
+    pub timestamps: bool,
+}

@@ -1,0 +1,98 @@
+//! What can be asked of a Kubernetes cluster, and the answers' types.
+//!
+//! Capabilities ask [`Cluster`] for acts and facts, never for command lines: how a lane reaches the
+//! cluster is its own affair. [`kubectl`] is the lane that runs `kubectl` on the host over SSH.
+
+mod error;
+mod exec;
+mod facts;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+pub use self::{
+    error::ClusterError,
+    exec::{
+        Captured, ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, Partial, PodRef, Program,
+        Stdin, Stream,
+    },
+    facts::{Applied, Change, LogRequest, NamespaceFacts, Observed},
+};
+use crate::{
+    domain::{Namespace, OwnerLabels},
+    manifest::Manifest,
+};
+
+/// The acts and facts that berth needs of a cluster. One call is one trip to the host, unless it
+/// says otherwise.
+#[async_trait]
+pub trait Cluster: Send + Sync + 'static {
+    /// Everything that bears on an owner's pod: the namespace, and in it the Deployment, Service,
+    /// volume claims and pods. A namespace that does not exist is an empty observation.
+    async fn observe(&self, namespace: &Namespace) -> Result<Observed, ClusterError>;
+
+    /// Applies the manifests server-side as field manager `berth`, all in one call, in their order.
+    /// With `dry_run` the API server checks and answers as if, and keeps nothing.
+    async fn apply(
+        &self,
+        manifests: &[Manifest],
+        dry_run: bool,
+    ) -> Result<Vec<Applied>, ClusterError>;
+
+    /// The state of the owner's Deployment and pods as it is and as it changes, until the stream
+    /// is dropped or `at_most` is over. The first changes tell what exists already.
+    async fn watch(
+        &self,
+        namespace: &Namespace,
+        owner: &OwnerLabels,
+        at_most: Duration,
+    ) -> Result<BoxStream<'static, Result<Change, ClusterError>>, ClusterError>;
+
+    /// The address at which a node's ports are best reached: its `ExternalIP`, else its `InternalIP`.
+    /// `None` when the node has neither or may not be read.
+    async fn node_address(&self, node: &str) -> Result<Option<String>, ClusterError>;
+
+    /// Runs a command in a pod's container.
+    ///
+    /// With [`PodRef::Current`] the lane finds the owner's pod in the same trip; the output names it.
+    async fn exec(
+        &self,
+        namespace: &Namespace,
+        pod: &PodRef,
+        request: ExecRequest,
+    ) -> Result<ExecOutput, ExecError>;
+
+    /// The namespace's labels and phase, or `None` when there is none of that name.
+    async fn find_namespace(
+        &self,
+        namespace: &Namespace,
+    ) -> Result<Option<NamespaceFacts>, ClusterError>;
+
+    /// Deletes the namespace when its labels are this owner's, and waits until it is gone.
+    /// A namespace that is not there, or is not this owner's, is left alone without an error.
+    async fn delete_namespace(
+        &self,
+        namespace: &Namespace,
+        owner: &OwnerLabels,
+        at_most: Duration,
+    ) -> Result<(), ClusterError>;
+
+    /// Waits until a namespace that is being deleted is gone.
+    async fn wait_until_gone(
+        &self,
+        namespace: &Namespace,
+        at_most: Duration,
+    ) -> Result<(), ClusterError>;
+
+    /// What a container printed, as it comes; ends when the container does, unless it is not followed.
+    async fn logs(
+        &self,
+        namespace: &Namespace,
+        request: &LogRequest,
+    ) -> Result<BoxStream<'static, Result<bytes::Bytes, ClusterError>>, ClusterError>;
+
+    /// The namespace's events of kind `Warning`, oldest first, one phrase each.
+    async fn warnings(&self, namespace: &Namespace) -> Result<Vec<String>, ClusterError>;
+}

@@ -1,2 +1,4 @@
 //! berth
+pub mod cluster;
 pub mod domain;
+pub mod manifest;

@@ -15,8 +15,8 @@ use futures::stream::BoxStream;
 pub use self::{
     error::ClusterError,
     exec::{
-        Captured, ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, Partial, PodRef, Program,
-        Stdin, Stream,
+        Captured, ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, Partial, PodRef,
+        Program, Stdin, Stream,
     },
     facts::{Applied, Change, LogRequest, NamespaceFacts, Observed},
 };

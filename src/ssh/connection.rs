@@ -1,0 +1,160 @@
+//! One authenticated SSH connection, and the opening of channels on it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use russh::client::{Handle, Msg};
+use russh::keys::PrivateKey;
+use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::handshake::{self, Events};
+use super::link::LinkGuard;
+use super::login::log_in;
+use super::slots::Slots;
+use super::{SshError, SshSettings, keys};
+
+/// How long the goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// A connection that was alive when it was handed out. It ends when it is dropped.
+pub(super) struct Connection {
+    handle: Handle<Events>,
+    slots: Arc<Slots>,
+    lost: watch::Receiver<Option<String>>,
+    closing: watch::Sender<bool>,
+    /// Counted over all connections of a client.
+    pub(super) commands_started: Arc<AtomicU64>,
+    pub(super) stop_grace: Duration,
+    _guard: LinkGuard,
+}
+
+impl Connection {
+    /// Reads the key, connects, checks the host's key and logs in.
+    pub(super) async fn establish(
+        settings: &Arc<SshSettings>,
+        commands_started: Arc<AtomicU64>,
+    ) -> Result<Self, SshError> {
+        let key = read_key(settings).await?;
+        let mut transport = handshake::connect(settings).await?;
+        log_in(&mut transport, settings, key).await?;
+        tracing::debug!(
+            host = settings.host,
+            port = settings.port,
+            user = settings.user,
+            "logged in"
+        );
+        Ok(Self {
+            handle: transport.handle,
+            slots: transport.slots,
+            lost: transport.lost,
+            closing: watch::Sender::new(false),
+            commands_started,
+            stop_grace: settings.limits.stop_grace,
+            _guard: transport.guard,
+        })
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        !self.handle.is_closed() && !*self.closing.borrow()
+    }
+
+    /// Opens a session channel, waiting for one of ours to close if the server has no more to
+    /// give. `cancelled` ends the waiting, but not an open that has been sent: the channel of
+    /// an answer that nobody takes would stay open on the server for good.
+    pub(super) async fn open_channel(
+        &self,
+        cancelled: impl Future<Output = ()>,
+    ) -> Result<Channel<Msg>, SshError> {
+        tokio::pin!(cancelled);
+        loop {
+            let turn = tokio::select! {
+                turn = self.slots.turn() => turn,
+                reason = self.loss() => return Err(SshError::LinkLost { reason, started: false }),
+                () = &mut cancelled => return Err(SshError::Stopped),
+            };
+            match self.handle.channel_open_session().await {
+                Ok(channel) => return Ok(channel),
+                Err(russh::Error::ChannelOpenFailure(reason)) => {
+                    let hopeless = reason == ChannelOpenFailure::UnknownChannelType;
+                    if hopeless || !turn.may_try_again() {
+                        return Err(SshError::ChannelRefused {
+                            reason: refusal(&reason),
+                        });
+                    }
+                }
+                Err(_) => {
+                    let reason = self.loss().await;
+                    return Err(SshError::LinkLost {
+                        reason,
+                        started: false,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Returns once the connection is gone, with the reason.
+    pub(super) async fn loss(&self) -> String {
+        let mut lost = self.lost.clone();
+        let reason = lost.wait_for(Option::is_some).await;
+        reason
+            .ok()
+            .and_then(|reason| reason.clone())
+            .unwrap_or_else(|| "it was closed".into())
+    }
+
+    /// Turns to `true` when the commands are to end. A command keeps it for as long as it lives,
+    /// which is how [`close`](Self::close) knows when all have ended.
+    pub(super) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+
+    /// The channel is closed from our side. What the server says of it after that, russh drops.
+    pub(super) fn gave_up(&self, id: ChannelId) {
+        self.slots.closed(id);
+    }
+
+    /// Ends all commands, then the connection.
+    pub(super) async fn close(&self) {
+        self.closing.send_replace(true);
+        let patience = self.stop_grace.saturating_mul(2).saturating_add(GOODBYE);
+        if timeout(patience, self.closing.closed()).await.is_err() {
+            tracing::warn!("closed the ssh connection over commands that did not end");
+        }
+        if self
+            .handle
+            .disconnect(Disconnect::ByApplication, "done", "")
+            .await
+            .is_ok()
+        {
+            drop(timeout(GOODBYE, self.loss()).await);
+        }
+    }
+}
+
+async fn read_key(settings: &Arc<SshSettings>) -> Result<Option<Arc<PrivateKey>>, SshError> {
+    let settings = Arc::clone(settings);
+    // Opening an encrypted key is slow by design.
+    let read = tokio::task::spawn_blocking(move || {
+        keys::load(&settings.key, settings.passphrase.as_ref())
+    });
+    match read.await {
+        Ok(key) => Ok(key?.map(Arc::new)),
+        // Only if the runtime is being shut down.
+        Err(_) => Err(SshError::Stopped),
+    }
+}
+
+fn refusal(reason: &ChannelOpenFailure) -> String {
+    match reason {
+        ChannelOpenFailure::AdministrativelyProhibited => "administratively prohibited".into(),
+        ChannelOpenFailure::ConnectFailed => "it has no session to give".into(),
+        ChannelOpenFailure::ResourceShortage => "it is short of resources".into(),
+        ChannelOpenFailure::UnknownChannelType => "it knows no sessions".into(),
+        ChannelOpenFailure::Other { reason, .. } => reason.clone(),
+    }
+}

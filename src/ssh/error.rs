@@ -1,0 +1,240 @@
+//! What can go wrong between here and the end of a command on the host.
+//!
+//! One enum, so that callers can tell the cases apart; its texts carry no secret, neither in
+//! `Display` nor in `Debug`. It is `Clone`, since all who waited for one connection attempt get
+//! its one error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Captured, CommandError, Fingerprint, HostKeyError, KeyError};
+
+/// A failure of the connection, or of a command to run to a known end.
+///
+/// A command that ended with an exit status other than 0 is not among these: its status is in
+/// [`Output`](super::Output).
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SshError {
+    /// The private key can't be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The host's key is not believed.
+    #[error(transparent)]
+    HostKey(#[from] HostKeyError),
+    /// The command can't be sent. Nothing was.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The host's name has no address.
+    #[error("could not find the address of {host}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver says.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// The port is closed.
+    #[error("{host}:{port} refused the connection")]
+    Refused {
+        /// The host.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+    /// There is no way to the host.
+    #[error("could not reach {host}:{port}")]
+    Unreachable {
+        /// The host.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// What the operating system says.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// The host did not get as far as it had to in the time it had.
+    #[error("{host}:{port} {stage} within {after:?}")]
+    ConnectTimeout {
+        /// The host.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// What it did not do.
+        stage: ConnectStage,
+        /// The time it had.
+        after: Duration,
+    },
+    /// What answers is no SSH server.
+    #[error("{host}:{port} does not speak SSH")]
+    NotSsh {
+        /// The host.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+    /// The SSH handshake failed: no common algorithm, or the server broke off.
+    #[error("the SSH handshake with {host}:{port} failed: {reason}")]
+    Handshake {
+        /// The host.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The server did not let the user in.
+    #[error("{host} did not let {user} in with {}{}", keys(keys_tried), offers(methods, *partial))]
+    AuthRefused {
+        /// The login name.
+        user: String,
+        /// The host.
+        host: String,
+        /// The keys that were tried.
+        keys_tried: Vec<Fingerprint>,
+        /// How the server lets users in (RFC 4252, section 5.1), as far as it said so.
+        methods: Vec<String>,
+        /// The key was accepted, but is not enough.
+        partial: bool,
+    },
+    /// The connection broke.
+    #[error("lost the connection to the host: {reason}")]
+    LinkLost {
+        /// How it was noticed.
+        reason: String,
+        /// Whether the command may have started. If not, it is safe to run it again.
+        started: bool,
+    },
+    /// The server opens no channel, though none of ours is open.
+    #[error("the host refuses to run commands: {reason}")]
+    ChannelRefused {
+        /// What the server says.
+        reason: String,
+    },
+    /// The server opened a channel, but refused to start a command in it.
+    #[error("the host refused to start the command")]
+    ExecRefused,
+    /// The command's channel was closed without a word about how the command ended.
+    #[error("the host did not say how the command ended")]
+    NoExitStatus,
+    /// The command took longer than it may. It is being ended on the host.
+    #[error("the command did not end within {after:?}")]
+    TimedOut {
+        /// The time it had.
+        after: Duration,
+        /// Whether the command may have started.
+        started: bool,
+        /// What it had written to stdout and stderr by then.
+        written: Box<(Captured, Captured)>,
+    },
+    /// Berth itself ended the command, or is closing its connection.
+    #[error("the command was stopped")]
+    Stopped,
+}
+
+/// How far a connection attempt got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectStage {
+    /// No answer on the network.
+    Tcp,
+    /// Connected, but no SSH banner.
+    Banner,
+    /// The key exchange did not finish.
+    KeyExchange,
+    /// The user was neither let in nor turned away.
+    Authentication,
+}
+
+impl std::fmt::Display for ConnectStage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "did not answer",
+            Self::Banner => "accepted the connection, but sent no SSH banner",
+            Self::KeyExchange => "did not finish the key exchange",
+            Self::Authentication => "did not decide about the login",
+        })
+    }
+}
+
+impl SshError {
+    /// What to do about it, where that can be said.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Key(error) => return error.hint(),
+            Self::HostKey(error) => error.hint(),
+            Self::Resolve { .. } => "check K8S_SSH_HOST and the name server".into(),
+            Self::Refused { port, .. } => {
+                format!(
+                    "check that sshd runs on the host and listens on port {port} (K8S_SSH_PORT)"
+                )
+            }
+            Self::Unreachable { .. } => "check K8S_SSH_HOST, the network and any VPN".into(),
+            Self::ConnectTimeout {
+                stage: ConnectStage::Tcp,
+                ..
+            } => {
+                "a firewall may be dropping the packets: check K8S_SSH_HOST, K8S_SSH_PORT and any \
+                 VPN"
+                .into()
+            }
+            Self::NotSsh { .. } => "check K8S_SSH_PORT".into(),
+            Self::AuthRefused { partial: true, .. } => {
+                "berth logs in with one key and nothing else; let this user in with publickey alone"
+                    .into()
+            }
+            Self::AuthRefused {
+                user, keys_tried, ..
+            } => format!(
+                "check K8S_SSH_USER, and that ~{user}/.ssh/authorized_keys on the host holds the \
+                 public key of {}",
+                keys(keys_tried)
+            ),
+            Self::ChannelRefused { .. } => {
+                "check MaxSessions in the host's sshd_config, and that the account may run commands"
+                    .into()
+            }
+            Self::LinkLost { started: false, .. } => "nothing was started; try again".into(),
+            Self::LinkLost { started: true, .. } => {
+                "the command may have run; look at its effect before you try again".into()
+            }
+            Self::TimedOut { started: false, .. } => {
+                "the host is busy with other commands; nothing was started".into()
+            }
+            Self::Command(_)
+            | Self::ConnectTimeout { .. }
+            | Self::Handshake { .. }
+            | Self::ExecRefused
+            | Self::NoExitStatus
+            | Self::TimedOut { .. }
+            | Self::Stopped => return None,
+        })
+    }
+
+    /// Whether another attempt to connect can't help until somebody changes something.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Key(_) | Self::HostKey(_) | Self::AuthRefused { .. }
+        )
+    }
+}
+
+fn keys(tried: &[Fingerprint]) -> String {
+    match tried {
+        [] => "any key".into(),
+        [only] => format!("key {only}"),
+        many => {
+            let names: Vec<_> = many.iter().map(Fingerprint::to_string).collect();
+            format!("keys {}", names.join(", "))
+        }
+    }
+}
+
+fn offers(methods: &[String], partial: bool) -> String {
+    match (partial, methods) {
+        (_, []) => String::new(),
+        (true, methods) => format!(" alone; it also wants {}", methods.join(", ")),
+        (false, methods) => format!("; it accepts {}", methods.join(", ")),
+    }
+}

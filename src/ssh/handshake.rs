@@ -1,0 +1,399 @@
+//! From an address to an authenticated-to-be SSH transport: name, TCP, banner, key exchange and
+//! the judgement of the host's key. Logging in is for [`super::login`].
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::client::{self, DisconnectReason, Handle};
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKeyOrCertificate};
+use russh::{ChannelId, ChannelOpenFailure, Preferred};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::host_trust::Judge;
+use super::link::{Link, LinkGuard, Opening};
+use super::slots::Slots;
+use super::{ConnectStage, HostKeyError, SshError, SshSettings};
+
+/// What arrives within one slow consumer's reach: this many packets of up to 32 KiB.
+const CHANNEL_BUFFER_PACKETS: usize = 64;
+
+/// Bytes that a command may be ahead of us on the network (RFC 4254, 5.2).
+const WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+
+/// The largest packet that every implementation must take (RFC 4253, 6.1), as OpenSSH uses it.
+const PACKET_BYTES: u32 = 32 * 1024;
+
+/// A transport whose host is believed.
+pub(super) struct Transport {
+    pub(super) handle: Handle<Events>,
+    pub(super) slots: Arc<Slots>,
+    /// `Some` with the reason once the connection is gone.
+    pub(super) lost: watch::Receiver<Option<String>>,
+    pub(super) guard: LinkGuard,
+}
+
+/// Why russh's loop ended.
+#[derive(Debug)]
+pub(super) enum Fault {
+    HostKey(HostKeyError),
+    Russh(russh::Error),
+}
+
+impl From<russh::Error> for Fault {
+    fn from(error: russh::Error) -> Self {
+        Self::Russh(error)
+    }
+}
+
+/// Connects and shakes hands, all within `connect_timeout`.
+pub(super) async fn connect(settings: &SshSettings) -> Result<Transport, SshError> {
+    let deadline = Instant::now() + settings.limits.connect_timeout;
+    let judge = Judge {
+        host: settings.host.clone(),
+        port: settings.port,
+        trust: settings.host_trust.clone(),
+    };
+    let mut preferred = preferred_algorithms(&known_algorithms(&judge).await);
+    let mut seen = Vec::new();
+    loop {
+        let error = match attempt(settings, &judge, preferred.clone(), deadline).await {
+            Ok(transport) => return Ok(transport),
+            Err(error) => error,
+        };
+        // A host has a key of each type, and the pinned one may be another than the first it
+        // shows: it is asked for the other types before it is refused.
+        match error {
+            Failure::NotPinned { shown, refusal } => {
+                let HostKeyError::NotPinned {
+                    host,
+                    port,
+                    seen: now,
+                    expected,
+                } = refusal
+                else {
+                    return Err(refusal.into());
+                };
+                seen.extend(now);
+                preferred.retain(|algorithm| !same_type(algorithm, &shown));
+                if preferred.is_empty() {
+                    return Err(HostKeyError::NotPinned {
+                        host,
+                        port,
+                        seen,
+                        expected,
+                    }
+                    .into());
+                }
+            }
+            Failure::Other(SshError::Handshake { .. }) if !seen.is_empty() => {
+                // It has no key of those types.
+                let (host, port) = (settings.host.clone(), settings.port);
+                let Some(expected) = settings.host_trust.pinned else {
+                    continue;
+                };
+                return Err(HostKeyError::NotPinned {
+                    host,
+                    port,
+                    seen,
+                    expected,
+                }
+                .into());
+            }
+            Failure::Other(error) => return Err(error),
+        }
+    }
+}
+
+enum Failure {
+    NotPinned {
+        shown: Algorithm,
+        refusal: HostKeyError,
+    },
+    Other(SshError),
+}
+
+impl From<SshError> for Failure {
+    fn from(error: SshError) -> Self {
+        Self::Other(error)
+    }
+}
+
+async fn known_algorithms(judge: &Judge) -> Vec<Algorithm> {
+    let judge = judge.clone();
+    tokio::task::spawn_blocking(move || judge.known_algorithms())
+        .await
+        .unwrap_or_default()
+}
+
+async fn attempt(
+    settings: &SshSettings,
+    judge: &Judge,
+    algorithms: Vec<Algorithm>,
+    deadline: Instant,
+) -> Result<Transport, Failure> {
+    let tcp = dial(settings, deadline).await?;
+    if let Err(error) = tcp.set_nodelay(true) {
+        tracing::debug!(%error, "could not turn off Nagle's algorithm");
+    }
+    let limits = &settings.limits;
+    let rounds = u32::try_from(limits.keepalive_max)
+        .unwrap_or(u32::MAX)
+        .saturating_add(1);
+    let stall = limits
+        .keepalive_interval
+        .saturating_mul(rounds)
+        .max(Duration::from_secs(1));
+    let (link, guard, opening) = Link::new(tcp, stall);
+
+    let slots = Arc::new(Slots::default());
+    let (lost_sender, lost) = watch::channel(None);
+    let shown = Arc::new(std::sync::Mutex::new(None));
+    let events = Events {
+        judge: judge.clone(),
+        slots: Arc::clone(&slots),
+        lost: lost_sender,
+        shown: Arc::clone(&shown),
+    };
+    let config = Arc::new(client_config(settings, algorithms));
+    match timeout_at(deadline, client::connect_stream(config, link, events)).await {
+        Ok(Ok(handle)) => Ok(Transport {
+            handle,
+            slots,
+            lost,
+            guard,
+        }),
+        Ok(Err(Fault::HostKey(refusal @ HostKeyError::NotPinned { .. }))) => {
+            let shown = shown.lock().ok().and_then(|mut shown| shown.take());
+            match shown {
+                Some(shown) => Err(Failure::NotPinned { shown, refusal }),
+                None => Err(SshError::from(refusal).into()),
+            }
+        }
+        Ok(Err(Fault::HostKey(error))) => Err(SshError::from(error).into()),
+        Ok(Err(Fault::Russh(error))) => Err(explain(settings, &error, &opening).into()),
+        Err(_) => {
+            let stage = if opening.has_banner() {
+                ConnectStage::KeyExchange
+            } else {
+                ConnectStage::Banner
+            };
+            Err(timeout(settings, stage).into())
+        }
+    }
+}
+
+/// One address after the other, each with its share of the time that is left.
+async fn dial(settings: &SshSettings, deadline: Instant) -> Result<TcpStream, SshError> {
+    let (host, port) = (settings.host.clone(), settings.port);
+    let resolve = tokio::net::lookup_host((settings.host.as_str(), port));
+    let resolved: std::io::Result<Vec<SocketAddr>> = match timeout_at(deadline, resolve).await {
+        Ok(addresses) => addresses.map(Iterator::collect),
+        Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+    };
+    let addresses = match resolved {
+        Ok(addresses) => addresses,
+        Err(source) => {
+            return Err(SshError::Resolve {
+                host,
+                source: Arc::new(source),
+            });
+        }
+    };
+    let mut failure = None;
+    let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    for address in addresses {
+        let share = deadline.saturating_duration_since(Instant::now()) / left.max(1);
+        left -= 1;
+        match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => {
+                tracing::debug!(%address, %error, "could not connect");
+                failure = Some(error);
+            }
+            Err(_) => tracing::debug!(%address, "no answer"),
+        }
+    }
+    Err(match failure {
+        Some(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            SshError::Refused { host, port }
+        }
+        Some(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+            timeout(settings, ConnectStage::Tcp)
+        }
+        Some(error) => SshError::Unreachable {
+            host,
+            port,
+            source: Arc::new(error),
+        },
+        None => timeout(settings, ConnectStage::Tcp),
+    })
+}
+
+fn timeout(settings: &SshSettings, stage: ConnectStage) -> SshError {
+    SshError::ConnectTimeout {
+        host: settings.host.clone(),
+        port: settings.port,
+        stage,
+        after: settings.limits.connect_timeout,
+    }
+}
+
+fn explain(settings: &SshSettings, error: &russh::Error, opening: &Opening) -> SshError {
+    let (host, port) = (settings.host.clone(), settings.port);
+    let reason = match error {
+        _ if !opening.is_empty() && !opening.has_banner() => {
+            return SshError::NotSsh { host, port };
+        }
+        russh::Error::NoCommonAlgo { kind, theirs, .. } => {
+            format!(
+                "no common {kind:?} algorithm; the host offers {}",
+                theirs.join(", ")
+            )
+        }
+        russh::Error::Disconnect | russh::Error::HUP if opening.is_empty() => {
+            "the host closed the connection before it said anything".into()
+        }
+        russh::Error::Disconnect | russh::Error::HUP => "the host closed the connection".into(),
+        other => other.to_string(),
+    };
+    SshError::Handshake { host, port, reason }
+}
+
+fn client_config(settings: &SshSettings, algorithms: Vec<Algorithm>) -> client::Config {
+    let preferred = Preferred {
+        key: Cow::Owned(algorithms),
+        ..Preferred::DEFAULT
+    };
+    client::Config {
+        client_id: russh::SshId::Standard(Cow::Borrowed(concat!(
+            "SSH-2.0-berth_",
+            env!("CARGO_PKG_VERSION")
+        ))),
+        window_size: WINDOW_BYTES,
+        maximum_packet_size: PACKET_BYTES,
+        channel_buffer_size: CHANNEL_BUFFER_PACKETS,
+        preferred,
+        keepalive_interval: Some(settings.limits.keepalive_interval),
+        keepalive_max: settings.limits.keepalive_max,
+        nodelay: true,
+        ..client::Config::default()
+    }
+}
+
+/// All host key types we take, those that the host is known by first. `ssh-rsa` with SHA-1 and
+/// host certificates are not offered.
+fn preferred_algorithms(known: &[Algorithm]) -> Vec<Algorithm> {
+    let ecdsa = |curve| Algorithm::Ecdsa { curve };
+    let mut all = vec![
+        Algorithm::Ed25519,
+        ecdsa(EcdsaCurve::NistP256),
+        ecdsa(EcdsaCurve::NistP384),
+        ecdsa(EcdsaCurve::NistP521),
+        Algorithm::Rsa {
+            hash: Some(HashAlg::Sha512),
+        },
+        Algorithm::Rsa {
+            hash: Some(HashAlg::Sha256),
+        },
+    ];
+    // Stable: within the two halves the order above remains.
+    all.sort_by_key(|algorithm| !known.iter().any(|one| same_type(one, algorithm)));
+    all
+}
+
+/// Whether keys of one algorithm can be used with the other: RSA comes with several hashes.
+fn same_type(one: &Algorithm, other: &Algorithm) -> bool {
+    let is_rsa = |algorithm: &Algorithm| matches!(algorithm, Algorithm::Rsa { .. });
+    one == other || (is_rsa(one) && is_rsa(other))
+}
+
+/// What russh tells about the connection, in the order of the server's messages.
+#[derive(Debug)]
+pub(super) struct Events {
+    judge: Judge,
+    slots: Arc<Slots>,
+    lost: watch::Sender<Option<String>>,
+    /// The type of the key that was judged.
+    shown: Arc<std::sync::Mutex<Option<Algorithm>>>,
+}
+
+impl client::Handler for Events {
+    type Error = Fault;
+
+    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Fault> {
+        // Certificate algorithms are not offered, so none can have been agreed on.
+        let PublicKeyOrCertificate::PublicKey { key, .. } = key else {
+            return Ok(false);
+        };
+        if let Ok(mut shown) = self.shown.lock() {
+            *shown = Some(key.algorithm());
+        }
+        let (judge, key) = (self.judge.clone(), key.clone());
+        match tokio::task::spawn_blocking(move || judge.judge(&key)).await {
+            Ok(Ok(())) => Ok(true),
+            Ok(Err(error)) => Err(Fault::HostKey(error)),
+            // Only if the runtime is being shut down.
+            Err(_) => Ok(false),
+        }
+    }
+
+    async fn auth_banner(&mut self, text: &str, _: &mut client::Session) -> Result<(), Fault> {
+        tracing::debug!(bytes = text.len(), "the host sent a login banner");
+        Ok(())
+    }
+
+    async fn channel_open_confirmation(
+        &mut self,
+        id: ChannelId,
+        _: u32,
+        _: u32,
+        _: &mut client::Session,
+    ) -> Result<(), Fault> {
+        self.slots.confirmed(id);
+        Ok(())
+    }
+
+    async fn channel_open_failure(
+        &mut self,
+        _: ChannelId,
+        _: ChannelOpenFailure,
+        _: &str,
+        _: &str,
+        _: &mut client::Session,
+    ) -> Result<(), Fault> {
+        self.slots.refused();
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, id: ChannelId, _: &mut client::Session) -> Result<(), Fault> {
+        self.slots.closed(id);
+        Ok(())
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<Fault>) -> Result<(), Fault> {
+        let (text, result) = match reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                (format!("the host ended it: {}", info.message), Ok(()))
+            }
+            DisconnectReason::Error(fault) => (loss(&fault), Err(fault)),
+        };
+        tracing::debug!(reason = text, "the ssh connection ended");
+        self.lost.send_replace(Some(text));
+        result
+    }
+}
+
+fn loss(fault: &Fault) -> String {
+    match fault {
+        Fault::Russh(russh::Error::KeepaliveTimeout) => {
+            "the host no longer answers keep-alives".into()
+        }
+        Fault::Russh(russh::Error::Disconnect | russh::Error::HUP) => "the host closed it".into(),
+        Fault::Russh(error) => error.to_string(),
+        Fault::HostKey(error) => error.to_string(),
+    }
+}

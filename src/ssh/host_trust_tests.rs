@@ -1,0 +1,133 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use russh::keys::parse_public_key_base64;
+
+use super::*;
+
+const A: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+const B: &str = "AAAAC3NzaC1lZDI1NTE5AAAAILIG2T/B0l0gaqj3puu510tu9N1OkQ4znY3LYuEm5zCF";
+
+fn key(blob: &str) -> PublicKey {
+    parse_public_key_base64(blob).unwrap()
+}
+
+fn judge(policy: HostKeyPolicy, file: &Path) -> Judge {
+    let trust = HostTrust {
+        policy,
+        known_hosts: vec![file.into()],
+        pinned: None,
+    };
+    Judge {
+        host: "h".into(),
+        port: 2222,
+        trust,
+    }
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_way_to_trust_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("known_hosts");
+    let error = judge(HostKeyPolicy::Strict, &file)
+        .judge(&key(A))
+        .unwrap_err();
+    assert!(matches!(error, HostKeyError::Unknown { .. }), "{error:?}");
+    let (seen, hint) = (Fingerprint::of(&key(A)), error.hint());
+    assert!(error.to_string().contains(&seen.to_string()));
+    assert!(
+        hint.contains(&format!("ssh-keyscan -p 2222 h >> {}", file.display())),
+        "{hint}"
+    );
+    assert!(hint.contains(&format!("K8S_SSH_HOST_KEY={seen}")), "{hint}");
+    assert!(!file.exists());
+}
+
+#[test]
+fn accept_new_remembers_once_and_refuses_a_changed_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("new").join("known_hosts");
+    let judge = judge(HostKeyPolicy::AcceptNew, &file);
+    judge.judge(&key(A)).unwrap();
+    judge.judge(&key(A)).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        format!("[h]:2222 ssh-ed25519 {A}\n")
+    );
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
+
+    let error = judge.judge(&key(B)).unwrap_err();
+    let HostKeyError::Changed {
+        line: 1, expected, ..
+    } = &error
+    else {
+        panic!("{error:?}")
+    };
+    assert_eq!(expected, &[Fingerprint::of(&key(A))]);
+    assert!(error.hint().contains("delete line 1"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn accept_new_ends_an_unfinished_last_line_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("known_hosts");
+    std::fs::write(&file, format!("other ssh-ed25519 {B}")).unwrap();
+    judge(HostKeyPolicy::AcceptNew, &file)
+        .judge(&key(A))
+        .unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(
+        text,
+        format!("other ssh-ed25519 {B}\n[h]:2222 ssh-ed25519 {A}\n")
+    );
+}
+
+#[test]
+fn accept_new_at_the_same_time_writes_one_line_a_host() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("known_hosts");
+    std::thread::scope(|scope| {
+        for index in 0..16 {
+            let file = &file;
+            scope.spawn(move || {
+                let mut judge = judge(HostKeyPolicy::AcceptNew, file);
+                judge.host = format!("host{}", index % 4);
+                judge.judge(&key(A)).unwrap();
+            });
+        }
+    });
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.sort_unstable();
+    let expected: Vec<_> = (0..4)
+        .map(|n| format!("[host{n}]:2222 ssh-ed25519 {A}"))
+        .collect();
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_key_that_cannot_be_remembered_is_not_accepted() {
+    let dir = tempfile::tempdir().unwrap();
+    // A directory in the place of the file.
+    let error = judge(HostKeyPolicy::AcceptNew, dir.path())
+        .judge(&key(A))
+        .unwrap_err();
+    assert!(
+        matches!(error, HostKeyError::NotRemembered { .. }),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_pinned_key_is_all_that_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("known_hosts");
+    std::fs::write(&file, format!("[h]:2222 ssh-ed25519 {B}\n")).unwrap();
+    let mut judge = judge(HostKeyPolicy::AcceptNew, &file);
+    judge.trust.pinned = Some(Fingerprint::of(&key(A)));
+    judge.judge(&key(A)).unwrap();
+    let error = judge.judge(&key(B)).unwrap_err();
+    assert!(matches!(error, HostKeyError::NotPinned { .. }), "{error:?}");
+    assert_eq!(judge.known_algorithms(), []);
+}

@@ -1,0 +1,208 @@
+//! From the settings to a private key that can sign.
+//!
+//! Reads and parses; it neither talks to the host nor decides what happens when a key can't be
+//! used: that is always an error, never another key. No error carries any part of a key or of a
+//! passphrase, which is why the parsers' own errors are not kept as sources.
+
+mod pem;
+
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use russh::keys::{Algorithm, PrivateKey};
+use zeroize::Zeroizing;
+
+use super::KeySource;
+use crate::secret::Secret;
+
+/// No private key is longer: an RSA key of 16384 bits has 13 kB.
+const KEY_FILE_MAX: u64 = 256 * 1024;
+
+/// Where a key came from, as errors name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyOrigin {
+    /// `K8S_SSH_KEY_STRING`.
+    Text,
+    /// `K8S_SSH_KEY_FILE`.
+    File(PathBuf),
+}
+
+impl fmt::Display for KeyOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.write_str("the key in K8S_SSH_KEY_STRING"),
+            Self::File(path) => write!(f, "the key file {} (K8S_SSH_KEY_FILE)", path.display()),
+        }
+    }
+}
+
+/// A private key that can't be used.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The file can't be read.
+    #[error("could not read the key file {} (K8S_SSH_KEY_FILE)", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// The text is no private key in any known format, or it is damaged.
+    #[error("{origin} is not a private key")]
+    NotAKey {
+        /// Where the text came from.
+        origin: KeyOrigin,
+    },
+    /// The text is a public key.
+    #[error("{origin} is a public key, not a private one")]
+    PublicKey {
+        /// Where the text came from.
+        origin: KeyOrigin,
+    },
+    /// The key is encrypted and there is no passphrase.
+    #[error("{origin} is encrypted, and K8S_SSH_KEY_PASSPHRASE is not set")]
+    PassphraseNeeded {
+        /// Where the key came from.
+        origin: KeyOrigin,
+    },
+    /// The passphrase does not open the key.
+    #[error("the passphrase in K8S_SSH_KEY_PASSPHRASE does not open {origin}")]
+    WrongPassphrase {
+        /// Where the key came from.
+        origin: KeyOrigin,
+    },
+    /// The key is sound, but of a type or an encryption that is not supported.
+    #[error("{origin} can't be used: {what} is not supported")]
+    Unsupported {
+        /// Where the key came from.
+        origin: KeyOrigin,
+        /// The type of the key or of its encryption.
+        what: String,
+    },
+    /// The agent does not answer, or not as an agent does.
+    #[error("could not talk to the ssh agent at {} (SSH_AUTH_SOCK): {reason}", socket.display())]
+    Agent {
+        /// Its socket.
+        socket: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The agent holds no key.
+    #[error("the ssh agent at {} (SSH_AUTH_SOCK) holds no key", socket.display())]
+    AgentEmpty {
+        /// Its socket.
+        socket: PathBuf,
+    },
+}
+
+impl KeyError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let file = |origin: &KeyOrigin| match origin {
+            KeyOrigin::File(path) => path.display().to_string(),
+            KeyOrigin::Text => "FILE".into(),
+        };
+        Some(match self {
+            Self::Unreadable { .. } => {
+                "check the path and that the file is readable for you".into()
+            }
+            Self::NotAKey { .. } => {
+                "a private key starts with a line like `-----BEGIN OPENSSH PRIVATE KEY-----`".into()
+            }
+            Self::PublicKey { .. } => "use the file of the same name without `.pub`".into(),
+            Self::PassphraseNeeded { .. } => {
+                "set K8S_SSH_KEY_PASSPHRASE, or load the key into an ssh agent".into()
+            }
+            Self::WrongPassphrase { origin } => {
+                format!(
+                    "`ssh-keygen -y -f {}` asks for the passphrase and tells whether it fits",
+                    file(origin)
+                )
+            }
+            Self::Unsupported { origin, .. } => format!(
+                "`ssh-keygen -p -f {}` writes the key anew in OpenSSH's format; the types are ed25519, ecdsa and rsa",
+                file(origin)
+            ),
+            Self::Agent { .. } => {
+                "start an agent with `eval \"$(ssh-agent)\"`, or use K8S_SSH_KEY_FILE".into()
+            }
+            Self::AgentEmpty { .. } => "load a key with `ssh-add`".into(),
+        })
+    }
+}
+
+/// The private key of a text or a file. Blocks: an encrypted key takes a good fraction of a
+/// second to open, by design. `None` for an agent, which keeps its keys to itself.
+pub(super) fn load(
+    source: &KeySource,
+    passphrase: Option<&Secret<String>>,
+) -> Result<Option<PrivateKey>, KeyError> {
+    let passphrase = passphrase
+        .map(|secret| secret.expose().as_str())
+        .filter(|text| !text.is_empty());
+    let (text, origin) = match source {
+        KeySource::Agent(_) => return Ok(None),
+        KeySource::Text(text) => (Zeroizing::new(text.expose().clone()), KeyOrigin::Text),
+        KeySource::File(path) => (read(path)?, KeyOrigin::File(path.clone())),
+    };
+    pem::parse(&text, passphrase, &origin)
+        .and_then(|key| accept_type(key, &origin))
+        .map(Some)
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>, KeyError> {
+    let unreadable = |error| KeyError::Unreadable {
+        path: path.into(),
+        source: Arc::new(error),
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    warn_if_others_can_read(&file, path);
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(KEY_FILE_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_) => Err(KeyError::NotAKey {
+            origin: KeyOrigin::File(path.into()),
+        }),
+    }
+}
+
+/// OpenSSH refuses such a file. In containers keys are mounted with modes nobody chose, so here
+/// it is only said aloud.
+#[cfg(unix)]
+fn warn_if_others_can_read(file: &std::fs::File, path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    if let Ok(metadata) = file.metadata() {
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            tracing::warn!(
+                path = %path.display(),
+                mode = format_args!("{mode:03o}"),
+                "the ssh key file can be read by others; `chmod 600` it"
+            );
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_others_can_read(_file: &std::fs::File, _path: &Path) {}
+
+fn accept_type(key: PrivateKey, origin: &KeyOrigin) -> Result<PrivateKey, KeyError> {
+    match key.algorithm() {
+        Algorithm::Ed25519 | Algorithm::Ecdsa { .. } | Algorithm::Rsa { .. } => Ok(key),
+        other => Err(KeyError::Unsupported {
+            origin: origin.clone(),
+            what: format!("the key type {other}"),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

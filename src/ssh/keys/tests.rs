@@ -1,0 +1,141 @@
+use super::*;
+
+const PASSPHRASE: &str = "open sesame";
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/keys")
+        .join(name)
+}
+
+fn load_file(name: &str, passphrase: Option<&str>) -> Result<PrivateKey, KeyError> {
+    let passphrase = passphrase.map(|text| Secret::new(text.to_owned()));
+    load(&KeySource::File(fixture(name)), passphrase.as_ref()).map(Option::unwrap)
+}
+
+fn load_text(text: &str) -> Result<PrivateKey, KeyError> {
+    load(&KeySource::Text(Secret::new(text.to_owned())), None).map(Option::unwrap)
+}
+
+#[test]
+fn every_format_is_read() {
+    for (name, algorithm) in [
+        ("ed", "ssh-ed25519"),
+        ("ec256", "ecdsa-sha2-nistp256"),
+        ("ec384", "ecdsa-sha2-nistp384"),
+        ("ec521", "ecdsa-sha2-nistp521"),
+        ("rsa", "ssh-rsa"),
+        ("rsa_pkcs1", "ssh-rsa"),
+        ("sec1_prime256v1", "ecdsa-sha2-nistp256"),
+        ("sec1_secp384r1", "ecdsa-sha2-nistp384"),
+        ("sec1_secp521r1", "ecdsa-sha2-nistp521"),
+        ("sec1_with_params", "ecdsa-sha2-nistp256"),
+        ("ed_pkcs8", "ssh-ed25519"),
+        ("rsa_pkcs8", "ssh-rsa"),
+        ("pkcs8_prime256v1", "ecdsa-sha2-nistp256"),
+        ("pkcs8_secp384r1", "ecdsa-sha2-nistp384"),
+        ("pkcs8_secp521r1", "ecdsa-sha2-nistp521"),
+    ] {
+        let name = format!("{name}.pem");
+        let key = load_file(&name, None).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(key.algorithm().as_str(), algorithm, "{name}");
+        // A passphrase that is not needed does no harm.
+        load_file(&name, Some("unused")).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+#[test]
+fn encrypted_keys_need_their_passphrase() {
+    for name in [
+        "ed_enc",
+        "rsa_pkcs1_enc",
+        "ed_pkcs8_enc",
+        "rsa_pkcs8_enc",
+        "rsa_pkcs8_scrypt",
+        "pkcs8enc_secp384r1",
+    ] {
+        let name = format!("{name}.pem");
+        load_file(&name, Some(PASSPHRASE)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for missing in [None, Some("")] {
+            let error = load_file(&name, missing).unwrap_err();
+            assert!(
+                matches!(error, KeyError::PassphraseNeeded { .. }),
+                "{name}: {error:?}"
+            );
+        }
+        let error = load_file(&name, Some("open says me")).unwrap_err();
+        assert!(
+            matches!(error, KeyError::WrongPassphrase { .. }),
+            "{name}: {error:?}"
+        );
+        assert!(!format!("{error} {error:?}").contains("open says me"));
+    }
+}
+
+#[test]
+fn unsupported_keys_name_the_remedy() {
+    for name in [
+        "rsa_pkcs1_aes256",
+        "ec_sec1_enc",
+        "rsa_pkcs8_3des",
+        "dsa",
+        "x25519",
+        "sec1_k1",
+    ] {
+        let name = format!("{name}.pem");
+        let error = load_file(&name, Some(PASSPHRASE)).unwrap_err();
+        assert!(
+            matches!(error, KeyError::Unsupported { .. }),
+            "{name}: {error:?}"
+        );
+        assert!(
+            error.hint().unwrap().contains("ssh-keygen -p -f /"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn texts_are_read_however_they_were_mangled() {
+    let pem = std::fs::read_to_string(fixture("ed.pem")).unwrap();
+    let expected = load_text(&pem).unwrap().public_key().clone();
+    let one_line = pem.trim().replace('\n', " ");
+    for text in [
+        pem.replace('\n', "\r\n"),
+        pem.replace('\n', "\\n"),
+        pem.replace('\n', "\\r\\n"),
+        pem.replace('\n', "\n    "),
+        pem.trim_end().to_owned(),
+        format!("\"{}\"", pem.replace('\n', "\\n")),
+        format!("'{pem}'"),
+        format!("\n\n{pem}\n"),
+        one_line,
+    ] {
+        let key = load_text(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        assert_eq!(key.public_key(), &expected);
+    }
+    let rsa = std::fs::read_to_string(fixture("rsa_pkcs1.pem")).unwrap();
+    load_text(&rsa.trim().replace('\n', " ")).unwrap();
+}
+
+#[test]
+fn what_is_no_private_key_is_said() {
+    let error = load_file("ed.pub", None).unwrap_err();
+    assert!(matches!(error, KeyError::PublicKey { .. }), "{error:?}");
+    assert!(
+        error.to_string().contains("ed.pub (K8S_SSH_KEY_FILE)"),
+        "{error}"
+    );
+
+    let error = load_file("missing.pem", None).unwrap_err();
+    assert!(matches!(error, KeyError::Unreadable { .. }), "{error:?}");
+
+    let pem = std::fs::read_to_string(fixture("ed.pem")).unwrap();
+    let damaged = pem.replacen("AAAA", "AAAB", 1);
+    for text in ["", "hello", "/root/.ssh/id_ed25519", &damaged, &pem[..120]] {
+        let error = load_text(text).unwrap_err();
+        assert!(matches!(error, KeyError::NotAKey { .. }), "{error:?}");
+        assert!(error.to_string().contains("K8S_SSH_KEY_STRING"), "{error}");
+        assert!(text.is_empty() || !format!("{error:?}").contains(text));
+    }
+}

@@ -1,0 +1,279 @@
+use std::io::Write as _;
+use std::process::{Command as Local, Stdio};
+
+use super::*;
+
+/// The shells that may be `/bin/sh` on a host, as far as they are installed here.
+const SHELLS: [&[&str]; 4] = [&["sh"], &["dash"], &["bash", "--posix"], &["busybox", "sh"]];
+
+/// Runs the script as the launcher would, under every shell, and expects the same of all.
+fn run_everywhere(script: &Script, stdin: &str) -> (String, String, i32) {
+    let launcher = LAUNCHER
+        .strip_prefix("exec /bin/sh -c '")
+        .unwrap()
+        .strip_suffix('\'')
+        .unwrap();
+    let mut seen = None;
+    for shell in SHELLS {
+        let mut child = match Local::new(shell[0])
+            .args(&shell[1..])
+            .args(["-c", launcher])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+        {
+            Ok(child) => child,
+            Err(error) if shell[0] != "sh" => {
+                eprintln!("skipped {shell:?}: {error}");
+                continue;
+            }
+            Err(error) => panic!("{shell:?}: {error}"),
+        };
+        let mut input = child.stdin.take().unwrap();
+        let text = script.wire_line().unwrap() + stdin;
+        // A command that does not read leaves a broken pipe.
+        let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
+        let output = child.wait_with_output().unwrap();
+        drop(writer.join().unwrap());
+        let result = (
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+            output.status.code().unwrap_or(-1),
+        );
+        if let Some(before) = &seen {
+            assert_eq!(&result, before, "{shell:?} does otherwise");
+        }
+        seen = Some(result);
+    }
+    seen.unwrap()
+}
+
+fn sh(text: &str) -> Command {
+    Command::new(["sh", "-c", text])
+}
+
+#[test]
+fn one_command_is_one_line() {
+    let script = Script::command(["kubectl", "get", "pods", "-l", "a in (b, c)"]);
+    assert_eq!(script.to_string(), "kubectl get pods -l 'a in (b, c)'");
+    assert_eq!(
+        script.wire_line().unwrap(),
+        "exec kubectl get pods -l 'a in (b, c)'\n"
+    );
+}
+
+#[test]
+fn a_program_is_never_taken_for_syntax() {
+    for (program, line) in [("if", "''if x"), ("A=b", "''A=b x"), ("a b", "'a b' x")] {
+        let script = Script::command([program, "x"]);
+        assert_eq!(script.to_string(), line);
+        assert_eq!(run_everywhere_status(&script).2, 127, "{program}");
+    }
+}
+
+#[test]
+fn every_character_arrives_as_it_was_sent() {
+    let ascii: String = (1..128_u8).map(char::from).collect();
+    let wide: String = (0x80..0x800_u32).filter_map(char::from_u32).collect();
+    let quotes = "'".repeat(65_536);
+    let words = [
+        &ascii,
+        &wide,
+        "\n",
+        "\n\nx\n",
+        "😁 it's \"$HOME\" $(touch x) `id` !! \\n %s",
+        "",
+        "-n",
+        &quotes,
+    ];
+    let mut command = Command::new(["printf", "%s\\0"]);
+    command = command.args(words);
+    let expected: String = words.iter().flat_map(|word| [word, "\0"]).collect();
+    let (stdout, stderr, status) = run_everywhere(&command.into(), "");
+    assert_eq!((stderr.as_str(), status), ("", 0));
+    assert!(stdout == expected);
+}
+
+#[test]
+fn stdin_after_the_line_is_the_commands() {
+    let (stdout, _, status) = run_everywhere(&Script::command(["cat"]), "one\ntwo");
+    assert_eq!((stdout.as_str(), status), ("one\ntwo", 0));
+}
+
+#[test]
+fn a_line_that_was_cut_off_runs_nothing() {
+    for shell in ["sh", "bash"] {
+        let mut child = Local::new(shell)
+            .args(["-c", LAUNCHER])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(b"exec echo ran")
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.stdout.len(), output.status.success()), (0, false));
+    }
+}
+
+#[test]
+fn a_missing_program_is_127() {
+    let (_, stderr, status) = run_everywhere_status(&Script::command(["/no/such/program"]));
+    assert_eq!(status, 127);
+    assert!(stderr.contains("/no/such/program"));
+}
+
+/// For cases where the shells word their complaints differently.
+fn run_everywhere_status(script: &Script) -> (String, String, i32) {
+    let output = Local::new("sh")
+        .args(["-c", script.wire_line().unwrap().trim_end()])
+        .output()
+        .unwrap();
+    (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+        output.status.code().unwrap_or(-1),
+    )
+}
+
+#[test]
+fn beside_runs_next_to_the_main_command_and_ends_with_it() {
+    // The main command waits for a sign of the other, so they do run at once.
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("sign");
+    assert!(Local::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let fifo = fifo.to_str().unwrap();
+    let beside = Command::new([
+        "sh",
+        "-c",
+        "echo watching; echo go > \"$0\"; exec sleep 1000",
+        fifo,
+    ]);
+    let main = Command::new([
+        "sh",
+        "-c",
+        "read -r sign < \"$0\"; cat; echo $sign; exit 7",
+        fifo,
+    ]);
+    let (stdout, stderr, status) = run_everywhere(&Script::beside(beside, main), "input ");
+    assert_eq!(
+        (stdout.as_str(), stderr.as_str(), status),
+        ("input go\n", "watching\n", 7)
+    );
+}
+
+#[test]
+fn capturing_passes_on_the_first_line() {
+    let script = Script::capturing(sh("echo 'a b'; echo c"), |line| {
+        Command::new(["printf", "%s|", "x"])
+            .arg(line.after("pod/it's "))
+            .arg("y")
+    });
+    assert_eq!(run_everywhere(&script, "").0, "x|pod/it's a b|y|");
+
+    let then = |line: CapturedLine| Command::new(["echo"]).arg(line.after(""));
+    assert_eq!(
+        run_everywhere(&Script::capturing(sh("exit 3"), then), "").2,
+        3
+    );
+    let nothing = run_everywhere(&Script::capturing(sh("true"), then), "");
+    assert_eq!(
+        nothing,
+        (String::new(), String::new(), NOTHING_CAPTURED.cast_signed())
+    );
+    let stdin = Script::capturing(sh("cat; echo x"), |_| Command::new(["cat"]));
+    assert_eq!(run_everywhere(&stdin, "for the second").0, "for the second");
+}
+
+#[test]
+fn both_prints_the_one_after_the_other() {
+    let slow = "i=0; while [ $i -lt 20000 ]; do echo one $i; i=$((i+1)); done";
+    let (stdout, stderr, status) =
+        run_everywhere(&Script::both(sh(slow), sh("echo two; echo err >&2")), "");
+    assert_eq!((stderr.as_str(), status), ("err\n", 0));
+    assert!(
+        stdout.ends_with("one 19999\ntwo\n"),
+        "{}",
+        &stdout[stdout.len() - 40..]
+    );
+
+    let large = Script::both(sh("echo one"), sh("head -c 1000000 /dev/zero | tr '\\0' x"));
+    assert_eq!(run_everywhere(&large, "").0.len(), 1_000_004);
+
+    for (first, second, status) in [
+        ("exit 0", "exit 4", 4),
+        ("exit 3", "exit 4", 3),
+        ("exit 3", "", 3),
+    ] {
+        let script = Script::both(sh(first), sh(second));
+        assert_eq!(run_everywhere(&script, "").2, status, "{first} {second}");
+    }
+}
+
+#[test]
+fn both_runs_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("sign");
+    assert!(Local::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let fifo = fifo.to_str().unwrap();
+    let first = Command::new(["sh", "-c", "read -r sign < \"$0\"; echo $sign", fifo]);
+    let second = Command::new(["sh", "-c", "echo go > \"$0\"; echo done", fifo]);
+    assert_eq!(
+        run_everywhere(&Script::both(first, second), "").0,
+        "go\ndone\n"
+    );
+}
+
+#[test]
+fn scripts_that_cannot_be_sent_are_refused() {
+    let refusal = |words: &[&str]| Script::command(words.iter().copied()).check().unwrap_err();
+    assert_eq!(refusal(&[]), CommandError::Empty);
+    assert_eq!(refusal(&["-a", "b"]), CommandError::NotAProgram);
+    assert_eq!(
+        refusal(&["a", "b\0c"]),
+        CommandError::ContainsNul { index: 1 }
+    );
+    let long = "x".repeat(WORD_MAX + 1);
+    assert_eq!(
+        refusal(&["a", &long]),
+        CommandError::WordTooLong {
+            index: 1,
+            bytes: 131_072
+        }
+    );
+    assert_eq!(Script::command(["a", &long[1..]]).check(), Ok(()));
+    let many = vec![&long[1..]; 13];
+    assert!(matches!(refusal(&many), CommandError::TooLong { .. }));
+    let template = Script::from_template("{} && {}", &[&sh("true")]);
+    assert!(matches!(
+        template.check(),
+        Err(CommandError::Template { .. })
+    ));
+}
+
+#[test]
+fn the_longest_word_can_be_run() {
+    let long = "'".repeat(WORD_MAX);
+    let script: Script = Command::new(["sh", "-c", "printf %s ${#1}", "sh"])
+        .arg(long)
+        .into();
+    assert_eq!(run_everywhere(&script, "").0, WORD_MAX.to_string());
+}
+
+#[test]
+fn what_is_printed_can_be_pasted() {
+    let script = Script::both(
+        Command::new(["printf", "%s", "a\nb"]),
+        Command::new(["printf", "%s", "it's"]),
+    );
+    let output = Local::new("sh")
+        .args(["-c", &script.to_string()])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "a\nbit's");
+}

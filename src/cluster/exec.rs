@@ -136,7 +136,9 @@ impl ExecOutput {
     /// The signal that ended the command, by the convention of 128 plus its number.
     #[must_use]
     pub fn signal(&self) -> Option<u8> {
-        self.exit_code.checked_sub(128).filter(|number| (1..=64).contains(number))
+        self.exit_code
+            .checked_sub(128)
+            .filter(|number| (1..=64).contains(number))
     }
 }
 

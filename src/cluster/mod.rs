@@ -3,6 +3,7 @@
 //! Capabilities ask [`Cluster`] for acts and facts, never for command lines: how a lane reaches the
 //! cluster is its own affair. [`kubectl`] is the lane that runs `kubectl` on the host over SSH.
 
+pub mod assess;
 mod error;
 mod exec;
 mod facts;
@@ -13,10 +14,10 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 pub use self::{
-    error::ClusterError,
+    error::{ClusterError, Reply},
     exec::{
-        Captured, ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, Partial, PodRef, Program,
-        Stdin, Stream,
+        Captured, ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, Partial, PodRef,
+        Program, Stdin, Stream,
     },
     facts::{Applied, Change, LogRequest, NamespaceFacts, Observed},
 };

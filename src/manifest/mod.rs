@@ -1,0 +1,63 @@
+//! From what is wanted to the manifests that say it.
+//!
+//! The only room that uses `tera`. Templates are plain YAML with `{{ value }}` in the place of whole
+//! scalars; each value is written as a JSON string, so that none can become syntax. What was rendered
+//! is decoded strictly before it leaves (see [`ManifestError`]), and what is sent is what was decoded.
+//! Nothing here speaks to a cluster or a database.
+
+mod check;
+mod error;
+mod escape;
+mod kinds;
+mod templates;
+mod values;
+
+use serde_json::Value;
+
+pub use self::{
+    error::ManifestError,
+    templates::{PodRender, Templates},
+};
+
+/// One Kubernetes object, rendered and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    kind: String,
+    name: String,
+    namespace: Option<String>,
+    text: String,
+    object: Value,
+}
+
+impl Manifest {
+    /// The object's kind, such as `Deployment`.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The object's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The object's namespace; none for an object of the whole cluster.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    /// The YAML as the template gave it, for people to read.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The object that was checked, as one line of JSON: this is what is to be sent. Two parsers may
+    /// read one YAML text differently (`yes`, `010`), and JSON leaves nothing to differ about.
+    #[must_use]
+    pub fn json(&self) -> String {
+        self.object.to_string()
+    }
+}

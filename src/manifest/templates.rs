@@ -1,0 +1,210 @@
+//! The templates, built in or replaced, and what they render.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use chrono::{DateTime, Utc};
+use tera::{Context, ErrorKind, Tera};
+
+use super::{Manifest, ManifestError, check::Expected, escape::write_scalar, values::PodValues};
+use crate::domain::{Owner, PodSpec};
+
+const NAMESPACE: &str = "pod/namespace.yaml";
+const DEPLOYMENT: &str = "pod/deployment.yaml";
+const SERVICE: &str = "pod/service.yaml";
+
+/// Name and text of each built-in template.
+const BUILT_IN: [(&str, &str); 3] = [
+    (
+        NAMESPACE,
+        include_str!("../../templates/pod/namespace.yaml"),
+    ),
+    (
+        DEPLOYMENT,
+        include_str!("../../templates/pod/deployment.yaml"),
+    ),
+    (SERVICE, include_str!("../../templates/pod/service.yaml")),
+];
+
+/// What is to be said of a pod beside its specification.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PodRender {
+    /// When given, the running pod is replaced by a new one, as `kubectl rollout restart` does it.
+    pub restarted_at: Option<DateTime<Utc>>,
+}
+
+/// The templates of all manifests.
+#[derive(Debug)]
+pub struct Templates {
+    tera: Tera,
+    /// The file that replaces each template that is replaced.
+    replaced: BTreeMap<&'static str, PathBuf>,
+}
+
+impl Templates {
+    /// The templates that berth comes with.
+    pub fn built_in() -> Result<Self, ManifestError> {
+        Self::compile(BTreeMap::new())
+    }
+
+    /// The templates that berth comes with, but for those that `folder` replaces by a file of the
+    /// same name (such as `folder/pod/service.yaml`). Files whose names begin with `.` are passed over.
+    ///
+    /// # Errors
+    /// When the folder or a file can't be read, a file replaces no template, or does not compile.
+    pub fn with_overrides(folder: &Path) -> Result<Self, ManifestError> {
+        let mut replaced = BTreeMap::new();
+        for (name, path) in files_in(folder)? {
+            let Some((known, _)) = BUILT_IN.iter().find(|(known, _)| *known == name) else {
+                let known = BUILT_IN.map(|(known, _)| known).join(", ");
+                return Err(ManifestError::UnknownTemplate { path, known });
+            };
+            let text = fs::read_to_string(&path).map_err(|source| unreadable(&path, source))?;
+            replaced.insert(*known, (path, text));
+        }
+        Self::compile(replaced)
+    }
+
+    fn compile(replaced: BTreeMap<&'static str, (PathBuf, String)>) -> Result<Self, ManifestError> {
+        let mut tera = Tera::new();
+        tera.autoescape_on([".yaml"]);
+        tera.set_escape_fn(write_scalar);
+        let mut templates = Self {
+            tera: Tera::new(),
+            replaced: BTreeMap::new(),
+        };
+        let mut texts: BTreeMap<_, _> = BUILT_IN
+            .iter()
+            .map(|(name, text)| (*name, (*text).to_owned()))
+            .collect();
+        for (name, (path, text)) in replaced {
+            texts.insert(name, text);
+            templates.replaced.insert(name, path);
+        }
+        for (name, text) in texts {
+            tera.add_raw_template(name, &text).map_err(|error| {
+                let (line, problem) = explain(&error);
+                ManifestError::Syntax {
+                    template: templates.origin(name),
+                    line,
+                    problem,
+                }
+            })?;
+        }
+        templates.tera = tera;
+        Ok(templates)
+    }
+
+    /// The manifests of an owner's pod, in the order in which they are to be applied: the namespace,
+    /// the Deployment, and the Service when there are ports.
+    ///
+    /// # Errors
+    /// When a template can't be filled in, or renders anything but the object that it must.
+    pub fn pod_manifests(
+        &self,
+        owner: &Owner,
+        spec: &PodSpec,
+        render: &PodRender,
+    ) -> Result<Vec<Manifest>, ManifestError> {
+        let values = PodValues::new(owner, spec, render)
+            .map_err(|error| self.unfilled(DEPLOYMENT, 0, error.to_string()))?;
+        let context = Context::from_serialize(&values).map_err(|error| {
+            let (line, problem) = explain(&error);
+            self.unfilled(DEPLOYMENT, line, problem)
+        })?;
+        let mut manifests = vec![
+            self.render(NAMESPACE, &context, &Expected::namespace(&values))?,
+            self.render(DEPLOYMENT, &context, &Expected::deployment(&values))?,
+        ];
+        if !spec.ports.is_empty() {
+            manifests.push(self.render(SERVICE, &context, &Expected::service(&values))?);
+        }
+        Ok(manifests)
+    }
+
+    fn render(
+        &self,
+        name: &'static str,
+        context: &Context,
+        expected: &Expected<'_>,
+    ) -> Result<Manifest, ManifestError> {
+        let text = self.tera.render(name, context).map_err(|error| {
+            let (line, problem) = explain(&error);
+            self.unfilled(name, line, problem)
+        })?;
+        expected.check(&self.origin(name), text)
+    }
+
+    fn unfilled(&self, name: &str, line: usize, problem: String) -> ManifestError {
+        ManifestError::Render {
+            template: self.origin(name),
+            line,
+            problem,
+        }
+    }
+
+    /// The template's name, or the path of the file that replaces it.
+    fn origin(&self, name: &str) -> String {
+        self.replaced
+            .get(name)
+            .map_or_else(|| name.to_owned(), |path| path.display().to_string())
+    }
+}
+
+/// The line and the words of Tera's error, without the excerpt that it prints over several lines:
+/// the rendered values may be secret.
+fn explain(error: &tera::Error) -> (usize, String) {
+    match error.kind() {
+        ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
+            (report.span().start_line, report.message().to_owned())
+        }
+        other => (0, other.to_string()),
+    }
+}
+
+/// The files in the folder and in its folders, with their names relative to it.
+fn files_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, ManifestError> {
+    let mut files = Vec::new();
+    for (name, path) in entries(folder)? {
+        if path.is_dir() {
+            for (inner, path) in entries(&path)? {
+                files.push((format!("{name}/{inner}"), path));
+            }
+        } else {
+            files.push((name, path));
+        }
+    }
+    Ok(files)
+}
+
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, ManifestError> {
+    let read = || -> io::Result<Vec<_>> {
+        let mut entries = fs::read_dir(folder)?
+            .map(|entry| {
+                let entry = entry?;
+                Ok((
+                    entry.file_name().to_string_lossy().into_owned(),
+                    entry.path(),
+                ))
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        entries.retain(|(name, _)| !name.starts_with('.'));
+        entries.sort();
+        Ok(entries)
+    };
+    read().map_err(|source| unreadable(folder, source))
+}
+
+fn unreadable(path: &Path, source: io::Error) -> ManifestError {
+    ManifestError::Unreadable {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+#[path = "templates_tests.rs"]
+mod tests;

@@ -141,10 +141,10 @@ impl Error {
             Self::StillDeleting { namespace, .. } => Some(format!(
                 "see what holds it with `kubectl describe namespace {namespace}`, then delete again"
             )),
-            Self::Manifest(error) => error.hint(),
+            Self::Manifest(error) => Some(error.hint().to_owned()),
             Self::Cluster(error) => error.hint(),
             Self::Exec(error) => exec_hint(error),
-            Self::Store(error) => error.hint(),
+            Self::Store(error) => error.hint().map(str::to_owned),
         }
     }
 

@@ -65,7 +65,10 @@ fn each_library_stays_in_its_room() {
             // The program's `main` only hands over to the room.
             let parses_in_main = *library == "clap" && file.ends_with("main.rs");
             if room != *home && !parses_in_main && names(&code, library) {
-                strays.push(format!("{}:{line}: {library} outside {home}", file.display()));
+                strays.push(format!(
+                    "{}:{line}: {library} outside {home}",
+                    file.display()
+                ));
             }
         }
     }
@@ -76,7 +79,11 @@ fn each_library_stays_in_its_room() {
 fn every_room_is_on_a_floor() {
     for (room, file, ..) in code_lines() {
         let door = ["lib", "main"].contains(&room.as_str());
-        assert!(door || floor(&room).is_some(), "{} is on no floor", file.display());
+        assert!(
+            door || floor(&room).is_some(),
+            "{} is on no floor",
+            file.display()
+        );
     }
 }
 
@@ -95,7 +102,10 @@ fn the_example_settings_are_the_ones_that_are_read() {
         .lines()
         .filter_map(|line| line.trim_start_matches("# ").split_once('='))
         .map(|(name, _)| name)
-        .filter(|name| name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'))
+        .filter(|name| {
+            name.bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        })
         .collect();
     let read: Vec<&str> = berth::config::variables::ALL
         .iter()
@@ -105,7 +115,10 @@ fn the_example_settings_are_the_ones_that_are_read() {
     for variable in berth::config::variables::ALL {
         if let Some(default) = variable.default {
             let line = format!("# {}={default}\n", variable.name);
-            assert!(example.contains(&line), "the default should be shown: {line}");
+            assert!(
+                example.contains(&line),
+                "the default should be shown: {line}"
+            );
         }
     }
 }
@@ -133,7 +146,13 @@ fn code_lines() -> impl Iterator<Item = (String, PathBuf, usize, String)> {
 
 fn room(file: &Path) -> String {
     let inner = file.strip_prefix(root().join("src")).unwrap();
-    let first = inner.components().next().unwrap().as_os_str().to_str().unwrap();
+    let first = inner
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_str()
+        .unwrap();
     first.trim_end_matches(".rs").to_owned()
 }
 
@@ -160,7 +179,8 @@ fn names(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
         let before = code[..at].chars().next_back();
         let after = code[at + name.len()..].chars().next();
-        let whole = !before.is_some_and(|c| is_name(c) || c == '.' || c == '"' || c == '/' || c == '-')
+        let whole = !before
+            .is_some_and(|c| is_name(c) || c == '.' || c == '"' || c == '/' || c == '-')
             && !after.is_some_and(is_name);
         // A library is named by its path; a bare word may be anything.
         whole && (name.contains("::") || code[at + name.len()..].starts_with("::"))

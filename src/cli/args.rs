@@ -65,7 +65,12 @@ pub(super) struct Global {
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(super) known_hosts: Option<String>,
     /// The only host key to accept: SHA256:… [K8S_SSH_HOST_KEY].
-    #[arg(long, global = true, value_name = "FINGERPRINT", hide_short_help = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FINGERPRINT",
+        hide_short_help = true
+    )]
     pub(super) host_key: Option<String>,
     /// strict or accept-new [K8S_SSH_HOST_KEY_POLICY].
     #[arg(long, global = true, value_name = "POLICY", hide_short_help = true)]
@@ -180,8 +185,7 @@ pub struct CreateArgs {
 
 /// `berth execute`
 #[derive(Debug, ClapArgs)]
-#[command(
-    after_help = "\
+#[command(after_help = "\
 Examples:
   berth execute --project-id shop -- ls -la /workspace
   berth execute --project-id shop --command 'ls | wc -l'
@@ -194,13 +198,18 @@ from being run has codes of its own:
   66 no such pod          125 link lost, the end is not known
   69 host or API away     126 could not start in the pod
   77 not allowed           70 anything else
-With -o json the result, or the error, is one JSON value on stdout."
-)]
+With -o json the result, or the error, is one JSON value on stdout.")]
 pub struct ExecuteArgs {
     #[command(flatten)]
     pub(super) owner: OwnerArgs,
     /// A line for /bin/sh in the pod.
-    #[arg(long = "command", short, value_name = "LINE", required_unless_present = "argv", conflicts_with = "argv")]
+    #[arg(
+        long = "command",
+        short,
+        value_name = "LINE",
+        required_unless_present = "argv",
+        conflicts_with = "argv"
+    )]
     pub(super) line: Option<String>,
     /// A variable for this command alone; NAME alone takes its value from here.
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
@@ -277,7 +286,10 @@ pub struct CompletionsArgs {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse::<f64>().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
+    let seconds = text
+        .parse::<f64>()
+        .ok()
+        .and_then(|s| Duration::try_from_secs_f64(s).ok());
     seconds
         .or_else(|| humantime::parse_duration(text).ok())
         .filter(|duration| !duration.is_zero())

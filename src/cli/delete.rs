@@ -35,7 +35,10 @@ pub(super) async fn run(
     });
     printer.value(&value, || {
         if deleted.was_there {
-            format!("deleted the pod of {owner} and its namespace {}\n", deleted.namespace)
+            format!(
+                "deleted the pod of {owner} and its namespace {}\n",
+                deleted.namespace
+            )
         } else {
             format!("nothing to delete: {owner} has no pod\n")
         }

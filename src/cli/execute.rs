@@ -1,9 +1,6 @@
 //! `berth execute`
 
-use std::{
-    io::IsTerminal as _,
-    process::ExitCode,
-};
+use std::{io::IsTerminal as _, process::ExitCode};
 
 use async_trait::async_trait;
 use serde_json::json;

@@ -13,11 +13,7 @@ use super::{
 };
 use crate::{error::Error, pods::LogOptions};
 
-pub(super) async fn run(
-    args: LogsArgs,
-    global: &Global,
-    _: &Printer,
-) -> Result<ExitCode, Error> {
+pub(super) async fn run(args: LogsArgs, global: &Global, _: &Printer) -> Result<ExitCode, Error> {
     let owner = owner(&args.owner)?;
     let options = LogOptions {
         follow: args.follow,

@@ -34,13 +34,19 @@ impl Printer {
     }
 
     /// Prints text as it is.
-    #[expect(clippy::unused_self, reason = "stdout is reached through the printer alone")]
+    #[expect(
+        clippy::unused_self,
+        reason = "stdout is reached through the printer alone"
+    )]
     pub(super) fn text(&self, text: &str) {
         put(text.as_bytes());
     }
 
     /// Says to a person what else there is to know.
-    #[expect(clippy::unused_self, reason = "stderr is reached through the printer alone")]
+    #[expect(
+        clippy::unused_self,
+        reason = "stderr is reached through the printer alone"
+    )]
     pub(super) fn note(&self, note: &str) {
         let _ = writeln!(std::io::stderr(), "{note}");
     }
@@ -81,7 +87,13 @@ pub(super) fn log_tail(diagnosis: &Diagnosis) -> String {
 /// A line of a stranger's output without what would command a terminal.
 pub(super) fn printable(line: &str) -> String {
     line.chars()
-        .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
+        .map(|c| {
+            if c.is_control() && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
         .collect()
 }
 
@@ -160,7 +172,10 @@ mod tests {
 
     #[test]
     fn columns_stand_below_each_other() {
-        let rows = [vec!["a".to_owned(), "bb".to_owned()], vec!["ccc".to_owned(), String::new()]];
+        let rows = [
+            vec!["a".to_owned(), "bb".to_owned()],
+            vec!["ccc".to_owned(), String::new()],
+        ];
         assert_eq!(table(&["ONE", "TWO"], &rows), "ONE  TWO\na    bb\nccc\n");
     }
 

@@ -61,7 +61,7 @@ impl PodView {
             conversation_id: record.owner.conversation_id().map(str::to_owned),
             status: record.status,
             action: None,
-            namespace: record.namespace.clone(),
+            namespace: record.namespace.to_string(),
             pod: record.pod_name.clone(),
             image: record.image.to_string(),
             resources: record.resources.clone(),
@@ -91,7 +91,10 @@ impl PodView {
             owner,
             self.status.to_string(),
             shorten(&self.image, 28),
-            self.service.access_url.clone().unwrap_or_else(|| "-".to_owned()),
+            self.service
+                .access_url
+                .clone()
+                .unwrap_or_else(|| "-".to_owned()),
             self.updated_at.clone(),
         ]
     }
@@ -115,7 +118,10 @@ impl PodView {
             .join(", ");
         let resources = &self.resources;
         vec![
-            ("owner", printable(&format!("{} {}", self.owner.kind, self.owner.id))),
+            (
+                "owner",
+                printable(&format!("{} {}", self.owner.kind, self.owner.id)),
+            ),
             ("status", status),
             ("url", self.service.access_url.clone().unwrap_or_default()),
             ("image", self.image.clone()),
@@ -124,7 +130,10 @@ impl PodView {
             ("ports", ports),
             (
                 "cpu",
-                format!("{} at most, {} set aside", resources.cpu_limit, resources.cpu_request),
+                format!(
+                    "{} at most, {} set aside",
+                    resources.cpu_limit, resources.cpu_request
+                ),
             ),
             (
                 "memory",
@@ -133,7 +142,10 @@ impl PodView {
                     resources.memory_limit, resources.memory_request
                 ),
             ),
-            ("host", format!("{}@{}:{}", self.ssh.user, self.ssh.host, self.ssh.port)),
+            (
+                "host",
+                format!("{}@{}:{}", self.ssh.user, self.ssh.host, self.ssh.port),
+            ),
             ("updated", self.updated_at.clone()),
         ]
     }

@@ -14,6 +14,8 @@ pub mod variables;
 
 use std::{fmt, path::PathBuf};
 
+pub(crate) use self::database::Place;
+use self::reader::Reader;
 pub use self::{
     database::DatabaseUrl,
     kubectl::KubectlSettings,
@@ -22,8 +24,6 @@ pub use self::{
     source::Variables,
     ssh::{Fingerprint, HostKeyPolicy, HostTrust, KeySource, SshLimits, SshSettings},
 };
-pub(crate) use self::database::Place;
-use self::reader::Reader;
 use crate::domain::Invalid;
 
 /// Everything that berth needs to know before it can work.

@@ -22,8 +22,7 @@ impl PodDefaults {
         let memory_limit = reader.parsed(&variables::BERTH_MEMORY_LIMIT);
         let cpu_request = reader.parsed(&variables::BERTH_CPU_REQUEST);
         let memory_request = reader.parsed(&variables::BERTH_MEMORY_REQUEST);
-        let resources =
-            Resources::new(cpu_limit?, memory_limit?, cpu_request?, memory_request?);
+        let resources = Resources::new(cpu_limit?, memory_limit?, cpu_request?, memory_request?);
         match resources {
             Ok(resources) => Some(Self {
                 image: image?,

@@ -78,7 +78,8 @@ impl<'a> Reader<'a> {
 
     /// The variable's value as a path; a leading `~/` is the home folder.
     pub(super) fn path(&mut self, variable: &Variable) -> Option<PathBuf> {
-        self.text(variable).map(|text| self.expand_home(text.trim()))
+        self.text(variable)
+            .map(|text| self.expand_home(text.trim()))
     }
 
     fn expand_home(&self, text: &str) -> PathBuf {

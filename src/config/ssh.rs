@@ -211,7 +211,12 @@ fn host(reader: &mut Reader<'_>) -> Option<String> {
     } else {
         remedy
     };
-    reader.refuse(variable, &text, "is neither a host name nor an address", remedy);
+    reader.refuse(
+        variable,
+        &text,
+        "is neither a host name nor an address",
+        remedy,
+    );
     None
 }
 
@@ -285,7 +290,13 @@ mod tests {
 
     #[test]
     fn what_is_not_a_fingerprint_is_refused() {
-        for text in ["", "SHA256:", "MD5:16:27:ac:a5", &TEXT[7..], "SHA256:Nh0Me49Zh9"] {
+        for text in [
+            "",
+            "SHA256:",
+            "MD5:16:27:ac:a5",
+            &TEXT[7..],
+            "SHA256:Nh0Me49Zh9",
+        ] {
             assert!(text.parse::<Fingerprint>().is_err(), "{text}");
         }
     }

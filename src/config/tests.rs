@@ -39,7 +39,9 @@ fn host_and_key_are_enough() {
     let config = with(&[]).unwrap();
     assert_eq!(config.ssh.port, 22);
     assert_eq!(config.ssh.user, "ada");
-    let KeySource::File(file) = config.ssh.key else { panic!() };
+    let KeySource::File(file) = config.ssh.key else {
+        panic!()
+    };
     assert_eq!(file, PathBuf::from("/home/ada/.ssh/id_ed25519"));
     assert_eq!(
         config.ssh.host_trust.known_hosts,
@@ -59,10 +61,19 @@ fn host_and_key_are_enough() {
 fn a_key_string_wins_over_a_file_and_a_file_over_the_agent() {
     let agent = ("SSH_AUTH_SOCK", "/run/agent");
     let text = ("K8S_SSH_KEY_STRING", "-----BEGIN …");
-    assert!(matches!(with(&[agent]).unwrap().ssh.key, KeySource::File(_)));
-    assert!(matches!(with(&[agent, text]).unwrap().ssh.key, KeySource::Text(_)));
+    assert!(matches!(
+        with(&[agent]).unwrap().ssh.key,
+        KeySource::File(_)
+    ));
+    assert!(matches!(
+        with(&[agent, text]).unwrap().ssh.key,
+        KeySource::Text(_)
+    ));
     let no_file = ("K8S_SSH_KEY_FILE", "");
-    assert!(matches!(with(&[agent, no_file]).unwrap().ssh.key, KeySource::Agent(_)));
+    assert!(matches!(
+        with(&[agent, no_file]).unwrap().ssh.key,
+        KeySource::Agent(_)
+    ));
     assert_eq!(refused(&[no_file]), ["K8S_SSH_KEY_FILE"]);
 }
 
@@ -92,8 +103,14 @@ fn every_bad_value_is_reported_at_once_with_a_remedy() {
         assert!(!problem.remedy().is_empty());
     }
     let message = error.to_string();
-    assert!(message.starts_with("12 settings can't be used\n"), "{message}");
-    assert!(message.contains("leave the user out and set K8S_SSH_USERNAME"), "{message}");
+    assert!(
+        message.starts_with("12 settings can't be used\n"),
+        "{message}"
+    );
+    assert!(
+        message.contains("leave the user out and set K8S_SSH_USERNAME"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -102,18 +119,29 @@ fn what_is_missing_is_reported_too() {
     let named: Vec<_> = error.problems().iter().map(Invalid::field).collect();
     assert_eq!(
         named,
-        ["K8S_SSH_HOST", "K8S_SSH_USERNAME", "K8S_SSH_KEY_FILE", "DATABASE_URL"]
+        [
+            "K8S_SSH_HOST",
+            "K8S_SSH_USERNAME",
+            "K8S_SSH_KEY_FILE",
+            "DATABASE_URL"
+        ]
     );
 }
 
 #[test]
 fn a_request_above_its_limit_names_its_variable() {
-    assert_eq!(refused(&[("BERTH_MEMORY_REQUEST", "1Gi")]), ["BERTH_MEMORY_REQUEST"]);
+    assert_eq!(
+        refused(&[("BERTH_MEMORY_REQUEST", "1Gi")]),
+        ["BERTH_MEMORY_REQUEST"]
+    );
 }
 
 #[test]
 fn a_pin_that_cannot_be_read_is_not_no_pin() {
-    assert_eq!(refused(&[("K8S_SSH_HOST_KEY", "MD5:aa:bb")]), ["K8S_SSH_HOST_KEY"]);
+    assert_eq!(
+        refused(&[("K8S_SSH_HOST_KEY", "MD5:aa:bb")]),
+        ["K8S_SSH_HOST_KEY"]
+    );
 }
 
 #[test]
@@ -126,7 +154,13 @@ fn addresses_of_every_form_are_hosts() {
     ] {
         assert_eq!(with(&[("K8S_SSH_HOST", given)]).unwrap().ssh.host, host);
     }
-    for bad in ["-oProxyCommand=x", "a b", "host:22", "$(id)", "https://host"] {
+    for bad in [
+        "-oProxyCommand=x",
+        "a b",
+        "host:22",
+        "$(id)",
+        "https://host",
+    ] {
         assert_eq!(refused(&[("K8S_SSH_HOST", bad)]), ["K8S_SSH_HOST"], "{bad}");
     }
 }

@@ -57,8 +57,7 @@ impl DryRun {
             working_dir: request.working_dir.clone(),
         };
         let pod = PodRef::Named("POD".to_owned());
-        let described =
-            lane(config).describe_exec(&request.owner.namespace(), &pod, &command);
+        let described = lane(config).describe_exec(&request.owner.namespace(), &pod, &command);
         Self::new(config, vec![described], Vec::new())
     }
 
@@ -90,7 +89,11 @@ fn lane(config: &Config) -> Kubectl {
 
 impl fmt::Display for DryRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "# dry run: nothing is sent; on {} this would be run:", self.place)?;
+        writeln!(
+            f,
+            "# dry run: nothing is sent; on {} this would be run:",
+            self.place
+        )?;
         for command in &self.commands {
             let mut lines = command.lines();
             writeln!(f, "#   {}", lines.next().unwrap_or_default())?;

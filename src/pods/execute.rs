@@ -8,7 +8,9 @@ use tokio::sync::Mutex;
 use super::{ExecuteRequest, PodManager};
 use crate::{
     cluster::{ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, PodRef, Stdin, Stream},
+    domain::PodStatus,
     error::Error,
+    store::PodChanges,
 };
 
 impl PodManager {
@@ -25,9 +27,13 @@ impl PodManager {
     /// could not start or its end is not known; see [`ExecError`].
     pub async fn execute(&self, request: ExecuteRequest) -> Result<ExecOutput, Error> {
         let owner = request.owner.clone();
-        let record = self.store().find(&owner).await?.ok_or_else(|| Error::NoPod {
-            owner: owner.clone(),
-        })?;
+        let record = self
+            .store()
+            .find(&owner)
+            .await?
+            .ok_or_else(|| Error::NoPod {
+                owner: owner.clone(),
+            })?;
         let attempts = Attempts::new(request, self);
         let namespace = owner.namespace();
         let output = match (&record.pod_name, attempts.again()) {
@@ -37,7 +43,9 @@ impl PodManager {
                     Err(ref error) if did_not_start(error) => {
                         tracing::debug!(%error, "the recorded pod does not answer; looking for the current one");
                         let again = attempts.last();
-                        self.cluster().exec(&namespace, &PodRef::Current, again).await
+                        self.cluster()
+                            .exec(&namespace, &PodRef::Current, again)
+                            .await
                     }
                     answer => answer,
                 }
@@ -45,11 +53,17 @@ impl PodManager {
             // What a reader has given can't be given twice, so the pod is looked up in the same trip.
             _ => {
                 let only = attempts.last();
-                self.cluster().exec(&namespace, &PodRef::Current, only).await
+                self.cluster()
+                    .exec(&namespace, &PodRef::Current, only)
+                    .await
             }
         }?;
         if record.pod_name.as_deref() != Some(output.pod.as_str()) {
-            self.store().refresh_pod(&owner, &output.pod).await?;
+            let seen = PodChanges::new()
+                .status(PodStatus::Running)
+                .pod_name(Some(&output.pod))
+                .diagnosis(None);
+            self.store().refresh(&owner, seen).await?;
         }
         Ok(output)
     }
@@ -82,7 +96,9 @@ impl Attempts {
                 working_dir: request.working_dir,
             },
             stdin: request.stdin,
-            sink: request.sink.map(|sink| SharedSink(Arc::new(Mutex::new(sink.0)))),
+            sink: request
+                .sink
+                .map(|sink| SharedSink(Arc::new(Mutex::new(sink.0)))),
             time_limit: request.time_limit.unwrap_or(limits.exec),
             keep_bytes: request.keep_bytes.unwrap_or(limits.keep_bytes),
         }

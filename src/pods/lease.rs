@@ -11,7 +11,10 @@ use std::{
 
 use tokio::{sync::OwnedMutexGuard, task::JoinHandle};
 
-use crate::{domain::Namespace, store::{Lease, Store}};
+use crate::{
+    domain::Namespace,
+    store::{Lease, Store},
+};
 
 /// How long a lease lasts after its last renewal: what the next caller waits when a holder was killed.
 pub(super) const TTL: Duration = Duration::from_secs(15);

@@ -14,7 +14,7 @@ use super::{
     ready::{Outcome, ReadyPod},
 };
 use crate::{
-    cluster::Observed,
+    cluster::{ClusterError, Observed},
     domain::{
         Cause, Diagnosis, Endpoint, Owner, OwnerLabels, PodSpec, PodStatus, Port, ServiceDetails,
     },
@@ -150,12 +150,20 @@ impl Work<'_> {
                     node,
                     host_ip,
                 };
-                let action = if on_record { Action::Unchanged } else { Action::Adopted };
+                let action = if on_record {
+                    Action::Unchanged
+                } else {
+                    Action::Adopted
+                };
                 self.save_ready(&desired, ready, observed.service, remembered, action)
                     .await
             }
             Plan::Wait => {
-                let action = if on_record { Action::Restarted } else { Action::Adopted };
+                let action = if on_record {
+                    Action::Restarted
+                } else {
+                    Action::Adopted
+                };
                 self.wait(&desired, observed.service, action).await
             }
             Plan::Apply { why, restarted_at } => {
@@ -177,7 +185,12 @@ impl Work<'_> {
             base.image = record.image.clone();
             base.resources = record.resources.clone();
             if !record.service.ports.is_empty() {
-                base.ports = record.service.ports.iter().map(|ports| ports.port).collect();
+                base.ports = record
+                    .service
+                    .ports
+                    .iter()
+                    .map(|ports| ports.port)
+                    .collect();
             }
         }
         base
@@ -194,10 +207,17 @@ impl Work<'_> {
                 namespace: namespace.to_string(),
             });
         }
-        if observed.namespace.as_ref().is_some_and(|seen| seen.terminating) {
+        if observed
+            .namespace
+            .as_ref()
+            .is_some_and(|seen| seen.terminating)
+        {
             self.progress.step(&Step::AwaitingDeletion);
             let at_most = self.manager.settings().limits.delete;
-            self.manager.cluster().wait_until_gone(&namespace, at_most).await?;
+            self.manager
+                .cluster()
+                .wait_until_gone(&namespace, at_most)
+                .await?;
             return Ok(Observed::default());
         }
         Ok(observed)
@@ -220,7 +240,10 @@ impl Work<'_> {
         self.manager.cluster().apply(&manifests, false).await?;
         if desired.ports.is_empty() && observed.service.is_some() {
             let namespace = self.owner.namespace();
-            self.manager.cluster().delete_service(&namespace, &self.labels).await?;
+            self.manager
+                .cluster()
+                .delete_service(&namespace, &self.labels)
+                .await?;
         }
         Ok(())
     }
@@ -246,9 +269,7 @@ impl Work<'_> {
             .wait_until_ready(&namespace, &self.labels, &desired.command, self.progress)
             .await?;
         match outcome {
-            Outcome::Ready(ready) => {
-                self.save_ready(desired, ready, service, None, action).await
-            }
+            Outcome::Ready(ready) => self.save_ready(desired, ready, service, None, action).await,
             Outcome::Failed { pod, diagnosis } => {
                 let changes = PodChanges::new()
                     .status(PodStatus::Error)
@@ -288,7 +309,11 @@ impl Work<'_> {
             .pod_name(Some(&ready.name))
             .service(&details)
             .diagnosis(None);
-        let record = self.manager.store().save(self.held.lease(), changes).await?;
+        let record = self
+            .manager
+            .store()
+            .save(self.held.lease(), changes)
+            .await?;
         self.progress.step(&Step::Ready { pod: ready.name });
         Ok(Managed { record, action })
     }
@@ -307,7 +332,7 @@ impl Work<'_> {
                 return error;
             }
             (_, Kind::Unreachable | Kind::LinkLost | Kind::TimedOut) => Cause::Unreachable,
-            (Error::Cluster(refused), _) => refused.cause(),
+            (Error::Cluster(refused), _) => cause_of(refused),
             _ => return error,
         };
         let diagnosis = Diagnosis::new(cause, error.to_string());
@@ -319,6 +344,15 @@ impl Work<'_> {
             tracing::warn!(error = %failed, "the failure could not be recorded");
         }
         error
+    }
+}
+
+/// What a refusal of the cluster means for the pod.
+fn cause_of(refused: &ClusterError) -> Cause {
+    match refused {
+        ClusterError::Quota { .. } => Cause::Quota,
+        ClusterError::PodSecurity { .. } => Cause::PodSecurity,
+        _ => Cause::Refused,
     }
 }
 

@@ -168,10 +168,11 @@ impl PodManager {
         if endpoints(service.as_ref(), ports).len() == ports.len() && known.is_some() {
             return Ok((known, service));
         }
-        let found = self.cluster().address(namespace, pod.node.as_deref()).await?;
-        let address = known
-            .or(found.node)
-            .or_else(|| pod.host_ip.clone());
+        let found = self
+            .cluster()
+            .address(namespace, pod.node.as_deref())
+            .await?;
+        let address = known.or(found.node).or_else(|| pod.host_ip.clone());
         Ok((address, found.service))
     }
 }

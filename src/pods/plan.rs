@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    cluster::{Assessment, Observed, assess},
+    cluster::{
+        Observed,
+        assess::{Assessment, assess},
+    },
     domain::{ANNOTATION_SPEC, OwnerLabels, PodSpec},
 };
 
@@ -52,7 +55,12 @@ pub(super) fn is_ours_or_absent(observed: &Observed, owner: &OwnerLabels) -> boo
 
 /// What the Deployment that is there was rendered from, when berth can tell.
 pub(super) fn current_spec(observed: &Observed) -> Option<PodSpec> {
-    let annotations = observed.deployment.as_ref()?.metadata.annotations.as_ref()?;
+    let annotations = observed
+        .deployment
+        .as_ref()?
+        .metadata
+        .annotations
+        .as_ref()?;
     serde_json::from_str(annotations.get(ANNOTATION_SPEC)?).ok()
 }
 

@@ -1,9 +1,6 @@
 //! The wait for a pod: a watch with a deadline that ends at once when the state can't get better.
 
-use std::{
-    collections::BTreeMap,
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::StreamExt as _;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
@@ -11,7 +8,10 @@ use tokio::time::Instant;
 
 use super::{PodManager, Progress, Step};
 use crate::{
-    cluster::{Assessment, Change, ClusterError, LogRequest, Urgency, assess},
+    cluster::{
+        Change, ClusterError, LogRequest,
+        assess::{Assessment, Urgency, assess},
+    },
     domain::{Cause, Diagnosis, Namespace, OwnerLabels, PodCommand},
     error::Error,
 };
@@ -50,7 +50,8 @@ impl Seen {
         match change {
             Change::Deployment(deployment) => self.deployment = Some(*deployment),
             Change::Pod(pod) => {
-                self.pods.insert(pod.metadata.name.clone().unwrap_or_default(), *pod);
+                self.pods
+                    .insert(pod.metadata.name.clone().unwrap_or_default(), *pod);
             }
             Change::PodGone(name) => {
                 self.pods.remove(&name);
@@ -108,7 +109,11 @@ impl PodManager {
     ) -> Result<Outcome, Error> {
         let at_most = self.settings().limits.ready;
         let deadline = Instant::now() + at_most;
-        let settle = if *command == PodCommand::Idle { Duration::ZERO } else { SETTLE };
+        let settle = if *command == PodCommand::Idle {
+            Duration::ZERO
+        } else {
+            SETTLE
+        };
         let mut seen = Seen::default();
         let mut standing = Standing {
             assessment: Assessment::Absent,
@@ -199,7 +204,11 @@ impl PodManager {
     async fn add_log_tail(&self, namespace: &Namespace, pod: &str, diagnosis: &mut Diagnosis) {
         if !matches!(
             diagnosis.cause,
-            Cause::CrashLoop | Cause::Exited | Cause::OutOfMemory | Cause::NotReady | Cause::InitFailed
+            Cause::CrashLoop
+                | Cause::Exited
+                | Cause::OutOfMemory
+                | Cause::NotReady
+                | Cause::InitFailed
         ) {
             return;
         }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::{
     cluster::{ExecSink, Program, Stdin},
-    domain::{Cpu, Environment, Image, Invalid, Memory, Owner, PodCommand, PodSpec, Port, Resources},
+    domain::{
+        Cpu, Environment, Image, Invalid, Memory, Owner, PodCommand, PodSpec, Port, Resources,
+    },
 };
 
 /// Asks for an owner's pod to be there and running.
@@ -173,16 +175,29 @@ impl ManageRequest {
     /// A request for CPU or memory that is left open gives way to a limit that is asked for below it.
     pub(super) fn onto(&self, base: &PodSpec) -> Result<PodSpec, Invalid> {
         let resources = &base.resources;
-        let cpu_limit = self.cpu_limit.clone().unwrap_or(resources.cpu_limit.clone());
-        let memory_limit =
-            self.memory_limit.clone().unwrap_or(resources.memory_limit.clone());
+        let cpu_limit = self
+            .cpu_limit
+            .clone()
+            .unwrap_or(resources.cpu_limit.clone());
+        let memory_limit = self
+            .memory_limit
+            .clone()
+            .unwrap_or(resources.memory_limit.clone());
         let cpu_request = self.cpu_request.clone().unwrap_or_else(|| {
             let kept = resources.cpu_request.clone();
-            if kept.millicores() > cpu_limit.millicores() { cpu_limit.clone() } else { kept }
+            if kept.millicores() > cpu_limit.millicores() {
+                cpu_limit.clone()
+            } else {
+                kept
+            }
         });
         let memory_request = self.memory_request.clone().unwrap_or_else(|| {
             let kept = resources.memory_request.clone();
-            if kept.bytes() > memory_limit.bytes() { memory_limit.clone() } else { kept }
+            if kept.bytes() > memory_limit.bytes() {
+                memory_limit.clone()
+            } else {
+                kept
+            }
         });
         Ok(PodSpec {
             image: self.image.clone().unwrap_or_else(|| base.image.clone()),
@@ -327,7 +342,11 @@ fn check(program: &Program) -> Result<(), Invalid> {
         Program::Shell(line) => std::slice::from_ref(line),
     };
     if words.first().is_none_or(|first| first.trim().is_empty()) {
-        return refuse("", "is empty", "give a program and its arguments, or a shell line");
+        return refuse(
+            "",
+            "is empty",
+            "give a program and its arguments, or a shell line",
+        );
     }
     if let Some(word) = words.iter().find(|word| word.contains('\0')) {
         let remedy = "leave the NUL byte out; binary data goes to the command's stdin";
@@ -377,15 +396,28 @@ mod tests {
             .unwrap();
         assert_eq!(spec.image.as_str(), "nginx");
         assert_eq!(spec.resources.memory_limit.to_string(), "1Gi");
-        assert_eq!(spec.ports.iter().map(|port| port.number()).collect::<Vec<_>>(), [80, 443]);
+        assert_eq!(
+            spec.ports
+                .iter()
+                .map(|port| port.number())
+                .collect::<Vec<_>>(),
+            [80, 443]
+        );
     }
 
     #[test]
     fn a_lower_limit_takes_an_unspoken_request_with_it_but_not_a_spoken_one() {
-        let lower = ManageRequest::project("p").unwrap().memory_limit("50Mi").unwrap();
+        let lower = ManageRequest::project("p")
+            .unwrap()
+            .memory_limit("50Mi")
+            .unwrap();
         let spec = lower.clone().onto(&base()).unwrap();
         assert_eq!(spec.resources.memory_request.to_string(), "50Mi");
-        let refused = lower.memory_request("60Mi").unwrap().onto(&base()).unwrap_err();
+        let refused = lower
+            .memory_request("60Mi")
+            .unwrap()
+            .onto(&base())
+            .unwrap_err();
         assert_eq!(refused.field(), "memory request");
     }
 

@@ -4,10 +4,10 @@ use k8s_openapi::api::core::v1::Pod;
 
 use super::PodManager;
 use crate::{
-    cluster::{Assessment, assess},
+    cluster::assess::{Assessment, assess},
     domain::{Diagnosis, Owner, PodStatus},
     error::Error,
-    store::{PodRecord, Seen},
+    store::{PodChanges, PodRecord},
 };
 
 /// An owner's pod as it is now, beside what is recorded.
@@ -46,15 +46,19 @@ impl PodManager {
             .pod
             .and_then(|name| {
                 let pods = &observed.pods;
-                pods.iter().find(|pod| pod.metadata.name.as_deref() == Some(name))
+                pods.iter()
+                    .find(|pod| pod.metadata.name.as_deref() == Some(name))
             })
             .map_or(0, restarts);
-        let seen = Seen {
-            status: view.status,
-            pod_name: view.pod.map(str::to_owned),
-            diagnosis: view.diagnosis,
-        };
-        let record = self.store().refresh(owner, &seen).await?.ok_or_else(no_pod)?;
+        let seen = PodChanges::new()
+            .status(view.status)
+            .pod_name(view.pod)
+            .diagnosis(view.diagnosis.as_ref());
+        let record = self
+            .store()
+            .refresh(owner, seen)
+            .await?
+            .ok_or_else(no_pod)?;
         Ok(PodReport {
             record,
             seen: view.phrase,
@@ -75,11 +79,19 @@ struct View<'a> {
 impl<'a> View<'a> {
     fn of(assessment: &'a Assessment, recorded: Option<&Diagnosis>) -> Self {
         let (status, phrase, pod, diagnosis) = match assessment {
-            Assessment::Ready { pod, .. } => {
-                (PodStatus::Running, "ready".to_owned(), Some(pod.as_str()), None)
-            }
+            Assessment::Ready { pod, .. } => (
+                PodStatus::Running,
+                "ready".to_owned(),
+                Some(pod.as_str()),
+                None,
+            ),
             Assessment::Progress(doing) => (PodStatus::Created, doing.clone(), None, None),
-            Assessment::Stopped => (PodStatus::Stopped, "stopped: no pod is wanted".into(), None, None),
+            Assessment::Stopped => (
+                PodStatus::Stopped,
+                "stopped: no pod is wanted".into(),
+                None,
+                None,
+            ),
             Assessment::Absent => (
                 PodStatus::Stopped,
                 "not in the cluster; `berth create` makes it again".into(),

@@ -39,6 +39,7 @@ mod slots;
 
 pub use client::SshClient;
 pub use error::{ConnectStage, SshError};
+use fingerprint::fingerprint_of;
 pub use host_trust::HostKeyError;
 pub use keys::{KeyError, KeyOrigin};
 pub use process::{ExitStatus, Process, ProcessEvent, StdinClosed, StdinWriter};
@@ -46,6 +47,5 @@ pub use run::{Captured, Output, RunLimits, Stdin, TAIL_BYTES};
 pub use script::{
     CapturedLine, Command, CommandError, NOTHING_CAPTURED, SCRIPT_MAX, Script, WORD_MAX, Word,
 };
-use fingerprint::fingerprint_of;
 
 use crate::config::{Fingerprint, HostKeyPolicy, HostTrust, KeySource, SshSettings};

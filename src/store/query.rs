@@ -10,7 +10,7 @@ use super::{
     row::{ChangedRow, Row, storable},
     schema::pods,
 };
-use crate::domain::{Owner, PodStatus};
+use crate::domain::Owner;
 
 impl Store {
     /// The owner's record, or [`StoreError::NotFound`]. [`Store::find`] returns an option instead.
@@ -90,33 +90,37 @@ impl Store {
         }
     }
 
-    /// Notes that the owner's pod has been seen running under this name, without a lease: for a
-    /// command that found its pod replaced. Returns the record, if there is one.
+    /// Writes down what was seen by somebody who has no lease, and returns the record as it is then,
+    /// if there is one. While somebody else holds the lease nothing is written: they will write what
+    /// they see.
     ///
     /// # Errors
     /// When the record can't be read, or the database can't be asked.
     pub async fn refresh(
         &self,
         owner: &Owner,
-        pod_name: &str,
+        changes: PodChanges,
     ) -> Result<Option<PodRecord>, StoreError> {
-        let (owner, pod_name) = (owner.clone(), pod_name.to_owned());
+        let changes = ChangedRow::new(changes)?;
+        let of = owner.clone();
         let row: Option<Row> = write!(self, "refresh the pod's record", async |connection| {
             let now = connection.now().await?;
+            let is_free = pods::lease_until
+                .is_null()
+                .or(pods::lease_until.le(storable(now)));
             let refreshed = diesel::update(pods::table)
-                .filter(is_of(owner.kind().as_str(), owner.id().to_owned()))
-                .set((
-                    pods::pod_name.eq(pod_name),
-                    pods::status.eq(PodStatus::Running.as_str()),
-                    pods::diagnosis.eq(None::<&str>),
-                    pods::updated_at.eq(storable(now)),
-                ))
+                .filter(is_of(of.kind().as_str(), of.id().to_owned()))
+                .filter(is_free)
+                .set(changes.at(now))
                 .returning(Row::as_returning())
                 .get_result(connection)
                 .await;
             Ok(refreshed.optional()?)
         })?;
-        row.map(Row::into_record).transpose()
+        match row {
+            Some(row) => row.into_record().map(Some),
+            None => self.find(owner).await,
+        }
     }
 
     /// Deletes the record, and with it the lease.

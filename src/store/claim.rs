@@ -8,9 +8,10 @@ use diesel_async::RunQueryDsl;
 
 use super::{
     Claim, Holder, Lease, LeaseInfo, NewPod, Store, StoreError,
+    changed::{NewRow, storable},
     fault::Fault,
     pools::{Clock, write},
-    row::{NewRow, Row, storable},
+    row::Row,
     schema::pods,
 };
 use crate::domain::Owner;

@@ -35,6 +35,7 @@
 //! # }
 //! ```
 
+mod changed;
 mod claim;
 mod error;
 mod fault;

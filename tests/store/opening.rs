@@ -1,4 +1,5 @@
-//! Opening a database: its tables, and databases of other versions.
+//! Opening a database: its tables, and databases of other versions. Like nearly all tests, these run
+//! on a current-thread runtime, where blocking migrations would hang or panic.
 
 use berth::store::{Store, StoreError};
 

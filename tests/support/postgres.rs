@@ -101,7 +101,8 @@ then
     kill -QUIT $server
     wait $server
 else
-    cat log >&2
+    # Keeps the log until it has been read.
+    cat >/dev/null
 fi
 cd /
 rm -rf "$folder"
@@ -139,6 +140,7 @@ fn start(programs: &Path) -> Option<Server> {
     let mut watch = command
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         // Away from the terminal's group: Ctrl-C ends the tests, and their end ends the server.
         .process_group(0)
         .spawn()
@@ -161,8 +163,10 @@ fn start(programs: &Path) -> Option<Server> {
             });
         }
         let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-        if log.contains("FATAL") || Instant::now() > deadline || watch.try_wait().unwrap().is_some()
-        {
+        let failed = ["FATAL", "initdb: error"]
+            .iter()
+            .any(|word| log.contains(word));
+        if failed || Instant::now() > deadline {
             eprintln!("{log}");
             drop(watch.stdin.take());
             watch.wait().unwrap();

@@ -36,7 +36,8 @@ const FORMS: &str = "use sqlite:///path/to/file or postgres://user:password@host
 ///
 /// Whenever TLS is used, the server's certificate must be trusted by the operating system and be
 /// made out to the host's name. A certificate that is not is an error, never a reason to go on
-/// without TLS.
+/// without TLS. A pooler between berth and the server must keep sessions apart (PgBouncer's
+/// `pool_mode = session`).
 ///
 /// `Debug` and `Display` never show the password.
 #[derive(Clone, PartialEq, Eq)]

@@ -166,7 +166,8 @@ fn start(programs: &Path) -> Option<Server> {
         let failed = ["FATAL", "initdb: error"]
             .iter()
             .any(|word| log.contains(word));
-        if failed || Instant::now() > deadline {
+        let ended = watch.try_wait().unwrap().is_some();
+        if failed || ended || Instant::now() > deadline {
             eprintln!("{log}");
             drop(watch.stdin.take());
             watch.wait().unwrap();

@@ -3,20 +3,23 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::{prelude::*, upsert::excluded};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::{
     Claim, Holder, Lease, LeaseInfo, NewPod, Store, StoreError,
+    changed::{NewRow, storable},
     fault::Fault,
     pools::{Clock, write},
-    row::{NewRow, Row, storable},
+    row::Row,
     schema::pods,
 };
 use crate::domain::Owner;
 
 /// The longest lease; a longer one is this long.
 const LONGEST: TimeDelta = TimeDelta::days(365);
+/// How often a record is made before it is given up: each time, somebody else has deleted it since.
+const ATTEMPTS: u32 = 5;
 
 impl Store {
     /// Takes the lease on the owner's record, and makes the record when there is none. Both happen
@@ -37,8 +40,9 @@ impl Store {
     ) -> Result<Claim, StoreError> {
         let row = NewRow::new(owner, new)?;
         let claimed = self.take(owner, Some(row), holder, ttl).await?;
-        claimed.ok_or_else(|| StoreError::NotFound {
-            owner: owner.clone(),
+        claimed.ok_or_else(|| StoreError::Query {
+            act: "claim the pod",
+            source: "its record is deleted again and again, or its namespace is not its own".into(),
         })
     }
 
@@ -65,26 +69,28 @@ impl Store {
         let (owner, holder) = (owner.clone(), holder.clone());
         write!(self, "claim the pod", async |connection| {
             let now = connection.now().await?;
-            // Writing a column to itself locks the row in both databases.
-            let row: Option<Row> = match new {
-                Some(row) => diesel::insert_into(pods::table)
-                    .values(row.at(now))
-                    .on_conflict((pods::owner_kind, pods::owner_id))
-                    .do_update()
-                    .set(pods::owner_id.eq(excluded(pods::owner_id)))
-                    .returning(Row::as_returning())
-                    .get_result(connection)
-                    .await
-                    .map(Some)?,
-                None => diesel::update(pods::table)
+            let mut found: Option<Row> = None;
+            for _ in 0..ATTEMPTS {
+                // Writing a column to itself locks the row in both databases.
+                found = diesel::update(pods::table)
                     .filter(is_of(owner.kind().as_str(), owner.id().to_owned()))
                     .set(pods::owner_id.eq(pods::owner_id))
                     .returning(Row::as_returning())
                     .get_result(connection)
                     .await
-                    .optional()?,
-            };
-            let Some(row) = row else {
+                    .optional()?;
+                let (None, Some(new)) = (&found, &new) else {
+                    break;
+                };
+                // Without a target, so that a claim of the same owner at the same time is no
+                // conflict in the namespace either. It is waited for, and then found.
+                diesel::insert_into(pods::table)
+                    .values(new.clone().at(now))
+                    .on_conflict_do_nothing()
+                    .execute(connection)
+                    .await?;
+            }
+            let Some(row) = found else {
                 return Ok(None);
             };
             let before = row.lease()?;

@@ -126,3 +126,41 @@ pub(super) fn of_postgres_connect(error: tokio_postgres::Error, database: &str) 
         _ => StoreError::Unreachable { database, source },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(message: &str) -> StoreError {
+        let information = Box::new(message.to_owned());
+        let error = QueryError::DatabaseError(DatabaseErrorKind::Unknown, information);
+        Fault::from(error).explain("try", "sqlite:///x")
+    }
+
+    #[test]
+    fn messages_are_told_apart() {
+        assert!(matches!(
+            of("database is locked"),
+            StoreError::Locked { .. }
+        ));
+        assert!(matches!(
+            of("file is not a database"),
+            StoreError::NotADatabase { .. }
+        ));
+        assert!(matches!(
+            of("database disk image is malformed"),
+            StoreError::NotADatabase { .. }
+        ));
+        assert!(matches!(
+            of("attempt to write a readonly database"),
+            StoreError::ReadOnly { .. }
+        ));
+        assert!(matches!(
+            of("unable to open database file"),
+            StoreError::CannotOpen { .. }
+        ));
+        let other = of("no such table: pods");
+        assert!(matches!(other, StoreError::Query { .. }));
+        assert_eq!(other.to_string(), "could not try");
+    }
+}

@@ -36,6 +36,7 @@
 //! # }
 //! ```
 
+mod changed;
 mod claim;
 mod error;
 mod fault;

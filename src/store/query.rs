@@ -5,9 +5,10 @@ use diesel_async::RunQueryDsl;
 
 use super::{
     Lease, PodChanges, PodFilter, PodRecord, Store, StoreError,
+    changed::{ChangedRow, storable},
     claim::{is_leased, is_of},
     pools::{Clock, read, write},
-    row::{ChangedRow, Row, storable},
+    row::Row,
     schema::pods,
 };
 use crate::domain::Owner;

@@ -1,12 +1,14 @@
 //! Where the records are: `DATABASE_URL`, checked before anything is opened.
 
+mod postgres;
+
 use std::{
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use tokio_postgres::config::{Config, Host, SslMode};
+use tokio_postgres::Config;
 
 use super::{reader::Reader, variables};
 use crate::domain::Invalid;
@@ -35,7 +37,8 @@ const FORMS: &str = "use sqlite:///path/to/file or postgres://user:password@host
 ///
 /// Whenever TLS is used, the server's certificate must be trusted by the operating system and be
 /// made out to the host's name. A certificate that is not is an error, never a reason to go on
-/// without TLS.
+/// without TLS. A pooler between berth and the server must keep sessions apart (PgBouncer's
+/// `pool_mode = session`).
 ///
 /// `Debug` and `Display` never show the password.
 #[derive(Clone, PartialEq, Eq)]
@@ -111,7 +114,7 @@ impl FromStr for DatabaseUrl {
             .iter()
             .any(|scheme| text.starts_with(scheme))
         {
-            return postgres(text);
+            return postgres::parse(text).map(|config| Self(Place::Postgres(Box::new(config))));
         }
         // What follows an unknown scheme may have a password in it, so it is not repeated.
         let (scheme, _) = text.split_once("://").unwrap_or(("", text));
@@ -151,75 +154,6 @@ fn sqlite(text: &str, path: &str) -> Result<DatabaseUrl, Invalid> {
     }))
 }
 
-fn postgres(text: &str) -> Result<DatabaseUrl, Invalid> {
-    // The text is not repeated, since it may hold a password in a place where none is expected.
-    let refuse = |problem: &str, remedy: &str| Invalid::new(FIELD, "postgres://…", problem, remedy);
-    let rest = text.split_once("://").map_or("", |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.matches('@').count() != rest.matches('@').count()
-        || authority.matches('@').count() > 1
-    {
-        return Err(refuse(
-            "has an @ where none can be",
-            "percent-encode special characters of user and password: @ as %40, / as %2F, ? as %3F",
-        ));
-    }
-    let (text, mode) = tls_mode(text);
-    let mut config: Config = text.parse().map_err(|problem: tokio_postgres::Error| {
-        let cause = problem.into_source().map(|cause| format!(": {cause}"));
-        let problem = format!("can't be read{}", cause.unwrap_or_default());
-        refuse(&problem, FORMS)
-    })?;
-    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-        return Err(refuse("names no host", FORMS));
-    }
-    if mode.is_none() && is_local(&config) {
-        config.ssl_mode(SslMode::Disable);
-    }
-    Ok(DatabaseUrl(Place::Postgres(Box::new(config))))
-}
-
-/// The URL with an `sslmode` that tokio-postgres knows, and the one that was given.
-///
-/// The checks of `verify-ca` and `verify-full` are always made, so both are `require`.
-fn tls_mode(text: &str) -> (String, Option<&str>) {
-    let Some((before, parameters)) = text.split_once('?') else {
-        return (text.to_owned(), None);
-    };
-    let mut mode = None;
-    let parameters: Vec<_> = parameters
-        .split('&')
-        .map(|parameter| match parameter.split_once('=') {
-            Some(("sslmode", value)) => {
-                mode = Some(value);
-                match value {
-                    "verify-ca" | "verify-full" => "sslmode=require",
-                    _ => parameter,
-                }
-            }
-            _ => parameter,
-        })
-        .collect();
-    (format!("{before}?{}", parameters.join("&")), mode)
-}
-
-/// Whether all hosts are this machine, so that nothing crosses a network.
-fn is_local(config: &Config) -> bool {
-    let addresses = config.get_hostaddrs();
-    if !addresses.is_empty() {
-        return addresses.iter().all(std::net::IpAddr::is_loopback);
-    }
-    config.get_hosts().iter().all(|host| match host {
-        Host::Unix(_) => true,
-        Host::Tcp(name) => {
-            name == "localhost"
-                || name
-                    .parse()
-                    .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-        }
-    })
-}
-
 /// The URL, without the password of a Postgres server.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -231,21 +165,7 @@ impl fmt::Display for DatabaseUrl {
         if let Some(user) = config.get_user() {
             write!(f, "{user}@")?;
         }
-        let hosts = config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) if name.contains(':') => format!("[{name}]"),
-            Host::Tcp(name) => name.clone(),
-            Host::Unix(folder) => folder.display().to_string().replace('/', "%2F"),
-        });
-        let addresses = config.get_hostaddrs().iter().map(ToString::to_string);
-        let hosts: Vec<_> = if config.get_hosts().is_empty() {
-            addresses.collect()
-        } else {
-            hosts.collect()
-        };
-        f.write_str(&hosts.join(","))?;
-        if let [port] = config.get_ports() {
-            write!(f, ":{port}")?;
-        }
+        f.write_str(&postgres::servers(config))?;
         // Without a name, the server takes the user's.
         match config.get_dbname() {
             Some(name) => write!(f, "/{name}"),
@@ -257,5 +177,101 @@ impl fmt::Display for DatabaseUrl {
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DatabaseUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<DatabaseUrl, Invalid> {
+        text.parse()
+    }
+
+    #[test]
+    fn sqlite_urls_name_files() {
+        for (url, expected) in [
+            ("sqlite:///var/lib/berth.db", "/var/lib/berth.db"),
+            ("sqlite://berth.db", "berth.db"),
+            ("sqlite://data/b h.db", "data/b h.db"),
+            ("sqlite://file:x", "file:x"),
+        ] {
+            let Ok(DatabaseUrl(Place::Sqlite { path, make_folder })) = parse(url) else {
+                panic!("{url}");
+            };
+            assert_eq!((path, make_folder), (PathBuf::from(expected), false));
+        }
+    }
+
+    #[test]
+    fn what_names_no_database_is_refused_with_a_remedy() {
+        for url in [
+            "",
+            "berth.db",
+            "/var/lib/berth.db",
+            "mysql://u:hunter2@h/d",
+            "sqlite",
+            "sqlite:",
+            "sqlite:berth.db",
+            "sqlite://",
+            "sqlite:///",
+            "sqlite:///var/lib/",
+            "sqlite:///berth.db?mode=ro",
+            "sqlite::memory:",
+            "sqlite://:memory:",
+            "postgres://",
+            "postgres:///db",
+            "postgres:/u:hunter2@h/d",
+            "POSTGRES://u:hunter2@h/d",
+        ] {
+            let refused = parse(url).unwrap_err();
+            assert_eq!(refused.field(), "DATABASE_URL", "{url}");
+            assert!(!refused.remedy().is_empty());
+            assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
+        }
+        let memory = parse("sqlite::memory:").unwrap_err().to_string();
+        assert!(memory.contains("forgotten"), "{memory}");
+    }
+
+    #[test]
+    fn the_default_is_in_the_users_data_folder() {
+        let of = |xdg, home| DatabaseUrl::in_user_data(xdg, home).map(|url| url.to_string());
+        let share = "sqlite:///home/jo/.local/share/berth/berth.sqlite3";
+        assert_eq!(of(None, Some("/home/jo")).unwrap(), share);
+        assert_eq!(
+            of(Some("/data"), Some("/home/jo")).unwrap(),
+            "sqlite:///data/berth/berth.sqlite3"
+        );
+        // The specification: a relative path is to be ignored.
+        assert_eq!(of(Some("data"), Some("/home/jo")).unwrap(), share);
+        assert_eq!(of(Some(""), Some("/home/jo")).unwrap(), share);
+        assert!(of(None, None).is_err());
+        assert!(of(None, Some("jo")).is_err());
+    }
+
+    #[test]
+    fn no_part_of_a_password_is_shown() {
+        for (url, shown) in [
+            ("postgres://u:hunter2@h/d", "postgres://u@h:5432/d"),
+            ("postgresql://u:hunter2@h:6/d", "postgres://u@h:6/d"),
+            ("postgres://u@h/d?password=hunter2", "postgres://u@h:5432/d"),
+            (
+                "postgres://u:hunt%40er2@[::1]:6/d",
+                "postgres://u@[::1]:6/d",
+            ),
+            (
+                "postgres://u:hunter2@%2Frun%2Fpg/d",
+                "postgres://u@%2Frun%2Fpg:5432/d",
+            ),
+            (
+                "postgres://u:hunter2@h1:1,h2:2/d",
+                "postgres://u@h1:1,h2:2/d",
+            ),
+            ("postgres://h", "postgres://h:5432"),
+        ] {
+            let parsed = parse(url).unwrap();
+            assert_eq!(parsed.to_string(), shown);
+            assert_eq!(format!("{parsed:?}"), format!("DatabaseUrl({shown})"));
+        }
     }
 }

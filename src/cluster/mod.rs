@@ -7,6 +7,7 @@ pub mod assess;
 mod error;
 mod exec;
 mod facts;
+pub mod kubectl;
 
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// The state of the owner's Deployment and pods as it is and as it changes, until the stream
     /// is dropped or `at_most` is over. The first changes tell what exists already.
+    ///
+    /// The stream may end sooner, when the API server ends the watch: look with
+    /// [`observe`](Self::observe) and watch again.
     async fn watch(
         &self,
         namespace: &Namespace,

@@ -92,7 +92,7 @@ mod tests {
             ..LogRequest::default()
         };
         let settings = KubectlSettings::default();
-        insta::assert_snapshot!(logs(&settings, &namespace, &plain), @"");
+        insta::assert_snapshot!(logs(&settings, &namespace, &plain), @"kubectl logs -n project-shop 'pod/a b; reboot' -c workspace");
         let all = LogRequest {
             container: Some("init".into()),
             follow: true,
@@ -101,6 +101,6 @@ mod tests {
             timestamps: true,
             ..plain
         };
-        insta::assert_snapshot!(logs(&settings, &namespace, &all), @"");
+        insta::assert_snapshot!(logs(&settings, &namespace, &all), @"kubectl logs -n project-shop 'pod/a b; reboot' -c init --follow --previous --tail=20 --timestamps");
     }
 }

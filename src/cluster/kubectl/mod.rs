@@ -7,6 +7,8 @@
 mod exec;
 mod logs;
 mod reads;
+#[cfg(test)]
+mod recorded;
 mod reply;
 mod settings;
 mod watch;
@@ -18,8 +20,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-pub use self::settings::KubectlSettings;
 use self::reply::classify;
+pub use self::settings::KubectlSettings;
 use super::{
     Applied, Change, Cluster, ClusterError, ExecError, ExecOutput, ExecRequest, LogRequest,
     NamespaceFacts, Observed, PodRef, Reply,
@@ -55,7 +57,9 @@ impl Kubectl {
 
     /// Runs a short call; its answer when kubectl succeeds.
     async fn ask(&self, act: &str, script: &Script) -> Result<Vec<u8>, ClusterError> {
-        let output = self.call(act, script, Bytes::new(), self.settings.call_limit).await?;
+        let output = self
+            .call(act, script, Bytes::new(), self.settings.call_limit)
+            .await?;
         Ok(output.stdout.bytes)
     }
 
@@ -169,8 +173,13 @@ impl Cluster for Kubectl {
         at_most: Duration,
     ) -> Result<(), ClusterError> {
         let script = writes::delete_namespace(&self.settings, namespace, owner, at_most);
-        self.call("delete namespace", &script, Bytes::new(), at_most + AROUND_A_WAIT)
-            .await?;
+        self.call(
+            "delete namespace",
+            &script,
+            Bytes::new(),
+            at_most + AROUND_A_WAIT,
+        )
+        .await?;
         Ok(())
     }
 

@@ -2,14 +2,15 @@
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{
-        Event, Namespace as NamespaceObject, Node, PersistentVolumeClaim, Pod, Service,
-    },
+    core::v1::{Event, Namespace as NamespaceObject, Node, PersistentVolumeClaim, Pod, Service},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{super::{ClusterError, NamespaceFacts, Observed}, KubectlSettings};
+use super::{
+    super::{ClusterError, NamespaceFacts, Observed},
+    KubectlSettings,
+};
 use crate::{
     domain::{DEPLOYMENT, LABEL_OWNER, Namespace, SERVICE},
     ssh::Script,
@@ -44,7 +45,15 @@ pub(super) fn pod(settings: &KubectlSettings, namespace: &Namespace, pod: &str) 
     let object = format!("pod/{pod}");
     let name = namespace.as_str();
     settings
-        .kubectl(["get", &object, "-n", name, "-o", "json", "--ignore-not-found"])
+        .kubectl([
+            "get",
+            &object,
+            "-n",
+            name,
+            "-o",
+            "json",
+            "--ignore-not-found",
+        ])
         .into()
 }
 
@@ -130,7 +139,13 @@ pub(super) fn parse_warnings(answer: &[u8]) -> Result<Vec<String>, ClusterError>
             .as_ref()
             .map(|time| time.0)
             .or_else(|| event.event_time.as_ref().map(|time| time.0))
-            .or_else(|| event.metadata.creation_timestamp.as_ref().map(|time| time.0));
+            .or_else(|| {
+                event
+                    .metadata
+                    .creation_timestamp
+                    .as_ref()
+                    .map(|time| time.0)
+            });
         if event.type_.as_deref() == Some("Warning") {
             events.push((time, phrase(&event)));
         }
@@ -141,7 +156,7 @@ pub(super) fn parse_warnings(answer: &[u8]) -> Result<Vec<String>, ClusterError>
 
 fn phrase(event: &Event) -> String {
     let about = &event.involved_object;
-    let mut phrase = format!(
+    let phrase = format!(
         "{} ({} {}): {}",
         event.reason.as_deref().unwrap_or("Warning"),
         about.kind.as_deref().unwrap_or_default().to_lowercase(),
@@ -154,7 +169,7 @@ fn phrase(event: &Event) -> String {
         .and_then(|series| series.count)
         .or(event.count);
     if let Some(times) = times.filter(|times| *times > 1) {
-        phrase.push_str(&format!(" ({times} times)"));
+        return format!("{phrase} ({times} times)");
     }
     phrase
 }
@@ -201,7 +216,10 @@ pub(super) fn unexpected(act: &str, problem: String) -> ClusterError {
 }
 
 pub(super) fn kind(object: &Value) -> &str {
-    object.get("kind").and_then(Value::as_str).unwrap_or_default()
+    object
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 pub(super) fn name(object: &Value) -> &str {

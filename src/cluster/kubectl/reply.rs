@@ -157,8 +157,7 @@ fn admission_fault(text: &str, reply: Box<Reply>) -> Found {
         return Ok(ClusterError::Terminating { namespace, reply });
     }
     let webhook = text.contains("admission webhook ") && text.contains("denied the request");
-    let details = after(text, " is forbidden: ")
-        .or_else(|| webhook.then(|| without_server(text)));
+    let details = after(text, " is forbidden: ").or_else(|| webhook.then(|| without_server(text)));
     let Some(details) = details else {
         return Err(reply);
     };
@@ -177,9 +176,8 @@ fn object_fault(text: &str, reply: Box<Reply>) -> Found {
         let managers = managers(text);
         return Ok(ClusterError::Conflict { managers, reply });
     }
-    if let Some(field) = between(text, "unknown field \"", "\"")
-        .or_else(|| between(text, "): ", ": field not declared in schema"))
-    {
+    let field = between(text, "unknown field \"", "\"").or_else(|| undeclared_field(text));
+    if let Some(field) = field {
         return Ok(ClusterError::UnknownField { field, reply });
     }
     if text.contains("Too long: ")
@@ -230,7 +228,7 @@ fn object_fault(text: &str, reply: Box<Reply>) -> Found {
 
 /// The request was right, and the answer is not what was hoped for.
 fn answer_fault(text: &str, reply: Box<Reply>) -> Found {
-    if let Some(words) = between(text, "is waiting to start: ", "\n") {
+    if let Some(words) = after(text, "is waiting to start: ") {
         return Ok(ClusterError::NotRunning { words, reply });
     }
     if let Some(condition) = after(text, "timed out waiting for ") {
@@ -263,21 +261,32 @@ fn without_server(text: &str) -> String {
         Some(rest) => rest.split_once(": ").map_or(rest, |(_, words)| words),
         None => text.trim_start_matches("error: "),
     };
-    ["error when creating \"STDIN\": ", "error when patching \"STDIN\": "]
-        .iter()
-        .find_map(|introduction| text.strip_prefix(introduction))
-        .unwrap_or(text)
-        .to_owned()
+    [
+        "error when creating \"STDIN\": ",
+        "error when patching \"STDIN\": ",
+    ]
+    .iter()
+    .find_map(|introduction| text.strip_prefix(introduction))
+    .unwrap_or(text)
+    .to_owned()
 }
 
 fn after(text: &str, mark: &str) -> Option<String> {
-    text.split_once(mark).map(|(_, rest)| rest.trim().to_owned())
+    text.split_once(mark)
+        .map(|(_, rest)| rest.trim().to_owned())
 }
 
-/// What stands between two marks; up to the end when the second is missing.
+/// What stands between two marks.
 fn between(text: &str, from: &str, to: &str) -> Option<String> {
     let (_, rest) = text.split_once(from)?;
-    Some(rest.split(to).next().unwrap_or(rest).to_owned())
+    rest.split_once(to).map(|(found, _)| found.to_owned())
+}
+
+/// The path in `… (rec/a; /v1, Kind=Pod): .spec.x: field not declared in schema`, without its first dot.
+fn undeclared_field(text: &str) -> Option<String> {
+    let (before, _) = text.split_once(": field not declared in schema")?;
+    let (_, path) = before.rsplit_once("): ")?;
+    Some(path.trim_start_matches('.').to_owned())
 }
 
 #[cfg(test)]

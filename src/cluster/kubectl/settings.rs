@@ -24,7 +24,7 @@ impl Default for KubectlSettings {
             program: vec!["kubectl".to_owned()],
             kubeconfig: None,
             context: None,
-            call_limit: Duration::from_secs(60),
+            call_limit: Duration::from_mins(1),
         }
     }
 }
@@ -66,7 +66,7 @@ mod tests {
             context: Some("$(id) 'x'".into()),
             ..KubectlSettings::default()
         };
-        insta::assert_snapshot!(settings.kubectl(["get", "pods"]), @"");
+        insta::assert_snapshot!(settings.kubectl(["get", "pods"]), @r#"sudo -n k3s kubectl '--kubeconfig=my config; reboot' '--context=$(id) '"'"'x'"'" get pods"#);
         insta::assert_snapshot!(KubectlSettings::default().kubectl(["version"]), @"kubectl version");
     }
 }

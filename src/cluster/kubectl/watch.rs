@@ -36,9 +36,7 @@ pub(super) fn watch(
 ) -> Script {
     let selector = percent_encoded(&owner.selector());
     let seconds = seconds(at_most);
-    let raw = |path: String| {
-        settings.kubectl(["get", "--raw", &path])
-    };
+    let raw = |path: String| settings.kubectl(["get", "--raw", &path]);
     Script::beside(
         raw(format!(
             "/apis/apps/v1/namespaces/{namespace}/deployments?watch=1&fieldSelector=metadata.name%3D{DEPLOYMENT}&labelSelector={selector}&timeoutSeconds={seconds}"
@@ -99,7 +97,9 @@ impl Watching {
                 None => {
                     let process = self.process.take()?;
                     let last = [self.stdout.rest(), self.stderr.rest()];
-                    last.iter().for_each(|line| self.take(line));
+                    for line in &last {
+                        self.take(line);
+                    }
                     if let Some(error) = self.end(process).await {
                         self.ready.push_back(Err(error));
                     }
@@ -184,7 +184,10 @@ fn read_event(event: Event) -> Result<Line, ClusterError> {
             return Ok(Line::Expired);
         }
         let message = object.get("message").and_then(Value::as_str);
-        return Err(unexpected(ACT, message.unwrap_or("an error event").to_owned()));
+        return Err(unexpected(
+            ACT,
+            message.unwrap_or("an error event").to_owned(),
+        ));
     }
     Ok(match (kind(&object), type_.as_str()) {
         ("Pod", "DELETED") => Line::Change(Change::PodGone(name(&object).to_owned())),
@@ -224,15 +227,15 @@ impl Lines {
 
 /// A query's value (RFC 3986, 3.4): everything but unreserved characters is encoded.
 fn percent_encoded(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    text.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

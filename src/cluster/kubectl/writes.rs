@@ -107,8 +107,8 @@ mod tests {
     #[test]
     fn apply_reads_stdin_and_forces_only_what_it_owns() {
         let settings = KubectlSettings::default();
-        insta::assert_snapshot!(apply(&settings, false), @"");
-        insta::assert_snapshot!(apply(&settings, true), @"");
+        insta::assert_snapshot!(apply(&settings, false), @"kubectl apply --server-side --field-manager=berth --force-conflicts -f - -o name");
+        insta::assert_snapshot!(apply(&settings, true), @"kubectl apply --server-side --field-manager=berth --force-conflicts -f - -o name --dry-run=server");
     }
 
     #[test]
@@ -116,11 +116,11 @@ mod tests {
         let (settings, owner) = (KubectlSettings::default(), owner());
         insta::assert_snapshot!(
             delete_namespace(&settings, &owner.namespace(), &OwnerLabels::of(&owner), Duration::from_millis(1500)),
-            @""
+            @"kubectl delete namespace --field-selector=metadata.name=project-rm-rf--969b198f27e0a142d320 --selector=app.kubernetes.io/managed-by=berth,berth.dev/owner=project-rm-rf--969b198f27e0a142d320,berth.dev/owner-kind=project --ignore-not-found --wait=true --timeout=2s"
         );
         insta::assert_snapshot!(
             wait_until_gone(&settings, &owner.namespace(), Duration::ZERO),
-            @""
+            @"kubectl wait namespace/project-rm-rf--969b198f27e0a142d320 --for=delete --timeout=1s"
         );
     }
 

@@ -78,11 +78,13 @@ pub(super) fn plan(command: &ExecCommand, mark: &str, token: &str) -> Result<Pla
     let argv = if is_marked {
         let folder = working_dir.as_deref().unwrap_or_default();
         let variables = if environment.is_empty() { "" } else { "env" };
-        ["/bin/sh", "-c", PRELUDE, "sh", mark, token, variables, folder]
-            .map(str::to_owned)
-            .into_iter()
-            .chain(words)
-            .collect()
+        [
+            "/bin/sh", "-c", PRELUDE, "sh", mark, token, variables, folder,
+        ]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(words)
+        .collect()
     } else {
         words
     };
@@ -105,7 +107,7 @@ fn preface(environment: &Environment) -> String {
                 b'\\' => text.push_str("\\\\"),
                 b' '..=b'~' => text.push(char::from(byte)),
                 // Anything else as an octal escape: some shells mind bytes beyond ASCII in `read`.
-                _ => text.push_str(&format!("\\0{byte:03o}")),
+                _ => text.extend(['\\', '0'].into_iter().chain(octal(byte))),
             }
         }
         text.push('\n');
@@ -114,6 +116,10 @@ fn preface(environment: &Environment) -> String {
         text.push('\n');
     }
     text
+}
+
+fn octal(byte: u8) -> [char; 3] {
+    [byte >> 6, (byte >> 3) & 7, byte & 7].map(|digit| char::from(b'0' + digit))
 }
 
 fn check_length(argv: &[String]) -> Result<(), ExecError> {
@@ -150,7 +156,7 @@ pub(super) fn in_pod(
     argv: &[String],
 ) -> Script {
     let command = settings.kubectl(["exec", "-n", namespace.as_str()]);
-    complete(command, pod.into(), with_stdin, argv).into()
+    complete(command, format!("pod/{pod}").into(), with_stdin, argv).into()
 }
 
 /// Finds the owner's pod and runs `argv` in it. Prints `TOKEN POD` to stderr in between.
@@ -175,7 +181,7 @@ pub(super) fn in_current(
     Script::capturing(find, |pod| {
         let announce = Command::new(["/bin/sh", "-c", ANNOUNCE, "sh", token]).arg(pod.after(""));
         let command = settings.kubectl_after(announce, ["exec", "-n", namespace.as_str()]);
-        complete(command, pod.after(""), with_stdin, argv)
+        complete(command, pod.after("pod/"), with_stdin, argv)
     })
 }
 

@@ -7,7 +7,7 @@ mod outlet;
 mod stderr;
 mod sweep;
 
-use std::{fmt::Write as _, io};
+use std::io;
 
 use bytes::Bytes;
 use tokio::io::AsyncReadExt as _;
@@ -81,25 +81,23 @@ pub(super) async fn run(
         }
     };
     let run = match time_limit {
-        None => work.await,
-        Some(limit) => match tokio::time::timeout(limit, work).await {
-            Ok(run) => run,
-            Err(_) => {
-                // Dropping `work` has ended kubectl. Without a pod nothing has begun.
-                let ended_in_pod = stderr.awaits_pod() || sweep.run().await;
-                return Err(ExecError::TimedOut {
-                    limit,
-                    ended_in_pod,
-                    partial: Box::new(outlet.into_kept()),
-                });
-            }
-        },
+        None => Ok(work.await),
+        Some(limit) => tokio::time::timeout(limit, work).await.map_err(|_| limit),
     };
     let status = match run {
-        Run::Ended(status) => status,
+        Ok(Run::Ended(status)) => status,
         // kubectl has been ended; dropping `sweep` ends what it has left in the pod.
-        Run::SinkFailed(error) => return Err(ExecError::Sink(error)),
-        Run::StdinFailed(error) => return Err(ExecError::Stdin(error)),
+        Ok(Run::SinkFailed(error)) => return Err(ExecError::Sink(error)),
+        Ok(Run::StdinFailed(error)) => return Err(ExecError::Stdin(error)),
+        Err(limit) => {
+            // Without a pod nothing has begun.
+            let ended_in_pod = stderr.awaits_pod() || sweep.run().await;
+            return Err(ExecError::TimedOut {
+                limit,
+                ended_in_pod,
+                partial: Box::new(outlet.into_kept()),
+            });
+        }
     };
     sweep.disarm();
 
@@ -245,10 +243,5 @@ fn random_word() -> Result<String, ClusterError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
         .map_err(|error| reads::unexpected("exec", format!("no randomness: {error}")))?;
-    let mut word = String::new();
-    for byte in bytes {
-        // Writing to a String does not fail.
-        drop(write!(word, "{byte:02x}"));
-    }
-    Ok(word)
+    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }

@@ -82,17 +82,21 @@ impl Sweep {
     /// What ends the processes; none when they carry no mark or their pod is not known.
     fn script(&self) -> Option<Script> {
         let pod = self.pod.as_deref().filter(|_| self.is_armed)?;
-        let argv =
-            ["/bin/sh", "-c", SWEEP, "sh", &self.mark, &self.token].map(str::to_owned);
+        let argv = ["/bin/sh", "-c", SWEEP, "sh", &self.mark, &self.token].map(str::to_owned);
         let settings = &self.lane.settings;
-        Some(command::in_pod(settings, &self.namespace, pod, false, &argv))
+        Some(command::in_pod(
+            settings,
+            &self.namespace,
+            pod,
+            false,
+            &argv,
+        ))
     }
 }
 
 impl Drop for Sweep {
     fn drop(&mut self) {
-        if let (Some(script), Ok(runtime)) =
-            (self.script(), tokio::runtime::Handle::try_current())
+        if let (Some(script), Ok(runtime)) = (self.script(), tokio::runtime::Handle::try_current())
         {
             let (lane, token) = (self.lane.clone(), self.token.clone());
             runtime.spawn(async move { sweep(&lane, &script, &token).await });
@@ -105,7 +109,10 @@ async fn sweep(lane: &Kubectl, script: &Script, token: &str) -> bool {
     let is_swept = result.is_ok_and(|output| {
         output.status.success() && output.stdout.text().trim() == format!("{token} swept")
     });
-    tracing::debug!(is_swept, "ended what an abandoned command had left in the pod");
+    tracing::debug!(
+        is_swept,
+        "ended what an abandoned command had left in the pod"
+    );
     is_swept
 }
 
@@ -142,7 +149,12 @@ mod tests {
         assert!(!marked.wait().unwrap().success());
         // All of them: the pipe that they shared has no writer any more.
         let mut rest = String::new();
-        marked.stdout.as_mut().unwrap().read_to_string(&mut rest).unwrap();
+        marked
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_to_string(&mut rest)
+            .unwrap();
         assert_eq!(other.try_wait().unwrap(), None);
         other.kill().unwrap();
         other.wait().unwrap();

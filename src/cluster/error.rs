@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Applied;
+use crate::ssh::SshError;
 
 /// What kubectl said when it failed, in full: decisions are taken on this, never on a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub struct Reply {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClusterError {
+    /// The host could not be asked.
+    #[error(transparent)]
+    Ssh(#[from] SshError),
     /// There is no kubectl on the host under the configured name.
     #[error("kubectl was not found on the host: {words}")]
     KubectlMissing {
@@ -248,7 +252,7 @@ impl ClusterError {
             | Self::NotRunning { reply, .. }
             | Self::TimedOut { reply, .. }
             | Self::Kubectl { reply, .. } => Some(reply),
-            Self::Unexpected { .. } => None,
+            Self::Ssh(_) | Self::Unexpected { .. } => None,
         }
     }
 
@@ -260,7 +264,14 @@ impl ClusterError {
 
     /// What to do about it, when there is something that a person can do.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Ssh(error) => error.hint(),
+            other => other.own_hint().map(str::to_owned),
+        }
+    }
+
+    fn own_hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::KubectlMissing { .. } => {
                 "install kubectl on the host, or name the program with K8S_KUBECTL \
@@ -297,7 +308,10 @@ impl ClusterError {
             Self::TooLarge { .. } => "make the object smaller",
             Self::NotRunning { .. } => "look at the pod's state with `berth status`",
             Self::TimedOut { .. } => "look again later, or allow more time",
-            Self::NotFound { .. } | Self::Unexpected { .. } | Self::Kubectl { .. } => return None,
+            Self::Ssh(_)
+            | Self::NotFound { .. }
+            | Self::Unexpected { .. }
+            | Self::Kubectl { .. } => return None,
         })
     }
 }

@@ -201,6 +201,9 @@ pub enum ExecError {
     /// The output could not be passed on, and the command was ended.
     #[error("the output could not be passed on")]
     Sink(#[source] std::io::Error),
+    /// What the command was to read could not be read, and the command was ended.
+    #[error("the command's input could not be read")]
+    Stdin(#[source] std::io::Error),
     /// The cluster or the way to it failed before the command could start.
     #[error(transparent)]
     Cluster(#[from] ClusterError),

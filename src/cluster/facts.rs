@@ -65,6 +65,8 @@ pub struct Applied {
 pub enum Change {
     /// The Deployment as it now is.
     Deployment(Box<Deployment>),
+    /// The Deployment is gone.
+    DeploymentGone,
     /// A pod as it now is.
     Pod(Box<Pod>),
     /// A pod is gone; its name.

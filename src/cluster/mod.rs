@@ -45,6 +45,9 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// The state of the owner's Deployment and pods as it is and as it changes, until the stream
     /// is dropped or `at_most` is over. The first changes tell what exists already.
+    ///
+    /// The stream may end sooner, when the API server ends the watch: look with
+    /// [`observe`](Self::observe) and watch again.
     async fn watch(
         &self,
         namespace: &Namespace,

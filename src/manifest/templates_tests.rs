@@ -32,6 +32,7 @@ fn deployment(manifests: &[Manifest]) -> Deployment {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "whole manifests are shown")]
 fn namespace_deployment_and_service_of_a_plain_pod() {
     let manifests = render(&Owner::project("shop").unwrap(), &spec());
     let names: Vec<_> = manifests
@@ -154,6 +155,7 @@ spec:
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "whole manifests are shown")]
 fn hostile_values_stay_scalars() {
     let owner = Owner::project("a: b #{{ namespace }}{% raw %}\"'--- ").unwrap();
     let mut environment = Environment::new();

@@ -84,13 +84,12 @@ fn waiting_failure(
     let (cause, urgency) = match waiting.reason.as_deref()? {
         "InvalidImageName" => (Cause::InvalidImageName, Urgency::AtOnce),
         "ErrImageNeverPull" => (Cause::ImageNeverPull, Urgency::AtOnce),
-        // The kubelet has tried at least once more, or is about to.
-        "ImagePullBackOff" => (Cause::ImagePull, Urgency::AtOnce),
+        // A pull that has failed is tried again at ever longer intervals; one chance was given.
+        "ImagePullBackOff" | "SignatureValidationFailed" => (Cause::ImagePull, Urgency::AtOnce),
         "ErrImagePull" if image_pull::is_definite(&message) => (Cause::ImagePull, Urgency::AtOnce),
         "ErrImagePull" | "RegistryUnavailable" | "ImageInspectError" => {
             (Cause::ImagePull, Urgency::AtDeadline)
         }
-        "SignatureValidationFailed" => (Cause::ImagePull, Urgency::AtOnce),
         "CreateContainerConfigError" => config_error(&message),
         "CrashLoopBackOff" => return Some(crash_loop(message, last_end)),
         "RunContainerError" | "CreateContainerError" if is_command_fault(&message) => {
@@ -154,11 +153,13 @@ fn end_cause(end: &ContainerStateTerminated, restarted: bool) -> Cause {
     }
 }
 
-/// The container's own last words (its termination message or last log lines), else the reason.
+/// The container's own last words (its termination message or last log lines), else the reason when
+/// it says more than the exit code does.
 fn end_message(end: &ContainerStateTerminated) -> String {
     end.message
         .clone()
         .filter(|message| !message.trim().is_empty())
         .or_else(|| end.reason.clone())
+        .filter(|words| !matches!(words.as_str(), "Error" | "Completed"))
         .unwrap_or_default()
 }

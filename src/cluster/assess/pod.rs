@@ -71,8 +71,7 @@ fn unschedulable(status: &PodStatus) -> Option<(Diagnosis, Urgency)> {
 /// All containers run, and yet the pod is not ready: a readiness probe or gate stands against it.
 fn not_ready(status: &PodStatus) -> Option<(Diagnosis, Urgency)> {
     let containers = status.container_statuses.as_deref().unwrap_or_default();
-    let all_run =
-        !containers.is_empty() && containers.iter().all(|container| is_running(container));
+    let all_run = !containers.is_empty() && containers.iter().all(is_running);
     let ready = condition(status, "Ready")?;
     all_run.then(|| {
         let mut diagnosis =

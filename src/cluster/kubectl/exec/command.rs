@@ -1,0 +1,199 @@
+//! The command lines that run a program in a pod.
+//!
+//! A bare argument vector goes to the pod as it is. Where a shell is needed anyway (a line, variables,
+//! a working folder) a fixed prelude runs first, in the pod: it takes the variables from stdin, marks
+//! the command, enters the folder, and puts the program in its own place. Text of users reaches it as
+//! arguments and on stdin, never as part of its text.
+
+use super::super::{
+    super::{ExecCommand, ExecError, Program},
+    KubectlSettings,
+};
+use crate::{
+    domain::{CONTAINER, Environment, LABEL_OWNER, Namespace},
+    ssh::{Command, Script, WORD_MAX, Word},
+};
+
+/// What the prelude prints after the token when the folder can't be entered.
+pub(super) const NO_FOLDER: &str = " no-folder";
+/// What the prelude prints after the token when there is no such program.
+pub(super) const NO_PROGRAM: &str = " no-program";
+
+/// The most bytes of a command in a pod, percent-encoded: kubectl puts it into the URL of its request,
+/// and the API server reads at most 1 MiB of headers (Go's `http.DefaultMaxHeaderBytes`).
+const URL_MAX: usize = 900 * 1024;
+
+/// `$1` the mark, `$2` the token, `$3` `env` when variables are on stdin, `$4` the folder or nothing,
+/// then the program. Variables come as lines of `NAME=VALUE`, with the value as `printf %b` takes it,
+/// and end with an empty line; `read` takes no byte more than that from a pipe (POSIX.1-2024, read).
+const PRELUDE: &str = r#"export BERTH_COMMAND="$1"
+if [ "$3" = env ]; then
+while :; do
+IFS= read -r berth_line || exit 1
+[ -n "$berth_line" ] || break
+berth_value=$(printf '%b.' "${berth_line#*=}")
+export "${berth_line%%=*}=${berth_value%.}"
+done
+unset berth_line berth_value
+fi
+if [ -n "$4" ]; then
+case $4 in /*) cd "$4" ;; *) cd "./$4" ;; esac 2>/dev/null || { printf '%s no-folder\n' "$2" >&2; exit 1; }
+fi
+command -v "$5" >/dev/null 2>&1 || { printf '%s no-program\n' "$2" >&2; exit 127; }
+shift 4
+exec "$@""#;
+
+/// Says the pod's name on stderr, then becomes the command: `$1` the token, `$2` the pod.
+const ANNOUNCE: &str = r#"printf '%s %s\n' "$1" "$2" >&2; shift 2; exec "$@""#;
+
+/// The newest pod that is not being deleted.
+const NEWEST: &str = "{{$name := \"\"}}{{$time := \"\"}}{{range .items}}\
+    {{if not .metadata.deletionTimestamp}}{{if ge .metadata.creationTimestamp $time}}\
+    {{$time = .metadata.creationTimestamp}}{{$name = .metadata.name}}{{end}}{{end}}{{end}}{{$name}}";
+
+/// What runs in the pod, and what it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// What runs in the pod.
+    pub(super) argv: Vec<String>,
+    /// What goes to stdin before the command's own.
+    pub(super) preface: String,
+    /// Whether the command's processes carry the mark.
+    pub(super) is_marked: bool,
+}
+
+/// What runs in the pod for this command. `mark` and `token` are random: the mark shows in the pod, the
+/// token does not.
+pub(super) fn plan(command: &ExecCommand, mark: &str, token: &str) -> Result<Plan, ExecError> {
+    let ExecCommand {
+        program,
+        environment,
+        working_dir,
+    } = command;
+    let (words, needs_shell) = match program {
+        Program::Argv(words) => (words.clone(), false),
+        Program::Shell(line) => (["/bin/sh", "-c", line].map(str::to_owned).to_vec(), true),
+    };
+    let is_marked = needs_shell || !environment.is_empty() || working_dir.is_some();
+    let argv = if is_marked {
+        let folder = working_dir.as_deref().unwrap_or_default();
+        let variables = if environment.is_empty() { "" } else { "env" };
+        [
+            "/bin/sh", "-c", PRELUDE, "sh", mark, token, variables, folder,
+        ]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(words)
+        .collect()
+    } else {
+        words
+    };
+    check_length(&argv)?;
+    Ok(Plan {
+        argv,
+        preface: preface(environment),
+        is_marked,
+    })
+}
+
+/// The variables as the prelude reads them.
+fn preface(environment: &Environment) -> String {
+    let mut text = String::new();
+    for (name, value) in environment.iter() {
+        text.push_str(name.as_str());
+        text.push('=');
+        for byte in value.bytes() {
+            match byte {
+                b'\\' => text.push_str("\\\\"),
+                b' '..=b'~' => text.push(char::from(byte)),
+                // Anything else as an octal escape: some shells mind bytes beyond ASCII in `read`.
+                _ => text.extend(['\\', '0'].into_iter().chain(octal(byte))),
+            }
+        }
+        text.push('\n');
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+fn octal(byte: u8) -> [char; 3] {
+    [byte >> 6, (byte >> 3) & 7, byte & 7].map(|digit| char::from(b'0' + digit))
+}
+
+fn check_length(argv: &[String]) -> Result<(), ExecError> {
+    let too_long = |reason: String| Err(ExecError::TooLong { reason });
+    if let Some(word) = argv.iter().find(|word| word.len() > WORD_MAX) {
+        let bytes = word.len();
+        return too_long(format!(
+            "an argument has {bytes} bytes, more than {WORD_MAX}"
+        ));
+    }
+    // Go's url.QueryEscape: one byte for unreserved characters and spaces, three for others.
+    let is_short = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~ ".contains(&byte);
+    let encoded: usize = argv
+        .iter()
+        .flat_map(|word| word.bytes())
+        .map(|byte| if is_short(byte) { 1 } else { 3 })
+        .sum::<usize>()
+        + argv.len() * "command=&".len();
+    if encoded > URL_MAX {
+        return too_long(format!(
+            "it takes {encoded} bytes in the request to the API server, more than {URL_MAX}; \
+             pass what is long on stdin"
+        ));
+    }
+    Ok(())
+}
+
+/// Runs `argv` in the named pod.
+pub(super) fn in_pod(
+    settings: &KubectlSettings,
+    namespace: &Namespace,
+    pod: &str,
+    with_stdin: bool,
+    argv: &[String],
+) -> Script {
+    let command = settings.kubectl(["exec", "-n", namespace.as_str()]);
+    complete(command, format!("pod/{pod}").into(), with_stdin, argv).into()
+}
+
+/// Finds the owner's pod and runs `argv` in it. Prints `TOKEN POD` to stderr in between.
+pub(super) fn in_current(
+    settings: &KubectlSettings,
+    namespace: &Namespace,
+    token: &str,
+    with_stdin: bool,
+    argv: &[String],
+) -> Script {
+    let find = settings.kubectl([
+        "get",
+        "pods",
+        "-n",
+        namespace.as_str(),
+        "-l",
+        &format!("{LABEL_OWNER}={namespace}"),
+        "--field-selector=status.phase=Running",
+        "-o",
+        &format!("go-template={NEWEST}"),
+    ]);
+    Script::capturing(find, |pod| {
+        let announce = Command::new(["/bin/sh", "-c", ANNOUNCE, "sh", token]).arg(pod.after(""));
+        let command = settings.kubectl_after(announce, ["exec", "-n", namespace.as_str()]);
+        complete(command, pod.after("pod/"), with_stdin, argv)
+    })
+}
+
+/// The rest of `kubectl exec`.
+fn complete(exec: Command, pod: Word, with_stdin: bool, argv: &[String]) -> Command {
+    let mut command = exec.arg(pod).args(["-c", CONTAINER]);
+    if with_stdin {
+        command = command.arg("-i");
+    }
+    command.arg("--").args(argv.iter().map(String::as_str))
+}
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod tests;

@@ -1,0 +1,247 @@
+//! Runs a command in a pod: one trip to the host, and a second one only when the first leaves open
+//! whether the pod was lost (exit code 137 or 143) or left something running (a time limit).
+
+mod command;
+mod ending;
+mod outlet;
+mod stderr;
+mod sweep;
+
+use std::io;
+
+use bytes::Bytes;
+use tokio::io::AsyncReadExt as _;
+
+use self::{ending::Ending, outlet::Outlet, stderr::Stderr, sweep::Sweep};
+use super::{
+    super::{ClusterError, ExecError, ExecOutput, ExecRequest, Partial, PodRef, Stdin, Stream},
+    Kubectl, reads,
+};
+use crate::{
+    domain::Namespace,
+    ssh::{ExitStatus, Process, ProcessEvent, SshError, StdinWriter},
+};
+
+/// How a pod is called in a message when none was found.
+const NO_NAME: &str = "of the owner";
+
+/// The most that is read from a [`Stdin::Reader`] at once, in bytes.
+const CHUNK: usize = 32 * 1024;
+
+/// How the run of a process came to its end.
+enum Run {
+    Ended(Result<ExitStatus, SshError>),
+    SinkFailed(io::Error),
+    StdinFailed(io::Error),
+}
+
+/// Runs the request's command.
+pub(super) async fn run(
+    lane: &Kubectl,
+    namespace: &Namespace,
+    pod: &PodRef,
+    request: ExecRequest,
+) -> Result<ExecOutput, ExecError> {
+    let ExecRequest {
+        command,
+        stdin,
+        sink,
+        time_limit,
+        keep_bytes,
+    } = request;
+    let (mark, token) = (random_word()?, random_word()?);
+    let plan = command::plan(&command, &mark, &token)?;
+    let with_stdin = !plan.preface.is_empty() || !matches!(stdin, Stdin::None);
+    let mut sweep = Sweep::new(lane, namespace, &plan, &mark, &token);
+    let script = match pod {
+        PodRef::Named(pod) => {
+            sweep.pod = Some(pod.clone());
+            command::in_pod(&lane.settings, namespace, pod, with_stdin, &plan.argv)
+        }
+        PodRef::Current => {
+            command::in_current(&lane.settings, namespace, &token, with_stdin, &plan.argv)
+        }
+    };
+    let mut outlet = Outlet::new(sink, keep_bytes);
+    let mut stderr = Stderr::new(&token, *pod == PodRef::Current);
+
+    let work = async {
+        let process = if with_stdin {
+            lane.ssh.spawn(&script).await
+        } else {
+            lane.ssh.spawn_without_stdin(&script).await
+        };
+        match process {
+            Ok(process) => {
+                tracing::Span::current().record("trip", process.trip());
+                let input = (plan.preface, stdin);
+                communicate(process, input, &mut outlet, &mut stderr, &mut sweep).await
+            }
+            Err(error) => Run::Ended(Err(error)),
+        }
+    };
+    let run = match time_limit {
+        None => Ok(work.await),
+        Some(limit) => tokio::time::timeout(limit, work).await.map_err(|_| limit),
+    };
+    let status = match run {
+        Ok(Run::Ended(status)) => status,
+        // kubectl has been ended; dropping `sweep` ends what it has left in the pod.
+        Ok(Run::SinkFailed(error)) => return Err(ExecError::Sink(error)),
+        Ok(Run::StdinFailed(error)) => return Err(ExecError::Stdin(error)),
+        Err(limit) => {
+            // Without a pod nothing has begun.
+            let ended_in_pod = stderr.awaits_pod() || sweep.run().await;
+            return Err(ExecError::TimedOut {
+                limit,
+                ended_in_pod,
+                partial: Box::new(outlet.into_kept()),
+            });
+        }
+    };
+    sweep.disarm();
+
+    let awaited_pod = stderr.awaits_pod();
+    let name = match pod {
+        PodRef::Named(name) => name.clone(),
+        PodRef::Current => stderr.pod().unwrap_or(NO_NAME).to_owned(),
+    };
+    let end = stderr.finish();
+    let ending = ending::ending(status, &end, awaited_pod, outlet.has_stdout());
+    let written = outlet.write(Stream::Stderr, &end.rest).await;
+    written.map_err(ExecError::Sink)?;
+    let folder = command.working_dir.unwrap_or_default();
+    conclude(lane, namespace, name, folder, ending, outlet.into_kept()).await
+}
+
+/// Turns what is known of the end into the answer.
+async fn conclude(
+    lane: &Kubectl,
+    namespace: &Namespace,
+    pod: String,
+    folder: String,
+    ending: Ending,
+    kept: Partial,
+) -> Result<ExecOutput, ExecError> {
+    match ending {
+        Ending::Exited(exit_code) => {
+            // SIGKILL and SIGTERM are how a pod's processes end when it is taken away.
+            if matches!(exit_code, 137 | 143) && is_gone(lane, namespace, &pod).await {
+                return Err(ExecError::PodGone { pod, started: true });
+            }
+            Ok(ExecOutput {
+                pod,
+                exit_code,
+                stdout: kept.stdout,
+                stderr: kept.stderr,
+            })
+        }
+        Ending::CouldNotStart(reason) => Err(ExecError::CouldNotStart { reason }),
+        Ending::NoSuchFolder => Err(ExecError::NoSuchFolder { folder }),
+        Ending::NoPod => Err(ExecError::PodGone {
+            pod,
+            started: false,
+        }),
+        Ending::NotRunning(reason) => Err(ExecError::NotRunning { pod, reason }),
+        Ending::Lost(reason) => Err(ExecError::LinkLost {
+            reason,
+            partial: Box::new(kept),
+        }),
+        Ending::Failed(error) => Err(ExecError::Cluster(error)),
+    }
+}
+
+/// Whether the pod is gone, on its way out, or over. When that can't be found out, the exit code stands.
+async fn is_gone(lane: &Kubectl, namespace: &Namespace, pod: &str) -> bool {
+    let script = reads::pod(&lane.settings, namespace, pod);
+    let answer = lane.ask("get pod", &script).await;
+    match answer.and_then(|answer| reads::parse_pod(&answer)) {
+        Ok(Some(pod)) => {
+            let phase = pod.status.and_then(|status| status.phase);
+            pod.metadata.deletion_timestamp.is_some()
+                || matches!(phase.as_deref(), Some("Succeeded" | "Failed"))
+        }
+        Ok(None) => true,
+        Err(error) => {
+            tracing::debug!(%error, "could not look at the pod again");
+            false
+        }
+    }
+}
+
+/// Feeds the process and takes its output, both at once.
+async fn communicate(
+    mut process: Process,
+    (preface, stdin): (String, Stdin),
+    outlet: &mut Outlet,
+    stderr: &mut Stderr,
+    sweep: &mut Sweep,
+) -> Run {
+    let writer = process.take_stdin();
+    let feed = async {
+        if let Some(writer) = writer
+            && let Err(error) = feed(writer, preface, stdin).await
+        {
+            return error;
+        }
+        // A command that reads less than it is given may still end well.
+        std::future::pending().await
+    };
+    let take = async {
+        while let Some(event) = process.next().await {
+            let written = match event {
+                ProcessEvent::Stdout(bytes) => outlet.write(Stream::Stdout, &bytes).await,
+                ProcessEvent::Stderr(bytes) => {
+                    let own = stderr.push(&bytes);
+                    if sweep.pod.is_none() {
+                        sweep.pod = stderr.pod().map(str::to_owned);
+                    }
+                    outlet.write(Stream::Stderr, &own).await
+                }
+            };
+            if let Err(error) = written {
+                return Run::SinkFailed(error);
+            }
+        }
+        Run::Ended(process.wait().await)
+    };
+    tokio::select! {
+        run = take => run,
+        error = feed => Run::StdinFailed(error),
+    }
+}
+
+/// Writes all that the command is to read. That the command takes no more is no error: its end tells
+/// what became of it.
+async fn feed(mut writer: StdinWriter, preface: String, stdin: Stdin) -> io::Result<()> {
+    if !preface.is_empty() && writer.write(preface).await.is_err() {
+        return Ok(());
+    }
+    match stdin {
+        Stdin::None => {}
+        Stdin::Bytes(bytes) => {
+            if !bytes.is_empty() && writer.write(bytes).await.is_err() {
+                return Ok(());
+            }
+        }
+        Stdin::Reader(mut reader) => loop {
+            let mut chunk = Vec::with_capacity(CHUNK);
+            if reader.read_buf(&mut chunk).await? == 0 {
+                break;
+            }
+            if writer.write(Bytes::from(chunk)).await.is_err() {
+                return Ok(());
+            }
+        },
+    }
+    writer.finish().await;
+    Ok(())
+}
+
+/// A word that nobody can guess: 128 bits in hexadecimal digits.
+fn random_word() -> Result<String, ClusterError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| reads::unexpected("exec", format!("no randomness: {error}")))?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
+}

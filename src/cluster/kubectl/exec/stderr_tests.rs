@@ -1,0 +1,124 @@
+use super::*;
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// What is passed on of these pieces, and the end.
+fn filtered(awaits_pod: bool, pieces: &[&[u8]]) -> (String, StderrEnd, Option<String>) {
+    let mut stderr = Stderr::new(TOKEN, awaits_pod);
+    let mut passed = Vec::new();
+    for piece in pieces {
+        passed.extend(stderr.push(piece));
+    }
+    let pod = stderr.pod().map(str::to_owned);
+    let end = stderr.finish();
+    passed.extend(&end.rest);
+    (String::from_utf8_lossy(&passed).into_owned(), end, pod)
+}
+
+fn bytewise(text: &str) -> Vec<&[u8]> {
+    text.as_bytes().chunks(1).collect()
+}
+
+#[test]
+fn kubectls_last_line_is_taken_out_however_it_arrives() {
+    for (text, own, told) in [
+        ("command terminated with exit code 3\n", "", Some(3)),
+        (
+            "err\ncommand terminated with exit code 255\n",
+            "err\n",
+            Some(255),
+        ),
+        (
+            "no line endcommand terminated with exit code 1\n",
+            "no line end",
+            Some(1),
+        ),
+        (
+            "command terminated with exit code 1\ncommand terminated with exit code 2\n",
+            "command terminated with exit code 1\n",
+            Some(2),
+        ),
+        (
+            "command command terminated with exit code 9\n",
+            "command ",
+            Some(9),
+        ),
+        ("just words", "just words", None),
+        ("command terminated with", "command terminated with", None),
+        (
+            "command terminated with exit code 1",
+            "command terminated with exit code 1",
+            None,
+        ),
+        (
+            "command terminated with exit code \n",
+            "command terminated with exit code \n",
+            None,
+        ),
+        (
+            "command terminated with exit code 256\n",
+            "command terminated with exit code 256\n",
+            None,
+        ),
+        (
+            "command terminated with exit code 1\nmore",
+            "command terminated with exit code 1\nmore",
+            None,
+        ),
+        ("é🚢\u{0}\n", "é🚢\u{0}\n", None),
+    ] {
+        for pieces in [vec![text.as_bytes()], bytewise(text)] {
+            let (passed, end, _) = filtered(false, &pieces);
+            assert_eq!((passed.as_str(), end.told), (own, told), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn ordinary_text_is_passed_on_at_once() {
+    let mut stderr = Stderr::new(TOKEN, false);
+    assert_eq!(stderr.push(b"progress: 10%"), b"progress: 10%");
+    assert_eq!(stderr.push(b"done\nc"), b"done\n", "may be kubectl's");
+    assert_eq!(stderr.push(b"ontinue"), b"continue", "is not");
+}
+
+#[test]
+fn the_pod_is_read_from_the_announcement_and_the_hosts_words_are_kept_apart() {
+    let text = format!(
+        "sudo: unable to resolve host\n{TOKEN} workspace-7d-x2\nown\ncommand terminated with exit code 1\n"
+    );
+    for pieces in [vec![text.as_bytes()], bytewise(&text)] {
+        let (passed, end, pod) = filtered(true, &pieces);
+        assert_eq!(pod.as_deref(), Some("workspace-7d-x2"));
+        assert_eq!((passed.as_str(), end.told), ("own\n", Some(1)));
+    }
+    let (passed, end, pod) = filtered(true, &[b"error: no\n"]);
+    assert_eq!((passed.as_str(), pod), ("", None));
+    assert_eq!(end.words, "error: no\n");
+}
+
+#[test]
+fn the_preludes_word_is_not_passed_on() {
+    let text = format!("{TOKEN} no-folder\ncommand terminated with exit code 1\n");
+    for pieces in [vec![text.as_bytes()], bytewise(&text)] {
+        let (passed, end, _) = filtered(false, &pieces);
+        assert_eq!(passed, "");
+        assert_eq!(
+            (end.prelude, end.told),
+            (Some(PreludeWord::NoFolder), Some(1))
+        );
+    }
+}
+
+#[test]
+fn a_long_stream_is_bounded_and_known_to_be_cut() {
+    let line = "x".repeat(100) + "\n";
+    let mut stderr = Stderr::new(TOKEN, false);
+    let mut passed = 0;
+    for _ in 0..1000 {
+        passed += stderr.push(line.as_bytes()).len();
+        assert!(stderr.held.len() < 100 && stderr.last.len() <= KEPT);
+    }
+    assert_eq!(passed, 101_000);
+    assert!(!stderr.finish().is_whole);
+}

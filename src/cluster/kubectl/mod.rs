@@ -1,0 +1,223 @@
+//! The lane that runs `kubectl` on the host over SSH.
+//!
+//! Builders return what is to be run and never run it (`reads`, `writes`, `watch`, `logs`,
+//! `exec::command`); this file runs it; `reply` alone reads kubectl's words. Nothing but namespaces and
+//! trips is logged: neither what goes to stdin nor what comes back.
+
+mod exec;
+mod logs;
+mod reads;
+#[cfg(test)]
+mod recorded;
+mod reply;
+mod settings;
+mod watch;
+mod writes;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use self::reply::classify;
+pub use self::settings::KubectlSettings;
+use super::{
+    Applied, Change, Cluster, ClusterError, ExecError, ExecOutput, ExecRequest, LogRequest,
+    NamespaceFacts, Observed, PodRef, Reply,
+};
+use crate::{
+    domain::{Namespace, OwnerLabels},
+    manifest::Manifest,
+    ssh::{Output, RunLimits, Script, SshClient},
+};
+
+/// The most of an answer that is taken, in bytes.
+const ANSWER_MAX: usize = 64 * 1024 * 1024;
+
+/// The most of kubectl's words that is kept, in bytes.
+const WORDS_MAX: usize = 256 * 1024;
+
+/// What a wait on the host may take beyond its own time: connecting, starting, answering.
+const AROUND_A_WAIT: Duration = Duration::from_secs(15);
+
+/// A cluster that is reached by kubectl on a host. Cheap to clone; clones share the connection.
+#[derive(Debug, Clone)]
+pub struct Kubectl {
+    ssh: SshClient,
+    settings: KubectlSettings,
+}
+
+impl Kubectl {
+    /// The cluster that this kubectl on this host speaks with. Does no I/O.
+    #[must_use]
+    pub fn new(ssh: SshClient, settings: KubectlSettings) -> Self {
+        Self { ssh, settings }
+    }
+
+    /// Runs a short call; its answer when kubectl succeeds.
+    async fn ask(&self, act: &str, script: &Script) -> Result<Vec<u8>, ClusterError> {
+        let output = self
+            .call(act, script, Bytes::new(), self.settings.call_limit)
+            .await?;
+        Ok(output.stdout.bytes)
+    }
+
+    async fn call(
+        &self,
+        act: &str,
+        script: &Script,
+        stdin: Bytes,
+        limit: Duration,
+    ) -> Result<Output, ClusterError> {
+        let limits = RunLimits {
+            timeout: Some(limit),
+            keep_stdout: Some(ANSWER_MAX),
+            keep_stderr: Some(WORDS_MAX),
+        };
+        tracing::debug!(act, "kubectl");
+        let output = self.ssh.run(script, stdin, limits).await?;
+        if !output.status.success() {
+            return Err(classify(Reply {
+                act: act.to_owned(),
+                exit: output.status.code(),
+                stderr: output.stderr.text(),
+                applied: Vec::new(),
+            }));
+        }
+        if !output.stdout.is_complete() {
+            let problem = format!("it is longer than {ANSWER_MAX} bytes");
+            return Err(reads::unexpected(act, problem));
+        }
+        Ok(output)
+    }
+}
+
+#[async_trait]
+impl Cluster for Kubectl {
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
+    async fn observe(&self, namespace: &Namespace) -> Result<Observed, ClusterError> {
+        let script = reads::observe(&self.settings, namespace);
+        reads::parse_observed(&self.ask("observe", &script).await?, namespace)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(objects = manifests.len(), dry_run))]
+    async fn apply(
+        &self,
+        manifests: &[Manifest],
+        dry_run: bool,
+    ) -> Result<Vec<Applied>, ClusterError> {
+        let script = writes::apply(&self.settings, dry_run);
+        let stdin = Bytes::from(writes::apply_stdin(manifests));
+        let limits = RunLimits::within(self.settings.call_limit);
+        let output = self.ssh.run(&script, stdin, limits).await?;
+        let applied = writes::parse_applied(&output.stdout.text());
+        if output.status.success() {
+            return Ok(applied);
+        }
+        Err(classify(Reply {
+            act: "apply".to_owned(),
+            exit: output.status.code(),
+            stderr: output.stderr.text(),
+            applied,
+        }))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace, trip))]
+    async fn watch(
+        &self,
+        namespace: &Namespace,
+        owner: &OwnerLabels,
+        at_most: Duration,
+    ) -> Result<BoxStream<'static, Result<Change, ClusterError>>, ClusterError> {
+        let script = watch::watch(&self.settings, namespace, owner, at_most);
+        let process = self.ssh.spawn_without_stdin(&script).await?;
+        tracing::Span::current().record("trip", process.trip());
+        Ok(watch::stream(process))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(node))]
+    async fn node_address(&self, node: &str) -> Result<Option<String>, ClusterError> {
+        let script = reads::node(&self.settings, node);
+        match self.ask("get node", &script).await {
+            Ok(answer) => reads::parse_node_address(&answer),
+            Err(ClusterError::Forbidden { .. } | ClusterError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace, trip))]
+    async fn exec(
+        &self,
+        namespace: &Namespace,
+        pod: &PodRef,
+        request: ExecRequest,
+    ) -> Result<ExecOutput, ExecError> {
+        exec::run(self, namespace, pod, request).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
+    async fn find_namespace(
+        &self,
+        namespace: &Namespace,
+    ) -> Result<Option<NamespaceFacts>, ClusterError> {
+        let script = reads::namespace(&self.settings, namespace);
+        reads::parse_namespace(&self.ask("get namespace", &script).await?)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
+    async fn delete_namespace(
+        &self,
+        namespace: &Namespace,
+        owner: &OwnerLabels,
+        at_most: Duration,
+    ) -> Result<(), ClusterError> {
+        let script = writes::delete_namespace(&self.settings, namespace, owner, at_most);
+        self.call(
+            "delete namespace",
+            &script,
+            Bytes::new(),
+            at_most + AROUND_A_WAIT,
+        )
+        .await?;
+        Ok(())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
+    async fn wait_until_gone(
+        &self,
+        namespace: &Namespace,
+        at_most: Duration,
+    ) -> Result<(), ClusterError> {
+        let script = writes::wait_until_gone(&self.settings, namespace, at_most);
+        let limit = at_most + AROUND_A_WAIT;
+        match self.call("wait", &script, Bytes::new(), limit).await {
+            Ok(_) | Err(ClusterError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace, pod = request.pod, trip))]
+    async fn logs(
+        &self,
+        namespace: &Namespace,
+        request: &LogRequest,
+    ) -> Result<BoxStream<'static, Result<Bytes, ClusterError>>, ClusterError> {
+        let script = logs::logs(&self.settings, namespace, request);
+        // A reader that is slow with a long stream must hold up nobody else.
+        let ssh = if request.follow {
+            self.ssh.separate()
+        } else {
+            self.ssh.clone()
+        };
+        let process = ssh.spawn_without_stdin(&script).await?;
+        tracing::Span::current().record("trip", process.trip());
+        Ok(logs::stream(process))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
+    async fn warnings(&self, namespace: &Namespace) -> Result<Vec<String>, ClusterError> {
+        let script = reads::warnings(&self.settings, namespace);
+        reads::parse_warnings(&self.ask("get events", &script).await?)
+    }
+}

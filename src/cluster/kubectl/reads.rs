@@ -1,0 +1,232 @@
+//! Questions: command lines, and what their answers say.
+
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Event, Namespace as NamespaceObject, Node, PersistentVolumeClaim, Pod, Service},
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{
+    super::{ClusterError, NamespaceFacts, Observed},
+    KubectlSettings,
+};
+use crate::{
+    domain::{DEPLOYMENT, LABEL_OWNER, Namespace, SERVICE},
+    ssh::Script,
+};
+
+/// Namespace and objects at once: two documents, of which the first is missing when there is no
+/// such namespace.
+pub(super) fn observe(settings: &KubectlSettings, namespace: &Namespace) -> Script {
+    let name = namespace.as_str();
+    let kinds = "deployment,service,persistentvolumeclaim,pod";
+    Script::both(
+        settings.kubectl(["get", "namespace", name, "-o", "json", "--ignore-not-found"]),
+        settings.kubectl(["get", kinds, "-n", name, "-o", "json"]),
+    )
+}
+
+pub(super) fn namespace(settings: &KubectlSettings, namespace: &Namespace) -> Script {
+    let name = namespace.as_str();
+    settings
+        .kubectl(["get", "namespace", name, "-o", "json", "--ignore-not-found"])
+        .into()
+}
+
+pub(super) fn node(settings: &KubectlSettings, node: &str) -> Script {
+    let object = format!("node/{node}");
+    settings
+        .kubectl(["get", &object, "-o", "json", "--ignore-not-found"])
+        .into()
+}
+
+pub(super) fn pod(settings: &KubectlSettings, namespace: &Namespace, pod: &str) -> Script {
+    let object = format!("pod/{pod}");
+    let name = namespace.as_str();
+    settings
+        .kubectl([
+            "get",
+            &object,
+            "-n",
+            name,
+            "-o",
+            "json",
+            "--ignore-not-found",
+        ])
+        .into()
+}
+
+pub(super) fn warnings(settings: &KubectlSettings, namespace: &Namespace) -> Script {
+    settings
+        .kubectl([
+            "get",
+            "events",
+            "-n",
+            namespace.as_str(),
+            "--field-selector=type=Warning",
+            "-o",
+            "json",
+        ])
+        .into()
+}
+
+/// What the answer to [`observe`] says.
+pub(super) fn parse_observed(
+    answer: &[u8],
+    namespace: &Namespace,
+) -> Result<Observed, ClusterError> {
+    const ACT: &str = "observe";
+    let mut observed = Observed::default();
+    for object in objects(ACT, answer)? {
+        match kind(&object) {
+            "Namespace" => observed.namespace = Some(facts(&typed(ACT, object)?)),
+            "Deployment" if name(&object) == DEPLOYMENT => {
+                observed.deployment = Some(typed::<Deployment>(ACT, object)?);
+            }
+            "Service" if name(&object) == SERVICE => {
+                observed.service = Some(typed::<Service>(ACT, object)?);
+            }
+            "PersistentVolumeClaim" => observed
+                .volume_claims
+                .push(typed::<PersistentVolumeClaim>(ACT, object)?),
+            "Pod" => {
+                let pod: Pod = typed(ACT, object)?;
+                let labels = pod.metadata.labels.as_ref();
+                let owner = labels.and_then(|labels| labels.get(LABEL_OWNER));
+                if owner.is_some_and(|owner| owner == namespace.as_str()) {
+                    observed.pods.push(pod);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(observed)
+}
+
+pub(super) fn parse_namespace(answer: &[u8]) -> Result<Option<NamespaceFacts>, ClusterError> {
+    Ok(single("get namespace", answer)?.as_ref().map(facts))
+}
+
+pub(super) fn parse_pod(answer: &[u8]) -> Result<Option<Pod>, ClusterError> {
+    single("get pod", answer)
+}
+
+/// The node's `ExternalIP`, else its `InternalIP`.
+pub(super) fn parse_node_address(answer: &[u8]) -> Result<Option<String>, ClusterError> {
+    let Some(node) = single::<Node>("get node", answer)? else {
+        return Ok(None);
+    };
+    let addresses = node.status.and_then(|status| status.addresses);
+    let addresses = addresses.unwrap_or_default();
+    let of_type = |wanted: &str| {
+        let mut addresses = addresses.iter();
+        addresses.find(|address| address.type_ == wanted && !address.address.is_empty())
+    };
+    Ok(of_type("ExternalIP")
+        .or_else(|| of_type("InternalIP"))
+        .map(|address| address.address.clone()))
+}
+
+/// One phrase an event, oldest first: reason, object, message, and how often when more than once.
+pub(super) fn parse_warnings(answer: &[u8]) -> Result<Vec<String>, ClusterError> {
+    const ACT: &str = "get events";
+    let mut events = Vec::new();
+    for object in objects(ACT, answer)? {
+        let event: Event = typed(ACT, object)?;
+        let time = event
+            .last_timestamp
+            .as_ref()
+            .map(|time| time.0)
+            .or_else(|| event.event_time.as_ref().map(|time| time.0))
+            .or_else(|| {
+                event
+                    .metadata
+                    .creation_timestamp
+                    .as_ref()
+                    .map(|time| time.0)
+            });
+        if event.type_.as_deref() == Some("Warning") {
+            events.push((time, phrase(&event)));
+        }
+    }
+    events.sort();
+    Ok(events.into_iter().map(|(_, phrase)| phrase).collect())
+}
+
+fn phrase(event: &Event) -> String {
+    let about = &event.involved_object;
+    let phrase = format!(
+        "{} ({} {}): {}",
+        event.reason.as_deref().unwrap_or("Warning"),
+        about.kind.as_deref().unwrap_or_default().to_lowercase(),
+        about.name.as_deref().unwrap_or_default(),
+        event.message.as_deref().unwrap_or_default().trim(),
+    );
+    let times = event
+        .series
+        .as_ref()
+        .and_then(|series| series.count)
+        .or(event.count);
+    if let Some(times) = times.filter(|times| *times > 1) {
+        return format!("{phrase} ({times} times)");
+    }
+    phrase
+}
+
+fn facts(namespace: &NamespaceObject) -> NamespaceFacts {
+    let phase = namespace.status.as_ref().and_then(|s| s.phase.as_deref());
+    NamespaceFacts {
+        labels: namespace.metadata.labels.clone().unwrap_or_default(),
+        terminating: phase == Some("Terminating")
+            || namespace.metadata.deletion_timestamp.is_some(),
+    }
+}
+
+/// All objects of an answer of any number of JSON documents, with lists taken apart.
+fn objects(act: &str, answer: &[u8]) -> Result<Vec<Value>, ClusterError> {
+    let mut objects = Vec::new();
+    for document in serde_json::Deserializer::from_slice(answer).into_iter::<Value>() {
+        let mut document = document.map_err(|error| unexpected(act, error.to_string()))?;
+        match document.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) => objects.extend(items),
+            _ => objects.push(document),
+        }
+    }
+    Ok(objects)
+}
+
+/// The one object of an answer, or none when the answer is empty.
+fn single<T: DeserializeOwned>(act: &str, answer: &[u8]) -> Result<Option<T>, ClusterError> {
+    let object = objects(act, answer)?.into_iter().next();
+    object.map(|object| typed(act, object)).transpose()
+}
+
+pub(super) fn typed<T: DeserializeOwned>(act: &str, object: Value) -> Result<T, ClusterError> {
+    let what = format!("{} {}", kind(&object), name(&object));
+    serde_path_to_error::deserialize(object)
+        .map_err(|error| unexpected(act, format!("{what}: {error}")))
+}
+
+pub(super) fn unexpected(act: &str, problem: String) -> ClusterError {
+    ClusterError::Unexpected {
+        act: act.to_owned(),
+        problem,
+    }
+}
+
+pub(super) fn kind(object: &Value) -> &str {
+    object
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+pub(super) fn name(object: &Value) -> &str {
+    let name = object.pointer("/metadata/name").and_then(Value::as_str);
+    name.unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "reads_tests.rs"]
+mod tests;

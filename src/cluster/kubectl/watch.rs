@@ -1,0 +1,243 @@
+//! Watches an owner's Deployment and pods: two API watches in one command, one on each output stream.
+//!
+//! Follows <https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-watch>: without
+//! a resource version a watch begins with the state as it is, as `ADDED` events, each event one line
+//! of JSON.
+
+use std::{collections::VecDeque, time::Duration};
+
+use futures::{StreamExt as _, stream, stream::BoxStream};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    super::{Change, ClusterError, Reply},
+    KubectlSettings,
+    reads::{kind, name, typed, unexpected},
+    reply::{classify, words},
+    writes::seconds,
+};
+use crate::{
+    domain::{DEPLOYMENT, Namespace, OwnerLabels},
+    ssh::{Process, ProcessEvent, Script},
+};
+
+const ACT: &str = "watch";
+
+/// The longest line that is taken for an event, in bytes: an object has at most 1.5 MiB in etcd.
+const LINE_MAX: usize = 8 * 1024 * 1024;
+
+/// The pods' watch on stdout, the Deployment's on stderr; when the first ends the other is ended.
+pub(super) fn watch(
+    settings: &KubectlSettings,
+    namespace: &Namespace,
+    owner: &OwnerLabels,
+    at_most: Duration,
+) -> Script {
+    let selector = percent_encoded(&owner.selector());
+    let seconds = seconds(at_most);
+    let raw = |path: String| settings.kubectl(["get", "--raw", &path]);
+    Script::beside(
+        raw(format!(
+            "/apis/apps/v1/namespaces/{namespace}/deployments?watch=1&fieldSelector=metadata.name%3D{DEPLOYMENT}&labelSelector={selector}&timeoutSeconds={seconds}"
+        )),
+        raw(format!(
+            "/api/v1/namespaces/{namespace}/pods?watch=1&labelSelector={selector}&timeoutSeconds={seconds}"
+        )),
+    )
+}
+
+/// The changes that a process started by [`watch`] reports.
+pub(super) fn stream(process: Process) -> BoxStream<'static, Result<Change, ClusterError>> {
+    let watching = Watching {
+        process: Some(process),
+        stdout: Lines::default(),
+        stderr: Lines::default(),
+        words: String::new(),
+        ready: VecDeque::new(),
+    };
+    stream::unfold(watching, |mut watching| async move {
+        watching.next().await.map(|item| (item, watching))
+    })
+    .boxed()
+}
+
+struct Watching {
+    /// Gone after the end.
+    process: Option<Process>,
+    stdout: Lines,
+    stderr: Lines,
+    /// kubectl's own lines on stderr.
+    words: String,
+    ready: VecDeque<Result<Change, ClusterError>>,
+}
+
+impl Watching {
+    async fn next(&mut self) -> Option<Result<Change, ClusterError>> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                if item.is_err() {
+                    // Dropping the process ends what still runs on the host.
+                    self.process = None;
+                    self.ready.clear();
+                }
+                return Some(item);
+            }
+            match self.process.as_mut()?.next().await {
+                Some(ProcessEvent::Stdout(bytes)) => {
+                    for line in self.stdout.push(&bytes) {
+                        self.take(&line);
+                    }
+                }
+                Some(ProcessEvent::Stderr(bytes)) => {
+                    for line in self.stderr.push(&bytes) {
+                        self.take(&line);
+                    }
+                }
+                None => {
+                    let process = self.process.take()?;
+                    let last = [self.stdout.rest(), self.stderr.rest()];
+                    for line in &last {
+                        self.take(line);
+                    }
+                    if let Some(error) = self.end(process).await {
+                        self.ready.push_back(Err(error));
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, line: &[u8]) {
+        match read_line(line) {
+            Line::Nothing => {}
+            Line::Change(change) => self.ready.push_back(Ok(change)),
+            Line::Broken(error) => self.ready.push_back(Err(error)),
+            Line::Expired => self.process = None,
+            Line::Words(line) => {
+                self.words.push_str(&line);
+                self.words.push('\n');
+                // A watch that works says nothing but events and warnings. If it is the one beside
+                // that fails, its end is not reported: its words are.
+                if !words(&self.words).is_empty() {
+                    let error = classify(self.reply(Some(1)));
+                    self.ready.push_back(Err(error));
+                }
+            }
+        }
+    }
+
+    async fn end(&self, process: Process) -> Option<ClusterError> {
+        match process.wait().await {
+            Ok(status) if status.success() => None,
+            Ok(status) => Some(classify(self.reply(status.code()))),
+            Err(error) => Some(error.into()),
+        }
+    }
+
+    fn reply(&self, exit: Option<u32>) -> Reply {
+        Reply {
+            act: ACT.to_owned(),
+            exit,
+            stderr: self.words.clone(),
+            applied: Vec::new(),
+        }
+    }
+}
+
+/// What one line of a watch is.
+#[derive(Debug)]
+enum Line {
+    Nothing,
+    Change(Change),
+    /// The API server no longer has the history that the watch needs (410 Gone): look anew.
+    Expired,
+    /// kubectl's own words.
+    Words(String),
+    Broken(ClusterError),
+}
+
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "type")]
+    type_: String,
+    object: Value,
+}
+
+fn read_line(line: &[u8]) -> Line {
+    if line.iter().all(u8::is_ascii_whitespace) {
+        return Line::Nothing;
+    }
+    if line.first() != Some(&b'{') {
+        return Line::Words(String::from_utf8_lossy(line).into_owned());
+    }
+    match serde_json::from_slice(line) {
+        Ok(event) => read_event(event).unwrap_or_else(Line::Broken),
+        Err(error) => Line::Broken(unexpected(ACT, error.to_string())),
+    }
+}
+
+fn read_event(event: Event) -> Result<Line, ClusterError> {
+    let Event { type_, object } = event;
+    if type_ == "ERROR" {
+        if object.get("code").and_then(Value::as_u64) == Some(410) {
+            return Ok(Line::Expired);
+        }
+        let message = object.get("message").and_then(Value::as_str);
+        return Err(unexpected(
+            ACT,
+            message.unwrap_or("an error event").to_owned(),
+        ));
+    }
+    Ok(match (kind(&object), type_.as_str()) {
+        ("Pod", "DELETED") => Line::Change(Change::PodGone(name(&object).to_owned())),
+        ("Pod", "ADDED" | "MODIFIED") => Line::Change(Change::Pod(Box::new(typed(ACT, object)?))),
+        ("Deployment", "ADDED" | "MODIFIED") => {
+            Line::Change(Change::Deployment(Box::new(typed(ACT, object)?)))
+        }
+        ("Deployment", "DELETED") => Line::Change(Change::DeploymentGone),
+        _ => Line::Nothing,
+    })
+}
+
+/// Cuts a stream into lines.
+#[derive(Default)]
+struct Lines(Vec<u8>);
+
+impl Lines {
+    /// The lines that these bytes complete, without their line ends.
+    fn push(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        let mut lines = Vec::new();
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.0.extend_from_slice(piece);
+            if self.0.len() > LINE_MAX || self.0.last() == Some(&b'\n') {
+                let mut line = std::mem::take(&mut self.0);
+                line.pop_if(|byte| *byte == b'\n');
+                lines.push(line);
+            }
+        }
+        lines
+    }
+
+    /// What came after the last line end.
+    fn rest(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+/// A query's value (RFC 3986, 3.4): everything but unreserved characters is encoded.
+fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;

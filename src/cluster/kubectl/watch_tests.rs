@@ -1,0 +1,65 @@
+use super::*;
+use crate::domain::Owner;
+
+#[test]
+fn one_command_watches_both() {
+    let owner = Owner::project("it's").unwrap();
+    let script = watch(
+        &KubectlSettings::default(),
+        &owner.namespace(),
+        &OwnerLabels::of(&owner),
+        Duration::from_millis(90_500),
+    );
+    insta::assert_snapshot!(script, @r#"kubectl get --raw '/apis/apps/v1/namespaces/project-it-s--24ceef1cb6b0cbc0b332/deployments?watch=1&fieldSelector=metadata.name%3Dworkspace&labelSelector=app.kubernetes.io%2Fmanaged-by%3Dberth%2Cberth.dev%2Fowner%3Dproject-it-s--24ceef1cb6b0cbc0b332%2Cberth.dev%2Fowner-kind%3Dproject&timeoutSeconds=91' </dev/null >&2 & berth_beside=$!; kubectl get --raw '/api/v1/namespaces/project-it-s--24ceef1cb6b0cbc0b332/pods?watch=1&labelSelector=app.kubernetes.io%2Fmanaged-by%3Dberth%2Cberth.dev%2Fowner%3Dproject-it-s--24ceef1cb6b0cbc0b332%2Cberth.dev%2Fowner-kind%3Dproject&timeoutSeconds=91'; berth_status=$?; kill "$berth_beside" 2>/dev/null; wait "$berth_beside" 2>/dev/null; exit "$berth_status""#);
+}
+
+fn line(text: &str) -> String {
+    match read_line(text.as_bytes()) {
+        Line::Change(Change::Pod(pod)) => format!("pod {}", pod.metadata.name.unwrap()),
+        Line::Change(Change::Deployment(it)) => format!("deployment {}", it.metadata.name.unwrap()),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_line_is_an_event_or_kubectls_word() {
+    let event = |type_: &str, kind: &str| {
+        let object = match kind {
+            "Deployment" => r#""spec":{"selector":{},"template":{}}"#,
+            _ => r#""status":{}"#,
+        };
+        line(&format!(
+            r#"{{"type":"{type_}","object":{{"kind":"{kind}","metadata":{{"name":"a"}},{object}}}}}"#
+        ))
+    };
+    assert_eq!(event("ADDED", "Pod"), "pod a");
+    assert_eq!(event("MODIFIED", "Deployment"), "deployment a");
+    assert_eq!(event("DELETED", "Pod"), "Change(PodGone(\"a\"))");
+    assert_eq!(event("DELETED", "Deployment"), "Change(DeploymentGone)");
+    assert_eq!(event("BOOKMARK", "Pod"), "Nothing");
+    assert_eq!(line(""), "Nothing");
+    assert_eq!(line("Error from server"), "Words(\"Error from server\")");
+    assert!(line("{\"type\":").starts_with("Broken"));
+}
+
+#[test]
+fn an_expired_watch_ends_and_another_fault_is_an_error() {
+    let expired = r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version: 1 (2)","reason":"Expired","code":410}}"#;
+    assert_eq!(line(expired), "Expired");
+    insta::assert_snapshot!(line(&expired.replace("410", "500")), @r#"Broken(Unexpected { act: "watch", problem: "too old resource version: 1 (2)" })"#);
+}
+
+#[test]
+fn lines_are_put_together_from_any_pieces() {
+    let mut lines = Lines::default();
+    let mut seen = Vec::new();
+    for piece in ["{\"a\"", ":1}\n{\"b\":", "2}\n\nrest"] {
+        seen.extend(lines.push(piece.as_bytes()));
+    }
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|line| String::from_utf8_lossy(line))
+        .collect();
+    assert_eq!(seen, ["{\"a\":1}", "{\"b\":2}", ""]);
+    assert_eq!(lines.rest(), b"rest");
+}

@@ -1,0 +1,135 @@
+//! Changes: command lines, and what their answers say.
+
+use std::time::Duration;
+
+use super::{super::Applied, KubectlSettings};
+use crate::{
+    domain::{Namespace, OwnerLabels},
+    manifest::Manifest,
+    ssh::Script,
+};
+
+/// Applies what is on stdin: see [`apply_stdin`].
+///
+/// `--force-conflicts`, since the objects are berth's own: who applies has observed that they carry
+/// the owner's labels or do not exist. Without it a pod that somebody has stopped by `kubectl scale`
+/// could never be started again, because its `replicas` would be that somebody's field.
+pub(super) fn apply(settings: &KubectlSettings, dry_run: bool) -> Script {
+    let command = settings.kubectl([
+        "apply",
+        "--server-side",
+        "--field-manager=berth",
+        "--force-conflicts",
+        "-f",
+        "-",
+        "-o",
+        "name",
+    ]);
+    if dry_run {
+        command.arg("--dry-run=server").into()
+    } else {
+        command.into()
+    }
+}
+
+/// The manifests as one stream of JSON documents, one a line.
+pub(super) fn apply_stdin(manifests: &[Manifest]) -> String {
+    manifests
+        .iter()
+        .map(|manifest| manifest.json() + "\n")
+        .collect()
+}
+
+/// `RESOURCE/NAME` a line; a dry run may say so behind the name.
+pub(super) fn parse_applied(answer: &str) -> Vec<Applied> {
+    answer
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|word| word.contains('/'))
+        .map(|object| Applied {
+            object: object.to_owned(),
+        })
+        .collect()
+}
+
+/// Deletes the namespace if it carries all of the owner's labels, and waits until it is gone.
+///
+/// Name and labels are both selectors, which the API server applies together: a namespace that is
+/// not this owner's is not in the list that kubectl goes on to delete.
+pub(super) fn delete_namespace(
+    settings: &KubectlSettings,
+    namespace: &Namespace,
+    owner: &OwnerLabels,
+    at_most: Duration,
+) -> Script {
+    settings
+        .kubectl([
+            "delete",
+            "namespace",
+            &format!("--field-selector=metadata.name={namespace}"),
+            &format!("--selector={}", owner.selector()),
+            "--ignore-not-found",
+            "--wait=true",
+            &format!("--timeout={}s", seconds(at_most)),
+        ])
+        .into()
+}
+
+pub(super) fn wait_until_gone(
+    settings: &KubectlSettings,
+    namespace: &Namespace,
+    at_most: Duration,
+) -> Script {
+    settings
+        .kubectl([
+            "wait",
+            &format!("namespace/{namespace}"),
+            "--for=delete",
+            &format!("--timeout={}s", seconds(at_most)),
+        ])
+        .into()
+}
+
+/// Whole seconds, at least one: to kubectl and the API server zero means something else.
+pub(super) fn seconds(time: Duration) -> u64 {
+    (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Owner;
+
+    fn owner() -> Owner {
+        Owner::project("'; rm -rf / #").unwrap()
+    }
+
+    #[test]
+    fn apply_reads_stdin_and_forces_only_what_it_owns() {
+        let settings = KubectlSettings::default();
+        insta::assert_snapshot!(apply(&settings, false), @"kubectl apply --server-side --field-manager=berth --force-conflicts -f - -o name");
+        insta::assert_snapshot!(apply(&settings, true), @"kubectl apply --server-side --field-manager=berth --force-conflicts -f - -o name --dry-run=server");
+    }
+
+    #[test]
+    fn a_namespace_is_deleted_by_name_and_labels_together() {
+        let (settings, owner) = (KubectlSettings::default(), owner());
+        insta::assert_snapshot!(
+            delete_namespace(&settings, &owner.namespace(), &OwnerLabels::of(&owner), Duration::from_millis(1500)),
+            @"kubectl delete namespace --field-selector=metadata.name=project-rm-rf--969b198f27e0a142d320 --selector=app.kubernetes.io/managed-by=berth,berth.dev/owner=project-rm-rf--969b198f27e0a142d320,berth.dev/owner-kind=project --ignore-not-found --wait=true --timeout=2s"
+        );
+        insta::assert_snapshot!(
+            wait_until_gone(&settings, &owner.namespace(), Duration::ZERO),
+            @"kubectl wait namespace/project-rm-rf--969b198f27e0a142d320 --for=delete --timeout=1s"
+        );
+    }
+
+    #[test]
+    fn what_was_applied_is_read_line_by_line() {
+        let objects: Vec<_> = parse_applied("namespace/a\ndeployment.apps/b (server dry run)\n")
+            .into_iter()
+            .map(|applied| applied.object)
+            .collect();
+        assert_eq!(objects, ["namespace/a", "deployment.apps/b"]);
+    }
+}

@@ -39,7 +39,11 @@ async fn run() -> anyhow::Result<ExitCode> {
     match flag("action").as_deref() {
         Some("create") => {
             let pod = manage_pod(ManageRequest::new(owner)).await?.record;
-            println!("{} runs in {}", pod.pod_name.unwrap_or_default(), pod.namespace);
+            println!(
+                "{} runs in {}",
+                pod.pod_name.unwrap_or_default(),
+                pod.namespace
+            );
             if let Some(url) = pod.service.access_url {
                 println!("{url}");
             }
@@ -54,7 +58,10 @@ async fn run() -> anyhow::Result<ExitCode> {
         }
         Some("delete") => {
             let deleted = delete_pod(&owner).await?;
-            println!("deleted {} (there was one: {})", deleted.namespace, deleted.was_there);
+            println!(
+                "deleted {} (there was one: {})",
+                deleted.namespace, deleted.was_there
+            );
         }
         _ => anyhow::bail!(USAGE),
     }

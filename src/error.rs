@@ -197,7 +197,7 @@ fn exec_kind(error: &ExecError) -> Kind {
         ExecError::CouldNotStart { .. } | ExecError::NoSuchFolder { .. } => Kind::CouldNotStart,
         ExecError::PodGone { .. } => Kind::NotFound,
         ExecError::NotRunning { .. } => Kind::PodFailed,
-        ExecError::LinkLost { .. } | ExecError::Sink(_) => Kind::LinkLost,
+        ExecError::LinkLost { .. } | ExecError::Sink(_) | ExecError::Stdin(_) => Kind::LinkLost,
         ExecError::TimedOut { .. } => Kind::TimedOut,
         ExecError::TooLong { .. } => Kind::BadInput,
         ExecError::Cluster(error) => cluster_kind(error),
@@ -219,7 +219,7 @@ fn exec_hint(error: &ExecError) -> Option<String> {
         } => "the command may still be running in the pod; allow more time with --timeout",
         ExecError::TimedOut { .. } => "the command was ended; allow more time with --timeout",
         ExecError::TooLong { .. } => "pass long input on stdin, or copy it into the pod first",
-        ExecError::Sink(_) => return None,
+        ExecError::Sink(_) | ExecError::Stdin(_) => return None,
         ExecError::Cluster(error) => return error.hint(),
     };
     Some(hint.to_owned())

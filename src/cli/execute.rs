@@ -27,7 +27,7 @@ pub(super) async fn run(
     let pass_stdin = !args.no_stdin && (args.interactive || !std::io::stdin().is_terminal());
     let mut request = request(args)?;
     if dry_run {
-        let plan = DryRun::execute(&settings::config(global)?, &request);
+        let plan = DryRun::execute(&settings::config(global)?, &request)?;
         printer.text(&plan.to_string());
         return Ok(ExitCode::SUCCESS);
     }

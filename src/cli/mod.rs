@@ -16,6 +16,7 @@ mod printer;
 mod progress;
 mod settings;
 mod status;
+mod trace;
 mod view;
 
 use std::process::ExitCode;

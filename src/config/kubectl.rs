@@ -1,5 +1,7 @@
 //! How `kubectl` is called on the host.
 
+use std::time::Duration;
+
 use super::{reader::Reader, variables};
 
 /// The command that is `kubectl` on the host, and what it is told about the cluster.
@@ -13,6 +15,22 @@ pub struct KubectlSettings {
     pub context: Option<String>,
     /// The address at which node ports are reached, in place of the node's own.
     pub node_address: Option<String>,
+    /// The longest that one short call may take, the connection included: 1 min. Watches, logs and
+    /// commands in pods have bounds of their own.
+    pub call_limit: Duration,
+}
+
+/// Plain `kubectl`, which finds everything else out by itself.
+impl Default for KubectlSettings {
+    fn default() -> Self {
+        Self {
+            program: vec!["kubectl".to_owned()],
+            kubeconfig: None,
+            context: None,
+            node_address: None,
+            call_limit: Duration::from_mins(1),
+        }
+    }
 }
 
 impl KubectlSettings {
@@ -37,6 +55,7 @@ impl KubectlSettings {
             kubeconfig: reader.text(&variables::K8S_KUBECONFIG),
             context: reader.text(&variables::K8S_CONTEXT),
             node_address: reader.text(&variables::K8S_NODE_ADDRESS),
+            ..Self::default()
         })
     }
 }

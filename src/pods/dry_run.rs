@@ -4,12 +4,11 @@ use std::fmt;
 
 use super::{ExecuteRequest, ManageRequest, manager::default_spec};
 use crate::{
-    cluster::{ExecCommand, PodRef, kubectl::Kubectl},
+    cluster::{ExecCommand, kubectl::describe},
     config::Config,
     domain::{Owner, OwnerLabels},
     error::Error,
     manifest::{Manifest, PodRender, Templates},
-    ssh::SshClient,
 };
 
 /// The commands that an operation would run on the host, and the manifests that it would send.
@@ -38,33 +37,31 @@ impl DryRun {
         let owner = request.owner();
         let manifests = templates.pod_manifests(owner, &spec, &PodRender::default())?;
         let namespace = owner.namespace();
-        let kubectl = lane(config);
-        let commands = vec![
-            kubectl.describe_observe(&namespace),
-            kubectl.describe_apply(),
-            kubectl.describe_watch(&namespace, &OwnerLabels::of(owner), config.limits.ready),
-            kubectl.describe_address(&namespace),
-        ];
+        let labels = OwnerLabels::of(owner);
+        let commands = describe::manage(&config.kubectl, &namespace, &labels, config.limits.ready);
         Ok(Self::new(config, commands, manifests))
     }
 
     /// What [`PodManager::execute`](super::PodManager::execute) would send.
-    #[must_use]
-    pub fn execute(config: &Config, request: &ExecuteRequest) -> Self {
+    ///
+    /// # Errors
+    /// When the command is longer than the host can carry.
+    pub fn execute(config: &Config, request: &ExecuteRequest) -> Result<Self, Error> {
         let command = ExecCommand {
             program: request.program.clone(),
             environment: request.environment.clone(),
             working_dir: request.working_dir.clone(),
         };
-        let pod = PodRef::Named("POD".to_owned());
-        let described = lane(config).describe_exec(&request.owner.namespace(), &pod, &command);
-        Self::new(config, vec![described], Vec::new())
+        let namespace = request.owner.namespace();
+        let described = describe::exec(&config.kubectl, &namespace, &command)?;
+        Ok(Self::new(config, vec![described], Vec::new()))
     }
 
     /// What [`PodManager::delete`](super::PodManager::delete) would send.
     #[must_use]
     pub fn delete(config: &Config, owner: &Owner) -> Self {
-        let commands = lane(config).describe_delete(
+        let commands = describe::delete(
+            &config.kubectl,
             &owner.namespace(),
             &OwnerLabels::of(owner),
             config.limits.delete,
@@ -80,11 +77,6 @@ impl DryRun {
             manifests,
         }
     }
-}
-
-fn lane(config: &Config) -> Kubectl {
-    // Connects when it is first used, which it is not.
-    Kubectl::new(SshClient::new(config.ssh.clone()), config.kubectl.clone())
 }
 
 impl fmt::Display for DryRun {

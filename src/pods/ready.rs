@@ -49,6 +49,7 @@ impl Seen {
     fn take(&mut self, change: Change) {
         match change {
             Change::Deployment(deployment) => self.deployment = Some(*deployment),
+            Change::DeploymentGone => self.deployment = None,
             Change::Pod(pod) => {
                 self.pods
                     .insert(pod.metadata.name.clone().unwrap_or_default(), *pod);

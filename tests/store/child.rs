@@ -17,11 +17,7 @@ const GUARD: &str = "STORE_TEST_GUARD";
 /// A command that runs the named function of this module on the database.
 pub(crate) fn command(name: &str, url: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args([
-        "--exact",
-        &format!("child::{name}"),
-        "--nocapture",
-    ]);
+    command.args(["--exact", &format!("child::{name}"), "--nocapture"]);
     command.env(URL, url).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command

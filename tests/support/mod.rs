@@ -3,6 +3,8 @@
 //! Each suite is a program of its own and uses a part of this.
 #![allow(
     dead_code,
+    unreachable_pub,
+    unused_macros,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -13,7 +15,6 @@
 
 pub mod bench;
 pub mod postgres;
-pub mod sshd;
 
 /// Writes a test once and runs it on both databases.
 macro_rules! on_both_databases {

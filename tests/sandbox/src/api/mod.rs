@@ -3,12 +3,30 @@
 //!
 //! What it refuses, it refuses in the words of the real server. It must never be kinder.
 
+mod admission;
+mod auth;
+mod bootstrap;
+mod decode;
+mod defaults;
 pub mod delete;
+mod discovery;
+mod housekeeping;
+mod http;
+pub mod json;
+mod managed;
+mod openapi;
+mod patch;
+pub mod quantity;
+mod rbac;
 pub mod resources;
 pub mod runtime;
+mod schema;
+pub mod selector;
+mod services;
 pub mod status_error;
 pub mod store;
 pub mod tls;
+mod validate;
 pub mod write;
 
 use std::net::SocketAddr;
@@ -83,6 +101,17 @@ pub async fn serve(
     runtime: Arc<dyn NodeRuntime>,
     settings: Settings,
 ) -> std::io::Result<()> {
-    drop((listener, tls, store, runtime, settings));
-    std::future::pending().await
+    bootstrap::run(&store).map_err(std::io::Error::other)?;
+    let housekeeping = housekeeping::run(store.clone(), settings.ca_pem.clone());
+    let server = Arc::new(http::Server {
+        store,
+        runtime,
+        auth: auth::Auth::new(settings.admin_token.clone()),
+        gate: settings.gate.clone(),
+        settings,
+    });
+    tokio::select! {
+        end = http::accept(listener, tls.into(), server) => end,
+        () = housekeeping => Ok(()),
+    }
 }

@@ -6,3 +6,8 @@
 #![allow(clippy::must_use_candidate)]
 
 pub mod api;
+pub mod cli;
+mod control;
+mod controllers;
+mod host;
+mod node;

@@ -2,6 +2,7 @@
 //! real server's decoder. What comes out is in canonical form (no nulls, quantities normalised).
 
 mod body;
+mod protobuf;
 
 use base64::Engine as _;
 use chrono::DateTime;

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::protobuf;
 use crate::api::status_error::ApiError;
 
 /// A parsed request body.
@@ -26,8 +27,13 @@ impl From<Value> for Body {
     }
 }
 
-/// Parses JSON, or YAML when it is not JSON and `yaml` is allowed.
+/// Parses JSON, protobuf, or YAML when it is neither and `yaml` is allowed.
 pub fn parse(bytes: &[u8], yaml: bool) -> Result<Body, ApiError> {
+    if let Some(message) = bytes.strip_prefix(protobuf::MAGIC) {
+        return protobuf::parse(message)
+            .map(Body::from)
+            .map_err(ApiError::bad_request);
+    }
     let duplicates = RefCell::new(Vec::new());
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let seed = Seed {

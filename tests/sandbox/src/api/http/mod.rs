@@ -149,7 +149,10 @@ async fn serve(server: Arc<Server>, request: Request) -> Result<Response<Body>, 
         }
     }
     super::rbac::authorize(&server.store, &user, &info)?;
-    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let accept = request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
     let accept = accept.unwrap_or_default().to_owned();
     let call = Call {
         server,

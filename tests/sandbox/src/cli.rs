@@ -140,13 +140,15 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
     let node = Node::new(&store, dir)?;
     let token = format!("sandbox-{}", crate::api::write::new_uid());
     let node_ports = Arc::new(ports::NodePorts::default());
-    let faults = Faults::start(tls.config, store.clone(), node.clone(), |address, gate, drops| {
-        let _ = drops;
+    let probe = Arc::clone(&node_ports);
+    store.ask_before_node_port(move |port| probe.claim(port));
+    let faults = Faults::start(tls.config, store.clone(), node.clone(), |address, gate, exec_cuts| {
         Settings {
             admin_token: token.clone(),
             ca_pem: tls.ca_pem.clone(),
             address,
             gate: Some(gate),
+            exec_cuts,
         }
     })?;
     let behaviour = Behaviour {

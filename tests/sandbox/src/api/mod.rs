@@ -52,6 +52,8 @@ pub struct Settings {
     pub address: SocketAddr,
     /// Asked before every authenticated request; this is where faults come from.
     pub gate: Option<Arc<dyn Gate>>,
+    /// Each new number ends every exec that is under way as a lost kubelet ends it: without a word.
+    pub exec_cuts: tokio::sync::watch::Receiver<u64>,
 }
 
 /// What a request wants, in the words of RBAC.

@@ -112,7 +112,7 @@ pub fn allocate(
         match integer(port, "/nodePort").filter(|&wanted| wanted != 0) {
             Some(wanted) => claim(kind, &name, index, wanted, &mut ports)?,
             None => {
-                let free = free_port(&ports).ok_or_else(|| {
+                let free = free_port(state, &ports).ok_or_else(|| {
                     ApiError::new(
                         500,
                         "InternalError",
@@ -149,11 +149,15 @@ fn claim(
     Err(ApiError::invalid(kind, name, &[cause]))
 }
 
-/// A random free port, then the next free one.
-fn free_port(ports: &HashSet<i64>) -> Option<i64> {
+/// A random free port, then the next free one that the node can have too.
+fn free_port(state: &State, ports: &HashSet<i64>) -> Option<i64> {
+    let probe = state.node_port_probe.as_deref();
+    let possible = |port: i64| {
+        probe.is_none_or(|probe| u16::try_from(port).is_ok_and(probe))
+    };
     let size = LAST - FIRST + 1;
     let start = i64::from(u16::from_be_bytes(random_bytes::<2>())) % size;
     (0..size)
         .map(|step| FIRST + (start + step) % size)
-        .find(|port| !ports.contains(port))
+        .find(|port| !ports.contains(port) && possible(*port))
 }

@@ -56,7 +56,12 @@ pub(super) struct State {
     log: VecDeque<StoreEvent>,
     /// The revision before the oldest entry of the log.
     compacted: u64,
+    /// See [`Store::ask_before_node_port`].
+    pub(super) node_port_probe: Option<NodePortProbe>,
 }
+
+/// Whether the node can have a port.
+type NodePortProbe = Arc<dyn Fn(u16) -> bool + Send + Sync>;
 
 struct Inner {
     state: Mutex<State>,
@@ -88,6 +93,12 @@ impl Store {
             }),
             manager: "kube-controller-manager".into(),
         }
+    }
+
+    /// Before a service is given a node port that it did not ask for by number, `probe` is asked
+    /// whether the node can have it: all sandboxes of a machine share its ports.
+    pub fn ask_before_node_port(&self, probe: impl Fn(u16) -> bool + Send + Sync + 'static) {
+        self.lock().node_port_probe = Some(Arc::new(probe));
     }
 
     /// The same store, written to under another field manager's name (`kubelet`, …).

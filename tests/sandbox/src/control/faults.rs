@@ -87,6 +87,8 @@ impl Faults {
                 task.abort();
                 let _ = task.await;
             }
+            // Connections that have become WebSockets are on their own.
+            self.drop_exec();
             return;
         }
         if serving.is_some() {

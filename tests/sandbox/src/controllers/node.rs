@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::api::json::as_map;
 use crate::api::resources::NODES;
 use crate::api::store::Store;
 use crate::node::events::NODE;
@@ -36,30 +37,36 @@ pub(super) fn register(store: &Store) {
             },
         },
         "spec": { "podCIDR": "10.244.0.0/24", "podCIDRs": ["10.244.0.0/24"] },
-        "status": {
-            "addresses": [
-                { "address": "127.0.0.1", "type": "InternalIP" },
-                { "address": NODE, "type": "Hostname" },
-            ],
-            "allocatable": room,
-            "capacity": room,
-            "conditions": conditions(),
-            "daemonEndpoints": { "kubeletEndpoint": { "Port": 10250 } },
-            "nodeInfo": {
-                "architecture": "amd64",
-                "bootID": "00000000-0000-4000-8000-000000000000",
-                "containerRuntimeVersion": "containerd://2.1.0",
-                "kernelVersion": "6.12.0",
-                "kubeProxyVersion": "",
-                "kubeletVersion": "v1.36.2",
-                "machineID": "berth-sandbox",
-                "operatingSystem": "linux",
-                "osImage": "berth sandbox (local processes)",
-                "systemUUID": "berth-sandbox",
-            },
+    });
+    let status = json!({
+        "addresses": [
+            { "address": "127.0.0.1", "type": "InternalIP" },
+            { "address": NODE, "type": "Hostname" },
+        ],
+        "allocatable": room,
+        "capacity": room,
+        "conditions": conditions(),
+        "daemonEndpoints": { "kubeletEndpoint": { "Port": 10250 } },
+        "nodeInfo": {
+            "architecture": "amd64",
+            "bootID": "00000000-0000-4000-8000-000000000000",
+            "containerRuntimeVersion": "containerd://2.1.0",
+            "kernelVersion": "6.12.0",
+            "kubeProxyVersion": "",
+            "kubeletVersion": "v1.36.2",
+            "machineID": "berth-sandbox",
+            "operatingSystem": "linux",
+            "osImage": "berth sandbox (local processes)",
+            "systemUUID": "berth-sandbox",
         },
     });
-    if let Err(error) = store.as_manager("kubelet").create(&NODES, node) {
+    let store = store.as_manager("kubelet");
+    let registered = store
+        .create(&NODES, node)
+        .and_then(|_| store.update(&NODES, "", NODE, |node| {
+            as_map(node).insert("status".to_owned(), status);
+        }));
+    if let Err(error) = registered {
         tracing::error!(%error, "the node was not registered");
     }
 }

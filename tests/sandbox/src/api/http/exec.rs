@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use axum::body::{Body, Bytes};
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{FromRequestParts as _, Request};
 use axum::http::Response;
 use futures::stream::{SplitSink, SplitStream};
@@ -11,6 +11,7 @@ use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::{Call, answer, read};
 use crate::api::json::{items, text};
@@ -51,6 +52,8 @@ pub(super) async fn serve(call: Call, request: Request) -> Result<Response<Body>
         ApiError::bad_request("you must specify at least 1 of stdin, stdout, stderr over WebSocket")
     })?;
     let container = wanted.container.clone();
+    let mut cuts = call.server.settings.exec_cuts.clone();
+    cuts.mark_unchanged();
     let started = call.server.runtime.exec(wanted).await;
     if matches!(started, Err(ExecStartError::ContainerNotFound)) {
         return Ok(answer::text(
@@ -63,7 +66,11 @@ pub(super) async fn serve(call: Call, request: Request) -> Result<Response<Body>
         .max_message_size(usize::MAX)
         .on_upgrade(|socket| async move {
             match started {
-                Ok(process) => run(socket, process).await,
+                // Cut: the socket is dropped as it is, without a closing word.
+                Ok(process) => tokio::select! {
+                    () = run(socket, process) => {}
+                    Ok(()) = cuts.changed() => {}
+                },
                 Err(error) => fail(socket, &error).await,
             }
         }))
@@ -163,7 +170,9 @@ async fn run(socket: WebSocket, process: ExecProcess) {
     let (sink, stream) = socket.split();
     // One message in flight for each stream: a slow client slows the process, as it should.
     let (sender, receiver) = mpsc::channel(2);
-    let input = tokio::spawn(receive(stream, stdin, resize));
+    // A set, because it ends its tasks when it is dropped: a cut must not leave half a socket open.
+    let mut input = JoinSet::new();
+    input.spawn(receive(stream, stdin, resize));
     let output = async {
         let out = pump(stdout, STDOUT, sender.clone());
         match stderr {
@@ -175,10 +184,10 @@ async fn run(socket: WebSocket, process: ExecProcess) {
         drop(sender);
     };
     let (mut sink, ()) = tokio::join!(send(sink, receiver), output);
-    let _ = sink.send(Message::Close(None)).await;
+    let _ = sink.send(normal_end()).await;
     let _ = sink.close().await;
     // The client reads to the end before it closes its side.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), input).await;
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), input.join_next()).await;
 }
 
 async fn send(
@@ -282,9 +291,14 @@ async fn fail(socket: WebSocket, error: &ExecStartError) {
     });
     let (mut sink, mut stream) = socket.split();
     let _ = sink.send(status_message(&status)).await;
-    let _ = sink.send(Message::Close(None)).await;
+    let _ = sink.send(normal_end()).await;
     let drain = async { while let Some(Ok(_)) = stream.next().await {} };
     let _ = tokio::time::timeout(std::time::Duration::from_secs(5), drain).await;
+}
+
+/// Close code 1000: without a code, kubectl takes the end for a failure.
+fn normal_end() -> Message {
+    Message::Close(Some(CloseFrame { code: close_code::NORMAL, reason: "".into() }))
 }
 
 fn status_message(status: &Value) -> Message {

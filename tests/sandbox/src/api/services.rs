@@ -152,9 +152,7 @@ fn claim(
 /// A random free port, then the next free one that the node can have too.
 fn free_port(state: &State, ports: &HashSet<i64>) -> Option<i64> {
     let probe = state.node_port_probe.as_deref();
-    let possible = |port: i64| {
-        probe.is_none_or(|probe| u16::try_from(port).is_ok_and(probe))
-    };
+    let possible = |port: i64| probe.is_none_or(|probe| u16::try_from(port).is_ok_and(probe));
     let size = LAST - FIRST + 1;
     let start = i64::from(u16::from_be_bytes(random_bytes::<2>())) % size;
     (0..size)

@@ -293,7 +293,10 @@ fn finish(
     mut next: Value,
     track: bool,
 ) -> Result<Written, ApiError> {
-    if kind.generation && spec_changed(current, &next) {
+    // A binding is the scheduler's, not the author's: it does not count.
+    let bound =
+        *kind == PODS && current.pointer("/spec/nodeName") != next.pointer("/spec/nodeName");
+    if kind.generation && !bound && spec_changed(current, &next) {
         let generation = integer(current, "/metadata/generation").unwrap_or(0) + 1;
         child(&mut next, "metadata").insert("generation".to_owned(), generation.into());
     }

@@ -265,9 +265,6 @@ impl Deployments {
         }
         let scaled = self.store.update(&REPLICASETS, namespace(set), name(set), |set| {
             child(set, "spec").insert("replicas".to_owned(), to.into());
-            let metadata = child(set, "metadata");
-            let next = metadata.get("generation").and_then(Value::as_i64).unwrap_or(0) + 1;
-            metadata.insert("generation".to_owned(), next.into());
         });
         if scaled.is_ok() {
             let way = if to > from { "up" } else { "down" };

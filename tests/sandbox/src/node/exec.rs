@@ -1,14 +1,16 @@
 //! Commands that are run in a container beside its own: for `kubectl exec` and for probes.
 
+use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::pty::openpty;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::unix::pipe;
@@ -60,19 +62,23 @@ fn on_pipes(mut command: Command, container: &Arc<Running>, stdin: bool) -> io::
 }
 
 fn on_terminal(mut command: Command, container: &Arc<Running>, stdin: bool) -> io::Result<ExecProcess> {
-    let pty = openpty(None, None)?;
-    let flags = OFlag::from_bits_retain(fcntl(&pty.master, FcntlArg::F_GETFL)?);
-    fcntl(&pty.master, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-    let slave = || pty.slave.try_clone().map(Stdio::from);
+    // All closed on exec: a child that held our end would keep its own terminal alive.
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    fcntl_setfl(&master, fcntl_getfl(&master)? | OFlags::NONBLOCK)?;
+    let name = ptsname(&master, Vec::new())?.to_string_lossy().into_owned();
+    let other_end = OpenOptions::new().read(true).write(true).custom_flags(NO_CONTROLLING_TERMINAL).open(name)?;
+    let slave = || other_end.try_clone().map(Stdio::from);
     let child = command.stdin(slave()?).stdout(slave()?).stderr(slave()?).spawn()?;
     // The command keeps copies; while one is open here, the terminal never ends.
     drop(command);
-    drop(pty.slave);
-    let size = pty.master.try_clone()?;
+    drop(other_end);
+    let size = master.try_clone()?;
     // Not pipes, but read and written like them.
-    let input = if stdin { Some(pty.master.try_clone()?) } else { None };
+    let input = if stdin { Some(master.try_clone()?) } else { None };
     let input = input.map(pipe::Sender::from_owned_fd_unchecked).transpose()?;
-    let output = pipe::Receiver::from_owned_fd_unchecked(pty.master)?;
+    let output = pipe::Receiver::from_owned_fd_unchecked(master)?;
     Ok(ExecProcess {
         stdin: input.map(|end| -> Pin<Box<dyn AsyncWrite + Send>> { Box::pin(Keyboard(end)) }),
         stdout: Box::pin(Lasting::new(Screen(output))),
@@ -156,6 +162,9 @@ impl AsyncRead for Screen {
 
 /// The writing side; a terminal can't be closed halfway, so its end of input is typed.
 struct Keyboard(pipe::Sender);
+
+/// `O_NOCTTY`: the terminal is the command's, not ours.
+const NO_CONTROLLING_TERMINAL: i32 = OFlags::NOCTTY.bits().cast_signed();
 
 /// Ctrl-D.
 const END_OF_INPUT: &[u8] = &[4];

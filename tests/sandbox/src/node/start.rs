@@ -94,7 +94,9 @@ impl Worker {
             }
         };
         let Some(slot) = self.slots.get_mut(index) else { return };
-        slot.restart_back_off.note_try();
+        if slot.runs > 0 {
+            slot.restart_back_off.note_try();
+        }
         let id = format!("containerd://{}", random_hex());
         if let Some(oldest) = slot.previous_id.take() {
             self.node.logs.forget(&oldest);

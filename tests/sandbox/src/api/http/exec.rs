@@ -298,7 +298,10 @@ async fn fail(socket: WebSocket, error: &ExecStartError) {
 
 /// Close code 1000: without a code, kubectl takes the end for a failure.
 fn normal_end() -> Message {
-    Message::Close(Some(CloseFrame { code: close_code::NORMAL, reason: "".into() }))
+    Message::Close(Some(CloseFrame {
+        code: close_code::NORMAL,
+        reason: "".into(),
+    }))
 }
 
 fn status_message(status: &Value) -> Message {

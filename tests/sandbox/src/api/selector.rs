@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::json::{items, text};
-use super::resources::{EVENTS, JOBS, Kind, NAMESPACES, NODES, PODS, REPLICASETS, SECRETS};
+use super::resources::{EVENTS, JOBS, Kind, NAMESPACES, NODES, PODS, SECRETS, SERVICES};
 use super::status_error::ApiError;
 
 /// One condition on one key.
@@ -190,15 +190,7 @@ impl Fields {
                 )));
             };
             if !supported(kind, field) {
-                let text = if kind.group.is_empty() {
-                    format!("field label not supported: {field}")
-                } else {
-                    format!("field label {field:?} not supported for {}", kind.kind)
-                };
-                return Err(ApiError::bad_request(format!(
-                    "Unable to find {:?} that match label selector \"\", field selector {query:?}: {text}",
-                    format!("{}, Resource={}", group_version(kind), kind.plural)
-                )));
+                return Err(ApiError::bad_request(unsupported(kind, field)));
             }
             conditions.push((field.to_owned(), equal, value.to_owned()));
         }
@@ -222,8 +214,17 @@ impl Fields {
     }
 }
 
-fn group_version(kind: Kind) -> String {
-    format!("{}/{}", kind.group, kind.version)
+/// The complaint depends on whether the kind has fields of its own to select by.
+fn unsupported(kind: Kind, field: &str) -> String {
+    match kind.kind {
+        "Job" => format!("field label {field:?} not supported for batchv1.Job"),
+        "Pod" | "Node" | "Event" | "Namespace" | "Secret" | "Service" => {
+            format!("field label not supported: {field}")
+        }
+        _ => format!(
+            "{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+        ),
+    }
 }
 
 fn supported(kind: Kind, field: &str) -> bool {
@@ -263,8 +264,8 @@ fn supported(kind: Kind, field: &str) -> bool {
         &["spec.unschedulable"]
     } else if *kind == JOBS {
         &["status.successful"]
-    } else if *kind == REPLICASETS {
-        &["status.replicas"]
+    } else if *kind == SERVICES {
+        &["spec.clusterIP", "spec.type"]
     } else {
         &[]
     };
@@ -281,7 +282,7 @@ fn lookup(object: &Value, field: &str) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => match field {
             "spec.unschedulable" | "spec.hostNetwork" => "false".to_owned(),
-            "status.successful" | "status.replicas" => "0".to_owned(),
+            "status.successful" => "0".to_owned(),
             _ => String::new(),
         },
         Some(other) => other.to_string(),

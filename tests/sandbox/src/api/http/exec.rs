@@ -284,7 +284,8 @@ async fn fail(socket: WebSocket, error: &ExecStartError) {
     let status = json!({
         "metadata": {},
         "status": "Failure",
-        "message": format!("Internal error occurred: {cause}"),
+        // Both the runtime and the kubelet say so.
+        "message": format!("Internal error occurred: Internal error occurred: {cause}"),
         "reason": "InternalError",
         "details": {"causes": [{"message": cause}]},
         "code": 500,

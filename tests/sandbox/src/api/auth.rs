@@ -17,7 +17,7 @@ use super::write::random_bytes;
 
 /// Somebody who asks.
 #[derive(Debug, Clone)]
-pub struct User {
+pub(super) struct User {
     /// `kubernetes-admin`, `system:serviceaccount:ns:name`, …
     pub name: String,
     /// `system:masters`, `system:authenticated`, …
@@ -32,14 +32,14 @@ struct Issued {
 }
 
 /// The tokens that open the door.
-pub struct Auth {
+pub(super) struct Auth {
     admin: String,
     issued: Mutex<HashMap<String, Issued>>,
 }
 
 impl Auth {
     /// With the administrator's token.
-    pub fn new(admin: String) -> Self {
+    pub(super) fn new(admin: String) -> Self {
         Self {
             admin,
             issued: Mutex::default(),
@@ -47,7 +47,11 @@ impl Auth {
     }
 
     /// Tells who a request comes from; without a token that is `system:anonymous`.
-    pub fn authenticate(&self, headers: &HeaderMap, store: &Store) -> Result<User, ApiError> {
+    pub(super) fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        store: &Store,
+    ) -> Result<User, ApiError> {
         let Some(value) = headers.get(header::AUTHORIZATION) else {
             return Ok(User {
                 name: "system:anonymous".to_owned(),
@@ -83,7 +87,7 @@ impl Auth {
     }
 
     /// Makes a token for a service account. It looks like a JWT, as callers may expect.
-    pub fn issue(
+    pub(super) fn issue(
         &self,
         namespace: &str,
         name: &str,
@@ -118,7 +122,7 @@ impl Auth {
 }
 
 /// The user that a service account is.
-pub fn service_account(namespace: &str, name: &str) -> User {
+pub(super) fn service_account(namespace: &str, name: &str) -> User {
     User {
         name: format!("system:serviceaccount:{namespace}:{name}"),
         groups: vec![

@@ -10,7 +10,7 @@ const READ: &[&str] = &["get", "list", "watch"];
 const WRITE: &[&str] = &["create", "delete", "deletecollection", "patch", "update"];
 
 /// Makes what is not there yet.
-pub fn run(store: &Store) -> Result<(), ApiError> {
+pub(super) fn run(store: &Store) -> Result<(), ApiError> {
     for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
         ensure(store, &NAMESPACES, json!({"metadata": {"name": name}}))?;
     }

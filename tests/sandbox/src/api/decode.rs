@@ -13,11 +13,11 @@ use super::resources::Kind;
 use super::schema::{self, Shape};
 use super::status_error::ApiError;
 
-pub use body::{Body, parse};
+pub(super) use body::{Body, parse};
 
 /// `fieldValidation` of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Validation {
+pub(super) enum Validation {
     /// Unknown and repeated fields are errors.
     Strict,
     /// They are warnings; what a request gets that does not say.
@@ -28,7 +28,7 @@ pub enum Validation {
 }
 
 /// A decoded object and the warnings it gave rise to.
-pub struct Decoded {
+pub(super) struct Decoded {
     /// In canonical form.
     pub object: Value,
     /// For `Warning` headers.
@@ -36,7 +36,7 @@ pub struct Decoded {
 }
 
 /// Decodes an object that must be of `kind`.
-pub fn decode(kind: Kind, body: Body, validation: Validation) -> Result<Decoded, ApiError> {
+pub(super) fn decode(kind: Kind, body: Body, validation: Validation) -> Result<Decoded, ApiError> {
     let (object, complaints) =
         typed(kind, body.value).map_err(|text| cannot_handle(kind, &text))?;
     let mut complaints: Vec<String> = complaints;
@@ -63,7 +63,7 @@ pub fn decode(kind: Kind, body: Body, validation: Validation) -> Result<Decoded,
 
 /// Puts an object of `kind` in canonical form; complains about unknown fields, fails on wrong
 /// types.
-pub fn typed(kind: Kind, value: Value) -> Result<(Value, Vec<String>), String> {
+pub(super) fn typed(kind: Kind, value: Value) -> Result<(Value, Vec<String>), String> {
     let mut walk = Walk {
         owner: kind.kind,
         complaints: Vec::new(),
@@ -163,10 +163,9 @@ impl Walk {
                 }
                 Value::Array(read)
             }
-            (Shape::Text, value @ Value::String(_))
+            (Shape::Text | Shape::IntOrString, value @ Value::String(_))
             | (Shape::Boolean, value @ Value::Bool(_))
             | (Shape::Number, value @ Value::Number(_))
-            | (Shape::IntOrString, value @ Value::String(_))
             | (Shape::Any, value) => value,
             (Shape::Integer(_) | Shape::IntOrString, Value::Number(number)) => {
                 return self.integer(node, &number, path).map(Some);

@@ -9,7 +9,7 @@ use super::resources::{
 };
 
 /// Fills in the defaults of a kind.
-pub fn apply(kind: Kind, object: &mut Value) {
+pub(super) fn apply(kind: Kind, object: &mut Value) {
     if *kind == PODS {
         pod_spec(child(object, "spec"));
         pod(object);

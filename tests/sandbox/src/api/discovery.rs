@@ -52,7 +52,7 @@ const REVIEWS: &[(&str, &str, &str, bool)] = &[
 ];
 
 /// Group names in the order of the recorded `/apis`.
-pub const GROUPS: &[&str] = &[
+pub(super) const GROUPS: &[&str] = &[
     "apps",
     "authentication.k8s.io",
     "authorization.k8s.io",
@@ -63,7 +63,7 @@ pub const GROUPS: &[&str] = &[
 ];
 
 /// The document at a path, if discovery has one there.
-pub fn document(path: &str, address: SocketAddr) -> Option<Value> {
+pub(super) fn document(path: &str, address: SocketAddr) -> Option<Value> {
     let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match segments.as_slice() {
         ["version"] => Some(version()),

@@ -15,7 +15,7 @@ use super::resources::{
 use super::store::Store;
 
 /// Runs until dropped.
-pub async fn run(store: Store, ca_pem: String) {
+pub(super) async fn run(store: Store, ca_pem: String) {
     let mut watcher = store.watch_all();
     loop {
         collect(&store);

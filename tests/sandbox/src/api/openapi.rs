@@ -8,7 +8,7 @@ use super::resources::{ALL, Kind};
 use super::schema;
 
 /// The document at a path, if there is one.
-pub fn document(path: &str) -> Option<Value> {
+pub(super) fn document(path: &str) -> Option<Value> {
     if path.trim_end_matches('/') == "/openapi/v3" {
         let mut paths = Map::new();
         for group in std::iter::once(&"").chain(GROUPS) {

@@ -11,7 +11,7 @@ use super::schema;
 use super::status_error::ApiError;
 
 /// A patch that has been read but not applied.
-pub enum Patch {
+pub(super) enum Patch {
     /// RFC 6902
     Json(Vec<Value>),
     /// RFC 7386
@@ -22,7 +22,7 @@ pub enum Patch {
 
 impl Patch {
     /// Reads a patch of a content type.
-    pub fn read(content: &str, bytes: &[u8]) -> Result<Self, ApiError> {
+    pub(super) fn read(content: &str, bytes: &[u8]) -> Result<Self, ApiError> {
         let value = decode::parse(bytes, false)?.value;
         match content {
             "application/json-patch+json" => match value {
@@ -46,7 +46,7 @@ impl Patch {
     }
 
     /// The object after the patch.
-    pub fn apply(&self, kind: Kind, current: &Value) -> Result<Value, ApiError> {
+    pub(super) fn apply(&self, kind: Kind, current: &Value) -> Result<Value, ApiError> {
         let mut next = current.clone();
         match self {
             Self::Json(steps) => {
@@ -56,7 +56,7 @@ impl Patch {
             }
             Self::Merge(patch) => merge(&mut next, patch),
             Self::Strategic(patch) => {
-                strategic::merge(schema::root(kind.schema), &mut next, patch)?
+                strategic::merge(schema::root(kind.schema), &mut next, patch)?;
             }
         }
         Ok(next)
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::api::resources::DEPLOYMENTS;
 
-    fn containers(patch: Value) -> Value {
+    fn containers(patch: &Value) -> Value {
         let current = json!({"spec": {"template": {"spec": {"containers": [
             {"name": "a", "image": "x", "env": [{"name": "A", "value": "1"}], "args": ["1", "2"]},
             {"name": "b", "image": "y"},
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_strategic_patch_merges_lists_by_their_keys() {
         assert_eq!(
-            containers(json!({"containers": [
+            containers(&json!({"containers": [
                 {"name": "a", "env": [{"name": "B", "value": "2"}], "args": ["3"]},
                 {"name": "b", "$patch": "delete"},
                 {"name": "c", "image": "z", "stdin": null},
@@ -189,10 +189,10 @@ mod tests {
             ])
         );
         assert_eq!(
-            containers(json!({"containers": [{"name": "d"}, {"$patch": "replace"}]})),
+            containers(&json!({"containers": [{"name": "d"}, {"$patch": "replace"}]})),
             json!([{"name": "d"}])
         );
-        let ordered = containers(json!({
+        let ordered = containers(&json!({
             "$setElementOrder/containers": [{"name": "b"}, {"name": "a"}], "containers": []}));
         assert_eq!(text(&ordered, "/0/name"), "b");
     }

@@ -83,6 +83,7 @@ impl Quantity {
     }
 
     /// The sum, in the left side's family of suffixes (unless that is zero).
+    #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let binary = if self.nano == 0 {
             other.binary
@@ -96,6 +97,7 @@ impl Quantity {
     }
 
     /// The larger one.
+    #[must_use]
     pub fn max(self, other: Self) -> Self {
         if other.nano > self.nano { other } else { self }
     }
@@ -106,6 +108,7 @@ impl Quantity {
     }
 
     /// The same with the other sign.
+    #[must_use]
     pub fn negated(self) -> Self {
         Self {
             nano: -self.nano,

@@ -13,7 +13,7 @@ use super::store::Store;
 const PUBLIC: &[&str] = &["/healthz", "/livez", "/readyz", "/version"];
 
 /// Refuses what the user may not do.
-pub fn authorize(store: &Store, user: &User, info: &RequestInfo) -> Result<(), ApiError> {
+pub(super) fn authorize(store: &Store, user: &User, info: &RequestInfo) -> Result<(), ApiError> {
     if allowed(store, user, info) {
         return Ok(());
     }
@@ -70,7 +70,7 @@ pub fn authorize(store: &Store, user: &User, info: &RequestInfo) -> Result<(), A
 }
 
 /// Whether a user may do something.
-pub fn allowed(store: &Store, user: &User, info: &RequestInfo) -> bool {
+pub(super) fn allowed(store: &Store, user: &User, info: &RequestInfo) -> bool {
     if user.groups.iter().any(|group| group == "system:masters") {
         return true;
     }
@@ -93,7 +93,7 @@ pub fn allowed(store: &Store, user: &User, info: &RequestInfo) -> bool {
 }
 
 /// Every rule that holds for a user in a namespace (empty: across the cluster).
-pub fn rules(store: &Store, user: &User, namespace: &str) -> Vec<Value> {
+pub(super) fn rules(store: &Store, user: &User, namespace: &str) -> Vec<Value> {
     let mut found = Vec::new();
     for binding in store.list(&CLUSTERROLEBINDINGS, None) {
         if binds(&binding, user, "") {
@@ -150,7 +150,7 @@ fn permits(rule: &Value, info: &RequestInfo) -> bool {
         ) || has("/resources", &format!("*/{}", info.subresource))
     };
     let names = items(rule, "/resourceNames");
-    let named = names.is_empty()
+    let covers = names.is_empty()
         || (!info.name.is_empty() && names.iter().any(|n| n.as_str() == Some(&info.name)));
-    resource && named && has("/verbs", info.verb) && has("/apiGroups", &info.group)
+    resource && covers && has("/verbs", info.verb) && has("/apiGroups", &info.group)
 }

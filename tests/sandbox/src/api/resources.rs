@@ -32,7 +32,7 @@ pub struct Resource {
     pub status: bool,
     /// Whether `.../scale` is served.
     pub scale: bool,
-    /// The struct's name in the OpenAPI document, e.g. `io.k8s.api.core.v1.Pod`.
+    /// The struct's name in the `OpenAPI` document, e.g. `io.k8s.api.core.v1.Pod`.
     pub schema: &'static str,
 }
 
@@ -110,47 +110,47 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// v1 ConfigMap
+    /// `v1` `ConfigMap`
     CONFIGMAPS = NAMESPACED { kind: "ConfigMap", plural: "configmaps", singular: "configmap",
         short_names: &["cm"], schema: "io.k8s.api.core.v1.ConfigMap" };
-    /// v1 Endpoints
+    /// `v1` `Endpoints`
     ENDPOINTS = NAMESPACED { kind: "Endpoints", plural: "endpoints", singular: "endpoints",
         short_names: &["ep"], schema: "io.k8s.api.core.v1.Endpoints" };
-    /// v1 Event
+    /// `v1` `Event`
     EVENTS = NAMESPACED { kind: "Event", plural: "events", singular: "event",
         short_names: &["ev"], schema: "io.k8s.api.core.v1.Event" };
-    /// v1 LimitRange
+    /// `v1` `LimitRange`
     LIMITRANGES = NAMESPACED { kind: "LimitRange", plural: "limitranges", singular: "limitrange",
         short_names: &["limits"], schema: "io.k8s.api.core.v1.LimitRange" };
-    /// v1 Namespace
+    /// `v1` `Namespace`
     NAMESPACES = CLUSTERED { kind: "Namespace", plural: "namespaces", singular: "namespace",
         short_names: &["ns"], status: true, schema: "io.k8s.api.core.v1.Namespace" };
-    /// v1 Node
+    /// `v1` `Node`
     NODES = CLUSTERED { kind: "Node", plural: "nodes", singular: "node", short_names: &["no"],
         status: true, schema: "io.k8s.api.core.v1.Node" };
-    /// v1 PersistentVolumeClaim
+    /// `v1` `PersistentVolumeClaim`
     PERSISTENTVOLUMECLAIMS = NAMESPACED { kind: "PersistentVolumeClaim",
         plural: "persistentvolumeclaims", singular: "persistentvolumeclaim",
         short_names: &["pvc"], status: true, schema: "io.k8s.api.core.v1.PersistentVolumeClaim" };
-    /// v1 PersistentVolume
+    /// `v1` `PersistentVolume`
     PERSISTENTVOLUMES = CLUSTERED { kind: "PersistentVolume", plural: "persistentvolumes",
         singular: "persistentvolume", short_names: &["pv"], status: true,
         schema: "io.k8s.api.core.v1.PersistentVolume" };
-    /// v1 Pod
+    /// `v1` `Pod`
     PODS = NAMESPACED { kind: "Pod", plural: "pods", singular: "pod", short_names: &["po"],
         in_all: true, generation: true, status: true, schema: "io.k8s.api.core.v1.Pod" };
-    /// v1 ResourceQuota
+    /// `v1` `ResourceQuota`
     RESOURCEQUOTAS = NAMESPACED { kind: "ResourceQuota", plural: "resourcequotas",
         singular: "resourcequota", short_names: &["quota"], status: true,
         schema: "io.k8s.api.core.v1.ResourceQuota" };
-    /// v1 Secret
+    /// `v1` `Secret`
     SECRETS = NAMESPACED { kind: "Secret", plural: "secrets", singular: "secret",
         schema: "io.k8s.api.core.v1.Secret" };
-    /// v1 ServiceAccount
+    /// `v1` `ServiceAccount`
     SERVICEACCOUNTS = NAMESPACED { kind: "ServiceAccount", plural: "serviceaccounts",
         singular: "serviceaccount", short_names: &["sa"],
         schema: "io.k8s.api.core.v1.ServiceAccount" };
-    /// v1 Service
+    /// `v1` `Service`
     SERVICES = NAMESPACED { kind: "Service", plural: "services", singular: "service",
         short_names: &["svc"], in_all: true, status: true, schema: "io.k8s.api.core.v1.Service" };
     /// `apps/v1` `Deployment`

@@ -14,7 +14,7 @@ const FIRST: i64 = 30_000;
 const LAST: i64 = 32_767;
 
 /// On an update, what the author left out stays as it was allocated.
-pub fn keep(kind: Kind, current: &Value, next: &mut Value) {
+pub(super) fn keep(kind: Kind, current: &Value, next: &mut Value) {
     if *kind != SERVICES || text(next, "/spec/type") == "ExternalName" {
         return;
     }
@@ -43,7 +43,7 @@ pub fn keep(kind: Kind, current: &Value, next: &mut Value) {
 }
 
 /// Gives a service its addresses, or says why it can't have those that it asks for.
-pub fn allocate(
+pub(super) fn allocate(
     state: &State,
     kind: Kind,
     current: Option<&Value>,
@@ -109,19 +109,18 @@ pub fn allocate(
         if !wants_ports {
             continue;
         }
-        match integer(port, "/nodePort").filter(|&wanted| wanted != 0) {
-            Some(wanted) => claim(kind, &name, index, wanted, &mut ports)?,
-            None => {
-                let free = free_port(state, &ports).ok_or_else(|| {
-                    ApiError::new(
-                        500,
-                        "InternalError",
-                        "Internal error occurred: failed to allocate a nodePort: range is full",
-                    )
-                })?;
-                ports.insert(free);
-                as_map(port).insert("nodePort".to_owned(), free.into());
-            }
+        if let Some(wanted) = integer(port, "/nodePort").filter(|&wanted| wanted != 0) {
+            claim(kind, &name, index, wanted, &mut ports)?;
+        } else {
+            let free = free_port(state, &ports).ok_or_else(|| {
+                ApiError::new(
+                    500,
+                    "InternalError",
+                    "Internal error occurred: failed to allocate a nodePort: range is full",
+                )
+            })?;
+            ports.insert(free);
+            as_map(port).insert("nodePort".to_owned(), free.into());
         }
     }
     Ok(())

@@ -102,6 +102,7 @@ impl Store {
     }
 
     /// The same store, written to under another field manager's name (`kubelet`, …).
+    #[must_use]
     pub fn as_manager(&self, manager: &str) -> Self {
         Self {
             inner: Arc::clone(&self.inner),

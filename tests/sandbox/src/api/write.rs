@@ -161,7 +161,7 @@ pub(super) fn update_internal(
         } else {
             ""
         };
-        finish(
+        let written = finish(
             state,
             &Write {
                 subresource: subresource.to_owned(),
@@ -171,8 +171,8 @@ pub(super) fn update_internal(
             &current,
             next,
             true,
-        )
-        .map(|written| written.object)
+        );
+        Ok(written.object)
     })
 }
 
@@ -232,7 +232,7 @@ fn update_in(
         services::allocate(state, kind, Some(current), &mut next)?;
         warnings = admission::validate(state, kind, Some(current), &next)?;
     }
-    let mut written = finish(state, how, kind, current, next, track)?;
+    let mut written = finish(state, how, kind, current, next, track);
     written.warnings = warnings;
     Ok(written)
 }
@@ -292,7 +292,7 @@ fn finish(
     current: &Value,
     mut next: Value,
     track: bool,
-) -> Result<Written, ApiError> {
+) -> Written {
     // A binding is the scheduler's, not the author's: it does not count.
     let bound =
         *kind == PODS && current.pointer("/spec/nodeName") != next.pointer("/spec/nodeName");
@@ -301,10 +301,10 @@ fn finish(
         child(&mut next, "metadata").insert("generation".to_owned(), generation.into());
     }
     if next == *current {
-        return Ok(Written {
+        return Written {
             object: next,
             ..Written::default()
-        });
+        };
     }
     if track {
         managed::track(kind, current, &mut next, &how.manager, &how.subresource);
@@ -319,10 +319,10 @@ fn finish(
             state.take(kind, &key);
         }
     }
-    Ok(Written {
+    Written {
         object: next,
         ..Written::default()
-    })
+    }
 }
 
 fn spec_changed(old: &Value, new: &Value) -> bool {
@@ -404,7 +404,7 @@ pub fn new_uid() -> String {
     let mut bytes = random_bytes::<16>();
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&bytes);
     let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
     [
         part(0..8),
@@ -414,6 +414,15 @@ pub fn new_uid() -> String {
         part(20..32),
     ]
     .join("-")
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 /// Random bytes of the operating system.

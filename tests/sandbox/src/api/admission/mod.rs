@@ -3,7 +3,7 @@
 
 mod limits;
 mod pod_security;
-pub mod quota;
+pub(super) mod quota;
 mod service_account;
 
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use super::status_error::ApiError;
 use super::store::State;
 
 /// The namespace of a new object must be there, and stay.
-pub fn namespace(state: &State, kind: Kind, object: &Value) -> Result<(), ApiError> {
+pub(super) fn namespace(state: &State, kind: Kind, object: &Value) -> Result<(), ApiError> {
     if !kind.namespaced {
         return Ok(());
     }
@@ -35,7 +35,7 @@ pub fn namespace(state: &State, kind: Kind, object: &Value) -> Result<(), ApiErr
 }
 
 /// What admission writes into a new object.
-pub fn mutate(state: &State, kind: Kind, object: &mut Value) -> Result<(), ApiError> {
+pub(super) fn mutate(state: &State, kind: Kind, object: &mut Value) -> Result<(), ApiError> {
     if *kind != PODS {
         return Ok(());
     }
@@ -66,7 +66,7 @@ pub fn mutate(state: &State, kind: Kind, object: &mut Value) -> Result<(), ApiEr
 }
 
 /// What admission refuses; answers with warnings. `current` is the object before an update.
-pub fn validate(
+pub(super) fn validate(
     state: &State,
     kind: Kind,
     current: Option<&Value>,

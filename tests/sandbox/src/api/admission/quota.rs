@@ -97,7 +97,7 @@ fn used(state: &State, namespace: &str, hard: &Usage) -> Usage {
 }
 
 /// `status` of a quota as it should be.
-pub fn status(state: &State, quota: &Value) -> Value {
+pub(crate) fn status(state: &State, quota: &Value) -> Value {
     let hard = hard(quota);
     let used = used(state, text(quota, "/metadata/namespace"), &hard);
     let shown = |usage: &Usage| -> Map<String, Value> {

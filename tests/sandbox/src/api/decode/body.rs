@@ -11,7 +11,7 @@ use crate::api::status_error::ApiError;
 
 /// A parsed request body.
 #[derive(Debug, Default)]
-pub struct Body {
+pub(crate) struct Body {
     /// The last of repeated fields wins.
     pub value: Value,
     /// Paths of the fields that were given twice.
@@ -28,7 +28,7 @@ impl From<Value> for Body {
 }
 
 /// Parses JSON, protobuf, or YAML when it is neither and `yaml` is allowed.
-pub fn parse(bytes: &[u8], yaml: bool) -> Result<Body, ApiError> {
+pub(crate) fn parse(bytes: &[u8], yaml: bool) -> Result<Body, ApiError> {
     if let Some(message) = bytes.strip_prefix(protobuf::MAGIC) {
         return protobuf::parse(message)
             .map(Body::from)

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::api::status_error::ApiError;
 
 /// An answer with a JSON body.
-pub fn json(code: u16, value: &Value) -> Response<Body> {
+pub(crate) fn json(code: u16, value: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(format!("{value}\n")));
     *response.status_mut() =
         StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -17,12 +17,12 @@ pub fn json(code: u16, value: &Value) -> Response<Body> {
 }
 
 /// A refusal.
-pub fn refusal(error: &ApiError) -> Response<Body> {
+pub(crate) fn refusal(error: &ApiError) -> Response<Body> {
     json(error.code, &error.status())
 }
 
 /// A plain text answer.
-pub fn text(code: u16, body: impl Into<Body>) -> Response<Body> {
+pub(crate) fn text(code: u16, body: impl Into<Body>) -> Response<Body> {
     let mut response = Response::new(body.into());
     *response.status_mut() =
         StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -32,7 +32,7 @@ pub fn text(code: u16, body: impl Into<Body>) -> Response<Body> {
 }
 
 /// Adds `Warning` headers, which kubectl prints.
-pub fn warn(mut response: Response<Body>, warnings: &[String]) -> Response<Body> {
+pub(crate) fn warn(mut response: Response<Body>, warnings: &[String]) -> Response<Body> {
     for warning in warnings {
         let escaped = warning.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{escaped}\"")) {

@@ -18,6 +18,7 @@ use crate::api::json::{items, text};
 use crate::api::resources::PODS;
 use crate::api::runtime::{ExecProcess, ExecRequest, ExecStartError};
 use crate::api::status_error::ApiError;
+use crate::api::write::{hex, random_bytes};
 
 const STDIN: u8 = 0;
 const STDOUT: u8 = 1;
@@ -246,9 +247,10 @@ async fn receive(
                 }
             }
             Some((&RESIZE, data)) => {
-                let size: Value = serde_json::from_slice(data).unwrap_or_default();
+                let wanted: Value = serde_json::from_slice(data).unwrap_or_default();
                 let side = |key: &str| {
-                    size.get(key)
+                    wanted
+                        .get(key)
                         .and_then(Value::as_u64)
                         .and_then(|n| u16::try_from(n).ok())
                 };
@@ -269,10 +271,7 @@ async fn receive(
 async fn fail(socket: WebSocket, error: &ExecStartError) {
     let text = match error {
         ExecStartError::Oci(text) => {
-            let id: String = crate::api::write::random_bytes::<32>()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let id = hex(&random_bytes::<32>());
             format!(
                 "failed to exec in container: failed to start exec \"{id}\": OCI runtime exec \
                  failed: exec failed: unable to start container process: {text}: unknown"

@@ -1,10 +1,10 @@
 //! The HTTP front: connections, who asks, whether they may, and to whom the request goes.
 
-pub mod answer;
+pub(super) mod answer;
 mod exec;
 mod log;
 mod read;
-pub mod request;
+pub(super) mod request;
 mod reviews;
 mod table;
 mod watch;
@@ -32,7 +32,7 @@ use super::{Gate, GateAnswer, NodeRuntime, RequestInfo, Settings, Store};
 use request::Parameters;
 
 /// What every handler may need.
-pub struct Server {
+pub(super) struct Server {
     pub(super) store: Store,
     pub(super) runtime: Arc<dyn NodeRuntime>,
     pub(super) auth: Auth,
@@ -45,7 +45,7 @@ pub struct Server {
 struct Cutter(Arc<Notify>);
 
 /// Accepts connections until dropped.
-pub async fn accept(
+pub(super) async fn accept(
     listener: TcpListener,
     tls: TlsAcceptor,
     server: Arc<Server>,

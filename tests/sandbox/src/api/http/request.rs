@@ -7,11 +7,11 @@ use crate::api::RequestInfo;
 
 /// The query's parameters.
 #[derive(Debug, Default, Clone)]
-pub struct Parameters(Vec<(String, String)>);
+pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
     /// Reads them from a URI.
-    pub fn of(uri: &Uri) -> Self {
+    pub(crate) fn of(uri: &Uri) -> Self {
         Self(
             Query::try_from_uri(uri)
                 .map(|Query(pairs)| pairs)
@@ -20,7 +20,7 @@ impl Parameters {
     }
 
     /// The first value of a parameter, or "".
-    pub fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         self.0
             .iter()
             .find(|(key, _)| key == name)
@@ -28,7 +28,7 @@ impl Parameters {
     }
 
     /// Every value of a parameter.
-    pub fn all(&self, name: &str) -> Vec<String> {
+    pub(crate) fn all(&self, name: &str) -> Vec<String> {
         self.0
             .iter()
             .filter(|(key, _)| key == name)
@@ -37,20 +37,20 @@ impl Parameters {
     }
 
     /// Whether a parameter says yes.
-    pub fn flag(&self, name: &str) -> bool {
+    pub(crate) fn flag(&self, name: &str) -> bool {
         self.0
             .iter()
             .any(|(key, value)| key == name && matches!(&**value, "true" | "1" | ""))
     }
 
     /// A parameter's number.
-    pub fn number(&self, name: &str) -> Option<i64> {
+    pub(crate) fn number(&self, name: &str) -> Option<i64> {
         self.get(name).parse().ok()
     }
 }
 
 /// Reads method and path.
-pub fn info(method: &Method, uri: &Uri, parameters: &Parameters) -> RequestInfo {
+pub(crate) fn info(method: &Method, uri: &Uri, parameters: &Parameters) -> RequestInfo {
     let path = uri.path();
     let mut info = RequestInfo {
         path: path.to_owned(),
@@ -64,12 +64,12 @@ pub fn info(method: &Method, uri: &Uri, parameters: &Parameters) -> RequestInfo 
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
     let rest = match parts.as_slice() {
         ["api", version, rest @ ..] => {
-            info.version = (*version).to_owned();
+            (*version).clone_into(&mut info.version);
             rest
         }
         ["apis", group, version, rest @ ..] => {
-            info.group = (*group).to_owned();
-            info.version = (*version).to_owned();
+            (*group).clone_into(&mut info.group);
+            (*version).clone_into(&mut info.version);
             rest
         }
         _ => &[],
@@ -118,10 +118,10 @@ pub fn info(method: &Method, uri: &Uri, parameters: &Parameters) -> RequestInfo 
 }
 
 fn set(info: &mut RequestInfo, ns: &str, resource: &str, name: &str, subresource: &str) {
-    info.namespace = ns.to_owned();
-    info.resource = resource.to_owned();
-    info.name = name.to_owned();
-    info.subresource = subresource.to_owned();
+    ns.clone_into(&mut info.namespace);
+    resource.clone_into(&mut info.resource);
+    name.clone_into(&mut info.name);
+    subresource.clone_into(&mut info.subresource);
 }
 
 fn percent_decode(text: &str) -> String {

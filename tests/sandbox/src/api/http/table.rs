@@ -23,13 +23,8 @@ pub(super) fn of(kind: Kind, objects: &[Arc<Value>], revision: &str, full: bool)
     let columns: Vec<Value> = columns(kind)
         .iter()
         .map(|(name, wide)| {
-            let kind = if *name == "Restarts" {
-                "string"
-            } else {
-                "string"
-            };
             let format = if *name == "Name" { "name" } else { "" };
-            json!({"name": name, "type": kind, "format": format, "description": "",
+            json!({"name": name, "type": "string", "format": format, "description": "",
                 "priority": i32::from(*wide)})
         })
         .collect();

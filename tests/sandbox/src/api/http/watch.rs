@@ -18,7 +18,7 @@ use crate::api::store::{Change, StoreEvent, Watcher};
 /// How long a watch lasts when the client does not say.
 const DEFAULT_SECONDS: u64 = 1800;
 /// How often a client that allows it is told how far it is.
-const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 
 /// What is watched, and how events are shown.
 struct View {
@@ -170,15 +170,12 @@ impl Flow {
         loop {
             let from = self.watcher.cursor();
             tokio::select! {
-                event = self.watcher.next() => match event {
-                    Ok(event) => if let Some(line) = self.view.see(&event) {
-                        return Some(line);
-                    },
-                    Err(_) => {
-                        self.over = true;
-                        let text = format!("too old resource version: {from} ({})", self.watcher.cursor());
-                        return Some(line("ERROR", &ApiError::new(410, "Expired", text).status()));
-                    }
+                event = self.watcher.next() => if let Ok(event) = event { if let Some(line) = self.view.see(&event) {
+                    return Some(line);
+                } } else {
+                    self.over = true;
+                    let text = format!("too old resource version: {from} ({})", self.watcher.cursor());
+                    return Some(line("ERROR", &ApiError::new(410, "Expired", text).status()));
                 },
                 () = sleep_until(self.next_bookmark), if self.bookmarks => {
                     self.next_bookmark = Instant::now() + BOOKMARK_EVERY;

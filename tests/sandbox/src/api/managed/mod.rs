@@ -106,7 +106,7 @@ fn strip(fields: &mut Fields) {
 
 /// Records an ordinary write: what `manager` changed between `old` (null when created) and `new`
 /// is now its own.
-pub fn track(kind: Kind, old: &Value, new: &mut Value, manager: &str, subresource: &str) {
+pub(super) fn track(kind: Kind, old: &Value, new: &mut Value, manager: &str, subresource: &str) {
     let node = schema::root(kind.schema);
     let empty = Value::Object(Map::new());
     let mut difference = typed::compare(node, if old.is_null() { &empty } else { old }, new);
@@ -141,7 +141,7 @@ pub fn track(kind: Kind, old: &Value, new: &mut Value, manager: &str, subresourc
 }
 
 /// What server-side apply has to know.
-pub struct Apply<'a> {
+pub(super) struct Apply<'a> {
     /// The field manager.
     pub manager: &'a str,
     /// `status`, or empty.
@@ -151,7 +151,7 @@ pub struct Apply<'a> {
 }
 
 /// Refuses what the schema does not know.
-pub fn check(kind: Kind, applied: &Value) -> Result<(), ApiError> {
+pub(super) fn check(kind: Kind, applied: &Value) -> Result<(), ApiError> {
     let mut errors = Vec::new();
     typed::check(schema::root(kind.schema), applied, "", &mut errors);
     let problem = match errors.as_slice() {
@@ -169,7 +169,7 @@ pub fn check(kind: Kind, applied: &Value) -> Result<(), ApiError> {
 }
 
 /// Merges an applied object into the live one (null when there is none).
-pub fn apply(
+pub(super) fn apply(
     kind: Kind,
     live: &Value,
     applied: &Value,

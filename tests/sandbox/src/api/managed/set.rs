@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 /// A set of paths. The keys of `children` are path elements as `fieldsV1` writes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fields {
+pub(super) struct Fields {
     /// Whether the path that leads here is in the set.
     pub member: bool,
     /// What goes on from here.
@@ -15,7 +15,7 @@ pub struct Fields {
 
 impl Fields {
     /// Reads `fieldsV1`.
-    pub fn read(value: &Value) -> Self {
+    pub(super) fn read(value: &Value) -> Self {
         let mut fields = Self::default();
         let Some(map) = value.as_object() else {
             return fields;
@@ -35,7 +35,7 @@ impl Fields {
     }
 
     /// Writes `fieldsV1`.
-    pub fn write(&self) -> Value {
+    pub(super) fn write(&self) -> Value {
         let mut map = Map::new();
         if self.member && !self.children.is_empty() {
             map.insert(".".to_owned(), Value::Object(Map::new()));
@@ -47,12 +47,12 @@ impl Fields {
     }
 
     /// Whether it holds no path.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         !self.member && self.children.values().all(Self::is_empty)
     }
 
     /// Adds every path of `other`.
-    pub fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         self.member |= other.member;
         for (key, child) in &other.children {
             self.children.entry(key.clone()).or_default().add(child);
@@ -60,7 +60,7 @@ impl Fields {
     }
 
     /// Takes every path of `other` out.
-    pub fn subtract(&mut self, other: &Self) {
+    pub(super) fn subtract(&mut self, other: &Self) {
         if other.member {
             self.member = false;
         }
@@ -75,7 +75,7 @@ impl Fields {
     }
 
     /// The paths that are in both.
-    pub fn intersection(&self, other: &Self) -> Self {
+    pub(super) fn intersection(&self, other: &Self) -> Self {
         let mut common = Self {
             member: self.member && other.member,
             ..Self::default()
@@ -92,12 +92,12 @@ impl Fields {
     }
 
     /// The subtree under a path element, made when missing.
-    pub fn at(&mut self, element: &str) -> &mut Self {
+    pub(super) fn at(&mut self, element: &str) -> &mut Self {
         self.children.entry(element.to_owned()).or_default()
     }
 
     /// Every path as messages write it: `.spec.containers[name="c"].image`.
-    pub fn paths(&self) -> Vec<String> {
+    pub(super) fn paths(&self) -> Vec<String> {
         let mut found = Vec::new();
         self.collect("", &mut found);
         found

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::api::resources::{CONFIGMAPS, DEPLOYMENTS};
 
-fn by<'a>(manager: &'a str, force: bool) -> Apply<'a> {
+fn by(manager: &str, force: bool) -> Apply<'_> {
     Apply {
         manager,
         subresource: "",
@@ -11,8 +11,8 @@ fn by<'a>(manager: &'a str, force: bool) -> Apply<'a> {
     }
 }
 
-fn config(data: Value) -> Value {
-    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": data})
+fn config(data: impl Into<Value>) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": data.into()})
 }
 
 #[test]

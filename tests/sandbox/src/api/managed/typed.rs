@@ -266,7 +266,6 @@ pub(super) fn check(node: &'static Value, value: &Value, path: &str, errors: &mu
         other => format!("&value.valueUnstructured{{Value:{other}}}").replace('"', ""),
     };
     match (schema::shape(node), value) {
-        (_, Value::Null) | (Shape::Any | Shape::IntOrString | Shape::Quantity, _) => {}
         (Shape::Struct { fields, .. }, Value::Object(map)) => {
             for (key, value) in map {
                 let at = format!("{path}.{key}");
@@ -284,7 +283,9 @@ pub(super) fn check(node: &'static Value, value: &Value, path: &str, errors: &mu
         (Shape::List { item, elements }, Value::Array(list)) => {
             check_list(item, &elements, list, path, errors);
         }
-        (Shape::Text | Shape::Bytes | Shape::Time, Value::String(_))
+        (_, Value::Null)
+        | (Shape::Any | Shape::IntOrString | Shape::Quantity, _)
+        | (Shape::Text | Shape::Bytes | Shape::Time, Value::String(_))
         | (Shape::Integer(_) | Shape::Number, Value::Number(_))
         | (Shape::Boolean, Value::Bool(_)) => {}
         (shape, other) => {

@@ -144,13 +144,12 @@ fn merge_list(
             }
             continue;
         }
-        match at.and_then(|at| list.get_mut(at)) {
-            Some(old) => merge(item, old, entry)?,
-            None => {
-                let mut new = Value::Null;
-                merge(item, &mut new, entry)?;
-                list.push(new);
-            }
+        if let Some(old) = at.and_then(|at| list.get_mut(at)) {
+            merge(item, old, entry)?;
+        } else {
+            let mut new = Value::Null;
+            merge(item, &mut new, entry)?;
+            list.push(new);
         }
     }
     Ok(())

@@ -18,11 +18,6 @@ const REF: &str = "#/components/schemas/";
 
 static DEFINITIONS: LazyLock<Map<String, Value>> = LazyLock::new(build);
 
-/// The definitions by full name, as they are served.
-pub fn definitions() -> &'static Map<String, Value> {
-    &DEFINITIONS
-}
-
 macro_rules! collect {
     ($generator:expr, $($type:ty),* $(,)?) => { $(let _ = $generator.subschema_for::<$type>();)* };
 }
@@ -140,7 +135,7 @@ fn mark_field(owner: &str, field: &str, node: &mut Map<String, Value>) {
 
 /// How a list is told apart into elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Elements {
+pub(super) enum Elements {
     /// Replaced as a whole.
     Atomic,
     /// Each value is an element.
@@ -151,7 +146,7 @@ pub enum Elements {
 
 /// What a place in an object may hold.
 #[derive(Debug, Clone)]
-pub enum Shape {
+pub(super) enum Shape {
     /// A struct: its Go name, its fields, whether it is replaced as a whole.
     Struct {
         name: &'static str,
@@ -188,12 +183,12 @@ pub enum Shape {
 static ANYTHING: Value = Value::Null;
 
 /// A named definition's node.
-pub fn root(name: &str) -> &'static Value {
+pub(super) fn root(name: &str) -> &'static Value {
     DEFINITIONS.get(name).unwrap_or(&ANYTHING)
 }
 
 /// Follows `$ref` and tells the shape of a node. Markers of the referring node win.
-pub fn shape(node: &'static Value) -> Shape {
+pub(super) fn shape(node: &'static Value) -> Shape {
     let (name, target) = resolve(node);
     let atomic =
         |at: &Value| at.get("x-kubernetes-map-type").and_then(Value::as_str) == Some("atomic");
@@ -233,13 +228,13 @@ pub fn shape(node: &'static Value) -> Shape {
 }
 
 /// The field of a strategic-merge patch that tells a list's elements apart.
-pub fn patch_key(node: &'static Value) -> Option<&'static str> {
+pub(super) fn patch_key(node: &'static Value) -> Option<&'static str> {
     node.get("x-kubernetes-patch-merge-key")
         .and_then(Value::as_str)
 }
 
 /// Whether a strategic-merge patch merges this list of plain values.
-pub fn patch_merges(node: &'static Value) -> bool {
+pub(super) fn patch_merges(node: &'static Value) -> bool {
     let strategy = node
         .get("x-kubernetes-patch-strategy")
         .and_then(Value::as_str);
@@ -247,7 +242,7 @@ pub fn patch_merges(node: &'static Value) -> bool {
 }
 
 /// The Go type's name as JSON decoding errors print it.
-pub fn go_type(node: &'static Value) -> String {
+pub(super) fn go_type(node: &'static Value) -> String {
     match shape(node) {
         Shape::Struct { name, .. } => format!("v1.{name}"),
         Shape::Map { item, .. } => format!("map[string]{}", go_type(item)),

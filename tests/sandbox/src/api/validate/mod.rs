@@ -16,7 +16,7 @@ use super::status_error::ApiError;
 use problems::Problems;
 
 /// Refuses a new object.
-pub fn create(kind: Kind, object: &Value) -> Result<(), ApiError> {
+pub(super) fn create(kind: Kind, object: &Value) -> Result<(), ApiError> {
     let mut problems = Problems::default();
     meta::check(kind, object, &mut problems);
     check(kind, object, &mut problems);
@@ -24,7 +24,7 @@ pub fn create(kind: Kind, object: &Value) -> Result<(), ApiError> {
 }
 
 /// Refuses a change.
-pub fn update(kind: Kind, current: &Value, next: &Value) -> Result<(), ApiError> {
+pub(super) fn update(kind: Kind, current: &Value, next: &Value) -> Result<(), ApiError> {
     let mut problems = Problems::default();
     meta::check(kind, next, &mut problems);
     match kind.kind {

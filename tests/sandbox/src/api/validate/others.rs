@@ -9,7 +9,7 @@ use super::problems::Problems;
 use crate::api::json::{integer, items, object, present, text};
 use crate::api::quantity::Quantity;
 
-/// What a ConfigMap or Secret may weigh.
+/// What a `ConfigMap` or Secret may weigh.
 const DATA: usize = 1024 * 1024;
 
 pub(super) fn service(object: &Value, problems: &mut Problems) {

@@ -61,7 +61,10 @@ struct Options {
 #[must_use]
 pub fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let first = arguments.first().and_then(|word| word.to_str()).unwrap_or_default();
+    let first = arguments
+        .first()
+        .and_then(|word| word.to_str())
+        .unwrap_or_default();
     let outcome = match (first, arguments.get(1).cloned(), arguments.get(2).cloned()) {
         (SESSION, Some(dir), _) => return session::run(Path::new(&dir)),
         (SERVE, Some(dir), Some(guard)) => {
@@ -81,7 +84,10 @@ pub fn main() -> ExitCode {
 
 /// The inner process: everything but the guard.
 fn inner(dir: &Path, guard: &OsString, arguments: Vec<OsString>) -> Result<ExitCode> {
-    let guard = guard.to_str().and_then(|pid| pid.parse().ok()).context("the guard's pid")?;
+    let guard = guard
+        .to_str()
+        .and_then(|pid| pid.parse().ok())
+        .context("the guard's pid")?;
     guard::die_with_guard(guard)?;
     let name = OsString::from("berth-sandbox");
     let options = Options::parse_from(std::iter::once(name).chain(arguments));
@@ -92,7 +98,10 @@ fn inner(dir: &Path, guard: &OsString, arguments: Vec<OsString>) -> Result<ExitC
                 .unwrap_or_else(|_| "warn".into()),
         )
         .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_all()
+        .build()?;
     let outcome = runtime.block_on(run(dir, &options));
     // Tasks that still start processes must be gone before the processes are ended.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -142,15 +151,18 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
     let node_ports = Arc::new(ports::NodePorts::default());
     let probe = Arc::clone(&node_ports);
     store.ask_before_node_port(move |port| probe.claim(port));
-    let faults = Faults::start(tls.config, store.clone(), node.clone(), |address, gate, exec_cuts| {
-        Settings {
+    let faults = Faults::start(
+        tls.config,
+        store.clone(),
+        node.clone(),
+        |address, gate, exec_cuts| Settings {
             admin_token: token.clone(),
             ca_pem: tls.ca_pem.clone(),
             address,
             gate: Some(gate),
             exec_cuts,
-        }
-    })?;
+        },
+    )?;
     let behaviour = Behaviour {
         login_shell: options.login_shell.clone(),
         kubectl: !options.no_kubectl,
@@ -162,14 +174,21 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
     controllers::start(&store, dir);
     tokio::spawn(ports::run(Arc::clone(&node), node_ports));
     tokio::spawn(Arc::clone(&node).run());
-    let control =
-        control::start(Controls { host: Arc::clone(&host), node, faults }).await?;
+    let control = control::start(Controls {
+        host: Arc::clone(&host),
+        node,
+        faults,
+    })
+    .await?;
     let settings = vec![
         ("K8S_SSH_HOST", "127.0.0.1".to_owned()),
         ("K8S_SSH_PORT", host.link.port().to_string()),
         ("K8S_SSH_USERNAME", host.username.clone()),
         ("K8S_SSH_KEY_FILE", host.key_file.display().to_string()),
-        ("K8S_SSH_KNOWN_HOSTS", host.known_hosts.display().to_string()),
+        (
+            "K8S_SSH_KNOWN_HOSTS",
+            host.known_hosts.display().to_string(),
+        ),
         ("K8S_KUBECONFIG", kubeconfig.display().to_string()),
         ("BERTH_SANDBOX_CONTROL", format!("http://{control}")),
         ("BERTH_SANDBOX_DIR", dir.display().to_string()),
@@ -178,23 +197,27 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
 }
 
 fn announce(options: &Options, settings: &Pairs) -> Result<()> {
-    let lines: String = settings
-        .iter()
-        .map(|(key, value)| format!("export {key}='{}'\n", value.replace('\'', r"'\''")))
-        .collect();
+    let lines = settings.iter().fold(String::new(), |all, (key, value)| {
+        format!("{all}export {key}='{}'\n", value.replace('\'', r"'\''"))
+    });
     if let Some(file) = &options.settings {
         fs::write(file, &lines).with_context(|| format!("could not write {}", file.display()))?;
     }
     let mut stdout = std::io::stdout();
     if options.json {
-        let all: serde_json::Map<_, _> =
-            settings.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
+        let all: serde_json::Map<_, _> = settings
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), json!(value)))
+            .collect();
         writeln!(stdout, "{}", json!(all))?;
     } else {
         stdout.write_all(lines.as_bytes())?;
     }
     stdout.flush()?;
-    writeln!(std::io::stderr(), "berth-sandbox: ready; it ends with Ctrl-C")?;
+    writeln!(
+        std::io::stderr(),
+        "berth-sandbox: ready; it ends with Ctrl-C"
+    )?;
     Ok(())
 }
 

@@ -59,7 +59,12 @@ impl Faults {
         let settings = settings(address, Arc::new(Delay(delayed)), dropped);
         let faults = Arc::new(Self {
             address,
-            parts: Parts { tls, store, runtime, settings },
+            parts: Parts {
+                tls,
+                store,
+                runtime,
+                settings,
+            },
             serving: Mutex::new(None),
             delay,
             drops,
@@ -112,7 +117,12 @@ impl Faults {
         socket.set_reuseaddr(true)?;
         socket.bind(self.address)?;
         let listener = socket.listen(256)?;
-        let Parts { tls, store, runtime, settings } = &self.parts;
+        let Parts {
+            tls,
+            store,
+            runtime,
+            settings,
+        } = &self.parts;
         let served = api::serve(
             listener,
             Arc::clone(tls),

@@ -71,61 +71,31 @@ fn done() -> Json<Value> {
     Json(json!({ "ok": true }))
 }
 
-/// `"cut"`, `"stall"`, `"resume"`, `"refuse"` or `{"delay_ms": n}`.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum LinkChange {
-    Act(String),
-    Fields(LinkFields),
-}
-
-/// The same acts as fields, of which several may be given.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct LinkFields {
-    cut: bool,
-    stall: bool,
-    resume: bool,
-    refuse: bool,
-    delay_ms: Option<u64>,
-}
-
-async fn link(State(controls): Shared, Json(change): Json<LinkChange>) -> Result<Json<Value>, Problem> {
-    let fields = match change {
-        LinkChange::Fields(fields) => fields,
-        LinkChange::Act(act) => {
-            let is = |word: &str| act == word;
-            let fields = LinkFields {
-                cut: is("cut"),
-                stall: is("stall"),
-                resume: is("resume"),
-                refuse: is("refuse"),
-                delay_ms: None,
-            };
-            if !(fields.cut || fields.stall || fields.resume || fields.refuse) {
-                return Err(bad("one of cut, stall, resume, refuse or {\"delay_ms\": n}"));
-            }
-            fields
-        }
-    };
+/// Takes one act as a word, `"cut"`, or several as fields, `{"delay_ms": 50, "cut": true}`.
+async fn link(State(controls): Shared, Json(change): Json<Value>) -> Result<Json<Value>, Problem> {
     let link = &controls.host.link;
-    if let Some(delay) = fields.delay_ms {
-        link.delay(Duration::from_millis(delay));
+    let acts = match change {
+        Value::String(act) => vec![(act, Value::Bool(true))],
+        Value::Object(fields) => fields.into_iter().collect(),
+        _ => Vec::new(),
+    };
+    if acts.is_empty() {
+        return Err(bad(LINK_ACTS));
     }
-    if fields.resume {
-        link.resume()?;
-    }
-    if fields.refuse {
-        link.refuse();
-    }
-    if fields.stall {
-        link.stall();
-    }
-    if fields.cut {
-        link.cut();
+    for (act, value) in acts {
+        match (act.as_str(), value.as_bool(), value.as_u64()) {
+            ("delay_ms", _, Some(delay)) => link.delay(Duration::from_millis(delay)),
+            ("cut", Some(true), _) => link.cut(),
+            ("stall", Some(true), _) => link.stall(),
+            ("refuse", Some(true), _) => link.refuse(),
+            ("resume", Some(true), _) => link.resume()?,
+            _ => return Err(bad(LINK_ACTS)),
+        }
     }
     Ok(done())
 }
+
+const LINK_ACTS: &str = "one of \"cut\", \"stall\", \"resume\", \"refuse\", {\"delay_ms\": n}";
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -134,7 +104,10 @@ struct ApiChange {
     delay_ms: Option<u64>,
 }
 
-async fn api(State(controls): Shared, Json(change): Json<ApiChange>) -> Result<Json<Value>, Problem> {
+async fn api(
+    State(controls): Shared,
+    Json(change): Json<ApiChange>,
+) -> Result<Json<Value>, Problem> {
     if let Some(delay) = change.delay_ms {
         controls.faults.delay_api(Duration::from_millis(delay));
     }
@@ -151,7 +124,9 @@ async fn drop_exec(State(controls): Shared) -> Json<Value> {
 
 async fn behaviour(State(controls): Shared) -> Result<Json<Value>, Problem> {
     let behaviour = controls.host.stage.behaviour()?;
-    Ok(Json(serde_json::to_value(behaviour).map_err(anyhow::Error::from)?))
+    Ok(Json(
+        serde_json::to_value(behaviour).map_err(anyhow::Error::from)?,
+    ))
 }
 
 /// Changes the fields that are given.
@@ -171,7 +146,9 @@ async fn change_behaviour(
 
 async fn commands(State(controls): Shared) -> Result<Json<Value>, Problem> {
     let sessions = controls.host.stage.sessions()?;
-    Ok(Json(json!({ "count": sessions.len(), "commands": sessions })))
+    Ok(Json(
+        json!({ "count": sessions.len(), "commands": sessions }),
+    ))
 }
 
 async fn processes(State(controls): Shared) -> Json<Value> {
@@ -190,13 +167,22 @@ struct Eviction {
     message: Option<String>,
 }
 
-async fn evict(State(controls): Shared, Json(eviction): Json<Eviction>) -> Result<Json<Value>, Problem> {
+async fn evict(
+    State(controls): Shared,
+    Json(eviction): Json<Eviction>,
+) -> Result<Json<Value>, Problem> {
     let message = eviction.message.unwrap_or_else(|| {
         "The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi, available: 512Mi. ".to_owned()
     });
-    if controls.node.evict(&eviction.namespace, &eviction.name, "Evicted", &message) {
+    if controls
+        .node
+        .evict(&eviction.namespace, &eviction.name, "Evicted", &message)
+    {
         Ok(done())
     } else {
-        Err(Problem(StatusCode::NOT_FOUND, "no such pod on the node".to_owned()))
+        Err(Problem(
+            StatusCode::NOT_FOUND,
+            "no such pod on the node".to_owned(),
+        ))
     }
 }

@@ -32,33 +32,46 @@ impl Claims {
 
     fn bind(&self, claim: &Value) {
         let volume = format!("pvc-{}", uid(claim));
-        let size = claim.pointer("/spec/resources/requests").cloned().unwrap_or_else(|| json!({}));
-        let modes = claim.pointer("/spec/accessModes").cloned().unwrap_or_else(|| json!([]));
-        let directory = self.dir.join(format!("{}_{}", namespace(claim), name(claim)));
+        let size = claim
+            .pointer("/spec/resources/requests")
+            .cloned()
+            .unwrap_or_else(|| json!({}));
+        let modes = claim
+            .pointer("/spec/accessModes")
+            .cloned()
+            .unwrap_or_else(|| json!([]));
+        let directory = self
+            .dir
+            .join(format!("{}_{}", namespace(claim), name(claim)));
         let _ = fs::create_dir_all(&directory);
-        let _ = self.store.create(&PERSISTENTVOLUMES, json!({
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": { "name": volume },
-            "spec": {
-                "accessModes": modes,
-                "capacity": size,
-                "claimRef": {
-                    "apiVersion": "v1",
-                    "kind": "PersistentVolumeClaim",
-                    "name": name(claim),
-                    "namespace": namespace(claim),
-                    "uid": uid(claim),
+        let _ = self.store.create(
+            &PERSISTENTVOLUMES,
+            json!({
+                "apiVersion": "v1",
+                "kind": "PersistentVolume",
+                "metadata": { "name": volume },
+                "spec": {
+                    "accessModes": modes,
+                    "capacity": size,
+                    "claimRef": {
+                        "apiVersion": "v1",
+                        "kind": "PersistentVolumeClaim",
+                        "name": name(claim),
+                        "namespace": namespace(claim),
+                        "uid": uid(claim),
+                    },
+                    "hostPath": { "path": format!("/var/lib/sandbox/{volume}"), "type": "" },
+                    "persistentVolumeReclaimPolicy": "Delete",
+                    "storageClassName": text(claim, "/spec/storageClassName"),
+                    "volumeMode": "Filesystem",
                 },
-                "hostPath": { "path": format!("/var/lib/sandbox/{volume}"), "type": "" },
-                "persistentVolumeReclaimPolicy": "Delete",
-                "storageClassName": text(claim, "/spec/storageClassName"),
-                "volumeMode": "Filesystem",
-            },
-        }));
-        let _ = self.store.update(&PERSISTENTVOLUMES, "", &volume, |volume| {
-            as_map(volume).insert("status".to_owned(), json!({ "phase": "Bound" }));
-        });
+            }),
+        );
+        let _ = self
+            .store
+            .update(&PERSISTENTVOLUMES, "", &volume, |volume| {
+                as_map(volume).insert("status".to_owned(), json!({ "phase": "Bound" }));
+            });
         let _ = self.store.update(
             &PERSISTENTVOLUMECLAIMS,
             namespace(claim),
@@ -73,7 +86,9 @@ impl Claims {
 
     /// The claim is gone, and what it held with it.
     fn reclaim(&self, (ns, claim, id): &(String, String, String)) {
-        let _ = self.store.remove(&PERSISTENTVOLUMES, "", &format!("pvc-{id}"));
+        let _ = self
+            .store
+            .remove(&PERSISTENTVOLUMES, "", &format!("pvc-{id}"));
         remove_tree(&self.dir.join(format!("{ns}_{claim}")));
     }
 }
@@ -91,7 +106,11 @@ impl Loop for Claims {
         let present: HashSet<_> = claims
             .iter()
             .map(|claim| {
-                (namespace(claim).to_owned(), name(claim).to_owned(), uid(claim).to_owned())
+                (
+                    namespace(claim).to_owned(),
+                    name(claim).to_owned(),
+                    uid(claim).to_owned(),
+                )
             })
             .collect();
         for gone in self.known.difference(&present) {

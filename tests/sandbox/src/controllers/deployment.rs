@@ -45,10 +45,16 @@ impl Deployments {
     fn reconcile(&self, deployment: &Value) -> Option<Instant> {
         let mut sets = claim(&self.store, &REPLICASETS, deployment);
         sets.retain(|set| !is_deleting(set));
-        sets.sort_by_key(|set| revision(set));
-        let template = deployment.pointer("/spec/template").cloned().unwrap_or_default();
+        sets.sort_by_key(revision);
+        let template = deployment
+            .pointer("/spec/template")
+            .cloned()
+            .unwrap_or_default();
         let newest = sets.iter().rposition(|set| {
-            same(&template, set.pointer("/spec/template").unwrap_or(&Value::Null))
+            same(
+                &template,
+                set.pointer("/spec/template").unwrap_or(&Value::Null),
+            )
         });
         let mut new = newest.map(|index| sets.remove(index));
         let existed = new.is_some();
@@ -74,8 +80,15 @@ impl Deployments {
         let fresh = |set: &Value| self.store.get(&REPLICASETS, namespace(set), name(set));
         let new = new.and_then(|set| fresh(&set));
         let old: Vec<Value> = sets.iter().filter_map(fresh).collect();
-        let deployment = self.store.get(&DEPLOYMENTS, namespace(deployment), name(deployment))?;
-        let found = Found { new: new.as_ref(), old: &old, existed, unavailable: bounds.unavailable };
+        let deployment = self
+            .store
+            .get(&DEPLOYMENTS, namespace(deployment), name(deployment))?;
+        let found = Found {
+            new: new.as_ref(),
+            old: &old,
+            existed,
+            unavailable: bounds.unavailable,
+        };
         let status = deployment_status::write(&deployment, &found);
         self.clean_up(&deployment, &old, &status);
         let again = next_deadline(&deployment, &status);
@@ -100,10 +113,13 @@ impl Deployments {
 
     fn has_pods(&self, sets: &[Value]) -> bool {
         sets.iter().any(|set| {
-            self.store.list(&PODS, Some(namespace(set))).iter().any(|pod| {
-                super::owned::is_controlled_by(pod, set)
-                    && !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed")
-            })
+            self.store
+                .list(&PODS, Some(namespace(set)))
+                .iter()
+                .any(|pod| {
+                    super::owned::is_controlled_by(pod, set)
+                        && !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed")
+                })
         })
     }
 
@@ -119,9 +135,15 @@ impl Deployments {
         let mut template = template.clone();
         child(child_value(&mut template, "metadata"), "labels")
             .insert(HASH_LABEL.to_owned(), hash.clone().into());
-        let mut selector = deployment.pointer("/spec/selector").cloned().unwrap_or_default();
+        let mut selector = deployment
+            .pointer("/spec/selector")
+            .cloned()
+            .unwrap_or_default();
         child(&mut selector, "matchLabels").insert(HASH_LABEL.to_owned(), hash.clone().into());
-        let labels = template.pointer("/metadata/labels").cloned().unwrap_or_default();
+        let labels = template
+            .pointer("/metadata/labels")
+            .cloned()
+            .unwrap_or_default();
         let have: i64 = old.iter().map(replicas).sum();
         let count = if text(deployment, "/spec/strategy/type") == "Recreate" {
             bounds.replicas
@@ -130,29 +152,34 @@ impl Deployments {
         };
         let number = old.iter().map(revision).max().unwrap_or(0) + 1;
         let set_name = format!("{}-{hash}", name(deployment));
-        let created = self.store.create(&REPLICASETS, json!({
-            "apiVersion": "apps/v1",
-            "kind": "ReplicaSet",
-            "metadata": {
-                "annotations": annotations(deployment, number, bounds),
-                "labels": labels,
-                "name": set_name,
-                "namespace": namespace(deployment),
-                "ownerReferences": [reference(deployment)],
-            },
-            "spec": {
-                "minReadySeconds": integer(deployment, "/spec/minReadySeconds").unwrap_or(0),
-                "replicas": count,
-                "selector": selector,
-                "template": template,
-            },
-        }));
+        let created = self.store.create(
+            &REPLICASETS,
+            json!({
+                "apiVersion": "apps/v1",
+                "kind": "ReplicaSet",
+                "metadata": {
+                    "annotations": annotations(deployment, number, bounds),
+                    "labels": labels,
+                    "name": set_name,
+                    "namespace": namespace(deployment),
+                    "ownerReferences": [reference(deployment)],
+                },
+                "spec": {
+                    "minReadySeconds": integer(deployment, "/spec/minReadySeconds").unwrap_or(0),
+                    "replicas": count,
+                    "selector": selector,
+                    "template": template,
+                },
+            }),
+        );
         match created {
             Ok(set) => {
                 if count > 0 {
-                    self.say(deployment, "ScalingReplicaSet", &format!(
-                        "Scaled up replica set {set_name} from 0 to {count}"
-                    ));
+                    self.say(
+                        deployment,
+                        "ScalingReplicaSet",
+                        &format!("Scaled up replica set {set_name} from 0 to {count}"),
+                    );
                 }
                 Some(set)
             }
@@ -166,30 +193,41 @@ impl Deployments {
     /// The set of the current template always has the highest number: a rollback renumbers it.
     fn renumber(&self, deployment: &Value, old: &[Value], set: Value) -> Value {
         let highest = old.iter().map(revision).max().unwrap_or(0);
-        let number = if revision(&set) > highest { revision(&set) } else { highest + 1 };
+        let number = if revision(&set) > highest {
+            revision(&set)
+        } else {
+            highest + 1
+        };
         let wanted = annotations(deployment, number, &Bounds::of(deployment));
-        let updated = self.store.update(&REPLICASETS, namespace(&set), name(&set), |set| {
-            let own = child(child_value(set, "metadata"), "annotations");
-            for (key, value) in as_map(&mut wanted.clone()).iter() {
-                own.insert(key.clone(), value.clone());
-            }
-            let seconds = integer(deployment, "/spec/minReadySeconds").unwrap_or(0);
-            let had = integer(set, "/spec/minReadySeconds").unwrap_or(0);
-            if seconds != had {
-                child(set, "spec").insert("minReadySeconds".to_owned(), seconds.into());
-            }
-        });
+        let updated = self
+            .store
+            .update(&REPLICASETS, namespace(&set), name(&set), |set| {
+                let own = child(child_value(set, "metadata"), "annotations");
+                for (key, value) in as_map(&mut wanted.clone()).iter() {
+                    own.insert(key.clone(), value.clone());
+                }
+                let seconds = integer(deployment, "/spec/minReadySeconds").unwrap_or(0);
+                let had = integer(set, "/spec/minReadySeconds").unwrap_or(0);
+                if seconds != had {
+                    child(set, "spec").insert("minReadySeconds".to_owned(), seconds.into());
+                }
+            });
         updated.unwrap_or(set)
     }
 
     fn note_revision(&self, deployment: &Value, set: &Value) {
         let number = revision(set).to_string();
-        let _ = self.store.update(&DEPLOYMENTS, namespace(deployment), name(deployment), |own| {
-            let known = child(child_value(own, "metadata"), "annotations");
-            if known.get(REVISION).and_then(Value::as_str) != Some(number.as_str()) {
-                known.insert(REVISION.to_owned(), number.into());
-            }
-        });
+        let _ = self.store.update(
+            &DEPLOYMENTS,
+            namespace(deployment),
+            name(deployment),
+            |own| {
+                let known = child(child_value(own, "metadata"), "annotations");
+                if known.get(REVISION).and_then(Value::as_str) != Some(number.as_str()) {
+                    known.insert(REVISION.to_owned(), number.into());
+                }
+            },
+        );
     }
 
     /// One step of the rollout.
@@ -197,7 +235,9 @@ impl Deployments {
         let Some(new) = new else { return };
         if text(deployment, "/spec/strategy/type") == "Recreate" {
             let before: i64 = old.iter().map(replicas).sum();
-            old.iter().filter(|set| replicas(set) > 0).for_each(|set| self.scale(deployment, set, 0));
+            old.iter()
+                .filter(|set| replicas(set) > 0)
+                .for_each(|set| self.scale(deployment, set, 0));
             if before == 0 && !self.has_pods(old) {
                 self.scale(deployment, new, bounds.replicas);
             }
@@ -247,7 +287,11 @@ impl Deployments {
         old: &[Value],
         bounds: &Bounds,
     ) {
-        let active: Vec<&Value> = old.iter().chain(new).filter(|set| replicas(set) > 0).collect();
+        let active: Vec<&Value> = old
+            .iter()
+            .chain(new)
+            .filter(|set| replicas(set) > 0)
+            .collect();
         let only = match (active.as_slice(), new) {
             ([only], _) => Some(*only),
             ([], new) => new,
@@ -263,14 +307,18 @@ impl Deployments {
         if from == to {
             return;
         }
-        let scaled = self.store.update(&REPLICASETS, namespace(set), name(set), |set| {
-            child(set, "spec").insert("replicas".to_owned(), to.into());
-        });
+        let scaled = self
+            .store
+            .update(&REPLICASETS, namespace(set), name(set), |set| {
+                child(set, "spec").insert("replicas".to_owned(), to.into());
+            });
         if scaled.is_ok() {
             let way = if to > from { "up" } else { "down" };
-            self.say(deployment, "ScalingReplicaSet", &format!(
-                "Scaled {way} replica set {} from {from} to {to}", name(set)
-            ));
+            self.say(
+                deployment,
+                "ScalingReplicaSet",
+                &format!("Scaled {way} replica set {} from {from} to {to}", name(set)),
+            );
         }
     }
 
@@ -281,8 +329,11 @@ impl Deployments {
             && integer(status, "/replicas").unwrap_or(0) == wanted
             && integer(status, "/availableReplicas").unwrap_or(0) == wanted;
         let limit = integer(deployment, "/spec/revisionHistoryLimit").unwrap_or(10);
-        let surplus = old.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
-        let empty = |set: &&Value| replicas(set) == 0 && integer(set, "/status/replicas").unwrap_or(0) == 0;
+        let surplus = old
+            .len()
+            .saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
+        let empty =
+            |set: &&Value| replicas(set) == 0 && integer(set, "/status/replicas").unwrap_or(0) == 0;
         if complete {
             for set in old.iter().filter(empty).take(surplus) {
                 let _ = self.store.delete(&REPLICASETS, namespace(set), name(set));
@@ -291,7 +342,15 @@ impl Deployments {
     }
 
     fn say(&self, deployment: &Value, reason: &str, message: &str) {
-        self.events.record(deployment, Event { warning: false, reason, message, field: "" });
+        self.events.record(
+            deployment,
+            Event {
+                warning: false,
+                reason,
+                message,
+                field: "",
+            },
+        );
     }
 }
 
@@ -311,7 +370,11 @@ impl Bounds {
                 bounds => bounds,
             }
         };
-        Self { replicas, surge, unavailable: unavailable.min(replicas) }
+        Self {
+            replicas,
+            surge,
+            unavailable: unavailable.min(replicas),
+        }
     }
 }
 
@@ -320,9 +383,15 @@ fn resolve(value: &Value, whole: i64, up: bool) -> i64 {
     if let Some(number) = value.as_i64() {
         return number;
     }
-    let percent = value.as_str().and_then(|text| text.strip_suffix('%')?.parse::<i64>().ok());
+    let percent = value
+        .as_str()
+        .and_then(|text| text.strip_suffix('%')?.parse::<i64>().ok());
     let scaled = percent.unwrap_or(0) * whole;
-    if up { (scaled + 99) / 100 } else { scaled / 100 }
+    if up {
+        (scaled + 99) / 100
+    } else {
+        scaled / 100
+    }
 }
 
 pub(super) fn replicas(set: &Value) -> i64 {
@@ -355,7 +424,9 @@ fn annotations(deployment: &Value, number: i64, bounds: &Bounds) -> Value {
 }
 
 fn child_value<'a>(value: &'a mut Value, key: &str) -> &'a mut Value {
-    let slot = as_map(value).entry(key.to_owned()).or_insert_with(|| json!({}));
+    let slot = as_map(value)
+        .entry(key.to_owned())
+        .or_insert_with(|| json!({}));
     if slot.is_null() {
         *slot = json!({});
     }
@@ -365,7 +436,9 @@ fn child_value<'a>(value: &'a mut Value, key: &str) -> &'a mut Value {
 /// When the progress deadline will have passed.
 fn next_deadline(deployment: &Value, status: &Value) -> Option<Instant> {
     let condition = deployment_status::condition(status, "Progressing")?;
-    if text(condition, "/reason") == "NewReplicaSetAvailable" || text(condition, "/status") != "True" {
+    if text(condition, "/reason") == "NewReplicaSetAvailable"
+        || text(condition, "/status") != "True"
+    {
         return None;
     }
     let seconds = integer(deployment, "/spec/progressDeadlineSeconds")?;

@@ -20,19 +20,34 @@ pub(super) struct Found<'a> {
 
 /// A condition of a status by its type.
 pub(super) fn condition<'a>(status: &'a Value, kind: &str) -> Option<&'a Value> {
-    items(status, "/conditions").iter().find(|condition| text(condition, "/type") == kind)
+    items(status, "/conditions")
+        .iter()
+        .find(|condition| text(condition, "/type") == kind)
 }
 
 /// The whole status.
 pub(super) fn write(deployment: &Value, found: &Found<'_>) -> Value {
     let sum = |key: &str| -> i64 {
         let sets = found.old.iter().chain(found.new);
-        sets.map(|set| integer(set, &format!("/status/{key}")).unwrap_or(0)).sum()
+        sets.map(|set| integer(set, &format!("/status/{key}")).unwrap_or(0))
+            .sum()
     };
-    let (total, available, ready) = (sum("replicas"), sum("availableReplicas"), sum("readyReplicas"));
-    let updated = found.new.and_then(|set| integer(set, "/status/replicas")).unwrap_or(0);
+    let (total, available, ready) = (
+        sum("replicas"),
+        sum("availableReplicas"),
+        sum("readyReplicas"),
+    );
+    let updated = found
+        .new
+        .and_then(|set| integer(set, "/status/replicas"))
+        .unwrap_or(0);
     let asked: i64 = found.old.iter().chain(found.new).map(replicas).sum();
-    let counts = Counts { total, available, ready, updated };
+    let counts = Counts {
+        total,
+        available,
+        ready,
+        updated,
+    };
     let before = deployment.get("status").cloned().unwrap_or_default();
     let mut conditions: Vec<Value> = items(&before, "/conditions").to_vec();
     judge_availability(&mut conditions, deployment, available, found.unavailable);
@@ -49,8 +64,15 @@ pub(super) fn write(deployment: &Value, found: &Found<'_>) -> Value {
     status.insert("observedGeneration".to_owned(), generation.into());
     put_count(&mut status, "readyReplicas", ready);
     put_count(&mut status, "replicas", total);
-    status.insert("terminatingReplicas".to_owned(), sum("terminatingReplicas").into());
-    put_count(&mut status, "unavailableReplicas", (asked - available).max(0));
+    status.insert(
+        "terminatingReplicas".to_owned(),
+        sum("terminatingReplicas").into(),
+    );
+    put_count(
+        &mut status,
+        "unavailableReplicas",
+        (asked - available).max(0),
+    );
     put_count(&mut status, "updatedReplicas", updated);
     Value::Object(status)
 }
@@ -63,10 +85,21 @@ struct Counts {
     updated: i64,
 }
 
-fn judge_availability(conditions: &mut Vec<Value>, deployment: &Value, available: i64, missing: i64) {
+fn judge_availability(
+    conditions: &mut Vec<Value>,
+    deployment: &Value,
+    available: i64,
+    missing: i64,
+) {
     let wanted = integer(deployment, "/spec/replicas").unwrap_or(1);
     if available >= wanted - missing {
-        set(conditions, "Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.");
+        set(
+            conditions,
+            "Available",
+            "True",
+            "MinimumReplicasAvailable",
+            "Deployment has minimum availability.",
+        );
     } else {
         set(
             conditions,
@@ -87,15 +120,30 @@ fn judge_progress(
 ) {
     const PROGRESSING: &str = "Progressing";
     let current = find(conditions, PROGRESSING).cloned();
-    let reason = current.as_ref().map_or("", |condition| text(condition, "/reason")).to_owned();
+    let reason = current
+        .as_ref()
+        .map_or("", |condition| text(condition, "/reason"))
+        .to_owned();
     if is_true(deployment, "/spec/paused") {
         if reason != "DeploymentPaused" && reason != "ProgressDeadlineExceeded" {
-            set(conditions, PROGRESSING, "Unknown", "DeploymentPaused", "Deployment is paused");
+            set(
+                conditions,
+                PROGRESSING,
+                "Unknown",
+                "DeploymentPaused",
+                "Deployment is paused",
+            );
         }
         return;
     }
     if reason == "DeploymentPaused" {
-        set(conditions, PROGRESSING, "Unknown", "DeploymentResumed", "Deployment is resumed");
+        set(
+            conditions,
+            PROGRESSING,
+            "Unknown",
+            "DeploymentResumed",
+            "Deployment is resumed",
+        );
     }
     let Some(new) = found.new else { return };
     let set_name = name(new);
@@ -105,10 +153,22 @@ fn judge_progress(
         } else {
             ("NewReplicaSetCreated", "Created")
         };
-        set(conditions, PROGRESSING, "True", reason, &format!("{verb} new replica set \"{set_name}\""));
+        set(
+            conditions,
+            PROGRESSING,
+            "True",
+            reason,
+            &format!("{verb} new replica set \"{set_name}\""),
+        );
     } else if !found.existed {
         let message = format!("Created new replica set \"{set_name}\"");
-        set(conditions, PROGRESSING, "True", "NewReplicaSetCreated", &message);
+        set(
+            conditions,
+            PROGRESSING,
+            "True",
+            "NewReplicaSetCreated",
+            &message,
+        );
     }
     let wanted = integer(deployment, "/spec/replicas").unwrap_or(1);
     let was = |key: &str| integer(before, &format!("/{key}")).unwrap_or(0);
@@ -116,27 +176,42 @@ fn judge_progress(
     if found.existed && counts.total == counts.updated && reason == "NewReplicaSetAvailable" {
         return;
     }
-    let complete =
-        counts.updated == wanted && counts.total == wanted && counts.available == wanted;
+    let complete = counts.updated == wanted && counts.total == wanted && counts.available == wanted;
     let moved = counts.updated > was("updatedReplicas")
         || counts.total - counts.updated < was("replicas") - was("updatedReplicas")
         || counts.ready > was("readyReplicas")
         || counts.available > was("availableReplicas");
     if complete {
         let message = format!("ReplicaSet \"{set_name}\" has successfully progressed.");
-        set(conditions, PROGRESSING, "True", "NewReplicaSetAvailable", &message);
+        set(
+            conditions,
+            PROGRESSING,
+            "True",
+            "NewReplicaSetAvailable",
+            &message,
+        );
     } else if moved {
         let message = format!("ReplicaSet \"{set_name}\" is progressing.");
         renew(conditions, PROGRESSING, "ReplicaSetUpdated", &message);
     } else if timed_out(conditions, deployment) {
         let message = format!("ReplicaSet \"{set_name}\" has timed out progressing.");
-        set(conditions, PROGRESSING, "False", "ProgressDeadlineExceeded", &message);
+        set(
+            conditions,
+            PROGRESSING,
+            "False",
+            "ProgressDeadlineExceeded",
+            &message,
+        );
     }
 }
 
 fn timed_out(conditions: &[Value], deployment: &Value) -> bool {
-    let Some(seconds) = integer(deployment, "/spec/progressDeadlineSeconds") else { return false };
-    let Some(condition) = find(conditions, "Progressing") else { return false };
+    let Some(seconds) = integer(deployment, "/spec/progressDeadlineSeconds") else {
+        return false;
+    };
+    let Some(condition) = find(conditions, "Progressing") else {
+        return false;
+    };
     match text(condition, "/reason") {
         "NewReplicaSetAvailable" => false,
         "ProgressDeadlineExceeded" => true,
@@ -153,20 +228,30 @@ fn judge_failure(conditions: &mut Vec<Value>, found: &Found<'_>) {
         .find_map(|set| find(items(set, "/status/conditions"), "ReplicaFailure"));
     match failure {
         Some(failure) => {
-            set(conditions, "ReplicaFailure", "True", text(failure, "/reason"), text(failure, "/message"));
+            set(
+                conditions,
+                "ReplicaFailure",
+                "True",
+                text(failure, "/reason"),
+                text(failure, "/message"),
+            );
         }
         None => conditions.retain(|condition| text(condition, "/type") != "ReplicaFailure"),
     }
 }
 
 fn find<'a>(conditions: &'a [Value], kind: &str) -> Option<&'a Value> {
-    conditions.iter().find(|condition| text(condition, "/type") == kind)
+    conditions
+        .iter()
+        .find(|condition| text(condition, "/type") == kind)
 }
 
 /// Writes a condition if its status or its reason is new; the latest written stands last.
 fn set(conditions: &mut Vec<Value>, kind: &str, status: &str, reason: &str, message: &str) {
     let known = find(conditions, kind);
-    if known.is_some_and(|known| text(known, "/status") == status && text(known, "/reason") == reason) {
+    if known
+        .is_some_and(|known| text(known, "/status") == status && text(known, "/reason") == reason)
+    {
         return;
     }
     let since = known

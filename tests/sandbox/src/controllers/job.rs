@@ -12,12 +12,14 @@ use super::owned::{delete_pod, is_active, is_controlled_by, pod_from, write_stat
 use crate::api::resources::{JOBS, Kind, PODS, RESOURCEQUOTAS};
 use crate::api::store::Store;
 use crate::node::events::{Event, Recorder};
-use crate::node::json::{integer, is_deleting, is_true, items, moment, name, namespace, now, text, uid};
+use crate::node::json::{
+    integer, is_deleting, is_true, items, moment, name, namespace, now, text, uid,
+};
 use crate::node::ports::is_ready;
 
 /// The first wait after a pod has failed; each further failure doubles it.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(10);
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(600);
+const LONGEST_BACK_OFF: Duration = Duration::from_mins(10);
 
 /// The controller.
 pub(super) struct Jobs {
@@ -59,14 +61,16 @@ impl Jobs {
         memory.count(&pods);
         let (succeeded, failed) = (memory.succeeded.len(), memory.failed.len());
         let active: Vec<&Value> = pods.iter().filter(|pod| is_active(pod)).collect();
-        let terminating =
-            pods.iter().filter(|pod| is_deleting(pod) && !has_ended(pod)).count();
+        let terminating = pods
+            .iter()
+            .filter(|pod| is_deleting(pod) && !has_ended(pod))
+            .count();
         let started = moment(text(job, "/status/startTime"));
         let deadline = integer(job, "/spec/activeDeadlineSeconds")
             .and_then(|seconds| Some(started? + chrono::Duration::seconds(seconds)));
         let past = deadline.is_some_and(|deadline| deadline <= chrono::Utc::now());
         let verdict = judge(job, succeeded, failed + restarts(job, &active), past);
-        let mut again = deadline.map(|at| instant(at));
+        let mut again = deadline.map(instant);
         if let Some(verdict) = verdict {
             self.wind_up(job, &active, verdict);
             again = None;
@@ -94,7 +98,12 @@ impl Jobs {
         }
         for pod in active {
             if delete_pod(&self.store, pod) {
-                self.say(job, false, "SuccessfulDelete", &format!("Deleted pod: {}", name(pod)));
+                self.say(
+                    job,
+                    false,
+                    "SuccessfulDelete",
+                    &format!("Deleted pod: {}", name(pod)),
+                );
             }
         }
         match verdict {
@@ -107,9 +116,7 @@ impl Jobs {
 
     /// Creates the pods that are missing; answers when to try again.
     fn top_up(&mut self, job: &Value, active: usize, succeeded: usize) -> Option<Instant> {
-        let number = |key: &str| {
-            integer(job, key).and_then(|number| usize::try_from(number).ok())
-        };
+        let number = |key: &str| integer(job, key).and_then(|number| usize::try_from(number).ok());
         let parallelism = number("/spec/parallelism").unwrap_or(1);
         let wanted = match number("/spec/completions") {
             Some(completions) => parallelism.min(completions.saturating_sub(succeeded)),
@@ -129,12 +136,25 @@ impl Jobs {
                 Ok(pod) => {
                     let memory = self.memory.entry(uid(job).to_owned()).or_default();
                     memory.seen.insert(uid(&pod).to_owned());
-                    self.say(job, false, "SuccessfulCreate", &format!("Created pod: {}", name(&pod)));
+                    self.say(
+                        job,
+                        false,
+                        "SuccessfulCreate",
+                        &format!("Created pod: {}", name(&pod)),
+                    );
                 }
                 Err(error) => {
-                    self.say(job, true, "FailedCreate", &format!("Error creating: {error}"));
+                    self.say(
+                        job,
+                        true,
+                        "FailedCreate",
+                        &format!("Error creating: {error}"),
+                    );
                     let until = Instant::now() + FIRST_BACK_OFF;
-                    self.memory.entry(uid(job).to_owned()).or_default().not_before = Some(until);
+                    self.memory
+                        .entry(uid(job).to_owned())
+                        .or_default()
+                        .not_before = Some(until);
                     return Some(until);
                 }
             }
@@ -155,7 +175,15 @@ impl Jobs {
     }
 
     fn say(&self, job: &Value, warning: bool, reason: &str, message: &str) {
-        self.events.record(job, Event { warning, reason, message, field: "" });
+        self.events.record(
+            job,
+            Event {
+                warning,
+                reason,
+                message,
+                field: "",
+            },
+        );
     }
 }
 
@@ -179,7 +207,9 @@ impl Memory {
             .filter(|id| !present.contains(id.as_str()) && !self.succeeded.contains(*id))
             .cloned()
             .collect();
-        vanished.iter().for_each(|id| self.fail(id));
+        for id in &vanished {
+            self.fail(id);
+        }
     }
 
     fn fail(&mut self, id: &str) {
@@ -193,7 +223,11 @@ impl Memory {
         let failures = u32::try_from(self.failed.len()).unwrap_or(u32::MAX);
         let delay = FIRST_BACK_OFF * 2_u32.saturating_pow(failures.saturating_sub(1).min(10));
         let until = self.last_failure.map(|at| at + delay.min(LONGEST_BACK_OFF));
-        until.into_iter().chain(self.not_before).filter(|until| *until > Instant::now()).max()
+        until
+            .into_iter()
+            .chain(self.not_before)
+            .filter(|until| *until > Instant::now())
+            .max()
     }
 }
 
@@ -218,7 +252,9 @@ fn restarts(job: &Value, active: &[&Value]) -> usize {
         return 0;
     }
     let counts = active.iter().flat_map(|pod| {
-        items(pod, "/status/containerStatuses").iter().chain(items(pod, "/status/initContainerStatuses"))
+        items(pod, "/status/containerStatuses")
+            .iter()
+            .chain(items(pod, "/status/initContainerStatuses"))
     });
     counts
         .filter_map(|status| integer(status, "/restartCount"))
@@ -244,7 +280,8 @@ impl Loop for Jobs {
 
     fn look(&mut self) -> Option<Instant> {
         let jobs = self.store.list(&JOBS, None);
-        self.memory.retain(|id, _| jobs.iter().any(|job| uid(job) == id));
+        self.memory
+            .retain(|id, _| jobs.iter().any(|job| uid(job) == id));
         let mut again = None;
         for job in jobs.iter().filter(|job| !is_deleting(job)) {
             if text(job, "/status/startTime").is_empty() && !is_true(job, "/spec/suspend") {

@@ -53,11 +53,18 @@ pub(super) struct Counts {
 /// The verdict that has been written down.
 pub(super) fn verdict(job: &Value) -> Option<Verdict> {
     let condition = items(job, "/status/conditions").iter().find(|condition| {
-        matches!(text(condition, "/type"), "SuccessCriteriaMet" | "FailureTarget")
+        matches!(
+            text(condition, "/type"),
+            "SuccessCriteriaMet" | "FailureTarget"
+        )
     })?;
-    [Verdict::Complete, Verdict::TooManyFailures, Verdict::TooLate]
-        .into_iter()
-        .find(|verdict| verdict.reason() == text(condition, "/reason"))
+    [
+        Verdict::Complete,
+        Verdict::TooManyFailures,
+        Verdict::TooLate,
+    ]
+    .into_iter()
+    .find(|verdict| verdict.reason() == text(condition, "/reason"))
 }
 
 pub(super) fn has_verdict(job: &Value) -> bool {
@@ -76,7 +83,8 @@ pub(super) fn finished_at(job: &Value) -> Option<DateTime<Utc>> {
 
 fn last_condition(job: &Value) -> Option<&Value> {
     items(job, "/status/conditions").iter().find(|condition| {
-        matches!(text(condition, "/type"), "Complete" | "Failed") && text(condition, "/status") == "True"
+        matches!(text(condition, "/type"), "Complete" | "Failed")
+            && text(condition, "/status") == "True"
     })
 }
 
@@ -113,7 +121,10 @@ pub(super) fn write(job: &Value, counts: &Counts, verdict: Option<Verdict>, gone
 }
 
 fn add(conditions: &mut Vec<Value>, kind: &str, verdict: Verdict) {
-    if conditions.iter().any(|condition| text(condition, "/type") == kind) {
+    if conditions
+        .iter()
+        .any(|condition| text(condition, "/type") == kind)
+    {
         return;
     }
     conditions.push(json!({

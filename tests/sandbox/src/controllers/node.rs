@@ -11,7 +11,7 @@ use crate::node::events::NODE;
 use crate::node::json::now;
 
 /// How often the node says that it lives.
-const BEAT: Duration = Duration::from_secs(60);
+const BEAT: Duration = Duration::from_mins(1);
 
 /// Makes the node object.
 pub(super) fn register(store: &Store) {
@@ -61,11 +61,11 @@ pub(super) fn register(store: &Store) {
         },
     });
     let store = store.as_manager("kubelet");
-    let registered = store
-        .create(&NODES, node)
-        .and_then(|_| store.update(&NODES, "", NODE, |node| {
+    let registered = store.create(&NODES, node).and_then(|_| {
+        store.update(&NODES, "", NODE, |node| {
             as_map(node).insert("status".to_owned(), status);
-        }));
+        })
+    });
     if let Err(error) = registered {
         tracing::error!(%error, "the node was not registered");
     }
@@ -77,7 +77,9 @@ pub(super) async fn beat(store: Store) {
     loop {
         tokio::time::sleep(BEAT).await;
         let _ = store.update(&NODES, "", NODE, |node| {
-            let listed = node.pointer_mut("/status/conditions").and_then(Value::as_array_mut);
+            let listed = node
+                .pointer_mut("/status/conditions")
+                .and_then(Value::as_array_mut);
             for condition in listed.into_iter().flatten() {
                 if let Some(fields) = condition.as_object_mut() {
                     fields.insert("lastHeartbeatTime".to_owned(), now().into());
@@ -99,9 +101,29 @@ fn conditions() -> Value {
         })
     };
     json!([
-        condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-        condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-        condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-        condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+        condition(
+            "MemoryPressure",
+            "False",
+            "KubeletHasSufficientMemory",
+            "kubelet has sufficient memory available"
+        ),
+        condition(
+            "DiskPressure",
+            "False",
+            "KubeletHasNoDiskPressure",
+            "kubelet has no disk pressure"
+        ),
+        condition(
+            "PIDPressure",
+            "False",
+            "KubeletHasSufficientPID",
+            "kubelet has sufficient PID available"
+        ),
+        condition(
+            "Ready",
+            "True",
+            "KubeletReady",
+            "kubelet is posting ready status"
+        ),
     ])
 }

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::api::json::{as_map, child};
+use crate::api::resources::{Kind, PODS};
 use crate::api::selector::Labels;
 use crate::api::store::Store;
-use crate::api::resources::{Kind, PODS};
 use crate::node::json::{is_deleting, is_true, items, name, namespace, text, uid};
 
 /// Whether `owner` controls `object`.
@@ -37,44 +37,62 @@ pub(super) fn reference(owner: &Value) -> Value {
 pub(super) fn claim(store: &Store, kind: Kind, owner: &Value) -> Vec<Value> {
     let empty = Value::Null;
     let selector = Labels::of(owner.pointer("/spec/selector").unwrap_or(&empty));
-    let mut owned = Vec::new();
+    let mut claimed = Vec::new();
     for object in store.list(kind, Some(namespace(owner))) {
         let matches = selector.matches(&object);
         if is_controlled_by(&object, owner) {
             if matches {
-                owned.push(object);
+                claimed.push(object);
             } else {
                 let _ = store.update(kind, namespace(&object), name(&object), |object| {
                     release(object, uid(owner));
                 });
             }
-        } else if matches && controller(&object).is_none() && !is_deleting(&object) && !is_deleting(owner) {
+        } else if matches
+            && controller(&object).is_none()
+            && !is_deleting(&object)
+            && !is_deleting(owner)
+        {
             let adopted = store.update(kind, namespace(&object), name(&object), |object| {
-                let references = child(object, "metadata").entry("ownerReferences").or_insert(json!([]));
+                let references = child(object, "metadata")
+                    .entry("ownerReferences")
+                    .or_insert(json!([]));
                 if let Some(references) = references.as_array_mut() {
                     references.push(reference(owner));
                 }
             });
-            owned.extend(adopted);
+            claimed.extend(adopted);
         }
     }
-    owned
+    claimed
 }
 
 fn release(object: &mut Value, owner_uid: &str) {
     let metadata = child(object, "metadata");
-    if let Some(references) = metadata.get_mut("ownerReferences").and_then(Value::as_array_mut) {
+    if let Some(references) = metadata
+        .get_mut("ownerReferences")
+        .and_then(Value::as_array_mut)
+    {
         references.retain(|reference| text(reference, "/uid") != owner_uid);
     }
 }
 
 /// A pod from a template, in the name of its owner.
 pub(super) fn pod_from(template: &Value, owner: &Value) -> Value {
-    let mut metadata = template.get("metadata").cloned().unwrap_or_else(|| json!({}));
+    let mut metadata = template
+        .get("metadata")
+        .cloned()
+        .unwrap_or_else(|| json!({}));
     let fields = as_map(&mut metadata);
     fields.remove("creationTimestamp");
-    fields.insert("generateName".to_owned(), format!("{}-", name(owner)).into());
-    fields.insert("name".to_owned(), format!("{}-{}", name(owner), suffix()).into());
+    fields.insert(
+        "generateName".to_owned(),
+        format!("{}-", name(owner)).into(),
+    );
+    fields.insert(
+        "name".to_owned(),
+        format!("{}-{}", name(owner), suffix()).into(),
+    );
     fields.insert("namespace".to_owned(), namespace(owner).into());
     fields.insert("ownerReferences".to_owned(), json!([reference(owner)]));
     json!({
@@ -100,7 +118,12 @@ fn suffix() -> String {
         .map(|pair| {
             let text = String::from_utf8_lossy(pair).into_owned();
             let number = usize::from_str_radix(&text, 16).unwrap_or(0);
-            char::from(ALPHABET.get(number % ALPHABET.len()).copied().unwrap_or(b'b'))
+            char::from(
+                ALPHABET
+                    .get(number % ALPHABET.len())
+                    .copied()
+                    .unwrap_or(b'b'),
+            )
         })
         .collect()
 }

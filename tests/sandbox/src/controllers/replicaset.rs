@@ -15,7 +15,7 @@ use crate::node::json::{integer, is_deleting, items, moment, name, now, text, ui
 use crate::node::ports::is_ready;
 
 /// The longest time between two tries to create what is refused.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// The controller.
 pub(super) struct ReplicaSets {
@@ -62,7 +62,7 @@ impl ReplicaSets {
             self.refused.remove(uid(set));
             self.write(set, &active, &pods, None);
         }
-        min(again, self.next_availability(set, &active))
+        min(again, next_availability(set, &active))
     }
 
     /// Creates pods, a few at first and more when that works; stops at the first refusal.
@@ -95,17 +95,32 @@ impl ReplicaSets {
         });
         for pod in ranked.into_iter().take(usize::try_from(count).unwrap_or(0)) {
             if delete_pod(&self.store, pod) {
-                self.say(set, false, "SuccessfulDelete", &format!("Deleted pod: {}", name(pod)));
+                self.say(
+                    set,
+                    false,
+                    "SuccessfulDelete",
+                    &format!("Deleted pod: {}", name(pod)),
+                );
             }
         }
     }
 
     fn say(&self, set: &Value, warning: bool, reason: &str, message: &str) {
-        self.events.record(set, Event { warning, reason, message, field: "" });
+        self.events.record(
+            set,
+            Event {
+                warning,
+                reason,
+                message,
+                field: "",
+            },
+        );
     }
 
     fn write(&self, set: &Value, active: &[&Value], pods: &[Value], failure: Option<&str>) {
-        let labels = set.pointer("/spec/template/metadata/labels").and_then(Value::as_object);
+        let labels = set
+            .pointer("/spec/template/metadata/labels")
+            .and_then(Value::as_object);
         let labelled = active
             .iter()
             .filter(|pod| {
@@ -116,7 +131,9 @@ impl ReplicaSets {
             .count();
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let mut status = Map::new();
-        let available = active.iter().filter(|pod| available_at(set, pod).is_some_and(|at| at <= chrono::Utc::now()));
+        let available = active
+            .iter()
+            .filter(|pod| available_at(set, pod).is_some_and(|at| at <= chrono::Utc::now()));
         put_count(&mut status, "availableReplicas", count(available.count()));
         if let Some(condition) = failure_condition(set, failure) {
             status.insert("conditions".to_owned(), json!([condition]));
@@ -124,20 +141,27 @@ impl ReplicaSets {
         put_count(&mut status, "fullyLabeledReplicas", count(labelled));
         let generation = integer(set, "/metadata/generation").unwrap_or(1);
         status.insert("observedGeneration".to_owned(), generation.into());
-        put_count(&mut status, "readyReplicas", count(active.iter().filter(|pod| is_ready(pod)).count()));
+        put_count(
+            &mut status,
+            "readyReplicas",
+            count(active.iter().filter(|pod| is_ready(pod)).count()),
+        );
         status.insert("replicas".to_owned(), count(active.len()).into());
         let terminating = pods.iter().filter(|pod| is_deleting(pod)).count();
         status.insert("terminatingReplicas".to_owned(), count(terminating).into());
         write_status(&self.store, &REPLICASETS, set, Value::Object(status));
     }
+}
 
-    /// When the next ready pod will have been ready for long enough.
-    fn next_availability(&self, set: &Value, active: &[&Value]) -> Option<Instant> {
-        let now = chrono::Utc::now();
-        let waits = active.iter().filter_map(|pod| available_at(set, pod)).filter(|at| *at > now);
-        let wait = waits.min()? - now;
-        Some(Instant::now() + wait.to_std().unwrap_or_default())
-    }
+/// When the next ready pod will have been ready for long enough.
+fn next_availability(set: &Value, active: &[&Value]) -> Option<Instant> {
+    let now = chrono::Utc::now();
+    let waits = active
+        .iter()
+        .filter_map(|pod| available_at(set, pod))
+        .filter(|at| *at > now);
+    let wait = waits.min()? - now;
+    Some(Instant::now() + wait.to_std().unwrap_or_default())
 }
 
 /// When a pod counts as available; None while it is not ready.
@@ -176,7 +200,8 @@ impl Loop for ReplicaSets {
 
     fn look(&mut self) -> Option<Instant> {
         let sets = self.store.list(&REPLICASETS, None);
-        self.refused.retain(|id, _| sets.iter().any(|set| uid(set) == id));
+        self.refused
+            .retain(|id, _| sets.iter().any(|set| uid(set) == id));
         sets.iter()
             .filter(|set| !is_deleting(set))
             .filter_map(|set| self.reconcile(set))

@@ -10,7 +10,10 @@ pub(super) const HASH_LABEL: &str = "pod-template-hash";
 /// Whether a replica set was made from this template.
 pub(super) fn same(template: &Value, of_set: &Value) -> bool {
     let mut of_set = of_set.clone();
-    if let Some(labels) = of_set.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+    if let Some(labels) = of_set
+        .pointer_mut("/metadata/labels")
+        .and_then(Value::as_object_mut)
+    {
         labels.remove(HASH_LABEL);
     }
     canonical(template) == canonical(&of_set)
@@ -28,7 +31,14 @@ pub(super) fn hash(template: &Value, collisions: i64) -> String {
     number
         .to_string()
         .bytes()
-        .map(|digit| char::from(ALPHABET.get(usize::from(digit) % 27).copied().unwrap_or(b'b')))
+        .map(|digit| {
+            char::from(
+                ALPHABET
+                    .get(usize::from(digit) % 27)
+                    .copied()
+                    .unwrap_or(b'b'),
+            )
+        })
         .collect()
 }
 
@@ -73,7 +83,10 @@ mod tests {
             "spec": {"y": {}, "x": 1},
         });
         assert!(same(&template, &of_set));
-        assert!(!same(&template, &json!({"metadata": {"labels": {"a": "c"}}, "spec": {"x": 1}})));
+        assert!(!same(
+            &template,
+            &json!({"metadata": {"labels": {"a": "c"}}, "spec": {"x": 1}})
+        ));
         assert_eq!(hash(&template, 0), hash(&template, 0));
         assert_ne!(hash(&template, 0), hash(&template, 1));
     }

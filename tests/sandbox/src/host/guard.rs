@@ -31,7 +31,9 @@ const ORDERLY_END: Duration = Duration::from_secs(10);
 pub(crate) fn run(dir: Option<&Path>, arguments: Vec<OsString>) -> Result<ExitCode> {
     prctl::set_child_subreaper(true).context("could not become a subreaper")?;
     let dir = make_dir(dir)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let outcome = runtime.block_on(supervise(&dir, arguments));
     end_descendants(Duration::from_secs(5));
     remove_tree(&dir);
@@ -77,13 +79,22 @@ fn finished(status: std::process::ExitStatus) -> Result<ExitCode> {
 /// A folder that is ours alone. One that was named must not hold anything yet: it is removed at the end.
 fn make_dir(named: Option<&Path>) -> Result<PathBuf> {
     let Some(dir) = named else {
-        let dir = tempfile::Builder::new().prefix("berth-").rand_bytes(6).tempdir()?;
+        let dir = tempfile::Builder::new()
+            .prefix("berth-")
+            .rand_bytes(6)
+            .tempdir()?;
         return Ok(dir.keep());
     };
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
-        bail!("{} is not empty: the sandbox removes its folder when it ends", dir.display());
+        bail!(
+            "{} is not empty: the sandbox removes its folder when it ends",
+            dir.display()
+        );
     }
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)?;
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
     Ok(fs::canonicalize(dir)?)
 }
@@ -95,13 +106,19 @@ pub(crate) fn remove_tree(dir: &Path) {
     }
     open_up(dir);
     if let Err(error) = fs::remove_dir_all(dir) {
-        let _ = writeln!(std::io::stderr(), "could not remove {}: {error}", dir.display());
+        let _ = writeln!(
+            std::io::stderr(),
+            "could not remove {}: {error}",
+            dir.display()
+        );
     }
 }
 
 fn open_up(dir: &Path) {
     let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
-    let Ok(entries) = fs::read_dir(dir) else { return };
+    let Ok(entries) = fs::read_dir(dir) else {
+        return;
+    };
     for entry in entries.flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             open_up(&entry.path());

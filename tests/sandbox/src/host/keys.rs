@@ -1,5 +1,6 @@
 //! The keys of the host and of its one client, made afresh for every sandbox.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,11 @@ pub(crate) async fn generate(dir: &Path) -> Result<Keys> {
     let authorized = dir.join("authorized_keys");
     fs::copy(client.with_extension("pub"), &authorized)?;
     fs::set_permissions(&authorized, fs::Permissions::from_mode(0o600))?;
-    Ok(Keys { host: vec![ed25519, ecdsa, rsa], client, authorized })
+    Ok(Keys {
+        host: vec![ed25519, ecdsa, rsa],
+        client,
+        authorized,
+    })
 }
 
 /// Writes a `known_hosts` file in which the host, at this port, has exactly these keys.
@@ -46,20 +51,25 @@ pub(crate) fn write_known_hosts(keys: &Keys, port: u16, file: &Path) -> Result<(
         let (Some(kind), Some(data)) = (words.next(), words.next()) else {
             bail!("ssh-keygen wrote no public key to {}", key.display());
         };
-        lines.push_str(&format!("[127.0.0.1]:{port} {kind} {data}\n"));
+        let _ = writeln!(lines, "[127.0.0.1]:{port} {kind} {data}");
     }
     fs::write(file, lines).with_context(|| format!("could not write {}", file.display()))
 }
 
 async fn generate_one(kind: &str, bits: Option<&str>, file: &Path) -> Result<()> {
     let mut command = Command::new("ssh-keygen");
-    command.args(["-q", "-t", kind, "-N", "", "-C", "berth-sandbox", "-f"]).arg(file);
+    command
+        .args(["-q", "-t", kind, "-N", "", "-C", "berth-sandbox", "-f"])
+        .arg(file);
     if let Some(bits) = bits {
         command.args(["-b", bits]);
     }
     let output = command.output().await.context("could not run ssh-keygen")?;
     if !output.status.success() {
-        bail!("ssh-keygen failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "ssh-keygen failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(())
 }

@@ -57,7 +57,11 @@ impl Link {
     /// Listens on a free loopback port and forwards to `target`.
     pub(crate) fn start(target: SocketAddr) -> Result<Arc<Self>> {
         let (reserved, port) = reserve_port()?;
-        let (state, _) = watch::channel(State { wire: Wire::Open, cuts: 0, delay: Duration::ZERO });
+        let (state, _) = watch::channel(State {
+            wire: Wire::Open,
+            cuts: 0,
+            delay: Duration::ZERO,
+        });
         let link = Arc::new(Self {
             port,
             target,
@@ -106,14 +110,18 @@ impl Link {
     }
 
     fn lock_listening(&self) -> std::sync::MutexGuard<'_, Option<tokio::task::JoinHandle<()>>> {
-        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn listen(&self) -> Result<()> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
         socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))?;
-        let listener = socket.listen(128).context("could not listen for SSH clients")?;
+        let listener = socket
+            .listen(128)
+            .context("could not listen for SSH clients")?;
         let (target, state) = (self.target, self.state.subscribe());
         *self.lock_listening() = Some(tokio::spawn(accept(listener, target, state)));
         Ok(())
@@ -128,7 +136,9 @@ async fn accept(listener: TcpListener, target: SocketAddr, state: watch::Receive
 
 /// One connection, until either side ends it or the wire is cut.
 async fn carry(client: TcpStream, target: SocketAddr, mut state: watch::Receiver<State>) {
-    let Ok(server) = TcpStream::connect(target).await else { return };
+    let Ok(server) = TcpStream::connect(target).await else {
+        return;
+    };
     // Small packets must not wait for each other: SSH is a conversation.
     let _ = client.set_nodelay(true);
     let _ = server.set_nodelay(true);
@@ -168,7 +178,11 @@ async fn pump(
     let read = async move {
         let mut buffer = vec![0_u8; 64 * 1024];
         loop {
-            if reading.wait_for(|now| now.wire == Wire::Open).await.is_err() {
+            if reading
+                .wait_for(|now| now.wire == Wire::Open)
+                .await
+                .is_err()
+            {
                 return;
             }
             let count = match from.read(&mut buffer).await {

@@ -38,7 +38,11 @@ pub(crate) struct Host {
 
 impl Host {
     /// Starts the host in `dir`.
-    pub(crate) async fn start(dir: &Path, max_sessions: u32, behaviour: &Behaviour) -> Result<Self> {
+    pub(crate) async fn start(
+        dir: &Path,
+        max_sessions: u32,
+        behaviour: &Behaviour,
+    ) -> Result<Self> {
         let kubectl = find_program("kubectl")
             .context("kubectl is not installed: see scripts/lib/prerequisites.sh")?;
         let stage = Stage::new(dir);
@@ -46,8 +50,7 @@ impl Host {
         stage.set_behaviour(behaviour)?;
         let keys = keys::generate(&dir.join("keys")).await?;
         let program = std::env::current_exe()?;
-        let session_command =
-            format!("exec {} {SESSION} {}", in_quotes(&program), in_quotes(dir));
+        let session_command = format!("exec {} {SESSION} {}", in_quotes(&program), in_quotes(dir));
         let sshd = Sshd::start(&sshd::Options {
             dir,
             keys: &keys,

@@ -34,11 +34,17 @@ pub(crate) fn descendants(root: u32) -> Vec<u32> {
 }
 
 fn children(pid: u32) -> Vec<u32> {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
     threads
         .flatten()
         .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
-        .flat_map(|text| text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .flat_map(|text| {
+            text.split_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<_>>()
+        })
         .collect()
 }
 
@@ -46,7 +52,11 @@ fn children(pid: u32) -> Vec<u32> {
 pub(crate) fn argv(pid: u32) -> Option<Vec<String>> {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    let words: Vec<String> = text.trim_end_matches('\0').split('\0').map(str::to_owned).collect();
+    let words: Vec<String> = text
+        .trim_end_matches('\0')
+        .split('\0')
+        .map(str::to_owned)
+        .collect();
     (!text.is_empty()).then_some(words)
 }
 
@@ -90,7 +100,9 @@ impl Witness {
         std::thread::spawn(move || {
             loop {
                 let now: Vec<_> = descendants(sshd).into_iter().filter_map(argv).collect();
-                seen.lock().unwrap_or_else(PoisonError::into_inner).extend(now);
+                seen.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend(now);
                 std::thread::sleep(SAMPLE_EVERY);
             }
         });
@@ -99,7 +111,12 @@ impl Witness {
 
     /// Everything seen so far.
     pub(crate) fn seen(&self) -> Vec<Vec<String>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
     }
 }
 
@@ -107,6 +124,11 @@ impl Witness {
 pub(crate) fn running(sshd: u32) -> Vec<Process> {
     descendants(sshd)
         .into_iter()
-        .filter_map(|pid| Some(Process { pid, argv: argv(pid)? }))
+        .filter_map(|pid| {
+            Some(Process {
+                pid,
+                argv: argv(pid)?,
+            })
+        })
         .collect()
 }

@@ -29,7 +29,12 @@ pub(crate) struct Behaviour {
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { login_shell: "bash".to_owned(), kubectl: true, noise: String::new(), delay_ms: 0 }
+        Self {
+            login_shell: "bash".to_owned(),
+            kubectl: true,
+            noise: String::new(),
+            delay_ms: 0,
+        }
     }
 }
 
@@ -52,7 +57,9 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        Self {
+            dir: dir.to_owned(),
+        }
     }
 
     /// The sessions' `HOME`.
@@ -76,7 +83,10 @@ impl Stage {
     /// Programs as on a host that has `kubectl`, or as on one that has not.
     fn path(&self, kubectl: bool) -> String {
         if kubectl {
-            format!("{}:/usr/local/bin:/usr/bin:/bin", self.dir.join("bin").display())
+            format!(
+                "{}:/usr/local/bin:/usr/bin:/bin",
+                self.dir.join("bin").display()
+            )
         } else {
             self.dir.join("bin-without-kubectl").display().to_string()
         }
@@ -91,8 +101,13 @@ impl Stage {
         let without = self.dir.join("bin-without-kubectl");
         fs::create_dir_all(&without)?;
         for source in ["/usr/local/bin", "/usr/bin", "/bin"] {
-            let Ok(entries) = fs::read_dir(source) else { continue };
-            for entry in entries.flatten().filter(|entry| entry.file_name() != "kubectl") {
+            let Ok(entries) = fs::read_dir(source) else {
+                continue;
+            };
+            for entry in entries
+                .flatten()
+                .filter(|entry| entry.file_name() != "kubectl")
+            {
                 let _ = std::os::unix::fs::symlink(entry.path(), without.join(entry.file_name()));
             }
         }
@@ -127,7 +142,9 @@ impl Stage {
         let mut line = serde_json::to_vec(session)?;
         line.push(b'\n');
         // One write to a file opened for appending: sessions do not mix their lines.
-        let mut file = fs::OpenOptions::new().append(true).open(self.record_file())?;
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .open(self.record_file())?;
         file.write_all(&line)?;
         Ok(())
     }

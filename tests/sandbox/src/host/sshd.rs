@@ -62,7 +62,12 @@ impl Sshd {
             .spawn()
             .context("could not start setpriv, which starts sshd")?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut sshd = Self { address, child, log, _reserved: reserved };
+        let mut sshd = Self {
+            address,
+            child,
+            log,
+            _reserved: reserved,
+        };
         sshd.wait_until_listening().await?;
         Ok(sshd)
     }
@@ -148,7 +153,9 @@ async fn configuration(options: &Options<'_>, port: u16) -> String {
 
 /// OpenSSH 9.8 began to shut out addresses that fail to log in; older ones do not know the word.
 async fn punishes_sources() -> bool {
-    let Ok(output) = Command::new("ssh").arg("-V").output().await else { return false };
+    let Ok(output) = Command::new("ssh").arg("-V").output().await else {
+        return false;
+    };
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let version = text.strip_prefix("OpenSSH_").unwrap_or_default();
     let mut numbers = version

@@ -59,9 +59,24 @@ impl Holder {
     /// Makes the pod's user, network, IPC and host-name namespaces.
     pub(crate) async fn start(tools: &Tools, hostname: &str, ip: &str) -> Result<Self> {
         let mut words: Vec<String> = [
-            "--unshare-user", "--uid", "0", "--gid", "0", "--unshare-net", "--unshare-ipc",
-            "--unshare-uts", "--unshare-pid", "--as-pid-1", "--die-with-parent", "--new-session",
-            "--hostname", hostname, "--cap-add", "CAP_NET_ADMIN", "--clearenv", "--ro-bind",
+            "--unshare-user",
+            "--uid",
+            "0",
+            "--gid",
+            "0",
+            "--unshare-net",
+            "--unshare-ipc",
+            "--unshare-uts",
+            "--unshare-pid",
+            "--as-pid-1",
+            "--die-with-parent",
+            "--new-session",
+            "--hostname",
+            hostname,
+            "--cap-add",
+            "CAP_NET_ADMIN",
+            "--clearenv",
+            "--ro-bind",
         ]
         .into_iter()
         .map(str::to_owned)
@@ -69,10 +84,18 @@ impl Holder {
         let busybox = tools.busybox.display().to_string();
         // The pod's address is a second one on its loopback: servers see what they would see.
         let script = format!("/busybox ip addr add {ip}/32 dev lo; exec /busybox sleep 2147483647");
-        words.extend([busybox, "/busybox".to_owned(), "/busybox".to_owned(), "sh".to_owned()]);
+        words.extend([
+            busybox,
+            "/busybox".to_owned(),
+            "/busybox".to_owned(),
+            "sh".to_owned(),
+        ]);
         words.extend(["-c".to_owned(), script]);
         let mut command = with_info_pipe(&[tools.bwrap.display().to_string()], None);
-        command.args(words).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .args(words)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let (mut child, pid) = spawn_and_learn_pid(command).await?;
         // Its complaints have been read; nobody reads further ones.
         drop(child.stderr.take());
@@ -142,12 +165,23 @@ pub(crate) async fn start(tools: &Tools, holder: u32, plan: Plan) -> Result<Star
         file.write_all(&[0])?;
     }
     let mut prefix: Vec<String> = join_holder(tools, holder);
-    prefix.extend([tools.bwrap.display().to_string(), "--args".to_owned(), "4".to_owned()]);
+    prefix.extend([
+        tools.bwrap.display().to_string(),
+        "--args".to_owned(),
+        "4".to_owned(),
+    ]);
     let mut command = with_info_pipe(&prefix, Some(&arguments_file));
-    command.arg("--").args(&plan.argv).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .arg("--")
+        .args(&plan.argv)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let (child, pid) = spawn_and_learn_pid(command).await?;
-    let mut covered: Vec<_> =
-        plan.mounts.iter().map(|mount| (mount.at.clone(), mount.source.clone())).collect();
+    let mut covered: Vec<_> = plan
+        .mounts
+        .iter()
+        .map(|mount| (mount.at.clone(), mount.source.clone()))
+        .collect();
     covered.push((plan.message_path.clone(), plan.message_file.clone()));
     let running = Running {
         pid,
@@ -160,7 +194,10 @@ pub(crate) async fn start(tools: &Tools, holder: u32, plan: Plan) -> Result<Star
         nested_user,
         out_of_memory: AtomicBool::new(false),
     };
-    Ok(Started { running: Arc::new(running), child })
+    Ok(Started {
+        running: Arc::new(running),
+        child,
+    })
 }
 
 impl Running {
@@ -180,12 +217,20 @@ impl Running {
             words.extend(join_holder(tools, self.holder));
             words.extend(enter(tools, self.pid, &["-U", "-m", "-p"]));
         } else {
-            words.extend(enter(tools, self.pid, &["-U", "-m", "-p", "-n", "-u", "-i"]));
+            words.extend(enter(
+                tools,
+                self.pid,
+                &["-U", "-m", "-p", "-n", "-u", "-i"],
+            ));
         }
         words.extend([format!("--wdns={}", self.cwd), "--".to_owned()]);
         let mut words = words.into_iter();
         let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words).args(argv).env_clear().envs(self.env.iter());
+        command
+            .args(words)
+            .args(argv)
+            .env_clear()
+            .envs(self.env.iter());
         if terminal {
             command.env("TERM", "xterm");
         } else {
@@ -197,17 +242,25 @@ impl Running {
 
     /// Counts a command in (its host process), until it has ended.
     pub(crate) fn add_exec(&self, pid: u32) {
-        self.execs.lock().unwrap_or_else(PoisonError::into_inner).push(pid);
+        self.execs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(pid);
     }
 
     pub(crate) fn remove_exec(&self, pid: u32) {
-        self.execs.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| *known != pid);
+        self.execs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|known| *known != pid);
     }
 
     /// The host processes below which all of the container's are.
     pub(crate) fn roots(&self) -> Vec<u32> {
         let execs = self.execs.lock().unwrap_or_else(PoisonError::into_inner);
-        std::iter::once(self.monitor).chain(execs.iter().copied()).collect()
+        std::iter::once(self.monitor)
+            .chain(execs.iter().copied())
+            .collect()
     }
 }
 
@@ -228,7 +281,10 @@ pub(crate) fn dial(tools: &Tools, holder: u32, ip: &str, port: u16) -> std::io::
 }
 
 fn enter(tools: &Tools, pid: u32, namespaces: &[&str]) -> Vec<String> {
-    let mut words = vec![tools.nsenter.display().to_string(), "--preserve-credentials".to_owned()];
+    let mut words = vec![
+        tools.nsenter.display().to_string(),
+        "--preserve-credentials".to_owned(),
+    ];
     words.extend(namespaces.iter().map(|word| (*word).to_owned()));
     words.extend(["-t".to_owned(), pid.to_string()]);
     words
@@ -242,28 +298,83 @@ fn join_holder(tools: &Tools, holder: u32) -> Vec<String> {
 
 /// The capabilities that containerd leaves to a container.
 const CAPABILITIES: [&str; 14] = [
-    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
-    "NET_BIND_SERVICE", "NET_RAW", "SYS_CHROOT", "MKNOD", "AUDIT_WRITE", "SETFCAP",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "NET_BIND_SERVICE",
+    "NET_RAW",
+    "SYS_CHROOT",
+    "MKNOD",
+    "AUDIT_WRITE",
+    "SETFCAP",
 ];
 
 fn bwrap_arguments(plan: &Plan, uid: Option<u64>) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut say = |some: &[&str]| words.extend(some.iter().map(|word| (*word).to_owned()));
-    let flag = |key: &str| plan.security.get(key).and_then(Value::as_bool).unwrap_or(false);
-    say(&["--unshare-pid", "--as-pid-1", "--die-with-parent", "--new-session"]);
+    let flag = |key: &str| {
+        plan.security
+            .get(key)
+            .and_then(Value::as_bool)
+            .unwrap_or(false)
+    };
+    say(&[
+        "--unshare-pid",
+        "--as-pid-1",
+        "--die-with-parent",
+        "--new-session",
+    ]);
     if let Some(uid) = uid {
-        let group = plan.security.get("runAsGroup").and_then(Value::as_u64).unwrap_or(0);
-        say(&["--unshare-user", "--uid", &uid.to_string(), "--gid", &group.to_string()]);
+        let group = plan
+            .security
+            .get("runAsGroup")
+            .and_then(Value::as_u64)
+            .unwrap_or(0);
+        say(&[
+            "--unshare-user",
+            "--uid",
+            &uid.to_string(),
+            "--gid",
+            &group.to_string(),
+        ]);
     }
     let root = plan.root.display().to_string();
-    say(&[if flag("readOnlyRootFilesystem") { "--ro-bind" } else { "--bind" }, &root, "/"]);
+    say(&[
+        if flag("readOnlyRootFilesystem") {
+            "--ro-bind"
+        } else {
+            "--bind"
+        },
+        &root,
+        "/",
+    ]);
     say(&["--proc", "/proc", "--dev", "/dev"]);
     for mount in &plan.mounts {
-        let (source, at) = (mount.source.display().to_string(), mount.at.display().to_string());
-        say(&[if mount.read_only { "--ro-bind" } else { "--bind" }, &source, &at]);
+        let (source, at) = (
+            mount.source.display().to_string(),
+            mount.at.display().to_string(),
+        );
+        say(&[
+            if mount.read_only {
+                "--ro-bind"
+            } else {
+                "--bind"
+            },
+            &source,
+            &at,
+        ]);
     }
     let message_file = plan.message_file.display().to_string();
-    say(&["--bind", &message_file, &plan.message_path.display().to_string()]);
+    say(&[
+        "--bind",
+        &message_file,
+        &plan.message_path.display().to_string(),
+    ]);
     say(&["--cap-drop", "ALL"]);
     if uid.is_none() {
         for capability in kept_capabilities(&plan.security) {
@@ -292,7 +403,11 @@ fn kept_capabilities(security: &Value) -> Vec<String> {
         .iter()
         .map(|name| (*name).to_owned())
         .filter(|name| !all_dropped && !dropped.contains(name))
-        .chain(listed("add").into_iter().filter(|name| CAPABILITIES.contains(&name.as_str())))
+        .chain(
+            listed("add")
+                .into_iter()
+                .filter(|name| CAPABILITIES.contains(&name.as_str())),
+        )
         .collect()
 }
 
@@ -331,14 +446,21 @@ fn with_info_pipe(words: &[String], file: Option<&Path>) -> Command {
     if let Some(file) = file {
         command.arg(file);
     }
-    command.args(words).args(["--info-fd", "3"]).process_group(0);
+    command
+        .args(words)
+        .args(["--info-fd", "3"])
+        .process_group(0);
     command
 }
 
 async fn spawn_and_learn_pid(mut command: Command) -> Result<(Child, u32)> {
     let (reader, writer) = std::io::pipe()?;
-    command.stdin(Stdio::from(OwnedFd::from(writer))).kill_on_drop(true);
-    let mut child = command.spawn().context("could not start /bin/sh, which starts bwrap")?;
+    command
+        .stdin(Stdio::from(OwnedFd::from(writer)))
+        .kill_on_drop(true);
+    let mut child = command
+        .spawn()
+        .context("could not start /bin/sh, which starts bwrap")?;
     // The command still holds the writing end; without dropping it the pipe would never end.
     drop(command);
     let mut info = String::new();

@@ -29,11 +29,16 @@ impl Environment {
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.entries.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+        self.entries
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+        self.entries
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// The text with every `$(VAR)` that is known replaced; `$$(VAR)` stands for itself.
@@ -49,17 +54,13 @@ impl Environment {
                 rest = escaped;
                 continue;
             }
-            let reference = after.strip_prefix('(').and_then(|inner| inner.split_once(')'));
-            match reference.and_then(|(key, left)| Some((self.get(key)?, left))) {
-                Some((value, left)) => {
-                    expanded.push_str(value);
-                    rest = left;
-                }
-                None => {
-                    expanded.push('$');
-                    rest = after;
-                }
-            }
+            let reference = after
+                .strip_prefix('(')
+                .and_then(|inner| inner.split_once(')'));
+            let found = reference.and_then(|(key, left)| Some((self.get(key)?, left)));
+            let (value, left) = found.unwrap_or(("$", after));
+            expanded.push_str(value);
+            rest = left;
         }
         expanded.push_str(rest);
         expanded
@@ -120,7 +121,12 @@ fn add_all(env: &mut Environment, context: Context<'_>, source: &Value) -> Resul
         Some(reference) => (reference, true),
         None => (source.get("configMapRef").unwrap_or(&Value::Null), false),
     };
-    match data(context.store, namespace(context.pod), text(reference, "/name"), secret) {
+    match data(
+        context.store,
+        namespace(context.pod),
+        text(reference, "/name"),
+        secret,
+    ) {
         Ok(entries) => {
             for (key, value) in entries {
                 env.set(&format!("{prefix}{key}"), &String::from_utf8_lossy(&value));
@@ -137,7 +143,10 @@ fn from_source(context: Context<'_>, source: &Value) -> Result<Option<String>, S
         return Ok(Some(pod_field(context, text(field, "/fieldPath"))));
     }
     if let Some(field) = source.get("resourceFieldRef") {
-        return Ok(Some(resource_field(context.container, text(field, "/resource"))));
+        return Ok(Some(resource_field(
+            context.container,
+            text(field, "/resource"),
+        )));
     }
     let (reference, secret) = match source.get("secretKeyRef") {
         Some(reference) => (reference, true),
@@ -155,7 +164,10 @@ fn from_source(context: Context<'_>, source: &Value) -> Result<Option<String>, S
         None if optional => Ok(None),
         None => {
             let kind = if secret { "Secret" } else { "ConfigMap" };
-            Err(format!("couldn't find key {key} in {kind} {}/{object}", namespace(context.pod)))
+            Err(format!(
+                "couldn't find key {key} in {kind} {}/{object}",
+                namespace(context.pod)
+            ))
         }
     }
 }
@@ -167,13 +179,22 @@ pub(crate) fn data(
     name: &str,
     secret: bool,
 ) -> Result<BTreeMap<String, Vec<u8>>, String> {
-    let (kind, word) = if secret { (&SECRETS, "secret") } else { (&CONFIGMAPS, "configmap") };
-    let object =
-        store.get(kind, namespace, name).ok_or_else(|| format!("{word} \"{name}\" not found"))?;
+    let (kind, word) = if secret {
+        (&SECRETS, "secret")
+    } else {
+        (&CONFIGMAPS, "configmap")
+    };
+    let object = store
+        .get(kind, namespace, name)
+        .ok_or_else(|| format!("{word} \"{name}\" not found"))?;
     let decode = |value: &str| STANDARD.decode(value).unwrap_or_default();
     let mut entries: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for (key, value) in strings(&object, "/data") {
-        let bytes = if secret { decode(value) } else { value.as_bytes().to_vec() };
+        let bytes = if secret {
+            decode(value)
+        } else {
+            value.as_bytes().to_vec()
+        };
         entries.insert(key.to_owned(), bytes);
     }
     for (key, value) in strings(&object, "/binaryData") {
@@ -206,11 +227,16 @@ fn keyed_field(pod: &Value, path: &str) -> String {
     };
     let key = key.trim_end_matches("']");
     let map = pod.get("metadata").and_then(|metadata| metadata.get(map));
-    map.and_then(|map| map.get(key)).and_then(Value::as_str).unwrap_or("").to_owned()
+    map.and_then(|map| map.get(key))
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .to_owned()
 }
 
 fn resource_field(container: &Value, resource: &str) -> String {
-    let Some((list, kind)) = resource.split_once('.') else { return String::new() };
+    let Some((list, kind)) = resource.split_once('.') else {
+        return String::new();
+    };
     let quantity = text(container, &format!("/resources/{list}/{kind}"));
     let Some(quantity) = crate::api::quantity::Quantity::parse(quantity) else {
         return "0".to_owned();

@@ -38,7 +38,11 @@ pub(crate) struct Event<'a> {
 
 impl Recorder {
     pub(crate) fn new(store: &Store, component: &'static str) -> Self {
-        Self { store: store.as_manager(component), component, written: Arc::default() }
+        Self {
+            store: store.as_manager(component),
+            component,
+            written: Arc::default(),
+        }
     }
 
     /// Records an event about an object.
@@ -68,7 +72,10 @@ impl Recorder {
     fn count_again(&self, namespace: &str, known: &str) -> bool {
         let counted = self.store.update(&EVENTS, namespace, known, |stored| {
             if self.is_scheduler() {
-                let count = stored.pointer("/series/count").and_then(Value::as_i64).unwrap_or(1);
+                let count = stored
+                    .pointer("/series/count")
+                    .and_then(Value::as_i64)
+                    .unwrap_or(1);
                 let series = json!({ "count": count + 1, "lastObservedTime": micro_now() });
                 set(stored, "series", series);
             } else {
@@ -99,7 +106,11 @@ impl Recorder {
             set(&mut involved, "fieldPath", event.field.into());
         }
         // Events about cluster-wide objects live in `default`.
-        let home = if namespace(about).is_empty() { "default" } else { namespace(about) };
+        let home = if namespace(about).is_empty() {
+            "default"
+        } else {
+            namespace(about)
+        };
         let mut object = json!({
             "apiVersion": "v1",
             "kind": "Event",
@@ -112,12 +123,20 @@ impl Recorder {
             "reportingInstance": "",
         });
         if self.is_scheduler() {
-            let action = if event.reason == "Scheduled" { "Binding" } else { "Scheduling" };
+            let action = if event.reason == "Scheduled" {
+                "Binding"
+            } else {
+                "Scheduling"
+            };
             set(&mut object, "action", action.into());
             set(&mut object, "eventTime", micro_now().into());
             set(&mut object, "firstTimestamp", Value::Null);
             set(&mut object, "lastTimestamp", Value::Null);
-            set(&mut object, "reportingInstance", "default-scheduler-vm".into());
+            set(
+                &mut object,
+                "reportingInstance",
+                "default-scheduler-vm".into(),
+            );
             set(&mut object, "source", json!({}));
             return object;
         }

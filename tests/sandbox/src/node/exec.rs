@@ -43,13 +43,26 @@ pub(crate) fn start(
 
 /// The exit code as Kubernetes counts: 128 and the signal, if there was one.
 pub(crate) fn exit_code(status: ExitStatus) -> i32 {
-    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }
 
-fn on_pipes(mut command: Command, container: &Arc<Running>, stdin: bool) -> io::Result<ExecProcess> {
+fn on_pipes(
+    mut command: Command,
+    container: &Arc<Running>,
+    stdin: bool,
+) -> io::Result<ExecProcess> {
     let input = if stdin { Stdio::piped() } else { Stdio::null() };
-    let mut child = command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let input = child.stdin.take().map(|pipe| -> Pin<Box<dyn AsyncWrite + Send>> { Box::pin(pipe) });
+    let mut child = command
+        .stdin(input)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let input = child
+        .stdin
+        .take()
+        .map(|pipe| -> Pin<Box<dyn AsyncWrite + Send>> { Box::pin(pipe) });
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let missing = || io::Error::other("a child has no output pipe");
     Ok(ExecProcess {
@@ -61,23 +74,41 @@ fn on_pipes(mut command: Command, container: &Arc<Running>, stdin: bool) -> io::
     })
 }
 
-fn on_terminal(mut command: Command, container: &Arc<Running>, stdin: bool) -> io::Result<ExecProcess> {
+fn on_terminal(
+    mut command: Command,
+    container: &Arc<Running>,
+    stdin: bool,
+) -> io::Result<ExecProcess> {
     // All closed on exec: a child that held our end would keep its own terminal alive.
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     grantpt(&master)?;
     unlockpt(&master)?;
     fcntl_setfl(&master, fcntl_getfl(&master)? | OFlags::NONBLOCK)?;
     let name = ptsname(&master, Vec::new())?.to_string_lossy().into_owned();
-    let other_end = OpenOptions::new().read(true).write(true).custom_flags(NO_CONTROLLING_TERMINAL).open(name)?;
+    let other_end = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(NO_CONTROLLING_TERMINAL)
+        .open(name)?;
     let slave = || other_end.try_clone().map(Stdio::from);
-    let child = command.stdin(slave()?).stdout(slave()?).stderr(slave()?).spawn()?;
+    let child = command
+        .stdin(slave()?)
+        .stdout(slave()?)
+        .stderr(slave()?)
+        .spawn()?;
     // The command keeps copies; while one is open here, the terminal never ends.
     drop(command);
     drop(other_end);
     let size = master.try_clone()?;
     // Not pipes, but read and written like them.
-    let input = if stdin { Some(master.try_clone()?) } else { None };
-    let input = input.map(pipe::Sender::from_owned_fd_unchecked).transpose()?;
+    let input = if stdin {
+        Some(master.try_clone()?)
+    } else {
+        None
+    };
+    let input = input
+        .map(pipe::Sender::from_owned_fd_unchecked)
+        .transpose()?;
     let output = pipe::Receiver::from_owned_fd_unchecked(master)?;
     Ok(ExecProcess {
         stdin: input.map(|end| -> Pin<Box<dyn AsyncWrite + Send>> { Box::pin(Keyboard(end)) }),
@@ -86,7 +117,12 @@ fn on_terminal(mut command: Command, container: &Arc<Running>, stdin: bool) -> i
         resize: Box::new(move |columns, rows| {
             let _ = tcsetwinsize(
                 &size,
-                Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 },
+                Winsize {
+                    ws_row: rows,
+                    ws_col: columns,
+                    ws_xpixel: 0,
+                    ws_ypixel: 0,
+                },
             );
         }),
         wait: wait(child, container),
@@ -134,7 +170,9 @@ impl<R: AsyncRead + Unpin + Send + 'static> AsyncRead for Lasting<R> {
 
 impl<R: AsyncRead + Unpin + Send + 'static> Drop for Lasting<R> {
     fn drop(&mut self) {
-        let Some(mut inner) = self.inner.take() else { return };
+        let Some(mut inner) = self.inner.take() else {
+            return;
+        };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { tokio::io::copy(&mut inner, &mut tokio::io::sink()).await });
         }

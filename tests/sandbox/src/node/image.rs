@@ -43,7 +43,9 @@ pub(crate) fn canonical(image: &str) -> String {
     let full = with_tag(image);
     match full.split_once('/') {
         None => format!("docker.io/library/{full}"),
-        Some((first, _)) if first.contains('.') || first.contains(':') || first == "localhost" => full,
+        Some((first, _)) if first.contains('.') || first.contains(':') || first == "localhost" => {
+            full
+        }
         Some(_) => format!("docker.io/{full}"),
     }
 }
@@ -55,7 +57,11 @@ pub(crate) fn default_command() -> Vec<String> {
 
 fn with_tag(image: &str) -> String {
     let name = image.rsplit('/').next().unwrap_or(image);
-    if name.contains(':') || image.contains('@') { image.to_owned() } else { format!("{image}:latest") }
+    if name.contains(':') || image.contains('@') {
+        image.to_owned()
+    } else {
+        format!("{image}:latest")
+    }
 }
 
 fn seconds_in_tag(image: &str) -> u64 {
@@ -81,7 +87,9 @@ fn parse(image: &str) -> Result<(), String> {
     };
     let remote = remainder.split(':').next().unwrap_or_default();
     if remote.to_lowercase() != remote {
-        return Err(format!("invalid reference format: repository name ({remote}) must be lowercase"));
+        return Err(format!(
+            "invalid reference format: repository name ({remote}) must be lowercase"
+        ));
     }
     let (tagged, digest) = match remainder.split_once('@') {
         Some((tagged, digest)) => (tagged, Some(digest)),
@@ -91,7 +99,9 @@ fn parse(image: &str) -> Result<(), String> {
         Some((path, tag)) => (path, Some(tag)),
         None => (tagged, None),
     };
-    let domain_ok = domain.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
+    let domain_ok = domain
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
     let well_formed = domain_ok
         && tag.is_none_or(is_tag)
         && digest.is_none_or(is_digest)
@@ -108,20 +118,27 @@ fn is_path_component(part: &str) -> bool {
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     edge(part.chars().next())
         && edge(part.chars().last())
-        && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
+        && part
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
         && !part.contains("..")
         && !part.contains("___")
 }
 
 fn is_tag(tag: &str) -> bool {
     let mut letters = tag.chars();
-    letters.next().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
+    letters
+        .next()
+        .is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
         && letters.all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
         && tag.len() <= 128
 }
 
 fn is_digest(digest: &str) -> bool {
     digest.strip_prefix("sha256:").is_some_and(|hex| {
-        hex.len() == 64 && hex.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
+        hex.len() == 64
+            && hex
+                .chars()
+                .all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
     })
 }

@@ -6,7 +6,10 @@ pub(crate) use crate::api::json::{integer, items, text};
 
 /// Whether a JSON pointer leads to `true`.
 pub(crate) fn is_true(object: &Value, pointer: &str) -> bool {
-    object.pointer(pointer).and_then(Value::as_bool).unwrap_or(false)
+    object
+        .pointer(pointer)
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
 }
 
 /// The entries of the object at a JSON pointer whose values are strings.
@@ -51,7 +54,11 @@ pub(crate) fn stamp(time: chrono::DateTime<chrono::Utc>) -> String {
 
 /// A timestamp's moment.
 pub(crate) fn moment(stamp: &str) -> Option<chrono::DateTime<chrono::Utc>> {
-    Some(chrono::DateTime::parse_from_rfc3339(stamp).ok()?.with_timezone(&chrono::Utc))
+    Some(
+        chrono::DateTime::parse_from_rfc3339(stamp)
+            .ok()?
+            .with_timezone(&chrono::Utc),
+    )
 }
 
 /// A duration as Go prints it: `10s`, `1m20s`, `5m0s`.

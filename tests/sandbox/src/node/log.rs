@@ -37,7 +37,10 @@ struct Lines {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { lines: Mutex::default(), written: watch::channel(0).0 }
+        Self {
+            lines: Mutex::default(),
+            written: watch::channel(0).0,
+        }
     }
 }
 
@@ -50,9 +53,14 @@ impl Log {
         {
             let mut lines = self.lock();
             lines.bytes += bytes.len();
-            lines.kept.push_back(LogLine { time: Utc::now(), bytes });
+            lines.kept.push_back(LogLine {
+                time: Utc::now(),
+                bytes,
+            });
             while lines.bytes > MAX_BYTES {
-                let Some(oldest) = lines.kept.pop_front() else { break };
+                let Some(oldest) = lines.kept.pop_front() else {
+                    break;
+                };
                 lines.bytes -= oldest.bytes.len();
                 lines.dropped += 1;
             }
@@ -91,8 +99,12 @@ impl Log {
     pub(crate) fn tail(&self, max_lines: usize, max_bytes: usize) -> String {
         let lines = self.lock();
         let skip = lines.kept.len().saturating_sub(max_lines);
-        let bytes: Vec<u8> =
-            lines.kept.iter().skip(skip).flat_map(|line| line.bytes.iter().copied()).collect();
+        let bytes: Vec<u8> = lines
+            .kept
+            .iter()
+            .skip(skip)
+            .flat_map(|line| line.bytes.iter().copied())
+            .collect();
         let start = bytes.len().saturating_sub(max_bytes);
         String::from_utf8_lossy(bytes.get(start..).unwrap_or_default()).into_owned()
     }
@@ -103,7 +115,10 @@ impl Log {
         let past: Vec<LogLine> = lines.kept.iter().cloned().collect();
         let next = lines.dropped + past.len() as u64;
         drop(lines);
-        LogSource { past, follow: self.follow(next) }
+        LogSource {
+            past,
+            follow: self.follow(next),
+        }
     }
 
     fn follow(self: &Arc<Self>, next: u64) -> BoxStream<'static, LogLine> {

@@ -18,7 +18,9 @@ const EVERY: Duration = Duration::from_millis(15);
 pub(crate) async fn watch(container: Weak<Running>, limit_bytes: u64) {
     loop {
         tokio::time::sleep(EVERY).await;
-        let Some(container) = container.upgrade() else { return };
+        let Some(container) = container.upgrade() else {
+            return;
+        };
         let pids: Vec<u32> = container
             .roots()
             .into_iter()

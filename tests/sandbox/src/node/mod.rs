@@ -121,7 +121,12 @@ impl Node {
     }
 
     fn schedule_waiting(&self) {
-        for pod in self.store.list(&PODS, None).iter().filter(|pod| schedule::is_waiting(pod)) {
+        for pod in self
+            .store
+            .list(&PODS, None)
+            .iter()
+            .filter(|pod| schedule::is_waiting(pod))
+        {
             schedule::schedule(&self.store, &self.scheduler, pod);
         }
     }
@@ -159,9 +164,13 @@ impl Node {
 
     /// Makes a pod fail as a whole; false if there is no such pod here.
     pub(crate) fn evict(&self, ns: &str, pod: &str, reason: &str, message: &str) -> bool {
-        let Some(object) = self.store.get(&PODS, ns, pod) else { return false };
+        let Some(object) = self.store.get(&PODS, ns, pod) else {
+            return false;
+        };
         let workers = lock(&self.workers);
-        let Some(worker) = workers.get(uid(&object)) else { return false };
+        let Some(worker) = workers.get(uid(&object)) else {
+            return false;
+        };
         let (reason, message) = (reason.to_owned(), message.to_owned());
         worker.send(Message::Evict { reason, message }).is_ok()
     }
@@ -207,21 +216,31 @@ impl Node {
 }
 
 fn place(pod: &Value, container: &str) -> Place {
-    (namespace(pod).to_owned(), name(pod).to_owned(), container.to_owned())
+    (
+        namespace(pod).to_owned(),
+        name(pod).to_owned(),
+        container.to_owned(),
+    )
 }
 
 #[async_trait]
 impl NodeRuntime for Node {
     async fn exec(&self, request: ExecRequest) -> Result<ExecProcess, ExecStartError> {
-        let place =
-            (request.namespace.clone(), request.pod.clone(), request.container.clone());
+        let place = (
+            request.namespace.clone(),
+            request.pod.clone(),
+            request.container.clone(),
+        );
         let running = lock(&self.running).get(&place).cloned();
         let running = running.ok_or(ExecStartError::ContainerNotFound)?;
         exec::start(&self.tools, &running, &request)
     }
 
     async fn logs(&self, request: LogRequest) -> Result<LogSource, LogError> {
-        let log = self.logs.find(&request.container_id).ok_or(LogError::NotFound)?;
+        let log = self
+            .logs
+            .find(&request.container_id)
+            .ok_or(LogError::NotFound)?;
         Ok(log.read())
     }
 }

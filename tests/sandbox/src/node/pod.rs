@@ -23,7 +23,7 @@ use crate::api::resources::PODS;
 pub(super) const NOTICE: Duration = Duration::from_secs(1);
 
 /// Without anything else to do, look again.
-const IDLE: Duration = Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_hours(1);
 
 /// What can happen to a pod.
 #[derive(Debug)]
@@ -35,7 +35,12 @@ pub(crate) enum Message {
     /// A container's run has ended.
     Exited { slot: usize, id: String, code: i32 },
     /// A probe has answered.
-    Probed { slot: usize, id: String, probe: Probe, answer: Result<(), String> },
+    Probed {
+        slot: usize,
+        id: String,
+        probe: Probe,
+        answer: Result<(), String>,
+    },
     /// The whole pod fails, as by an eviction.
     Evict { reason: String, message: String },
 }
@@ -82,8 +87,10 @@ impl Worker {
                 conditions.remember("PodScheduled", true, text(condition, "/lastTransitionTime"));
             }
         }
-        let places =
-            Places { pod: node.dir.join("pods").join(uid(&pod)), node: node.dir.clone() };
+        let places = Places {
+            pod: node.dir.join("pods").join(uid(&pod)),
+            node: node.dir.clone(),
+        };
         let ip = node.next_ip();
         Self {
             node,
@@ -134,7 +141,12 @@ impl Worker {
         match message {
             Message::Changed(pod) => self.pod = pod,
             Message::Exited { slot, id, code } => self.exited(slot, &id, code),
-            Message::Probed { slot, id, probe, answer } => self.probed(slot, &id, probe, answer),
+            Message::Probed {
+                slot,
+                id,
+                probe,
+                answer,
+            } => self.probed(slot, &id, probe, answer),
             Message::Evict { reason, message } => self.failure = Some((reason, message)),
             Message::Gone => {}
         }
@@ -173,7 +185,15 @@ impl Worker {
                 self.step(index, &policy).await;
                 continue;
             }
-            self.step(index, if policy == "Always" { "OnFailure" } else { &policy }).await;
+            self.step(
+                index,
+                if policy == "Always" {
+                    "OnFailure"
+                } else {
+                    &policy
+                },
+            )
+            .await;
             let done = self.slots.get(index).is_some_and(|slot| {
                 slot.exit_code() == Some(0) || (slot.is_sidecar() && slot.started)
             });
@@ -186,11 +206,16 @@ impl Worker {
     /// Whether all containers have ended for good.
     fn is_over(&self) -> bool {
         let policy = text(&self.pod, "/spec/restartPolicy");
-        matches!(status::phase(&self.slots, policy, false), "Succeeded" | "Failed")
+        matches!(
+            status::phase(&self.slots, policy, false),
+            "Succeeded" | "Failed"
+        )
     }
 
     fn past_active_deadline(&mut self) -> bool {
-        let Some(seconds) = integer(&self.pod, "/spec/activeDeadlineSeconds") else { return false };
+        let Some(seconds) = integer(&self.pod, "/spec/activeDeadlineSeconds") else {
+            return false;
+        };
         let end = self.started_at + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
         if Instant::now() < end {
             self.due = Some(end);
@@ -213,7 +238,9 @@ impl Worker {
                 true
             }
             Err(error) => {
-                let message = format!("Failed to create pod sandbox: rpc error: code = Unknown desc = {error:#}");
+                let message = format!(
+                    "Failed to create pod sandbox: rpc error: code = Unknown desc = {error:#}"
+                );
                 tracing::error!(pod = name(&self.pod), "{message}");
                 self.event("", true, "FailedCreatePodSandBox", &message);
                 self.due = Some(Instant::now() + Duration::from_secs(10));
@@ -241,15 +268,23 @@ impl Worker {
     /// The pod's host name.
     pub(super) fn hostname(&self) -> String {
         let wanted = text(&self.pod, "/spec/hostname");
-        let hostname = if wanted.is_empty() { name(&self.pod) } else { wanted };
+        let hostname = if wanted.is_empty() {
+            name(&self.pod)
+        } else {
+            wanted
+        };
         hostname.chars().take(63).collect()
     }
 
     /// A run has ended: say how.
     fn exited(&mut self, index: usize, id: &str, code: i32) {
         let policy = text(&self.pod, "/spec/restartPolicy").to_owned();
-        let Some(slot) = self.slots.get_mut(index) else { return };
-        let State::Running { started_at } = slot.state.clone() else { return };
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
+        let State::Running { started_at } = slot.state.clone() else {
+            return;
+        };
         if slot.id.as_deref() != Some(id) {
             return;
         }
@@ -301,7 +336,7 @@ impl Worker {
         if self.deadline.is_none() {
             self.deadline = Some(end);
             for index in 0..self.slots.len() {
-                self.ask_to_end(index).await;
+                self.ask_to_end(index);
             }
         }
         // A second delete may shorten the grace period, never lengthen it.
@@ -321,15 +356,22 @@ impl Worker {
         }
     }
 
-    async fn ask_to_end(&mut self, index: usize) {
-        let Some(slot) = self.slots.get_mut(index) else { return };
-        let Some(running) = slot.running.clone() else { return };
+    fn ask_to_end(&mut self, index: usize) {
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
+        let Some(running) = slot.running.clone() else {
+            return;
+        };
         for task in slot.tasks.drain(..) {
             task.abort();
         }
         slot.ready = false;
         let (field, message) = (slot.field(), format!("Stopping container {}", slot.name));
-        let hook = slot.spec.pointer("/lifecycle/preStop/exec/command").cloned();
+        let hook = slot
+            .spec
+            .pointer("/lifecycle/preStop/exec/command")
+            .cloned();
         self.event(&field, false, "Killing", &message);
         let tools = self.node.tools.clone();
         let argv: Vec<String> = hook
@@ -375,7 +417,10 @@ impl Worker {
         }
         self.release().await;
         if is_deleting(&self.pod) {
-            let _ = self.node.store.remove(&PODS, namespace(&self.pod), name(&self.pod));
+            let _ = self
+                .node
+                .store
+                .remove(&PODS, namespace(&self.pod), name(&self.pod));
         }
         self.node.forget_pod(uid(&self.pod));
         let dir = self.places.pod.clone();
@@ -384,7 +429,15 @@ impl Worker {
 
     /// Records an event about the pod or a part of it.
     pub(super) fn event(&self, field: &str, warning: bool, reason: &str, message: &str) {
-        self.node.events.record(&self.pod, Event { warning, reason, message, field });
+        self.node.events.record(
+            &self.pod,
+            Event {
+                warning,
+                reason,
+                message,
+                field,
+            },
+        );
     }
 
     /// Writes the status if it has changed.
@@ -404,13 +457,16 @@ impl Worker {
         }
         let own_uid = uid(&self.pod).to_owned();
         let new = status.clone();
-        let stored = self.node.store.update(&PODS, namespace(&self.pod), name(&self.pod), |pod| {
-            if uid(pod) == own_uid
-                && let Some(fields) = pod.as_object_mut()
-            {
-                fields.insert("status".to_owned(), new);
-            }
-        });
+        let stored = self
+            .node
+            .store
+            .update(&PODS, namespace(&self.pod), name(&self.pod), |pod| {
+                if uid(pod) == own_uid
+                    && let Some(fields) = pod.as_object_mut()
+                {
+                    fields.insert("status".to_owned(), new);
+                }
+            });
         match stored {
             Ok(_) => self.written = status,
             Err(error) => tracing::debug!(%error, "a pod's status was not written"),

@@ -34,7 +34,9 @@ impl NodePorts {
         if claimed.contains_key(&port) {
             return true;
         }
-        let Ok(listener) = StdListener::bind((Ipv4Addr::LOCALHOST, port)) else { return false };
+        let Ok(listener) = StdListener::bind((Ipv4Addr::LOCALHOST, port)) else {
+            return false;
+        };
         claimed.insert(port, listener);
         true
     }
@@ -88,7 +90,11 @@ fn arrange(
     let services = node.store.list(&SERVICES, None);
     let wanted: Vec<(u16, &Value)> = services
         .iter()
-        .flat_map(|service| node_ports(service).into_iter().map(move |port| (port, service)))
+        .flat_map(|service| {
+            node_ports(service)
+                .into_iter()
+                .map(move |port| (port, service))
+        })
         .collect();
     open.retain(|(port, id), forwarding| {
         forwarding.service_uid == *id && wanted.iter().any(|(p, s)| p == port && uid(s) == id)
@@ -106,13 +112,23 @@ fn arrange(
             Ok(listener) => {
                 let place = (namespace(service).to_owned(), name(service).to_owned());
                 let accepting = tokio::spawn(accept(Arc::clone(node), listener, place, port));
-                open.insert(key, Forwarding { service_uid: uid(service).to_owned(), accepting });
+                open.insert(
+                    key,
+                    Forwarding {
+                        service_uid: uid(service).to_owned(),
+                        accepting,
+                    },
+                );
             }
             Err(error) => {
                 let message = format!("can't open node port {port} on 127.0.0.1: {error}");
                 tracing::error!(service = name(service), "{message}");
-                let event =
-                    Event { warning: true, reason: "FailedNodePort", message: &message, field: "" };
+                let event = Event {
+                    warning: true,
+                    reason: "FailedNodePort",
+                    message: &message,
+                    field: "",
+                };
                 events.record(service, event);
             }
         }
@@ -147,7 +163,12 @@ struct Target {
     port: u16,
 }
 
-fn choose(store: &Store, service: &(String, String), node_port: u16, turn: usize) -> Option<Target> {
+fn choose(
+    store: &Store,
+    service: &(String, String),
+    node_port: u16,
+    turn: usize,
+) -> Option<Target> {
     let service = store.get(&SERVICES, &service.0, &service.1)?;
     let rule = items(&service, "/spec/ports")
         .iter()
@@ -175,7 +196,10 @@ fn is_selected(service: &Value, pod: &Value) -> bool {
     wanted.peek().is_some()
         && wanted.all(|(key, value)| {
             let labels = pod.pointer("/metadata/labels");
-            labels.and_then(|labels| labels.get(key)).and_then(Value::as_str) == Some(value)
+            labels
+                .and_then(|labels| labels.get(key))
+                .and_then(Value::as_str)
+                == Some(value)
         })
 }
 
@@ -187,9 +211,15 @@ pub(crate) fn is_ready(pod: &Value) -> bool {
 }
 
 async fn forward(node: Arc<Node>, mut client: TcpStream, target: Target) {
-    let Some(container) = node.any_running(&target.namespace, &target.pod) else { return };
-    let Ok(mut child) = dial(&node.tools, container.holder, &target.ip, target.port) else { return };
-    let (Some(mut input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else { return };
+    let Some(container) = node.any_running(&target.namespace, &target.pod) else {
+        return;
+    };
+    let Ok(mut child) = dial(&node.tools, container.holder, &target.ip, target.port) else {
+        return;
+    };
+    let (Some(mut input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else {
+        return;
+    };
     let (mut reader, mut writer) = client.split();
     let there = async {
         let _ = tokio::io::copy(&mut reader, &mut input).await;

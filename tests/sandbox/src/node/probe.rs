@@ -1,5 +1,6 @@
 //! Probes: ask a container how it is, from inside the pod.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -36,7 +37,9 @@ pub(crate) struct Timing {
 impl Timing {
     pub(crate) fn of(probe: &Value) -> Self {
         let number = |key: &str, default: u64| {
-            integer(probe, key).and_then(|number| u64::try_from(number).ok()).unwrap_or(default)
+            integer(probe, key)
+                .and_then(|number| u64::try_from(number).ok())
+                .unwrap_or(default)
         };
         Self {
             initial_delay: Duration::from_secs(number("/initialDelaySeconds", 0)),
@@ -60,7 +63,11 @@ pub(crate) async fn ask(target: &Target, probe: &Value) -> Result<(), String> {
     if let Some(action) = probe.get("httpGet") {
         let port = port(target, action)?;
         let path = text(action, "/path");
-        let url = format!("http://{}:{port}/{}", target.ip, path.trim_start_matches('/'));
+        let url = format!(
+            "http://{}:{port}/{}",
+            target.ip,
+            path.trim_start_matches('/')
+        );
         return match timeout(limit, get(target, action, port)).await {
             Ok(answer) => answer.map_err(|reason| reason.replace("{url}", &url)),
             Err(_) => Err(format!(
@@ -72,11 +79,18 @@ pub(crate) async fn ask(target: &Target, probe: &Value) -> Result<(), String> {
 }
 
 async fn execute(target: &Target, action: &Value, limit: Duration) -> Result<(), String> {
-    let argv: Vec<String> =
-        items(action, "/command").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    let argv: Vec<String> = items(action, "/command")
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
     let program = argv.first().map_or("", String::as_str);
     let path = target.running.env.get("PATH").unwrap_or_default();
-    if let Err(missing) = target.running.view.check(program, path, &target.running.cwd) {
+    if let Err(missing) = target
+        .running
+        .view
+        .check(program, path, &target.running.cwd)
+    {
         return Err(format!(
             "rpc error: code = Unknown desc = failed to exec in container: failed to start exec: \
              OCI runtime exec failed: exec failed: unable to start container process: {}",
@@ -84,9 +98,19 @@ async fn execute(target: &Target, action: &Value, limit: Duration) -> Result<(),
         ));
     }
     let mut command = target.running.command(&target.tools, &argv, false);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     let output = match timeout(limit, command.output()).await {
-        Err(_) => return Err(format!("command timed out: {:?} timed out after {}s", argv.join(" "), limit.as_secs())),
+        Err(_) => {
+            return Err(format!(
+                "command timed out: {:?} timed out after {}s",
+                argv.join(" "),
+                limit.as_secs()
+            ));
+        }
         Ok(Err(error)) => return Err(error.to_string()),
         Ok(Ok(output)) => output,
     };
@@ -103,7 +127,10 @@ fn connect(target: &Target, port: u16) -> Result<(), String> {
     if listens(target.holder, &target.ip, port) {
         return Ok(());
     }
-    Err(format!("dial tcp {}:{port}: connect: connection refused", target.ip))
+    Err(format!(
+        "dial tcp {}:{port}: connect: connection refused",
+        target.ip
+    ))
 }
 
 /// Whether a port of the pod is open to the pod's own address.
@@ -125,7 +152,9 @@ pub(crate) fn listens(holder: u32, ip: &str, port: u16) -> bool {
 const LISTEN: &str = "0A";
 
 fn is_open(local: &str, ip: &str, wanted: u16) -> bool {
-    let Some((address, port)) = local.split_once(':') else { return false };
+    let Some((address, port)) = local.split_once(':') else {
+        return false;
+    };
     if u16::from_str_radix(port, 16) != Ok(wanted) {
         return false;
     }
@@ -140,16 +169,24 @@ async fn get(target: &Target, action: &Value, port: u16) -> Result<(), String> {
     connect(target, port).map_err(|refused| format!("Get \"{{url}}\": {refused}"))?;
     let mut connection = dial(&target.tools, target.holder, &target.ip, port)
         .map_err(|error| format!("Get \"{{url}}\": {error}"))?;
-    let (Some(mut input), Some(mut output)) = (connection.stdin.take(), connection.stdout.take()) else {
+    let (Some(mut input), Some(mut output)) = (connection.stdin.take(), connection.stdout.take())
+    else {
         return Err("Get \"{url}\": no connection".to_owned());
     };
-    let host = Some(text(action, "/host")).filter(|host| !host.is_empty()).unwrap_or(&target.ip);
+    let host = Some(text(action, "/host"))
+        .filter(|host| !host.is_empty())
+        .unwrap_or(&target.ip);
     let mut request = format!(
         "GET /{} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: kube-probe/1.36\r\nAccept: */*\r\nConnection: close\r\n",
         text(action, "/path").trim_start_matches('/')
     );
     for header in items(action, "/httpHeaders") {
-        request.push_str(&format!("{}: {}\r\n", text(header, "/name"), text(header, "/value")));
+        let _ = write!(
+            request,
+            "{}: {}\r\n",
+            text(header, "/name"),
+            text(header, "/value")
+        );
     }
     request.push_str("\r\n");
     let broken = |error: std::io::Error| format!("Get \"{{url}}\": {error}");
@@ -161,7 +198,11 @@ async fn get(target: &Target, action: &Value, port: u16) -> Result<(), String> {
         }
     }
     let line = String::from_utf8_lossy(&answer).into_owned();
-    let code: u16 = line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+    let code: u16 = line
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .unwrap_or(0);
     if (200..400).contains(&code) {
         return Ok(());
     }
@@ -183,6 +224,8 @@ pub(crate) fn resolve_port(container: &Value, port: &Value) -> Option<u16> {
     if let Ok(number) = name.parse() {
         return Some(number);
     }
-    let found = items(container, "/ports").iter().find(|port| text(port, "/name") == name)?;
+    let found = items(container, "/ports")
+        .iter()
+        .find(|port| text(port, "/name") == name)?;
     u16::try_from(integer(found, "/containerPort")?).ok()
 }

@@ -49,7 +49,9 @@ impl Image {
 
     /// Lays out a root in `dir`, which must not exist yet.
     pub(crate) fn unpack(&self, dir: &Path, names: &Names<'_>) -> Result<()> {
-        for part in ["bin", "dev", "etc", "home", "proc", "root", "sys", "tmp", "usr/bin", "var", "run"] {
+        for part in [
+            "bin", "dev", "etc", "home", "proc", "root", "sys", "tmp", "usr/bin", "var", "run",
+        ] {
             fs::create_dir_all(dir.join(part))?;
         }
         fs::set_permissions(dir.join("tmp"), fs::Permissions::from_mode(0o1777))?;
@@ -87,4 +89,5 @@ const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n\
     www-data:x:33:33:www-data:/var/www:/bin/false\n\
     nobody:x:65534:65534:nobody:/home:/bin/false\n";
 const GROUP: &str = "root:x:0:\ndaemon:x:1:\nwww-data:x:33:\nnobody:x:65534:\n";
-const RESOLV: &str = "search svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n";
+const RESOLV: &str =
+    "search svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n";

@@ -33,17 +33,32 @@ fn bind(store: &Store, events: &Recorder, pod: &Value) -> bool {
         if let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) {
             spec.insert("nodeName".to_owned(), NODE.into());
         }
-        set_condition(pod, &json!({
-            "lastProbeTime": null,
-            "lastTransitionTime": now(),
-            "observedGeneration": 1,
-            "status": "True",
-            "type": "PodScheduled",
-        }));
+        set_condition(
+            pod,
+            &json!({
+                "lastProbeTime": null,
+                "lastTransitionTime": now(),
+                "observedGeneration": 1,
+                "status": "True",
+                "type": "PodScheduled",
+            }),
+        );
     });
     if bound.is_ok() {
-        let message = format!("Successfully assigned {}/{} to {NODE}", namespace(pod), name(pod));
-        events.record(pod, Event { warning: false, reason: "Scheduled", message: &message, field: "" });
+        let message = format!(
+            "Successfully assigned {}/{} to {NODE}",
+            namespace(pod),
+            name(pod)
+        );
+        events.record(
+            pod,
+            Event {
+                warning: false,
+                reason: "Scheduled",
+                message: &message,
+                field: "",
+            },
+        );
     }
     bound.is_ok()
 }
@@ -56,17 +71,28 @@ fn refuse(store: &Store, events: &Recorder, pod: &Value, message: &str) {
         return;
     }
     let _ = store.update(&PODS, namespace(pod), name(pod), |pod| {
-        set_condition(pod, &json!({
-            "lastProbeTime": null,
-            "lastTransitionTime": now(),
-            "message": message,
-            "observedGeneration": 1,
-            "reason": "Unschedulable",
-            "status": "False",
-            "type": "PodScheduled",
-        }));
+        set_condition(
+            pod,
+            &json!({
+                "lastProbeTime": null,
+                "lastTransitionTime": now(),
+                "message": message,
+                "observedGeneration": 1,
+                "reason": "Unschedulable",
+                "status": "False",
+                "type": "PodScheduled",
+            }),
+        );
     });
-    events.record(pod, Event { warning: true, reason: "FailedScheduling", message, field: "" });
+    events.record(
+        pod,
+        Event {
+            warning: true,
+            reason: "FailedScheduling",
+            message,
+            field: "",
+        },
+    );
 }
 
 fn set_condition(pod: &mut Value, condition: &Value) {
@@ -81,12 +107,19 @@ fn set_condition(pod: &mut Value, condition: &Value) {
 fn refusal(store: &Store, pod: &Value) -> Option<String> {
     for volume in items(pod, "/spec/volumes") {
         let claim = text(volume, "/persistentVolumeClaim/claimName");
-        if !claim.is_empty() && store.get(&PERSISTENTVOLUMECLAIMS, namespace(pod), claim).is_none() {
+        if !claim.is_empty()
+            && store
+                .get(&PERSISTENTVOLUMECLAIMS, namespace(pod), claim)
+                .is_none()
+        {
             return Some(format!("persistentvolumeclaim \"{claim}\" not found"));
         }
     }
     let node = store.get(&NODES, "", NODE)?;
-    let labels = node.pointer("/metadata/labels").cloned().unwrap_or_default();
+    let labels = node
+        .pointer("/metadata/labels")
+        .cloned()
+        .unwrap_or_default();
     let selected = strings(pod, "/spec/nodeSelector")
         .all(|(key, value)| labels.get(key).and_then(Value::as_str) == Some(value));
     if !selected || !affinity_fits(pod, &labels) {
@@ -98,7 +131,8 @@ fn refusal(store: &Store, pod: &Value) -> Option<String> {
         .filter(|other| text(other, "/spec/nodeName") == NODE && !is_over(other))
         .collect();
     let room = |resource: &str| {
-        Quantity::parse(text(&node, &format!("/status/allocatable/{resource}"))).unwrap_or(Quantity::ZERO)
+        Quantity::parse(text(&node, &format!("/status/allocatable/{resource}")))
+            .unwrap_or(Quantity::ZERO)
     };
     if Quantity::whole(i64::try_from(others.len()).unwrap_or(0) + 1) > room("pods") {
         return Some("Too many pods".to_owned());
@@ -127,12 +161,13 @@ fn is_over(pod: &Value) -> bool {
 
 /// Whether the required node affinity, if there is one, is met by the node's labels.
 fn affinity_fits(pod: &Value, labels: &Value) -> bool {
-    const TERMS: &str =
-        "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+    const TERMS: &str = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
     let terms = items(pod, TERMS);
     let node = json!({ "metadata": { "labels": labels } });
     terms.is_empty()
-        || terms.iter().any(|term| crate::api::selector::Labels::of(term).matches(&node))
+        || terms
+            .iter()
+            .any(|term| crate::api::selector::Labels::of(term).matches(&node))
 }
 
 /// Whether the scheduler has to look at this pod.

@@ -14,7 +14,7 @@ use super::json::{integer, stamp, text};
 /// The first back-off; each further one is twice as long.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(10);
 /// No back-off is longer.
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(300);
+const LONGEST_BACK_OFF: Duration = Duration::from_mins(5);
 
 /// A kubelet's back-off: nothing the first time, then 10 s, 20 s, … 5 min; forgotten after 10 min
 /// without a further try.
@@ -36,7 +36,9 @@ impl BackOff {
 
     /// How long to wait, counted from the last failure; None if not at all.
     pub(crate) fn current(&self) -> Option<Duration> {
-        let stale = self.last_try.is_some_and(|at| at.elapsed() > 2 * LONGEST_BACK_OFF);
+        let stale = self
+            .last_try
+            .is_some_and(|at| at.elapsed() > 2 * LONGEST_BACK_OFF);
         if stale { None } else { self.delay }
     }
 }
@@ -44,8 +46,13 @@ impl BackOff {
 /// `state` of a container's status.
 #[derive(Clone, Debug)]
 pub(crate) enum State {
-    Waiting { reason: String, message: String },
-    Running { started_at: String },
+    Waiting {
+        reason: String,
+        message: String,
+    },
+    Running {
+        started_at: String,
+    },
     /// The value under `terminated`.
     Terminated(Value),
 }
@@ -116,12 +123,19 @@ pub(crate) struct Slot {
 
 impl Slot {
     pub(crate) fn new(spec: &Value, init: bool, pod_has_init: bool) -> Self {
-        let reason = if pod_has_init { "PodInitializing" } else { "ContainerCreating" };
+        let reason = if pod_has_init {
+            "PodInitializing"
+        } else {
+            "ContainerCreating"
+        };
         Self {
             spec: spec.clone(),
             name: text(spec, "/name").to_owned(),
             init,
-            state: State::Waiting { reason: reason.to_owned(), message: String::new() },
+            state: State::Waiting {
+                reason: reason.to_owned(),
+                message: String::new(),
+            },
             last: None,
             restarts: 0,
             id: None,
@@ -143,12 +157,19 @@ impl Slot {
 
     /// The part of the pod that events about it name.
     pub(crate) fn field(&self) -> String {
-        let list = if self.init { "initContainers" } else { "containers" };
+        let list = if self.init {
+            "initContainers"
+        } else {
+            "containers"
+        };
         format!("spec.{list}{{{}}}", self.name)
     }
 
     pub(crate) fn wait_because(&mut self, reason: &str, message: &str, retry: Duration) {
-        self.state = State::Waiting { reason: reason.to_owned(), message: message.to_owned() };
+        self.state = State::Waiting {
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+        };
         self.due = Some(Instant::now() + retry);
     }
 

@@ -51,7 +51,10 @@ impl Conditions {
         if !reason.is_empty() {
             condition.insert("reason".to_owned(), reason.into());
         }
-        condition.insert("status".to_owned(), if status { "True" } else { "False" }.into());
+        condition.insert(
+            "status".to_owned(),
+            if status { "True" } else { "False" }.into(),
+        );
         condition.insert("type".to_owned(), kind.into());
         Value::Object(condition)
     }
@@ -64,23 +67,31 @@ pub(crate) fn phase(slots: &[Slot], restart_policy: &str, failed: bool) -> &'sta
     }
     let init_open = slots.iter().any(|slot| {
         slot.init
-            && if slot.is_sidecar() { !slot.started } else { slot.exit_code() != Some(0) }
+            && if slot.is_sidecar() {
+                !slot.started
+            } else {
+                slot.exit_code() != Some(0)
+            }
     });
     let init_failed = slots.iter().any(|slot| {
         slot.init && !slot.is_sidecar() && slot.exit_code().is_some_and(|code| code != 0)
     });
     if init_open {
-        return if init_failed && restart_policy == "Never" { "Failed" } else { "Pending" };
+        return if init_failed && restart_policy == "Never" {
+            "Failed"
+        } else {
+            "Pending"
+        };
     }
     let main = || slots.iter().filter(|slot| !slot.init);
-    let never_ran = |slot: &Slot| matches!(slot.state, State::Waiting { .. }) && slot.last.is_none();
+    let never_ran =
+        |slot: &Slot| matches!(slot.state, State::Waiting { .. }) && slot.last.is_none();
     if main().any(never_ran) {
         return "Pending";
     }
     let all_ended = main().all(|slot| slot.exit_code().is_some());
     let any_failed = main().any(|slot| slot.exit_code() != Some(0));
     match restart_policy {
-        "Always" => "Running",
         "OnFailure" if all_ended && !any_failed => "Succeeded",
         "Never" if all_ended => {
             if any_failed {
@@ -106,9 +117,16 @@ pub(crate) fn write(facts: &Facts<'_>, slots: &[Slot], conditions: &mut Conditio
     if !requests.is_empty() && any_started {
         put("allocatedResources", Value::Object(requests.clone()));
     }
-    put("conditions", write_conditions(facts, slots, phase, conditions));
+    put(
+        "conditions",
+        write_conditions(facts, slots, phase, conditions),
+    );
     let list = |init: bool| -> Value {
-        slots.iter().filter(|slot| slot.init == init).map(container).collect()
+        slots
+            .iter()
+            .filter(|slot| slot.init == init)
+            .map(container)
+            .collect()
     };
     put("containerStatuses", list(false));
     put("hostIP", "127.0.0.1".into());
@@ -148,7 +166,12 @@ fn write_conditions(
     let sandbox = facts.has_sandbox && ended.is_empty();
     let mut all = vec![conditions.write("PodReadyToStartContainers", sandbox, "", "")];
     let incomplete = names(slots, |slot| {
-        slot.init && if slot.is_sidecar() { !slot.started } else { slot.exit_code() != Some(0) }
+        slot.init
+            && if slot.is_sidecar() {
+                !slot.started
+            } else {
+                slot.exit_code() != Some(0)
+            }
     });
     all.push(if incomplete.is_empty() {
         let reason = if phase == "Succeeded" { ended } else { "" };
@@ -157,7 +180,9 @@ fn write_conditions(
         let message = format!("containers with incomplete status: [{incomplete}]");
         conditions.write("Initialized", false, "ContainersNotInitialized", &message)
     });
-    let unready = names(slots, |slot| (!slot.init || slot.is_sidecar()) && !slot.ready);
+    let unready = names(slots, |slot| {
+        (!slot.init || slot.is_sidecar()) && !slot.ready
+    });
     for kind in ["Ready", "ContainersReady"] {
         all.push(if !ended.is_empty() {
             conditions.write(kind, false, ended, "")
@@ -173,8 +198,11 @@ fn write_conditions(
 }
 
 fn names(slots: &[Slot], which: impl Fn(&Slot) -> bool) -> String {
-    let names: Vec<&str> =
-        slots.iter().filter(|slot| which(slot)).map(|slot| slot.name.as_str()).collect();
+    let names: Vec<&str> = slots
+        .iter()
+        .filter(|slot| which(slot))
+        .map(|slot| slot.name.as_str())
+        .collect();
     names.join(" ")
 }
 
@@ -195,28 +223,46 @@ fn container(slot: &Slot) -> Value {
         put("image", image.into());
         put("imageID", "".into());
     }
-    put("lastState", match &slot.last {
-        Some(last) => json!({ "terminated": last }),
-        None => json!({}),
-    });
+    put(
+        "lastState",
+        match &slot.last {
+            Some(last) => json!({ "terminated": last }),
+            None => json!({}),
+        },
+    );
     put("name", slot.name.clone().into());
-    put("ready", (slot.ready || (slot.init && slot.exit_code() == Some(0))).into());
+    put(
+        "ready",
+        (slot.ready || (slot.init && slot.exit_code() == Some(0))).into(),
+    );
     if slot.id.is_some() {
-        put("resources", slot.spec.get("resources").cloned().unwrap_or_else(|| json!({})));
+        put(
+            "resources",
+            slot.spec
+                .get("resources")
+                .cloned()
+                .unwrap_or_else(|| json!({})),
+        );
     }
     put("restartCount", slot.restarts.into());
     put("started", slot.started.into());
-    put("state", match &slot.state {
-        State::Running { started_at } => json!({ "running": { "startedAt": started_at } }),
-        State::Terminated(how) => json!({ "terminated": how }),
-        State::Waiting { reason, message } if message.is_empty() => {
-            json!({ "waiting": { "reason": reason } })
-        }
-        State::Waiting { reason, message } => {
-            json!({ "waiting": { "message": message, "reason": reason } })
-        }
-    });
-    let mounts: Vec<Value> = items(&slot.spec, "/volumeMounts").iter().map(mount).collect();
+    put(
+        "state",
+        match &slot.state {
+            State::Running { started_at } => json!({ "running": { "startedAt": started_at } }),
+            State::Terminated(how) => json!({ "terminated": how }),
+            State::Waiting { reason, message } if message.is_empty() => {
+                json!({ "waiting": { "reason": reason } })
+            }
+            State::Waiting { reason, message } => {
+                json!({ "waiting": { "message": message, "reason": reason } })
+            }
+        },
+    );
+    let mounts: Vec<Value> = items(&slot.spec, "/volumeMounts")
+        .iter()
+        .map(mount)
+        .collect();
     if !mounts.is_empty() {
         put("volumeMounts", mounts.into());
     }
@@ -226,9 +272,16 @@ fn container(slot: &Slot) -> Value {
 fn mount(mount: &Value) -> Value {
     let mut status = Map::new();
     for key in ["mountPath", "name"] {
-        status.insert(key.to_owned(), mount.get(key).cloned().unwrap_or(Value::Null));
+        status.insert(
+            key.to_owned(),
+            mount.get(key).cloned().unwrap_or(Value::Null),
+        );
     }
-    if mount.get("readOnly").and_then(Value::as_bool).unwrap_or(false) {
+    if mount
+        .get("readOnly")
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
+    {
         status.insert("readOnly".to_owned(), true.into());
         status.insert("recursiveReadOnly".to_owned(), "Disabled".into());
     }
@@ -245,7 +298,9 @@ pub(crate) fn total(pod: &Value, list: &str) -> Map<String, Value> {
             *sum = sum.plus(amount);
         }
     }
-    sums.into_iter().map(|(key, sum)| (key.to_owned(), sum.to_string().into())).collect()
+    sums.into_iter()
+        .map(|(key, sum)| (key.to_owned(), sum.to_string().into()))
+        .collect()
 }
 
 /// What cgroups report of the pod as a whole; an unlimited memory is this odd number there.
@@ -266,8 +321,10 @@ fn pod_resources(pod: &Value, phase: &str, requests: Map<String, Value>) -> Valu
 
 /// `Guaranteed`, `Burstable` or `BestEffort`.
 pub(crate) fn qos_class(pod: &Value) -> &'static str {
-    let containers: Vec<&Value> =
-        items(pod, "/spec/containers").iter().chain(items(pod, "/spec/initContainers")).collect();
+    let containers: Vec<&Value> = items(pod, "/spec/containers")
+        .iter()
+        .chain(items(pod, "/spec/initContainers"))
+        .collect();
     let amount = |container: &Value, list: &str, resource: &str| {
         Quantity::parse(text(container, &format!("/resources/{list}/{resource}")))
     };
@@ -287,5 +344,9 @@ pub(crate) fn qos_class(pod: &Value) -> &'static str {
             limit.is_some() && request.is_none_or(|request| Some(request) == limit)
         })
     });
-    if guaranteed { "Guaranteed" } else { "Burstable" }
+    if guaranteed {
+        "Guaranteed"
+    } else {
+        "Burstable"
+    }
 }

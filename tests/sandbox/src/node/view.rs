@@ -37,7 +37,9 @@ impl NoProgram {
     pub(crate) fn text(self, program: &str) -> String {
         match self {
             Self::NotInPath => format!("exec: \"{program}\": executable file not found in $PATH"),
-            Self::Missing => format!("exec: \"{program}\": stat {program}: no such file or directory"),
+            Self::Missing => {
+                format!("exec: \"{program}\": stat {program}: no such file or directory")
+            }
             Self::Forbidden => format!("exec: \"{program}\": permission denied"),
         }
     }
@@ -68,7 +70,8 @@ impl View {
 
     /// Whether a directory exists.
     pub(crate) fn is_dir(&self, path: &str) -> bool {
-        self.resolve(Path::new(path)).is_some_and(|host| host.is_dir())
+        self.resolve(Path::new(path))
+            .is_some_and(|host| host.is_dir())
     }
 
     fn check_file(&self, file: &Path, missing: NoProgram) -> Result<(), NoProgram> {
@@ -116,7 +119,11 @@ impl View {
     fn on_host(&self, path: &Path) -> PathBuf {
         for (at, source) in &self.mounts {
             if let Ok(rest) = path.strip_prefix(at) {
-                return if rest.as_os_str().is_empty() { source.clone() } else { source.join(rest) };
+                return if rest.as_os_str().is_empty() {
+                    source.clone()
+                } else {
+                    source.join(rest)
+                };
             }
         }
         self.root.join(path.strip_prefix("/").unwrap_or(path))

@@ -57,10 +57,15 @@ pub(crate) fn prepare(
 }
 
 /// The mounts of a container, outer ones first.
-pub(crate) fn mounts(container: &Value, volumes: &HashMap<String, Volume>) -> Result<Vec<Mount>, String> {
+pub(crate) fn mounts(
+    container: &Value,
+    volumes: &HashMap<String, Volume>,
+) -> Result<Vec<Mount>, String> {
     let mut mounts = Vec::new();
     for mount in items(container, "/volumeMounts") {
-        let Some(volume) = volumes.get(name_of(mount)) else { continue };
+        let Some(volume) = volumes.get(name_of(mount)) else {
+            continue;
+        };
         let mut source = volume.source.clone();
         let sub_path = text(mount, "/subPath");
         if !sub_path.is_empty() {
@@ -88,16 +93,26 @@ fn make(store: &Store, pod: &Value, volume: &Value, places: &Places) -> Result<V
     let has = |kind: &str| volume.get(kind).is_some();
     if has("persistentVolumeClaim") {
         let claim = text(volume, "/persistentVolumeClaim/claimName");
-        let source = places.node.join("claims").join(format!("{}_{claim}", namespace(pod)));
+        let source = places
+            .node
+            .join("claims")
+            .join(format!("{}_{claim}", namespace(pod)));
         return directory(source, is_true(volume, "/persistentVolumeClaim/readOnly"));
     }
     if has("hostPath") {
         // The node's own file system is a scratch directory, never the developer's machine.
         let path = Path::new(text(volume, "/hostPath/path"));
-        let source = places.node.join("host").join(path.strip_prefix("/").unwrap_or(path));
+        let source = places
+            .node
+            .join("host")
+            .join(path.strip_prefix("/").unwrap_or(path));
         return directory(source, false);
     }
-    let projection = Projection { store, pod, dir: own.clone() };
+    let projection = Projection {
+        store,
+        pod,
+        dir: own.clone(),
+    };
     let mode = |kind: &str| integer(volume, &format!("/{kind}/defaultMode")).unwrap_or(0o644);
     if let Some(source) = volume.get("configMap") {
         projection.keys(source, "/name", false, mode("configMap"))?;
@@ -110,10 +125,10 @@ fn make(store: &Store, pod: &Value, volume: &Value, places: &Places) -> Result<V
             projection.source(source, mode("projected"))?;
         }
     } else {
-        let made = directory(own, false)?;
+        let empty = directory(own, false)?;
         let open = fs::Permissions::from_mode(0o777);
-        fs::set_permissions(&made.source, open).map_err(|error| error.to_string())?;
-        return Ok(made);
+        fs::set_permissions(&empty.source, open).map_err(|error| error.to_string())?;
+        return Ok(empty);
     }
     directory(own, true)
 }
@@ -160,7 +175,9 @@ impl Projection<'_> {
         };
         let chosen = items(source, "/items");
         if chosen.is_empty() {
-            return entries.iter().try_for_each(|(key, value)| self.write(key, value, mode));
+            return entries
+                .iter()
+                .try_for_each(|(key, value)| self.write(key, value, mode));
         }
         for item in chosen {
             let key = text(item, "/key");
@@ -170,7 +187,11 @@ impl Projection<'_> {
                 }
                 return Err(format!("references non-existent config key: {key}"));
             };
-            self.write(text(item, "/path"), value, integer(item, "/mode").unwrap_or(mode))?;
+            self.write(
+                text(item, "/path"),
+                value,
+                integer(item, "/mode").unwrap_or(mode),
+            )?;
         }
         Ok(())
     }
@@ -201,7 +222,10 @@ impl Projection<'_> {
             }
             let _ = fs::remove_file(&file);
             fs::write(&file, bytes)?;
-            fs::set_permissions(&file, fs::Permissions::from_mode(u32::try_from(mode).unwrap_or(0o644)))
+            fs::set_permissions(
+                &file,
+                fs::Permissions::from_mode(u32::try_from(mode).unwrap_or(0o644)),
+            )
         };
         write().map_err(|error| error.to_string())
     }

@@ -69,7 +69,11 @@ async fn a_hundred_executes_go_over_one_connection_with_two_sessions() {
             manager.execute(request).await.unwrap().stdout.to_text()
         })
     });
-    for (number, printed) in futures::future::join_all(runs).await.into_iter().enumerate() {
+    for (number, printed) in futures::future::join_all(runs)
+        .await
+        .into_iter()
+        .enumerate()
+    {
         assert_eq!(printed.unwrap(), format!("{number}\n"));
     }
 }

@@ -58,7 +58,7 @@ on_both_databases! {
 
         let printed = manager
             .execute(
-                berth::ExecuteRequest::project(project.id(), ["printenv", "GREETING"]).unwrap(),
+                berth::ExecuteRequest::shell_in_project(project.id(), "echo \"$GREETING\"").unwrap(),
             )
             .await
             .unwrap();
@@ -153,10 +153,13 @@ async fn hostile_ids_get_safe_names() {
     let made = project.create(&manager).await.unwrap();
     assert_eq!(made.record.owner.id(), id);
     let output = manager
-        .execute(berth::ExecuteRequest::new(
-            project.owner.clone(),
-            berth::cluster::Program::Shell("echo alive".into()),
-        ).unwrap())
+        .execute(
+            berth::ExecuteRequest::new(
+                project.owner.clone(),
+                berth::cluster::Program::Shell("echo alive".into()),
+            )
+            .unwrap(),
+        )
         .await
         .unwrap();
     assert_eq!(output.stdout.to_text(), "alive\n");
@@ -170,7 +173,11 @@ async fn bad_input_is_refused_before_anything_is_sent() {
     assert!(ManageRequest::project("").is_err());
     let request = ManageRequest::project("p").unwrap();
     assert!(request.clone().image("a b").is_err());
-    let request = request.memory_limit("1Mi").unwrap().memory_request("1Gi").unwrap();
+    let request = request
+        .memory_limit("1Mi")
+        .unwrap()
+        .memory_request("1Gi")
+        .unwrap();
     let error = manager.manage(request).await.unwrap_err();
     assert_eq!(error.kind(), Kind::BadInput);
     assert_eq!(ssh.commands_started(), 0);
@@ -185,9 +192,15 @@ async fn a_programs_own_command_runs_and_answers_on_its_url() {
     let script = "echo hello >/tmp/index.html; exec httpd -f -p 8080 -h /tmp";
     let argv = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
     let request = project.request().ports([8080]).unwrap();
-    let made = manager.manage(request.command(PodCommand::Argv(argv)).unwrap()).await.unwrap();
+    let made = manager
+        .manage(request.command(PodCommand::Argv(argv)).unwrap())
+        .await
+        .unwrap();
     let url = made.record.service.access_url.unwrap();
-    if skipped_on_a_cluster("the URL's answer", "its nodes may be out of reach from here") {
+    if skipped_on_a_cluster(
+        "the URL's answer",
+        "its nodes may be out of reach from here",
+    ) {
         return;
     }
     let address = url.trim_start_matches("http://").to_owned();
@@ -206,7 +219,10 @@ async fn a_programs_own_command_runs_and_answers_on_its_url() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_pod_is_started_again() {
-    if skipped_on_a_cluster("a stopped pod", "it is stopped with a kubectl of the test's own") {
+    if skipped_on_a_cluster(
+        "a stopped pod",
+        "it is stopped with a kubectl of the test's own",
+    ) {
         return;
     }
     let world = World::sqlite().await;
@@ -214,7 +230,13 @@ async fn a_stopped_pod_is_started_again() {
     let project = world.project();
     project.create(&manager).await.unwrap();
     let namespace = project.namespace();
-    let scaled = world.bench.kubectl(&["scale", "deployment/workspace", "--replicas=0", "-n", &namespace]);
+    let scaled = world.bench.kubectl(&[
+        "scale",
+        "deployment/workspace",
+        "--replicas=0",
+        "-n",
+        &namespace,
+    ]);
     assert!(scaled.status.success());
     let seen = manager.status(&project.owner).await.unwrap();
     assert_eq!(seen.record.status, PodStatus::Stopped);
@@ -225,27 +247,51 @@ async fn a_stopped_pod_is_started_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_of_somebody_elses_is_left_alone() {
-    if skipped_on_a_cluster("a stranger's namespace", "it is made with a kubectl of the test's own") {
+    if skipped_on_a_cluster(
+        "a stranger's namespace",
+        "it is made with a kubectl of the test's own",
+    ) {
         return;
     }
     let world = World::sqlite().await;
     let manager = world.manager().await;
     let project = world.project();
     let namespace = project.namespace();
-    assert!(world.bench.kubectl(&["create", "namespace", &namespace]).status.success());
+    assert!(
+        world
+            .bench
+            .kubectl(&["create", "namespace", &namespace])
+            .status
+            .success()
+    );
 
     let error = project.create(&manager).await.unwrap_err();
     assert!(matches!(error, Error::NotOurs { .. }), "{error:?}");
     assert!(manager.list(None).await.unwrap().is_empty());
     let deleted = manager.delete(&project.owner).await.unwrap();
     assert!(!deleted.was_there);
-    assert!(world.bench.kubectl(&["get", "namespace", &namespace]).status.success());
-    assert!(world.bench.kubectl(&["delete", "namespace", &namespace]).status.success());
+    assert!(
+        world
+            .bench
+            .kubectl(&["get", "namespace", &namespace])
+            .status
+            .success()
+    );
+    assert!(
+        world
+            .bench
+            .kubectl(&["delete", "namespace", &namespace])
+            .status
+            .success()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_right_after_a_delete_waits_for_the_old_namespace() {
-    if skipped_on_a_cluster("a terminating namespace", "it is deleted with a kubectl of the test's own") {
+    if skipped_on_a_cluster(
+        "a terminating namespace",
+        "it is deleted with a kubectl of the test's own",
+    ) {
         return;
     }
     let world = World::sqlite().await;
@@ -253,12 +299,20 @@ async fn a_create_right_after_a_delete_waits_for_the_old_namespace() {
     let project = world.project();
     // A program that does not heed SIGTERM keeps its namespace for the grace period.
     let argv = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"].map(str::to_owned);
-    let request = project.request().command(PodCommand::Argv(argv.to_vec())).unwrap();
+    let request = project
+        .request()
+        .command(PodCommand::Argv(argv.to_vec()))
+        .unwrap();
     manager.manage(request).await.unwrap();
     let namespace = project.namespace();
-    let deleted = world.bench.kubectl(&["delete", "namespace", &namespace, "--wait=false"]);
+    let deleted = world
+        .bench
+        .kubectl(&["delete", "namespace", &namespace, "--wait=false"]);
     assert!(deleted.status.success());
-    let made = manager.manage(project.request().command(PodCommand::Idle).unwrap()).await.unwrap();
+    let made = manager
+        .manage(project.request().command(PodCommand::Idle).unwrap())
+        .await
+        .unwrap();
     assert_eq!(made.action, Action::Created);
 }
 
@@ -268,10 +322,16 @@ async fn ports_that_are_no_longer_wanted_take_the_service_with_them() {
     let manager = world.manager().await;
     let project = world.project();
     project.create(&manager).await.unwrap();
-    let without = manager.manage(project.request().ports([]).unwrap()).await.unwrap();
+    let without = manager
+        .manage(project.request().ports([]).unwrap())
+        .await
+        .unwrap();
     assert!(without.record.service.ports.is_empty());
     assert_eq!(without.record.service.access_url, None);
-    assert_eq!(project.create(&manager).await.unwrap().action, Action::Unchanged);
+    assert_eq!(
+        project.create(&manager).await.unwrap().action,
+        Action::Unchanged
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -292,7 +352,10 @@ async fn the_trips_are_those_that_sshd_saw() {
     project.create(&manager).await.unwrap();
     assert_eq!(count() - made, 1);
     let before = count();
-    manager.execute(berth::ExecuteRequest::project(project.id(), ["true"]).unwrap()).await.unwrap();
+    manager
+        .execute(berth::ExecuteRequest::project(project.id(), ["true"]).unwrap())
+        .await
+        .unwrap();
     assert_eq!(count() - before, 1);
     let before = count();
     manager.delete(&project.owner).await.unwrap();
@@ -308,14 +371,24 @@ async fn a_lost_link_is_said_and_mended() {
     let manager = world.manager().await;
     let project = world.project();
     project.create(&manager).await.unwrap();
-    world.bench.control("POST", "/link", &json!({ "refuse": true, "cut": true }));
+    world
+        .bench
+        .control("POST", "/link", &json!({ "refuse": true, "cut": true }));
     let error = project.create(&manager).await.unwrap_err();
-    assert!(matches!(error.kind(), Kind::Unreachable | Kind::LinkLost), "{error:?}");
+    assert!(
+        matches!(error.kind(), Kind::Unreachable | Kind::LinkLost),
+        "{error:?}"
+    );
     // What is known of the pod is not called wrong by a link that is.
     let record = manager.list(None).await.unwrap().remove(0);
     assert_eq!(record.status, PodStatus::Running);
     assert!(record.diagnosis.is_some());
-    world.bench.control("POST", "/link", &json!({ "resume": true }));
-    assert_eq!(project.create(&manager).await.unwrap().action, Action::Unchanged);
+    world
+        .bench
+        .control("POST", "/link", &json!({ "resume": true }));
+    assert_eq!(
+        project.create(&manager).await.unwrap().action,
+        Action::Unchanged
+    );
     assert!(shared().var("K8S_SSH_HOST").starts_with("127."));
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use berth::{ExecuteRequest, Error, domain::PodCommand};
+use berth::{Error, ExecuteRequest, domain::PodCommand};
 use support::{
     bench::{World, skipped_on_a_cluster},
     on_both_databases,
@@ -52,7 +52,10 @@ async fn a_deletion_that_is_not_done_in_time_says_so_and_keeps_the_record() {
     let project = world.project();
     // A program that does not heed SIGTERM keeps its namespace for the grace period.
     let argv = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"].map(str::to_owned);
-    let request = project.request().command(PodCommand::Argv(argv.to_vec())).unwrap();
+    let request = project
+        .request()
+        .command(PodCommand::Argv(argv.to_vec()))
+        .unwrap();
     manager.manage(request).await.unwrap();
     let error = manager.delete(&project.owner).await.unwrap_err();
     assert!(matches!(error, Error::StillDeleting { .. }), "{error:?}");
@@ -74,7 +77,13 @@ async fn what_is_somebody_elses_stays() {
     project.create(&manager).await.unwrap();
     neighbour.create(&manager).await.unwrap();
     manager.delete(&project.owner).await.unwrap();
-    let left = world.bench.kubectl(&["get", "deployment", "workspace", "-n", &neighbour.namespace()]);
+    let left = world.bench.kubectl(&[
+        "get",
+        "deployment",
+        "workspace",
+        "-n",
+        &neighbour.namespace(),
+    ]);
     assert!(left.status.success());
     assert_eq!(manager.list(None).await.unwrap().len(), 1);
 }

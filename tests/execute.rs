@@ -84,18 +84,58 @@ async fn hostile_words_arrive_byte_for_byte() {
     project.create(&manager).await.unwrap();
     let long_plain = "x".repeat(64 * 1024);
     let long_quotes = "'".repeat(64 * 1024);
-    let long_mixed: String = "a'b\"c\\d\n$(e)`f` !g%h 🚢\u{7f}\t".chars().cycle().take(50_000).collect();
+    let long_mixed: String = "a'b\"c\\d\n$(e)`f` !g%h 🚢\u{7f}\t"
+        .chars()
+        .cycle()
+        .take(50_000)
+        .collect();
     for hostile in [
-        "; rm -rf /", "$(touch /tmp/berth-owned)", "`touch /tmp/berth-owned`", "a'b", "a\"b", "\\",
-        "\\n", "a\nb\n", "\n", "", " ", "*", "~", "!!", "%s", "-n", "--", "&& reboot", "| cat", "> /x",
-        "\u{1b}[2J", "🚢", "é\u{2028}", "a\r\nb", "#", "{a,b}", "$HOME", "${x:-y}", "\u{1}\u{7f}",
-        &long_plain, &long_quotes, &long_mixed,
+        "; rm -rf /",
+        "$(touch /tmp/berth-owned)",
+        "`touch /tmp/berth-owned`",
+        "a'b",
+        "a\"b",
+        "\\",
+        "\\n",
+        "a\nb\n",
+        "\n",
+        "",
+        " ",
+        "*",
+        "~",
+        "!!",
+        "%s",
+        "-n",
+        "--",
+        "&& reboot",
+        "| cat",
+        "> /x",
+        "\u{1b}[2J",
+        "🚢",
+        "é\u{2028}",
+        "a\r\nb",
+        "#",
+        "{a,b}",
+        "$HOME",
+        "${x:-y}",
+        "\u{1}\u{7f}",
+        &long_plain,
+        &long_quotes,
+        &long_mixed,
     ] {
         let output = run(&manager, argv(&project, &["printf", "%s", hostile])).await;
         assert_eq!(output.exit_code, 0);
         let start: String = hostile.chars().take(30).collect();
-        assert!(output.stdout.bytes == hostile.as_bytes(), "{start:?}: {:?}", output.stdout.to_text());
-        let output = run(&manager, argv(&project, &["sh", "-c", "printf %s \"$1\"", "sh", hostile])).await;
+        assert!(
+            output.stdout.bytes == hostile.as_bytes(),
+            "{start:?}: {:?}",
+            output.stdout.to_text()
+        );
+        let output = run(
+            &manager,
+            argv(&project, &["sh", "-c", "printf %s \"$1\"", "sh", hostile]),
+        )
+        .await;
         assert!(output.stdout.bytes == hostile.as_bytes(), "{start:?}");
     }
     assert!(!std::path::Path::new("/tmp/berth-owned").exists());
@@ -131,7 +171,10 @@ async fn binary_stdin_arrives_and_comes_back() {
     assert_eq!(run(&manager, request).await.stdout.bytes, reader);
 
     // Without stdin a command that reads it ends at once.
-    assert_eq!(run(&manager, argv(&project, &["cat"])).await.stdout.bytes, b"");
+    assert_eq!(
+        run(&manager, argv(&project, &["cat"])).await.stdout.bytes,
+        b""
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,12 +187,18 @@ async fn environment_and_folder_are_the_commands_own_and_leave_stdin_alone() {
     let mut environment = Environment::new();
     environment.set("FIRST", value).unwrap();
     environment.set("SECOND", "").unwrap();
-    let request = line(&project, "printf '%s|%s|' \"$FIRST\" \"${SECOND-unset}\"; pwd; cat")
-        .environment(environment)
-        .working_dir("/workspace")
-        .stdin(Stdin::Bytes(Bytes::from_static(b"the rest\n")));
+    let request = line(
+        &project,
+        "printf '%s|%s|' \"$FIRST\" \"${SECOND-unset}\"; pwd; cat",
+    )
+    .environment(environment)
+    .working_dir("/workspace")
+    .stdin(Stdin::Bytes(Bytes::from_static(b"the rest\n")));
     let output = run(&manager, request).await;
-    assert_eq!(output.stdout.to_text(), format!("{value}||/workspace\nthe rest\n"));
+    assert_eq!(
+        output.stdout.to_text(),
+        format!("{value}||/workspace\nthe rest\n")
+    );
 
     let error = exec_error(&manager, argv(&project, &["pwd"]).working_dir("/no/such")).await;
     assert!(matches!(error, ExecError::NoSuchFolder { .. }), "{error:?}");
@@ -178,13 +227,30 @@ async fn a_command_cannot_pass_for_kubectl() {
     for (script, code) in [
         ("echo 'command terminated with exit code 7' >&2; exit 0", 0),
         ("echo 'command terminated with exit code 7' >&2; exit 1", 1),
-        ("printf 'command terminated with exit code 7' >&2; exit 1", 1),
-        ("echo 'error: error reading from error stream: next reader: websocket: close 1006' >&2; exit 1", 1),
-        ("echo 'Error from server (NotFound): pods \"x\" not found' >&2; exit 1", 1),
-        ("echo 'error: Internal error occurred: executable file not found in $PATH' >&2; exit 1", 1),
+        (
+            "printf 'command terminated with exit code 7' >&2; exit 1",
+            1,
+        ),
+        (
+            "echo 'error: error reading from error stream: next reader: websocket: close 1006' >&2; exit 1",
+            1,
+        ),
+        (
+            "echo 'Error from server (NotFound): pods \"x\" not found' >&2; exit 1",
+            1,
+        ),
+        (
+            "echo 'error: Internal error occurred: executable file not found in $PATH' >&2; exit 1",
+            1,
+        ),
     ] {
         let output = run(&manager, line(&project, script)).await;
-        assert_eq!(output.exit_code, code, "{script}: {}", output.stderr.to_text());
+        assert_eq!(
+            output.exit_code,
+            code,
+            "{script}: {}",
+            output.stderr.to_text()
+        );
     }
 }
 
@@ -196,11 +262,19 @@ async fn a_program_that_is_not_there_could_not_start() {
     project.create(&manager).await.unwrap();
     for program in ["nosuchprogram", "/etc/passwd", "/workspace"] {
         let error = exec_error(&manager, argv(&project, &[program])).await;
-        assert!(matches!(error, ExecError::CouldNotStart { .. }), "{program}: {error:?}");
+        assert!(
+            matches!(error, ExecError::CouldNotStart { .. }),
+            "{program}: {error:?}"
+        );
         assert_eq!(Error::from(error).kind(), Kind::CouldNotStart);
     }
     // A shell that does not find its program has run: its exit code is data.
-    assert_eq!(run(&manager, line(&project, "nosuchprogram")).await.exit_code, 127);
+    assert_eq!(
+        run(&manager, line(&project, "nosuchprogram"))
+            .await
+            .exit_code,
+        127
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,7 +301,10 @@ async fn a_signal_is_told_from_a_pod_that_is_gone() {
         "{error:?}"
     );
     let error = exec_error(&manager, argv(&project, &["true"])).await;
-    assert!(matches!(error, ExecError::PodGone { started: false, .. }), "{error:?}");
+    assert!(
+        matches!(error, ExecError::PodGone { started: false, .. }),
+        "{error:?}"
+    );
 }
 
 /// Waits until a `sleep 60` runs in the pod.
@@ -251,7 +328,12 @@ async fn a_time_limit_ends_the_command_in_the_pod_too() {
     let begun = Instant::now();
     let request = line(&project, "echo begun; sleep 60").time_limit(Duration::from_secs(2));
     let error = exec_error(&manager, request).await;
-    let ExecError::TimedOut { ended_in_pod, partial, .. } = error else {
+    let ExecError::TimedOut {
+        ended_in_pod,
+        partial,
+        ..
+    } = error
+    else {
         panic!("{error:?}");
     };
     assert!(begun.elapsed() < Duration::from_secs(20));
@@ -301,7 +383,11 @@ async fn a_hundred_at_once_are_all_right() {
         let request = line(&project, &script);
         tokio::spawn(async move { (number, manager.execute(request).await.unwrap()) })
     });
-    for (number, output) in futures::future::join_all(runs).await.into_iter().map(Result::unwrap) {
+    for (number, output) in futures::future::join_all(runs)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+    {
         assert_eq!(output.stdout.to_text(), format!("{number}\n"));
         assert_eq!(i32::from(output.exit_code), number % 50);
     }

@@ -28,7 +28,10 @@ async fn diagnosis(
     let took = begun.elapsed();
     assert!(took < within, "it took {took:?}");
     assert_eq!(error.kind(), Kind::PodFailed, "{error:?}");
-    let Error::PodFailed { diagnosis, record, .. } = error else {
+    let Error::PodFailed {
+        diagnosis, record, ..
+    } = error
+    else {
         panic!("{error:?}");
     };
     assert_eq!(record.status, PodStatus::Error);
@@ -66,17 +69,25 @@ async fn an_image_that_cannot_be_pulled() {
     })
     .await;
     assert_eq!(found.cause, Cause::ImagePull);
-    assert!(found.message.contains("missing.invalid/nothing:1"), "{found:?}");
+    assert!(
+        found.message.contains("missing.invalid/nothing:1"),
+        "{found:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_ends_again_and_again() {
     let world = World::sqlite().await;
     let found = diagnosis(&world, SECONDS, |request| {
-        request.command(argv(&["sh", "-c", "echo going down; exit 7"])).unwrap()
+        request
+            .command(argv(&["sh", "-c", "echo going down; exit 7"]))
+            .unwrap()
     })
     .await;
-    assert!(matches!(found.cause, Cause::CrashLoop | Cause::Exited), "{found:?}");
+    assert!(
+        matches!(found.cause, Cause::CrashLoop | Cause::Exited),
+        "{found:?}"
+    );
     assert_eq!(found.exit_code, Some(7));
     assert_eq!(found.log_tail, ["going down"]);
 }
@@ -88,7 +99,10 @@ async fn a_program_that_ends_well_does_not_keep_a_pod_up() {
         request.command(argv(&["sh", "-c", "echo done"])).unwrap()
     })
     .await;
-    assert!(matches!(found.cause, Cause::CrashLoop | Cause::Exited), "{found:?}");
+    assert!(
+        matches!(found.cause, Cause::CrashLoop | Cause::Exited),
+        "{found:?}"
+    );
     assert_eq!(found.exit_code, Some(0));
 }
 
@@ -123,7 +137,11 @@ async fn more_memory_than_the_limit() {
 async fn no_room_on_any_node() {
     let world = World::sqlite().await;
     let found = diagnosis(&world, SECONDS, |request| {
-        request.cpu_limit("5000").unwrap().cpu_request("5000").unwrap()
+        request
+            .cpu_limit("5000")
+            .unwrap()
+            .cpu_request("5000")
+            .unwrap()
     })
     .await;
     assert_eq!(found.cause, Cause::Unschedulable);
@@ -140,7 +158,10 @@ async fn a_pod_that_takes_too_long() {
     let with_probe = built_in.replacen("          resources:", probe, 1);
     assert_ne!(with_probe, built_in);
     std::fs::write(folder.join("deployment.yaml"), with_probe).unwrap();
-    world.set("BERTH_TEMPLATES", folder.parent().unwrap().to_str().unwrap());
+    world.set(
+        "BERTH_TEMPLATES",
+        folder.parent().unwrap().to_str().unwrap(),
+    );
     world.set("BERTH_READY_TIMEOUT", "8s");
     let manager = world.manager().await;
     let project = world.project();
@@ -162,11 +183,15 @@ async fn refused_by(objects: &[serde_json::Value], labels: &[&str]) -> (Error, P
         world.bench.kubectl_apply(&object);
     }
     for label in labels {
-        let labelled = world.bench.kubectl(&["label", "namespace", &namespace, label]);
+        let labelled = world
+            .bench
+            .kubectl(&["label", "namespace", &namespace, label]);
         assert!(labelled.status.success());
     }
     let begun = Instant::now();
-    let changed = manager.manage(project.request().memory_limit("90Mi").unwrap()).await;
+    let changed = manager
+        .manage(project.request().memory_limit("90Mi").unwrap())
+        .await;
     assert!(begun.elapsed() < SECONDS);
     let record = manager.list(None).await.unwrap().remove(0);
     (changed.unwrap_err(), record.status)
@@ -193,7 +218,11 @@ async fn a_pod_security_level_that_forbids_it() {
     }
     let level = "pod-security.kubernetes.io/enforce=restricted";
     let (error, status) = refused_by(&[], &[level]).await;
-    assert_eq!(error.diagnosis().unwrap().cause, Cause::PodSecurity, "{error:?}");
+    assert_eq!(
+        error.diagnosis().unwrap().cause,
+        Cause::PodSecurity,
+        "{error:?}"
+    );
     assert_eq!(status, PodStatus::Error);
 }
 
@@ -209,7 +238,10 @@ async fn a_secret_that_is_missing() {
         built_in.replacen("          resources:", missing, 1),
     )
     .unwrap();
-    world.set("BERTH_TEMPLATES", folder.parent().unwrap().to_str().unwrap());
+    world.set(
+        "BERTH_TEMPLATES",
+        folder.parent().unwrap().to_str().unwrap(),
+    );
     let manager = world.manager().await;
     let project = world.project();
     let error = project.create(&manager).await.unwrap_err();
@@ -224,7 +256,11 @@ async fn what_stands_between_berth_and_the_cluster_is_told_apart() {
         return;
     }
     let world = World::with_sandbox(&["--no-kubectl"]).await;
-    let error = world.project().create(&world.manager().await).await.unwrap_err();
+    let error = world
+        .project()
+        .create(&world.manager().await)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), Kind::Unreachable);
     assert!(error.to_string().contains("kubectl"), "{error}");
     assert!(error.hint().unwrap().contains("K8S_KUBECTL"));
@@ -232,18 +268,37 @@ async fn what_stands_between_berth_and_the_cluster_is_told_apart() {
 
     let mut world = World::with_sandbox(&[]).await;
     world.set("K8S_KUBECONFIG", "/no/such/kubeconfig");
-    let error = world.project().create(&world.manager().await).await.unwrap_err();
+    let error = world
+        .project()
+        .create(&world.manager().await)
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("/no/such/kubeconfig"), "{error}");
 
-    world.set("K8S_KUBECONFIG", world.bench.var("K8S_KUBECONFIG").to_owned());
+    world.set(
+        "K8S_KUBECONFIG",
+        world.bench.var("K8S_KUBECONFIG").to_owned(),
+    );
     world.set("K8S_CONTEXT", "nosuch");
-    let error = world.project().create(&world.manager().await).await.unwrap_err();
+    let error = world
+        .project()
+        .create(&world.manager().await)
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("nosuch"), "{error}");
 
     world.set("K8S_CONTEXT", "sandbox");
-    world.bench.control("POST", "/api", &json!({ "down": true }));
-    let error = world.project().create(&world.manager().await).await.unwrap_err();
+    world
+        .bench
+        .control("POST", "/api", &json!({ "down": true }));
+    let error = world
+        .project()
+        .create(&world.manager().await)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), Kind::Unreachable, "{error:?}");
     assert!(error.to_string().contains("API server"), "{error}");
-    world.bench.control("POST", "/api", &json!({ "down": false }));
+    world
+        .bench
+        .control("POST", "/api", &json!({ "down": false }));
 }

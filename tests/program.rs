@@ -15,7 +15,12 @@ fn run(mut command: Command) -> Output {
 
 fn ok(command: Command) -> Output {
     let output = run(command);
-    assert!(output.status.success(), "{:?} {}", output.status, text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{:?} {}",
+        output.status,
+        text(&output.stderr)
+    );
     output
 }
 
@@ -27,7 +32,10 @@ async fn a_day_in_the_life_of_a_project() {
 
     let created = ok(world.berth(&["create", flag, id]));
     let printed = text(&created.stdout);
-    assert!(printed.contains("status:     running (created)"), "{printed}");
+    assert!(
+        printed.contains("status:     running (created)"),
+        "{printed}"
+    );
     assert!(printed.contains("url:        http://"), "{printed}");
     // Talk goes to stderr, as plain lines where there is no terminal.
     let talk = text(&created.stderr);
@@ -42,19 +50,39 @@ async fn a_day_in_the_life_of_a_project() {
     assert_eq!(value["project_id"], id);
     assert_eq!(value["owner"]["kind"], "project");
 
-    let output = run(world.berth(&["execute", flag, id, "--", "sh", "-c", "echo out; echo err >&2; exit 9"]));
+    let output = run(world.berth(&[
+        "execute",
+        flag,
+        id,
+        "--",
+        "sh",
+        "-c",
+        "echo out; echo err >&2; exit 9",
+    ]));
     assert_eq!(output.status.code(), Some(9));
     assert_eq!(text(&output.stdout), "out\n");
     assert_eq!(text(&output.stderr), "err\n");
 
-    let output = run(world.berth(&["-o", "json", "execute", flag, id, "--command", "echo out; exit 9"]));
+    let output = run(world.berth(&[
+        "-o",
+        "json",
+        "execute",
+        flag,
+        id,
+        "--command",
+        "echo out; exit 9",
+    ]));
     assert_eq!(output.status.code(), Some(9));
     let value = stdout_json(&output);
     assert_eq!(value["exit_code"], 9);
     assert_eq!(value["stdout"], "out\n");
 
     let mut cat = world.berth(&["execute", flag, id, "--", "cat"]);
-    let mut cat = cat.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut cat = cat
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut stdin = cat.stdin.take().unwrap();
     let bytes: Vec<u8> = (0..=255).cycle().take(300_000).collect();
     let sent = bytes.clone();
@@ -67,15 +95,27 @@ async fn a_day_in_the_life_of_a_project() {
     let printed = text(&listed.stdout);
     assert!(printed.starts_with("OWNER"), "{printed}");
     assert!(printed.contains("running"), "{printed}");
-    let listed = stdout_json(&ok(world.berth(&["list", "-o", "json", "--status", "running"])));
+    let listed = stdout_json(&ok(
+        world.berth(&["list", "-o", "json", "--status", "running"])
+    ));
     assert_eq!(listed.as_array().unwrap().len(), 1);
-    let listed = stdout_json(&ok(world.berth(&["list", "-o", "json", "--status", "error"])));
+    let listed = stdout_json(&ok(
+        world.berth(&["list", "-o", "json", "--status", "error"])
+    ));
     assert_eq!(listed.as_array().unwrap().len(), 0);
 
     let status = ok(world.berth(&["status", flag, id]));
-    assert!(text(&status.stdout).contains("seen:       ready"), "{}", text(&status.stdout));
+    assert!(
+        text(&status.stdout).contains("seen:       ready"),
+        "{}",
+        text(&status.stdout)
+    );
     let yaml = ok(world.berth(&["status", "-o", "yaml", flag, id]));
-    assert!(text(&yaml.stdout).contains("status: running"), "{}", text(&yaml.stdout));
+    assert!(
+        text(&yaml.stdout).contains("status: running"),
+        "{}",
+        text(&yaml.stdout)
+    );
 
     let deleted = ok(world.berth(&["delete", flag, id]));
     assert!(text(&deleted.stdout).starts_with("deleted the pod of project "));
@@ -83,7 +123,11 @@ async fn a_day_in_the_life_of_a_project() {
     assert!(text(&deleted.stdout).starts_with("nothing to delete"));
     let gone = run(world.berth(&["execute", flag, id, "--", "true"]));
     assert_eq!(gone.status.code(), Some(66));
-    assert!(text(&gone.stderr).contains("hint: `berth create` makes one"), "{}", text(&gone.stderr));
+    assert!(
+        text(&gone.stderr).contains("hint: `berth create` makes one"),
+        "{}",
+        text(&gone.stderr)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,7 +138,11 @@ async fn logs_are_printed_and_followed() {
     let script = "echo one; echo two; while :; do sleep 1; echo more; done";
     ok(world.berth(&["create", "-q", flag, id, "--", "sh", "-c", script]));
     let logs = ok(world.berth(&["logs", flag, id]));
-    assert!(text(&logs.stdout).starts_with("one\ntwo\n"), "{}", text(&logs.stdout));
+    assert!(
+        text(&logs.stdout).starts_with("one\ntwo\n"),
+        "{}",
+        text(&logs.stdout)
+    );
     let tail = ok(world.berth(&["logs", flag, id, "--tail", "1"]));
     assert_eq!(text(&tail.stdout).lines().count(), 1);
 
@@ -124,7 +172,11 @@ async fn a_failure_is_told_to_people_and_to_scripts() {
     assert!(talk.contains("hint: check the image's name"), "{talk}");
 
     let status = ok(world.berth(&["status", flag, id]));
-    assert!(text(&status.stdout).contains("the image can't be pulled"), "{}", text(&status.stdout));
+    assert!(
+        text(&status.stdout).contains("the image can't be pulled"),
+        "{}",
+        text(&status.stdout)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,13 +185,41 @@ async fn what_is_typed_wrong_is_refused_with_a_remedy() {
     for (args, code, said) in [
         (&["create"][..], 2, "--project-id"),
         (&["execute", "--project-id", "x"], 2, "--command"),
-        (&["execute", "--project-id", "x", "--command", "a", "--", "b"], 2, "cannot be used with"),
-        (&["create", "--project-id", ""], 64, "hint: give the id of the owner"),
-        (&["create", "--project-id", "x", "--image", "A B"], 64, "hint: use a reference such as"),
-        (&["create", "--project-id", "x", "--memory-limit", "much"], 64, "hint: use an amount"),
-        (&["create", "--project-id", "x", "--port", "70000"], 64, "hint: use a number from 1"),
-        (&["create", "--project-id", "x", "--env", "NOT_SET_HERE"], 64, "export NOT_SET_HERE"),
-        (&["create", "--project-id", "x", "--ssh-port", "none"], 78, "K8S_SSH_PORT"),
+        (
+            &["execute", "--project-id", "x", "--command", "a", "--", "b"],
+            2,
+            "cannot be used with",
+        ),
+        (
+            &["create", "--project-id", ""],
+            64,
+            "hint: give the id of the owner",
+        ),
+        (
+            &["create", "--project-id", "x", "--image", "A B"],
+            64,
+            "hint: use a reference such as",
+        ),
+        (
+            &["create", "--project-id", "x", "--memory-limit", "much"],
+            64,
+            "hint: use an amount",
+        ),
+        (
+            &["create", "--project-id", "x", "--port", "70000"],
+            64,
+            "hint: use a number from 1",
+        ),
+        (
+            &["create", "--project-id", "x", "--env", "NOT_SET_HERE"],
+            64,
+            "export NOT_SET_HERE",
+        ),
+        (
+            &["create", "--project-id", "x", "--ssh-port", "none"],
+            78,
+            "K8S_SSH_PORT",
+        ),
     ] {
         let output = run(world.berth(args));
         let talk = text(&output.stderr);
@@ -156,25 +236,56 @@ async fn a_dry_run_prints_what_would_be_sent_and_sends_nothing() {
     world.set("K8S_SSH_HOST", "host.invalid");
     let printed = ok(world.berth(&["create", "--dry-run", "--project-id", "dry", "--port", "80"]));
     let printed = text(&printed.stdout);
-    for part in ["kind: Namespace", "kind: Deployment", "kind: Service", "kubectl", "apply", "--server-side"] {
+    for part in [
+        "kind: Namespace",
+        "kind: Deployment",
+        "kind: Service",
+        "kubectl",
+        "apply",
+        "--server-side",
+    ] {
         assert!(printed.contains(part), "{part} in {printed}");
     }
-    let printed = ok(world.berth(&["execute", "--dry-run", "--project-id", "dry", "--", "echo", "it's"]));
-    assert!(text(&printed.stdout).contains("kubectl"), "{}", text(&printed.stdout));
+    let printed = ok(world.berth(&[
+        "execute",
+        "--dry-run",
+        "--project-id",
+        "dry",
+        "--",
+        "echo",
+        "it's",
+    ]));
+    assert!(
+        text(&printed.stdout).contains("kubectl"),
+        "{}",
+        text(&printed.stdout)
+    );
     let printed = ok(world.berth(&["delete", "--dry-run", "--project-id", "dry"]));
-    assert!(text(&printed.stdout).contains("delete namespace"), "{}", text(&printed.stdout));
+    assert!(
+        text(&printed.stdout).contains("delete namespace"),
+        "{}",
+        text(&printed.stdout)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn help_and_completions_need_no_settings() {
-    for args in [&["--help"][..], &["create", "--help"], &["completions", "bash"], &["--version"]] {
+    for args in [
+        &["--help"][..],
+        &["create", "--help"],
+        &["completions", "bash"],
+        &["--version"],
+    ] {
         let output = Command::new(support::bench::program("berth"))
             .args(args)
             .env_clear()
             .output()
             .unwrap();
         assert!(output.status.success(), "{args:?}");
-        for line in text(&output.stdout).lines().filter(|_| args.contains(&"--help")) {
+        for line in text(&output.stdout)
+            .lines()
+            .filter(|_| args.contains(&"--help"))
+        {
             assert!(line.chars().count() <= 80, "{args:?}: {line}");
         }
     }
@@ -186,18 +297,33 @@ async fn the_example_does_what_it_says() {
     let project = world.project();
     let id = format!("--project-id={}", project.id());
     let created = ok(world.example(&[&id, "--action=create"]));
-    assert!(text(&created.stdout).contains("http://"), "{}", text(&created.stdout));
+    assert!(
+        text(&created.stdout).contains("http://"),
+        "{}",
+        text(&created.stdout)
+    );
     let executed = ok(world.example(&[&id, "--action=execute", "--command=ls -la /workspace"]));
-    assert!(text(&executed.stdout).contains("total"), "{}", text(&executed.stdout));
+    assert!(
+        text(&executed.stdout).contains("total"),
+        "{}",
+        text(&executed.stdout)
+    );
     let executed = run(world.example(&[&id, "--action=execute", "--command=exit 3"]));
     assert_eq!(executed.status.code(), Some(3));
     let deleted = ok(world.example(&[&id, "--action=delete"]));
-    assert!(text(&deleted.stdout).contains("deleted"), "{}", text(&deleted.stdout));
+    assert!(
+        text(&deleted.stdout).contains("deleted"),
+        "{}",
+        text(&deleted.stdout)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_cannot_be_used_is_told_by_its_fault() {
-    if skipped_on_a_cluster("a wrong host key", "only the sandbox's keys are ours to change") {
+    if skipped_on_a_cluster(
+        "a wrong host key",
+        "only the sandbox's keys are ours to change",
+    ) {
         return;
     }
     let mut world = World::sqlite().await;
@@ -210,13 +336,25 @@ async fn a_host_that_cannot_be_used_is_told_by_its_fault() {
     world.set("K8S_SSH_KNOWN_HOSTS", empty.to_str().unwrap());
     let (code, talk) = fails(&world);
     assert_eq!(code, 77, "{talk}");
-    assert!(talk.contains("SHA256:") && talk.contains("ssh-keyscan"), "{talk}");
+    assert!(
+        talk.contains("SHA256:") && talk.contains("ssh-keyscan"),
+        "{talk}"
+    );
 
-    world.set("K8S_SSH_KNOWN_HOSTS", world.bench.var("K8S_SSH_KNOWN_HOSTS").to_owned());
-    world.set("K8S_SSH_KEY_STRING", "-----BEGIN OPENSSH PRIVATE KEY-----\nGARBAGEGARBAGE\n");
+    world.set(
+        "K8S_SSH_KNOWN_HOSTS",
+        world.bench.var("K8S_SSH_KNOWN_HOSTS").to_owned(),
+    );
+    world.set(
+        "K8S_SSH_KEY_STRING",
+        "-----BEGIN OPENSSH PRIVATE KEY-----\nGARBAGEGARBAGE\n",
+    );
     let (code, talk) = fails(&world);
     assert_eq!(code, 77, "{talk}");
-    assert!(talk.contains("K8S_SSH_KEY_STRING") && !talk.contains("GARBAGE"), "{talk}");
+    assert!(
+        talk.contains("K8S_SSH_KEY_STRING") && !talk.contains("GARBAGE"),
+        "{talk}"
+    );
 
     world.set("K8S_SSH_KEY_STRING", "");
     world.set("K8S_SSH_USERNAME", "nobody-of-that-name");

@@ -49,18 +49,37 @@ async fn nothing_secret_is_logged_stored_shown_or_left_behind() {
         use std::io::Write as _;
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
         said.push_str(&text(&output.stdout));
         said.push_str(&text(&output.stderr));
     };
     run(&["create", "-vv", flag, id, "--env", "POD_SECRET"], "");
     run(&["create", "-vv", flag, id, "--memory-limit", "70Mi"], "");
     let script = "test \"$POD_SECRET\" && test \"$EXEC_SECRET\" && test \"$(cat)\"";
-    run(&["execute", "-vv", flag, id, "--env", "EXEC_SECRET", "--command", script], STDIN_VALUE);
+    run(
+        &[
+            "execute",
+            "-vv",
+            flag,
+            id,
+            "--env",
+            "EXEC_SECRET",
+            "--command",
+            script,
+        ],
+        STDIN_VALUE,
+    );
     run(&["status", "-vv", "-o", "json", flag, id], "");
     run(&["list", "-vv", "-o", "json"], "");
 
-    let key_lines: Vec<&str> = key_text.lines().filter(|line| !line.contains("-----")).collect();
+    let key_lines: Vec<&str> = key_text
+        .lines()
+        .filter(|line| !line.contains("-----"))
+        .collect();
     let mut hunted = vec![PASSPHRASE, POD_VALUE, EXEC_VALUE, STDIN_VALUE];
     hunted.extend(&key_lines);
 
@@ -68,7 +87,9 @@ async fn nothing_secret_is_logged_stored_shown_or_left_behind() {
     assert!(said.contains("TRACE") && said.contains("ssh"), "{said}");
     let find = |place: &str, haystack: &[u8]| {
         for secret in &hunted {
-            let found = haystack.windows(secret.len()).any(|part| part == secret.as_bytes());
+            let found = haystack
+                .windows(secret.len())
+                .any(|part| part == secret.as_bytes());
             assert!(!found, "{secret:?} in {place}");
         }
     };
@@ -79,10 +100,19 @@ async fn nothing_secret_is_logged_stored_shown_or_left_behind() {
             find(&path.display().to_string(), &fs::read(&path).unwrap());
         }
     }
-    let processes = world.bench.control("GET", "/processes", &nothing()).to_string();
+    let processes = world
+        .bench
+        .control("GET", "/processes", &nothing())
+        .to_string();
     assert!(processes.contains("kubectl"), "{processes}");
-    find("the arguments of the host's processes", processes.as_bytes());
-    let commands = world.bench.control("GET", "/ssh/commands", &nothing()).to_string();
+    find(
+        "the arguments of the host's processes",
+        processes.as_bytes(),
+    );
+    let commands = world
+        .bench
+        .control("GET", "/ssh/commands", &nothing())
+        .to_string();
     find("the commands that sshd was given", commands.as_bytes());
     // What the sessions left on the host: their home folder and sshd's log. The authorities' own
     // files (keys, the API server's memory of the Deployment) are not theirs.

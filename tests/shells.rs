@@ -6,7 +6,10 @@ use berth::{ExecuteRequest, cluster::Program};
 use support::bench::{World, skipped_on_a_cluster};
 
 async fn words_arrive(shell: &str) {
-    if skipped_on_a_cluster(shell, "the login shell of a real host is not ours to choose") {
+    if skipped_on_a_cluster(
+        shell,
+        "the login shell of a real host is not ours to choose",
+    ) {
         return;
     }
     let world = World::with_sandbox(&["--login-shell", shell]).await;
@@ -15,14 +18,36 @@ async fn words_arrive(shell: &str) {
     project.create(&manager).await.unwrap();
     let quotes = "'".repeat(64 * 1024);
     for hostile in [
-        "; rm -rf /", "$(touch /tmp/x)", "`id`", "a'b\"c\\d", "a\nb\n", "!!", "!$", "%", "~", "*", "{a,b}",
-        "$status", "(echo)", "^x^y", "🚢", "\u{1}", "", "-n", "\\'", "\\\\", &quotes,
+        "; rm -rf /",
+        "$(touch /tmp/x)",
+        "`id`",
+        "a'b\"c\\d",
+        "a\nb\n",
+        "!!",
+        "!$",
+        "%",
+        "~",
+        "*",
+        "{a,b}",
+        "$status",
+        "(echo)",
+        "^x^y",
+        "🚢",
+        "\u{1}",
+        "",
+        "-n",
+        "\\'",
+        "\\\\",
+        &quotes,
     ] {
         let argv = ["printf", "%s", hostile].map(str::to_owned).to_vec();
         let request = ExecuteRequest::new(project.owner.clone(), Program::Argv(argv)).unwrap();
         let output = manager.execute(request).await.unwrap();
         let start: String = hostile.chars().take(20).collect();
-        assert!(output.stdout.bytes == hostile.as_bytes(), "{shell}: {start:?}");
+        assert!(
+            output.stdout.bytes == hostile.as_bytes(),
+            "{shell}: {start:?}"
+        );
         assert_eq!(output.exit_code, 0);
     }
     let line = "printf '%s' \"it's $((1+1)) `echo x` $(echo y)\"; exit 5";

@@ -49,7 +49,7 @@ impl PodManager {
         };
         if let Some(pod) = record.pod_name {
             // The first part tells whether there is a pod of that name at all.
-            let mut logs = self.cluster().logs(&namespace, &request(pod)).await?;
+            let mut logs = self.cluster().logs(&namespace, &request(pod)).await?.fuse();
             match logs.next().await {
                 Some(Err(ClusterError::NotFound { .. })) => {}
                 first => {

@@ -39,7 +39,13 @@ static SHARED: OnceLock<Bench> = OnceLock::new();
 
 /// The host that all tests of this program share.
 pub fn shared() -> &'static Bench {
-    SHARED.get_or_init(|| if is_cluster() { Bench::real() } else { Bench::sandbox(&[]) })
+    SHARED.get_or_init(|| {
+        if is_cluster() {
+            Bench::real()
+        } else {
+            Bench::sandbox(&[])
+        }
+    })
 }
 
 /// Whether the suites run on a real cluster.
@@ -101,7 +107,9 @@ impl Bench {
 
     /// Asks the sandbox for a fault or for what it saw.
     pub fn control(&self, method: &str, path: &str, body: &Value) -> Value {
-        let address = self.var("BERTH_SANDBOX_CONTROL").trim_start_matches("http://");
+        let address = self
+            .var("BERTH_SANDBOX_CONTROL")
+            .trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).unwrap();
         let body = body.to_string();
         write!(

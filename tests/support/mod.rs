@@ -22,16 +22,16 @@ macro_rules! on_both_databases {
         $(mod $name {
             use super::*;
 
-            async fn run($world: World) $body
+            async fn body($world: World) $body
 
             #[tokio::test(flavor = "multi_thread")]
             async fn on_sqlite() {
-                run(World::new($crate::support::bench::Database::Sqlite).await).await;
+                body(World::new($crate::support::bench::Database::Sqlite).await).await;
             }
 
             #[tokio::test(flavor = "multi_thread")]
             async fn on_postgres() {
-                run(World::new($crate::support::bench::Database::Postgres).await).await;
+                body(World::new($crate::support::bench::Database::Postgres).await).await;
             }
         })+
     };

@@ -225,6 +225,27 @@ fn the_newest_pod_that_stays_counts() {
     assert_eq!(cause(&assessment).0, Cause::OutOfMemory);
 }
 
+#[test]
+fn a_pod_that_must_stay_up_for_a_while_is_given_it() {
+    let waiting = changed(&deployment("deploy-running"), |d| {
+        d["spec"]["minReadySeconds"] = json!(2);
+        d["status"]["availableReplicas"] = Value::Null;
+    });
+    assert!(matches!(
+        assess(Some(&waiting), &[pod("running")]),
+        Assessment::Progress(_)
+    ));
+    assert_eq!(
+        cause(&assess(Some(&waiting), &[pod("stuck")])).0,
+        Cause::CrashLoop
+    );
+    let available = changed(&waiting, |d| d["status"]["availableReplicas"] = json!(1));
+    assert!(matches!(
+        assess(Some(&available), &[pod("running")]),
+        Assessment::Ready { .. }
+    ));
+}
+
 /// `imagepull`, with another reason and message.
 fn pull(reason: &str, message: &str) -> Assessment {
     let mut value = recording("pods/imagepull.json");

@@ -90,6 +90,9 @@ fn host_fault(text: &str, reply: Box<Reply>) -> Found {
         || text.starts_with("Unable to connect to the server")
         || [
             "connect: connection refused",
+            "connection reset by peer",
+            "connection lost",
+            "unexpected EOF",
             "i/o timeout",
             "no such host",
             "no route to host",

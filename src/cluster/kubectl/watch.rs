@@ -92,14 +92,11 @@ impl Watching {
             } else {
                 // One of the two has said something and may be about to end. The exit code is that of
                 // the pods' watch, which fails for the same reason more often than not.
-                match tokio::time::timeout(LAST_WORDS, process.next()).await {
-                    Ok(event) => event,
-                    Err(_) => {
-                        let error = classify(self.reply(Some(1)));
-                        self.ready.push_back(Err(error));
-                        continue;
-                    }
-                }
+                let Ok(event) = tokio::time::timeout(LAST_WORDS, process.next()).await else {
+                    self.ready.push_back(Err(classify(self.reply(Some(1)))));
+                    continue;
+                };
+                event
             };
             match event {
                 Some(ProcessEvent::Stdout(bytes)) => {

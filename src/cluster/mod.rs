@@ -36,7 +36,8 @@ pub trait Cluster: Send + Sync + 'static {
     async fn observe(&self, namespace: &Namespace) -> Result<Observed, ClusterError>;
 
     /// Applies the manifests server-side as field manager `berth`, all in one call, in their order.
-    /// With `dry_run` the API server checks and answers as if, and keeps nothing.
+    /// With `dry_run` the API server checks and answers as if, and keeps nothing; objects in a
+    /// namespace that does not exist yet can't be checked so, and are left out of the answer.
     async fn apply(
         &self,
         manifests: &[Manifest],

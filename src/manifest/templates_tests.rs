@@ -78,6 +78,8 @@ spec:
   strategy:
     type: Recreate
   revisionHistoryLimit: 2
+  # How long the pod must stay up to count as running; a program may end at once.
+  minReadySeconds: 0
   selector:
     matchLabels:
       berth.dev/owner: "project-shop"
@@ -212,6 +214,8 @@ spec:
   strategy:
     type: Recreate
   revisionHistoryLimit: 2
+  # How long the pod must stay up to count as running; a program may end at once.
+  minReadySeconds: 2
   selector:
     matchLabels:
       berth.dev/owner: "project-a-b-namespace-raw--a2c9eed2c347ef2bc136"
@@ -380,10 +384,11 @@ fn refused(name: &str, from: &str, to: &str) -> String {
 
 #[test]
 fn a_folders_template_replaces_the_built_in_one() {
-    let text = built_in(DEPLOYMENT).replace("replicas: 1", "replicas: 1\n  minReadySeconds: 3");
+    let text =
+        built_in(DEPLOYMENT).replace("replicas: 1", "replicas: 1\n  progressDeadlineSeconds: 3");
     let manifests = overridden(DEPLOYMENT, &text).unwrap();
     let deployment = deployment(&manifests);
-    assert_eq!(deployment.spec.unwrap().min_ready_seconds, Some(3));
+    assert_eq!(deployment.spec.unwrap().progress_deadline_seconds, Some(3));
 }
 
 #[test]
@@ -415,7 +420,7 @@ fn a_folder_that_is_not_there_is_an_error() {
 #[test]
 fn a_fault_in_a_template_names_file_and_line() {
     insta::assert_snapshot!(refused(SERVICE, "{%- endfor %}", "{% endif %}"), @"pod/service.yaml, line 9: Unknown tag");
-    insta::assert_snapshot!(refused(SERVICE, "{{ service }}", "{{ servise }}"), @"pod/service.yaml, line 4 can't be filled in: Variable `servise` is not defined. Available variables: command, container, cpu_limit, cpu_request, deployment, environment, image, labels, memory_limit, memory_request, namespace, owner_id, ports, restarted_at, service, spec, workspace_path");
+    insta::assert_snapshot!(refused(SERVICE, "{{ service }}", "{{ servise }}"), @"pod/service.yaml, line 4 can't be filled in: Variable `servise` is not defined. Available variables: command, container, cpu_limit, cpu_request, deployment, environment, image, labels, memory_limit, memory_request, min_ready_seconds, namespace, owner_id, ports, restarted_at, service, spec, workspace_path");
 }
 
 #[test]

@@ -3,7 +3,12 @@
 use serde::Serialize;
 
 use super::PodRender;
-use crate::domain::{CONTAINER, DEPLOYMENT, Owner, OwnerLabels, PodSpec, SERVICE, WORKSPACE_PATH};
+use crate::domain::{
+    CONTAINER, DEPLOYMENT, Owner, OwnerLabels, PodCommand, PodSpec, SERVICE, WORKSPACE_PATH,
+};
+
+/// How long a program of the user's must stay up to count as running.
+const PROVING_SECONDS: u32 = 2;
 
 /// What `{{ … }}` can name in `templates/pod/`.
 #[derive(Debug, Serialize)]
@@ -21,6 +26,7 @@ pub(super) struct PodValues {
     pub(super) restarted_at: Option<String>,
     pub(super) image: String,
     pub(super) command: Vec<String>,
+    pub(super) min_ready_seconds: u32,
     pub(super) environment: Vec<Variable>,
     pub(super) ports: Vec<NamedPort>,
     pub(super) cpu_limit: String,
@@ -80,6 +86,11 @@ impl PodValues {
                 .iter()
                 .map(|word| verbatim(word))
                 .collect(),
+            min_ready_seconds: match spec.command {
+                // It waits, and does nothing that could end.
+                PodCommand::Idle => 0,
+                PodCommand::Image | PodCommand::Argv(_) => PROVING_SECONDS,
+            },
             environment: spec
                 .environment
                 .iter()

@@ -92,7 +92,12 @@ pub fn assess<'a>(
             .into_iter()
             .max_by_key(|pod| (&pod.metadata.creation_timestamp, &pod.metadata.name));
         if let Some(pod) = current {
-            return assess_pod(pod);
+            return match assess_pod(pod) {
+                Assessment::Ready { .. } if !stays_up(deployment) => {
+                    Assessment::Progress("waiting whether the pod stays up".into())
+                }
+                assessment => assessment,
+            };
         }
     }
     let old_leaves = !leaving.is_empty() || status.terminating_replicas.unwrap_or_default() > 0;
@@ -104,6 +109,20 @@ pub fn assess<'a>(
     } else {
         "creating the pod".into()
     })
+}
+
+/// Whether the ready pod has been so for the Deployment's `minReadySeconds`. A container that ends at
+/// once is ready for a moment when it has no readiness probe.
+fn stays_up(deployment: &Deployment) -> bool {
+    let spec = deployment.spec.as_ref();
+    let status = deployment.status.as_ref();
+    spec.and_then(|spec| spec.min_ready_seconds)
+        .unwrap_or_default()
+        == 0
+        || status
+            .and_then(|status| status.available_replicas)
+            .unwrap_or_default()
+            > 0
 }
 
 #[cfg(test)]

@@ -68,6 +68,7 @@ fn host_fault(text: &str, reply: Box<Reply>) -> Found {
         return Ok(ClusterError::SudoPassword { reply });
     }
     if is_missing_program(text, reply.exit) {
+        let words = text.lines().next().unwrap_or_default().to_owned();
         return Ok(ClusterError::KubectlMissing { words, reply });
     }
     if let Some((path, problem)) = kubeconfig_fault(text) {
@@ -89,6 +90,9 @@ fn host_fault(text: &str, reply: Box<Reply>) -> Found {
         || text.starts_with("Unable to connect to the server")
         || [
             "connect: connection refused",
+            "connection reset by peer",
+            "connection lost",
+            "unexpected EOF",
             "i/o timeout",
             "no such host",
             "no route to host",

@@ -123,6 +123,10 @@ fn kubeconfigs_that_cannot_be_used_are_named() {
         @"ApiUnreachable: the host can't reach the API server: The connection to the server localhost:8080 was refused - did you specify the right host or port?"
     );
     insta::assert_snapshot!(
+        shown(1, "error: unexpected EOF\n"),
+        @"ApiUnreachable: the host can't reach the API server: error: unexpected EOF"
+    );
+    insta::assert_snapshot!(
         shown(1, "Unable to connect to the server: dial tcp 10.0.0.1:6443: i/o timeout\n"),
         @"ApiUnreachable: the host can't reach the API server: Unable to connect to the server: dial tcp 10.0.0.1:6443: i/o timeout"
     );

@@ -24,6 +24,9 @@ use crate::{
 
 const ACT: &str = "watch";
 
+/// How long the rest may follow after kubectl's first words of failure.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// The longest line that is taken for an event, in bytes: an object has at most 1.5 MiB in etcd.
 const LINE_MAX: usize = 8 * 1024 * 1024;
 
@@ -77,7 +80,7 @@ struct Watching {
     process: Option<Process>,
     stdout: Lines,
     stderr: Lines,
-    /// kubectl's own lines on stderr.
+    /// kubectl's own lines on stderr, without log lines and warnings.
     words: String,
     ready: VecDeque<Result<Change, ClusterError>>,
 }
@@ -93,7 +96,19 @@ impl Watching {
                 }
                 return Some(item);
             }
-            match self.process.as_mut()?.next().await {
+            let process = self.process.as_mut()?;
+            let event = if self.words.is_empty() {
+                process.next().await
+            } else {
+                // One of the two has said something and may be about to end. The exit code is that of
+                // the pods' watch, which fails for the same reason more often than not.
+                let Ok(event) = tokio::time::timeout(LAST_WORDS, process.next()).await else {
+                    self.ready.push_back(Err(classify(self.reply(Some(1)))));
+                    continue;
+                };
+                event
+            };
+            match event {
                 Some(ProcessEvent::Stdout(bytes)) => {
                     for line in self.stdout.push(&bytes) {
                         self.take(&line);
@@ -125,13 +140,10 @@ impl Watching {
             Line::Broken(error) => self.ready.push_back(Err(error)),
             Line::Expired => self.process = None,
             Line::Words(line) => {
-                self.words.push_str(&line);
-                self.words.push('\n');
-                // A watch that works says nothing but events and warnings. If it is the one beside
-                // that fails, its end is not reported: its words are.
-                if !words(&self.words).is_empty() {
-                    let error = classify(self.reply(Some(1)));
-                    self.ready.push_back(Err(error));
+                // A watch that works says nothing but events, log lines and warnings.
+                if !words(&line).is_empty() {
+                    self.words.push_str(&line);
+                    self.words.push('\n');
                 }
             }
         }
@@ -139,7 +151,8 @@ impl Watching {
 
     async fn end(&self, process: Process) -> Option<ClusterError> {
         match process.wait().await {
-            Ok(status) if status.success() => None,
+            Ok(status) if status.success() && self.words.is_empty() => None,
+            Ok(status) if status.success() => Some(classify(self.reply(Some(1)))),
             Ok(status) => Some(classify(self.reply(status.code()))),
             Err(error) => Some(error.into()),
         }

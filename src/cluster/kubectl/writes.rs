@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{super::Applied, KubectlSettings};
+use super::{super::Applied, KubectlSettings, reply::words};
 use crate::{
     domain::{Namespace, OwnerLabels, SERVICE},
     manifest::Manifest,
@@ -50,6 +50,20 @@ pub(super) fn parse_applied(answer: &str) -> Vec<Applied> {
             object: object.to_owned(),
         })
         .collect()
+}
+
+/// Whether a dry run failed for one reason alone: objects are in a namespace that the same manifests
+/// would create, and that a dry run does not.
+pub(super) fn lacks_only_the_namespace(stderr: &str, manifests: &[Manifest]) -> bool {
+    let said = words(stderr);
+    let mut namespaces = manifests.iter().filter(|it| it.kind() == "Namespace");
+    namespaces.any(|namespace| {
+        let missing = format!(
+            "Error from server (NotFound): namespaces \"{}\" not found",
+            namespace.name()
+        );
+        !said.is_empty() && said.lines().all(|line| line == missing)
+    })
 }
 
 /// Deletes the namespace if it carries all of the owner's labels, and waits until it is gone.

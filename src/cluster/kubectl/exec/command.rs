@@ -74,6 +74,11 @@ pub(super) fn plan(command: &ExecCommand, mark: &str, token: &str) -> Result<Pla
         Program::Argv(words) => (words.clone(), false),
         Program::Shell(line) => (["/bin/sh", "-c", line].map(str::to_owned).to_vec(), true),
     };
+    if words.is_empty() {
+        return Err(ExecError::CouldNotStart {
+            reason: "there is no program to run".to_owned(),
+        });
+    }
     let is_marked = needs_shell || !environment.is_empty() || working_dir.is_some();
     let argv = if is_marked {
         let folder = working_dir.as_deref().unwrap_or_default();

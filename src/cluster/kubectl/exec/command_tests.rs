@@ -71,6 +71,12 @@ berth_nl=$(printf '\n.'); berth_nl=${berth_nl%.}; berth_value=$(kubectl get pods
 }
 
 #[test]
+fn an_empty_argument_vector_is_no_program() {
+    let empty = plan(&command(argv(&[])), "m", "t");
+    assert!(matches!(empty, Err(ExecError::CouldNotStart { .. })));
+}
+
+#[test]
 fn values_of_variables_are_in_no_argument() {
     let mut environment = Environment::new();
     environment.set("SECRET", "hunter2").unwrap();

@@ -13,20 +13,23 @@ use crate::{
 
 /// Kills every process with the mark in its environment, again and again until there is none, and then
 /// says so. PID 1 is the container itself. `$1` the mark, `$2` the token.
-const SWEEP: &str = r#"round=0
+///
+/// `tr` is there because some builds of busybox's `grep` see nothing behind a NUL byte.
+const SWEEP: &str = r#"command -v tr >/dev/null && command -v grep >/dev/null || exit 1
+round=0
 while [ "$round" -lt 100 ]; do
 found=
 for folder in /proc/[0-9]*; do
 pid=${folder#/proc/}
 [ "$pid" = 1 ] && continue
-if grep -q -F "BERTH_COMMAND=$1" "$folder/environ" 2>/dev/null; then
+if tr '\0' '\n' 2>/dev/null <"$folder/environ" | grep -q -x "BERTH_COMMAND=$1"; then
 found=1
 kill -9 "$pid" 2>/dev/null
 fi
 done
 [ -n "$found" ] || { echo "$2 swept"; exit 0; }
 round=$((round + 1))
-done
+done 2>/dev/null
 exit 1"#;
 
 /// The time in which a pod's processes are to be ended.
@@ -125,38 +128,63 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn marked_processes_and_their_children_are_ended_and_no_others() {
-        let mark = format!("test{}", std::process::id());
-        let mut marked = Local::new("sh")
-            .args(["-c", "sleep 100 & sleep 100 & echo up; wait"])
-            .env("BERTH_COMMAND", &mark)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut other = Local::new("sleep")
-            .arg("100")
-            .env("BERTH_COMMAND", "another")
-            .spawn()
-            .unwrap();
-        let mut up = [0; 3];
-        marked.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
-        let swept = Local::new("sh")
-            .args(["-c", SWEEP, "sh", &mark, "token"])
+    /// A `PATH` with busybox's programs alone, when it is installed.
+    fn busybox(folder: &std::path::Path) -> Option<std::process::Command> {
+        let find = Local::new("sh")
+            .args(["-c", "command -v busybox"])
             .output()
             .unwrap();
-        assert_eq!(String::from_utf8(swept.stdout).unwrap(), "token swept\n");
-        assert!(!marked.wait().unwrap().success());
-        // All of them: the pipe that they shared has no writer any more.
-        let mut rest = String::new();
-        marked
-            .stdout
-            .as_mut()
-            .unwrap()
-            .read_to_string(&mut rest)
-            .unwrap();
-        assert_eq!(other.try_wait().unwrap(), None);
-        other.kill().unwrap();
-        other.wait().unwrap();
+        let busybox = String::from_utf8(find.stdout).unwrap();
+        if busybox.is_empty() {
+            eprintln!("skipped: busybox is not installed");
+            return None;
+        }
+        for name in ["sh", "grep", "tr", "kill"] {
+            std::os::unix::fs::symlink(busybox.trim(), folder.join(name)).unwrap();
+        }
+        let mut shell = Local::new(folder.join("sh"));
+        shell.env("PATH", folder);
+        Some(shell)
+    }
+
+    #[test]
+    fn marked_processes_and_their_children_are_ended_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let shells = [Some(Local::new("sh")), busybox(folder.path())];
+        for (number, mut shell) in shells.into_iter().flatten().enumerate() {
+            let mark = format!("test{}n{number}", std::process::id());
+            let mut marked = Local::new("sh")
+                .args(["-c", "sleep 100 & sleep 100 & echo up; wait"])
+                .env("BERTH_COMMAND", &mark)
+                .env("LAST", "1")
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut other = Local::new("sleep")
+                .arg("100")
+                .env("BERTH_COMMAND", format!("{mark}0"))
+                .spawn()
+                .unwrap();
+            let mut up = [0; 3];
+            marked.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
+            let swept = shell
+                .args(["-c", SWEEP, "sh", &mark, "token"])
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8(swept.stdout).unwrap(), "token swept\n");
+            assert_eq!(String::from_utf8(swept.stderr).unwrap(), "");
+            assert!(!marked.wait().unwrap().success());
+            // All of them: the pipe that they shared has no writer any more.
+            let mut rest = String::new();
+            marked
+                .stdout
+                .as_mut()
+                .unwrap()
+                .read_to_string(&mut rest)
+                .unwrap();
+            assert_eq!(other.try_wait().unwrap(), None);
+            other.kill().unwrap();
+            other.wait().unwrap();
+        }
     }
 }

@@ -7,7 +7,17 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     // Before anything is started: `berth --help` must be quick.
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(refused) => {
+            let _ = refused.print();
+            return ExitCode::from(if refused.use_stderr() {
+                cli::WRONG_USAGE
+            } else {
+                0
+            });
+        }
+    };
     args.start_tracing();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -183,11 +183,11 @@ async fn a_failure_is_told_to_people_and_to_scripts() {
 async fn what_is_typed_wrong_is_refused_with_a_remedy() {
     let world = World::sqlite().await;
     for (args, code, said) in [
-        (&["create"][..], 2, "--project-id"),
-        (&["execute", "--project-id", "x"], 2, "--command"),
+        (&["create"][..], 64, "--project-id"),
+        (&["execute", "--project-id", "x"], 64, "--command"),
         (
             &["execute", "--project-id", "x", "--command", "a", "--", "b"],
-            2,
+            64,
             "cannot be used with",
         ),
         (

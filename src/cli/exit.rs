@@ -6,11 +6,14 @@ use std::process::ExitCode;
 
 use crate::error::{Error, Kind};
 
+/// The exit code for what was typed wrong: `EX_USAGE`.
+pub const WRONG_USAGE: u8 = 64;
+
 /// The exit code for an error.
 pub(super) fn code(error: &Error) -> ExitCode {
     ExitCode::from(match error.kind() {
         Kind::PodFailed => 1,
-        Kind::BadInput => 64,
+        Kind::BadInput => WRONG_USAGE,
         Kind::NotFound => 66,
         Kind::Unreachable => 69,
         Kind::Internal => 70,

@@ -22,6 +22,7 @@ mod view;
 use std::process::ExitCode;
 
 pub use args::{Args, Command};
+pub use exit::WRONG_USAGE;
 use printer::Printer;
 
 /// Runs what was typed, and returns the program's exit code.

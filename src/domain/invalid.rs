@@ -61,6 +61,9 @@ impl fmt::Display for Invalid {
             problem,
             ..
         } = self;
+        if value.is_empty() {
+            return write!(f, "{field} {problem}");
+        }
         // `{:?}` keeps control characters and quotes of a hostile value from reaching a terminal.
         write!(f, "{field} {value:?} {problem}")
     }

@@ -266,7 +266,7 @@ impl Work<'_> {
         let namespace = self.owner.namespace();
         let outcome = self
             .manager
-            .wait_until_ready(&namespace, &self.labels, &desired.command, self.progress)
+            .wait_until_ready(&namespace, &self.labels, self.progress)
             .await?;
         match outcome {
             Outcome::Ready(ready) => self.save_ready(desired, ready, service, None, action).await,

@@ -1,6 +1,6 @@
 //! The wait for a pod: a watch with a deadline that ends at once when the state can't get better.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
@@ -12,13 +12,10 @@ use crate::{
         Change, ClusterError, LogRequest,
         assess::{Assessment, Urgency, assess},
     },
-    domain::{Cause, Diagnosis, Namespace, OwnerLabels, PodCommand},
+    domain::{Cause, Diagnosis, Namespace, OwnerLabels},
     error::Error,
 };
 
-/// How long a container must have stayed up before a pod counts as ready: a program that ends at once
-/// looks ready for a moment. The idle command of our own does not need it.
-const SETTLE: Duration = Duration::from_millis(1500);
 /// How many of a failing container's last lines are kept.
 const LOG_LINES: u32 = 20;
 
@@ -73,9 +70,9 @@ struct Standing {
 
 impl Standing {
     /// When the wait is over if nothing changes any more; never before the deadline by itself.
-    fn over_at(&self, settle: Duration) -> Option<Instant> {
+    fn over_at(&self) -> Option<Instant> {
         match &self.assessment {
-            Assessment::Ready { .. } => Some(self.since + settle),
+            Assessment::Ready { .. } => Some(self.since),
             Assessment::Failing { urgency, .. } => match urgency {
                 Urgency::AtOnce => Some(self.since),
                 Urgency::After(patience) => Some(self.since + *patience),
@@ -105,16 +102,10 @@ impl PodManager {
         &self,
         namespace: &Namespace,
         owner: &OwnerLabels,
-        command: &PodCommand,
         progress: &dyn Progress,
     ) -> Result<Outcome, Error> {
         let at_most = self.settings().limits.ready;
         let deadline = Instant::now() + at_most;
-        let settle = if *command == PodCommand::Idle {
-            Duration::ZERO
-        } else {
-            SETTLE
-        };
         let mut seen = Seen::default();
         let mut standing = Standing {
             assessment: Assessment::Absent,
@@ -122,7 +113,7 @@ impl PodManager {
         };
         let mut changes = self.cluster().watch(namespace, owner, at_most).await?;
         loop {
-            let over_at = standing.over_at(settle).unwrap_or(deadline).min(deadline);
+            let over_at = standing.over_at().unwrap_or(deadline).min(deadline);
             let next = tokio::time::timeout_at(over_at, changes.next()).await;
             match next {
                 Ok(Some(Ok(change))) => seen.take(change),

@@ -16,7 +16,7 @@ use super::{admission, decode, defaults, services, validate};
 pub struct Write {
     /// The field manager.
     pub manager: String,
-    /// `status`, or empty.
+    /// `status`, `scale`, or empty.
     pub subresource: String,
     /// Go all the way but do not store.
     pub dry_run: bool,
@@ -84,6 +84,7 @@ fn create_in(
     if track {
         managed::track(kind, &Value::Null, &mut object, &how.manager, "");
     }
+    tidy(&mut object);
     if !how.dry_run {
         object = (*state.put(kind, key, object)).clone();
     }
@@ -225,7 +226,7 @@ fn update_in(
     }
     keep(kind, how, current, &mut next);
     let mut warnings = Vec::new();
-    if how.subresource.is_empty() {
+    if how.subresource != "status" {
         defaults::apply(kind, &mut next);
         services::keep(kind, current, &mut next);
         validate::update(kind, current, &next)?;
@@ -300,6 +301,7 @@ fn finish(
         let generation = integer(current, "/metadata/generation").unwrap_or(0) + 1;
         child(&mut next, "metadata").insert("generation".to_owned(), generation.into());
     }
+    tidy(&mut next);
     if next == *current {
         return Written {
             object: next,
@@ -323,6 +325,19 @@ fn finish(
         object: next,
         ..Written::default()
     }
+}
+
+/// Empty lists and maps of the metadata are left out, as Go's `omitempty` does.
+fn tidy(object: &mut Value) {
+    child(object, "metadata").retain(|key, value| {
+        let collection = matches!(
+            key.as_str(),
+            "labels" | "annotations" | "finalizers" | "ownerReferences" | "managedFields"
+        );
+        let empty = value.as_array().is_some_and(Vec::is_empty)
+            || value.as_object().is_some_and(serde_json::Map::is_empty);
+        !(collection && empty)
+    });
 }
 
 fn spec_changed(old: &Value, new: &Value) -> bool {

@@ -80,7 +80,6 @@ fn circumstances(call: &Call, request: &Request) -> Result<Write, ApiError> {
             .filter(|s| s != "finalize")
             .unwrap_or_default(),
         dry_run,
-        validated: true,
     })
 }
 

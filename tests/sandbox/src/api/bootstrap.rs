@@ -96,7 +96,10 @@ pub(super) fn run(store: &Store) -> Result<(), ApiError> {
 
 fn ensure(store: &Store, kind: Kind, object: Value) -> Result<(), ApiError> {
     // Asked first: a second start must not trip over addresses that the first one has given out.
-    let (namespace, name) = (text(&object, "/metadata/namespace"), text(&object, "/metadata/name"));
+    let (namespace, name) = (
+        text(&object, "/metadata/namespace"),
+        text(&object, "/metadata/name"),
+    );
     if store.get(kind, namespace, name).is_some() {
         return Ok(());
     }

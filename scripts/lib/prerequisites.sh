@@ -1,4 +1,4 @@
-# Finds out which programs the sandbox needs and lacks, and installs them where that is allowed; to be sourced by bash.
+# Finds out which programs are needed and missing, and installs them where that is allowed; to be sourced by bash.
 
 # Debian's package for a program.
 package_of() {
@@ -8,6 +8,7 @@ package_of() {
     bwrap) echo bubblewrap ;;
     busybox) echo busybox-static ;;
     nsenter | setpriv | setsid) echo util-linux ;;
+    cc) echo build-essential ;;
     *) echo "$1" ;;
   esac
 }
@@ -44,26 +45,47 @@ install_packages() {
   return 1
 }
 
-# Makes sure that everything the sandbox runs is there; 1 if not.
-sandbox_prerequisites() {
+# Installs the packages of those programs that are missing; ends the script if that is not possible.
+need_programs() {
   local program missing=()
-  for program in sshd ssh ssh-keygen bwrap busybox nsenter setpriv setsid; do
+  for program in "$@"; do
     has_program "$program" || missing+=("$(package_of "$program")")
   done
-  if [ ${#missing[@]} -gt 0 ]; then
-    mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
-    install_packages "${missing[@]}" || return 1
+  [ ${#missing[@]} -gt 0 ] || return 0
+  mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+  install_packages "${missing[@]}" || exit 1
+}
+
+# What cargo needs.
+need_to_build() {
+  if ! has_program cargo; then
+    echo "please install Rust: https://rustup.rs" >&2
+    exit 1
   fi
+  need_programs cc
+}
+
+# What the sandbox runs.
+need_for_sandbox() {
+  need_programs sshd ssh ssh-keygen bwrap busybox nsenter setpriv setsid
   if [ "$(kubectl_minor)" = 0 ]; then
     # Debian calls it kubernetes-client, Kubernetes' own repository kubectl.
-    install_packages kubectl || install_packages kubernetes-client || return 1
+    install_packages kubectl || install_packages kubernetes-client || exit 1
   fi
   if [ "$(kubectl_minor)" -lt 31 ]; then
     echo "kubectl 1.31 or newer is needed, this is 1.$(kubectl_minor): https://kubernetes.io/docs/tasks/tools/" >&2
-    return 1
+    exit 1
   fi
   if ! namespaces_work; then
-    echo "bubblewrap may not make namespaces here (kernel.apparmor_restrict_unprivileged_userns?)" >&2
-    return 1
+    echo "bubblewrap may not make namespaces here (see kernel.apparmor_restrict_unprivileged_userns)" >&2
+    exit 1
+  fi
+}
+
+# What only tests need: the other login shells, and a PostgreSQL server.
+need_for_tests() {
+  need_programs bash dash fish tcsh curl
+  if ! has_program initdb && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
+    install_packages postgresql || exit 1
   fi
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::json::text;
 use super::resources::{CLUSTERROLEBINDINGS, CLUSTERROLES, Kind, NAMESPACES, SERVICES};
 use super::status_error::ApiError;
 use super::store::Store;
@@ -94,6 +95,14 @@ pub(super) fn run(store: &Store) -> Result<(), ApiError> {
 }
 
 fn ensure(store: &Store, kind: Kind, object: Value) -> Result<(), ApiError> {
+    // Asked first: a second start must not trip over addresses that the first one has given out.
+    let (namespace, name) = (
+        text(&object, "/metadata/namespace"),
+        text(&object, "/metadata/name"),
+    );
+    if store.get(kind, namespace, name).is_some() {
+        return Ok(());
+    }
     match store.create(kind, object) {
         Ok(_) => Ok(()),
         Err(error) if error.reason == "AlreadyExists" => Ok(()),

@@ -5,11 +5,11 @@ use std::str::FromStr;
 use chrono::{SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::json::{child, integer, items, present, text};
+use super::json::{as_map, child, integer, items, present, text};
 use super::resources::{Kind, NAMESPACES, PODS};
 use super::status_error::ApiError;
 use super::store::{State, Store};
-use super::write::{now, success};
+use super::write::now;
 
 /// What happens to what the object owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -217,4 +217,16 @@ pub(super) fn remove_internal(store: &Store, kind: Kind, ns: &str, name: &str) -
         metadata.insert("deletionGracePeriodSeconds".to_owned(), 0.into());
         Some(store_if_changed(state, kind, key, &current, next))
     })
+}
+
+/// A Success status, as deletes answer.
+fn success(kind: Kind, object: &Value) -> Value {
+    let mut details = json!({"name": text(object, "/metadata/name")});
+    if !kind.group.is_empty() {
+        as_map(&mut details).insert("group".to_owned(), kind.group.into());
+    }
+    as_map(&mut details).insert("kind".to_owned(), kind.plural.into());
+    as_map(&mut details).insert("uid".to_owned(), text(object, "/metadata/uid").into());
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+        "details": details})
 }

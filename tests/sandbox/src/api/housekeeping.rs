@@ -1,6 +1,8 @@
 //! What the real cluster's controllers do for every object: collecting what has lost its owner,
 //! emptying namespaces, making default accounts, counting quotas.
 
+mod namespaces;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -10,20 +12,25 @@ use super::admission::quota;
 use super::delete::{self, FOREGROUND, ORPHAN, Options};
 use super::json::{as_map, items, present, text};
 use super::resources::{
-    ALL, CONFIGMAPS, EVENTS, Kind, NAMESPACES, PODS, RESOURCEQUOTAS, SERVICEACCOUNTS,
+    ALL, CONFIGMAPS, EVENTS, Kind, NAMESPACES, RESOURCEQUOTAS, SERVICEACCOUNTS,
 };
 use super::store::Store;
+use namespaces::Namespaces;
 
 /// Runs until dropped.
 pub(super) async fn run(store: Store, ca_pem: String) {
     let mut watcher = store.watch_all();
+    let mut namespaces = Namespaces::default();
     loop {
         collect(&store);
-        empty_namespaces(&store);
+        let due = namespaces.empty(&store);
         default_objects(&store, &ca_pem);
         count_quotas(&store);
         // Whatever has happened in the meantime is seen by the next round, lost or not.
-        let _ = watcher.next().await;
+        tokio::select! {
+            _ = watcher.next() => {}
+            () = tokio::time::sleep_until(due) => {}
+        }
         while matches!(watcher.try_next(), Ok(Some(_)) | Err(_)) {}
     }
 }
@@ -142,32 +149,6 @@ fn place(object: &Value) -> (&str, &str) {
         text(object, "/metadata/namespace"),
         text(object, "/metadata/name"),
     )
-}
-
-/// Deletes what is in terminating namespaces, then these.
-fn empty_namespaces(store: &Store) {
-    for namespace in store.list(&NAMESPACES, None) {
-        if !present(&namespace, "/metadata/deletionTimestamp") {
-            continue;
-        }
-        let name = text(&namespace, "/metadata/name");
-        for &kind in ALL.iter().filter(|kind| kind.namespaced) {
-            for object in store.list(kind, Some(name)) {
-                // A pod in its grace is left to the node.
-                if *kind == PODS && present(&object, "/metadata/deletionTimestamp") {
-                    continue;
-                }
-                remove(store, kind, &object, &Options::default());
-            }
-        }
-        let namespaced = ALL.iter().filter(|kind| kind.namespaced);
-        let left: usize = namespaced
-            .map(|kind| store.list_at(kind, Some(name)).0.len())
-            .sum();
-        if left == 0 && items(&namespace, "/metadata/finalizers").is_empty() {
-            let _ = store.remove(&NAMESPACES, "", name);
-        }
-    }
 }
 
 /// Every namespace has a `default` account and the authority's certificate.

@@ -12,6 +12,7 @@ pub mod delete;
 mod discovery;
 mod housekeeping;
 mod http;
+mod ids;
 pub mod json;
 mod managed;
 mod openapi;

@@ -25,6 +25,13 @@ pub(super) fn document(path: &str) -> Option<Value> {
     Some(group_document(group))
 }
 
+/// `/openapi/v2` in protobuf: a document without definitions. kubectl asks for it about kinds that
+/// nobody serves, and then says itself that it does not know them.
+pub(super) const EMPTY_V2: &[u8] =
+    b"\x0a\x032.0\x12\x15\x0a\x0aKubernetes\x12\x07v1.36.2\x42\x00\x4a\x00";
+/// Its content type.
+pub(super) const V2_TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
 fn prefix(group: &str) -> String {
     if group.is_empty() {
         "api/v1".to_owned()

@@ -1,27 +1,29 @@
 //! The way of a write: prepare, default, admit, validate, allocate, record its owner, store.
 //! Everything happens under the store's lock, so a quota can't be passed by two at once.
 
-use chrono::{SecondsFormat, Utc};
-use serde_json::{Value, json};
+mod internal;
 
+use serde_json::Value;
+
+pub(super) use super::ids::{hex, random_bytes, suffix};
+pub use super::ids::{new_uid, now};
 use super::json::{as_map, child, integer, items, present, text};
 use super::managed::{self, Apply};
 use super::resources::{Kind, NAMESPACES, PODS};
 use super::status_error::ApiError;
 use super::store::{State, Store};
 use super::{admission, decode, defaults, services, validate};
+pub(super) use internal::{create_internal, update_internal};
 
 /// Under which circumstances a write is made.
 #[derive(Debug, Clone, Default)]
 pub struct Write {
     /// The field manager.
     pub manager: String,
-    /// `status`, or empty.
+    /// `status`, `scale`, or empty.
     pub subresource: String,
     /// Go all the way but do not store.
     pub dry_run: bool,
-    /// False for the trusted updates of controllers.
-    pub validated: bool,
 }
 
 /// What a write did.
@@ -38,19 +40,6 @@ pub struct Written {
 fn key(object: &Value) -> (String, String) {
     let part = |pointer: &str| text(object, pointer).to_owned();
     (part("/metadata/namespace"), part("/metadata/name"))
-}
-
-pub(super) fn create_internal(store: &Store, kind: Kind, object: Value) -> Result<Value, ApiError> {
-    let how = Write {
-        manager: store.manager().to_owned(),
-        validated: true,
-        ..Write::default()
-    };
-    let mut object = object;
-    as_map(&mut object).shift_insert(0, "kind".to_owned(), kind.kind.into());
-    as_map(&mut object).shift_insert(1, "apiVersion".to_owned(), kind.api_version().into());
-    let decoded = decode::decode(kind, object.into(), decode::Validation::Strict)?;
-    create(store, &how, kind, decoded.object).map(|written| written.object)
 }
 
 /// Creates a decoded object.
@@ -84,6 +73,7 @@ fn create_in(
     if track {
         managed::track(kind, &Value::Null, &mut object, &how.manager, "");
     }
+    tidy(&mut object);
     if !how.dry_run {
         object = (*state.put(kind, key, object)).clone();
     }
@@ -126,60 +116,6 @@ fn prepare(kind: Kind, object: &mut Value) {
     if kind.generation {
         metadata.insert("generation".to_owned(), 1.into());
     }
-}
-
-/// Five letters that spell no words, as the real server appends to `generateName`.
-fn suffix() -> String {
-    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    random_bytes::<5>()
-        .iter()
-        .filter_map(|&byte| ALPHABET.get(usize::from(byte) % ALPHABET.len()))
-        .map(|&letter| char::from(letter))
-        .collect()
-}
-
-pub(super) fn update_internal(
-    store: &Store,
-    kind: Kind,
-    ns: &str,
-    name: &str,
-    change: impl FnOnce(&mut Value),
-) -> Result<Value, ApiError> {
-    let how = Write {
-        manager: store.manager().to_owned(),
-        ..Write::default()
-    };
-    store.transaction(|state| {
-        let current = state
-            .get(kind, ns, name)
-            .ok_or_else(|| ApiError::not_found(kind, name))?;
-        let mut next = (*current).clone();
-        change(&mut next);
-        let status_only = without_status(&next) == without_status(&current);
-        let subresource = if status_only && kind.status {
-            "status"
-        } else {
-            ""
-        };
-        let written = finish(
-            state,
-            &Write {
-                subresource: subresource.to_owned(),
-                ..how
-            },
-            kind,
-            &current,
-            next,
-            true,
-        );
-        Ok(written.object)
-    })
-}
-
-fn without_status(object: &Value) -> Value {
-    let mut object = object.clone();
-    as_map(&mut object).shift_remove("status");
-    object
 }
 
 /// Changes an object; `change` answers with the whole new object.
@@ -225,7 +161,7 @@ fn update_in(
     }
     keep(kind, how, current, &mut next);
     let mut warnings = Vec::new();
-    if how.subresource.is_empty() {
+    if how.subresource != "status" {
         defaults::apply(kind, &mut next);
         services::keep(kind, current, &mut next);
         validate::update(kind, current, &next)?;
@@ -300,6 +236,7 @@ fn finish(
         let generation = integer(current, "/metadata/generation").unwrap_or(0) + 1;
         child(&mut next, "metadata").insert("generation".to_owned(), generation.into());
     }
+    tidy(&mut next);
     if next == *current {
         return Written {
             object: next,
@@ -323,6 +260,19 @@ fn finish(
         object: next,
         ..Written::default()
     }
+}
+
+/// Empty lists and maps of the metadata are left out, as Go's `omitempty` does.
+fn tidy(object: &mut Value) {
+    child(object, "metadata").retain(|key, value| {
+        let collection = matches!(
+            key.as_str(),
+            "labels" | "annotations" | "finalizers" | "ownerReferences" | "managedFields"
+        );
+        let empty = value.as_array().is_some_and(Vec::is_empty)
+            || value.as_object().is_some_and(serde_json::Map::is_empty);
+        !(collection && empty)
+    });
 }
 
 fn spec_changed(old: &Value, new: &Value) -> bool {
@@ -380,57 +330,4 @@ pub fn apply(
 
 fn canonical(kind: Kind, object: Value) -> Result<Value, ApiError> {
     decode::decode(kind, object.into(), decode::Validation::Ignore).map(|decoded| decoded.object)
-}
-
-/// A Success status, as deletes answer.
-pub fn success(kind: Kind, object: &Value) -> Value {
-    let mut details = json!({"name": text(object, "/metadata/name")});
-    if !kind.group.is_empty() {
-        as_map(&mut details).insert("group".to_owned(), kind.group.into());
-    }
-    as_map(&mut details).insert("kind".to_owned(), kind.plural.into());
-    as_map(&mut details).insert("uid".to_owned(), text(object, "/metadata/uid").into());
-    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
-        "details": details})
-}
-
-/// The present second, as timestamps are written.
-pub fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-/// A random (version 4) UUID.
-pub fn new_uid() -> String {
-    let mut bytes = random_bytes::<16>();
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    let hex = hex(&bytes);
-    let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
-    [
-        part(0..8),
-        part(8..12),
-        part(12..16),
-        part(16..20),
-        part(20..32),
-    ]
-    .join("-")
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
-}
-
-/// Random bytes of the operating system.
-pub(super) fn random_bytes<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    if let Err(error) = getrandom::fill(&mut bytes) {
-        // Names would repeat and be refused: that shows up at once.
-        tracing::error!(%error, "the operating system gives no random bytes");
-    }
-    bytes
 }

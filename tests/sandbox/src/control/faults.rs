@@ -130,7 +130,13 @@ impl Faults {
             Arc::clone(runtime),
             settings.clone(),
         );
-        *self.lock() = Some(tokio::spawn(served));
+        *self.lock() = Some(tokio::spawn(async move {
+            let end = served.await;
+            if let Err(error) = &end {
+                tracing::error!("the API server has ended: {error}");
+            }
+            end
+        }));
         Ok(())
     }
 }

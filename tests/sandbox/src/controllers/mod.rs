@@ -11,6 +11,7 @@ mod job_status;
 mod node;
 mod owned;
 mod replicaset;
+mod rollout;
 mod template;
 
 use std::path::Path;

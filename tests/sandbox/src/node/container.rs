@@ -6,19 +6,18 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 
+use super::bwrap;
 use super::env::Environment;
 use super::view::View;
 use super::volumes::Mount;
@@ -91,12 +90,12 @@ impl Holder {
             "sh".to_owned(),
         ]);
         words.extend(["-c".to_owned(), script]);
-        let mut command = with_info_pipe(&[tools.bwrap.display().to_string()], None);
+        let mut command = bwrap::with_info_pipe(&[tools.bwrap.display().to_string()], None);
         command
             .args(words)
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        let (mut child, pid) = spawn_and_learn_pid(command).await?;
+        let (mut child, pid) = bwrap::spawn_and_learn_pid(command).await?;
         // Its complaints have been read; nobody reads further ones.
         drop(child.stderr.take());
         Ok(Self { pid, child })
@@ -152,12 +151,12 @@ pub(crate) struct Started {
 
 /// Starts a container in the pod that the holder holds.
 pub(crate) async fn start(tools: &Tools, holder: u32, plan: Plan) -> Result<Started> {
-    make_mount_points(&plan)?;
+    bwrap::make_mount_points(&plan)?;
     let (uid, nested_user) = match plan.security.get("runAsUser").and_then(Value::as_u64) {
         Some(uid) if uid != 0 => (uid, true),
         _ => (0, false),
     };
-    let arguments = bwrap_arguments(&plan, nested_user.then_some(uid));
+    let arguments = bwrap::arguments(&plan, nested_user.then_some(uid));
     let arguments_file = plan.message_file.with_extension("args");
     let mut file = fs::File::create(&arguments_file)?;
     for argument in &arguments {
@@ -170,13 +169,13 @@ pub(crate) async fn start(tools: &Tools, holder: u32, plan: Plan) -> Result<Star
         "--args".to_owned(),
         "4".to_owned(),
     ]);
-    let mut command = with_info_pipe(&prefix, Some(&arguments_file));
+    let mut command = bwrap::with_info_pipe(&prefix, Some(&arguments_file));
     command
         .arg("--")
         .args(&plan.argv)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let (child, pid) = spawn_and_learn_pid(command).await?;
+    let (child, pid) = bwrap::spawn_and_learn_pid(command).await?;
     let mut covered: Vec<_> = plan
         .mounts
         .iter()
@@ -294,191 +293,6 @@ fn join_holder(tools: &Tools, holder: u32) -> Vec<String> {
     let mut words = enter(tools, holder, &["-U", "-n", "-i", "-u"]);
     words.push("--".to_owned());
     words
-}
-
-/// The capabilities that containerd leaves to a container.
-const CAPABILITIES: [&str; 14] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "NET_BIND_SERVICE",
-    "NET_RAW",
-    "SYS_CHROOT",
-    "MKNOD",
-    "AUDIT_WRITE",
-    "SETFCAP",
-];
-
-fn bwrap_arguments(plan: &Plan, uid: Option<u64>) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut say = |some: &[&str]| words.extend(some.iter().map(|word| (*word).to_owned()));
-    let flag = |key: &str| {
-        plan.security
-            .get(key)
-            .and_then(Value::as_bool)
-            .unwrap_or(false)
-    };
-    say(&[
-        "--unshare-pid",
-        "--as-pid-1",
-        "--die-with-parent",
-        "--new-session",
-    ]);
-    if let Some(uid) = uid {
-        let group = plan
-            .security
-            .get("runAsGroup")
-            .and_then(Value::as_u64)
-            .unwrap_or(0);
-        say(&[
-            "--unshare-user",
-            "--uid",
-            &uid.to_string(),
-            "--gid",
-            &group.to_string(),
-        ]);
-    }
-    let root = plan.root.display().to_string();
-    say(&[
-        if flag("readOnlyRootFilesystem") {
-            "--ro-bind"
-        } else {
-            "--bind"
-        },
-        &root,
-        "/",
-    ]);
-    say(&["--proc", "/proc", "--dev", "/dev"]);
-    for mount in &plan.mounts {
-        let (source, at) = (
-            mount.source.display().to_string(),
-            mount.at.display().to_string(),
-        );
-        say(&[
-            if mount.read_only {
-                "--ro-bind"
-            } else {
-                "--bind"
-            },
-            &source,
-            &at,
-        ]);
-    }
-    let message_file = plan.message_file.display().to_string();
-    say(&[
-        "--bind",
-        &message_file,
-        &plan.message_path.display().to_string(),
-    ]);
-    say(&["--cap-drop", "ALL"]);
-    if uid.is_none() {
-        for capability in kept_capabilities(&plan.security) {
-            say(&["--cap-add", &format!("CAP_{capability}")]);
-        }
-    }
-    say(&["--clearenv"]);
-    for (key, value) in plan.env.iter() {
-        say(&["--setenv", key, value]);
-    }
-    say(&["--chdir", &plan.cwd]);
-    words
-}
-
-fn kept_capabilities(security: &Value) -> Vec<String> {
-    let listed = |list: &str| -> Vec<String> {
-        crate::api::json::items(security, &format!("/capabilities/{list}"))
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect()
-    };
-    let dropped = listed("drop");
-    let all_dropped = dropped.iter().any(|name| name == "ALL");
-    CAPABILITIES
-        .iter()
-        .map(|name| (*name).to_owned())
-        .filter(|name| !all_dropped && !dropped.contains(name))
-        .chain(
-            listed("add")
-                .into_iter()
-                .filter(|name| CAPABILITIES.contains(&name.as_str())),
-        )
-        .collect()
-}
-
-/// Mount points must exist before a root that can't be written to is mounted.
-fn make_mount_points(plan: &Plan) -> Result<()> {
-    let points = plan
-        .mounts
-        .iter()
-        .map(|mount| (&mount.at, mount.source.is_dir()))
-        .chain(std::iter::once((&plan.message_path, false)));
-    for (at, is_dir) in points {
-        let point = plan.root.join(at.strip_prefix("/").unwrap_or(at));
-        if is_dir {
-            fs::create_dir_all(&point)?;
-        } else if !point.exists() && !at.starts_with("/dev") {
-            if let Some(parent) = point.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            fs::write(&point, "")?;
-        }
-    }
-    fs::write(&plan.message_file, "")?;
-    Ok(())
-}
-
-/// A command that starts `words` with the pipe of [`spawn_and_learn_pid`] as descriptor 3, an empty
-/// standard input, and a file, if there is one, as descriptor 4. The shell is only there because
-/// safe Rust can hand a child no descriptors but the first three.
-fn with_info_pipe(words: &[String], file: Option<&Path>) -> Command {
-    let mut command = Command::new("/bin/sh");
-    let script = match file {
-        Some(_) => "f=$1; shift; exec \"$@\" 3>&0 4<\"$f\" </dev/null",
-        None => "exec \"$@\" 3>&0 </dev/null",
-    };
-    command.args(["-c", script, "sh"]);
-    if let Some(file) = file {
-        command.arg(file);
-    }
-    command
-        .args(words)
-        .args(["--info-fd", "3"])
-        .process_group(0);
-    command
-}
-
-async fn spawn_and_learn_pid(mut command: Command) -> Result<(Child, u32)> {
-    let (reader, writer) = std::io::pipe()?;
-    command
-        .stdin(Stdio::from(OwnedFd::from(writer)))
-        .kill_on_drop(true);
-    let mut child = command
-        .spawn()
-        .context("could not start /bin/sh, which starts bwrap")?;
-    // The command still holds the writing end; without dropping it the pipe would never end.
-    drop(command);
-    let mut info = String::new();
-    let mut reader = tokio::net::unix::pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
-    reader.read_to_string(&mut info).await?;
-    let pid = serde_json::from_str::<Value>(&info)
-        .ok()
-        .and_then(|info| info.get("child-pid")?.as_u64())
-        .and_then(|pid| u32::try_from(pid).ok());
-    if let Some(pid) = pid {
-        return Ok((child, pid));
-    }
-    let mut complaint = String::new();
-    if let Some(stderr) = &mut child.stderr {
-        let _ = stderr.read_to_string(&mut complaint).await;
-    }
-    let _ = child.kill().await;
-    bail!("{}", complaint.trim())
 }
 
 /// Signals a process of the host; one that has ended is not an error.

@@ -1,7 +1,9 @@
 //! The node: a kubelet whose containers are local processes in bubblewrap, and what it answers to
 //! the API server. It knows the API server's store and nothing of HTTP.
 
+mod bwrap;
 mod container;
+mod ending;
 mod env;
 pub(crate) mod events;
 mod exec;
@@ -12,6 +14,8 @@ mod memory;
 mod pod;
 pub(crate) mod ports;
 mod probe;
+mod probing;
+mod pulling;
 mod root;
 mod schedule;
 mod slot;

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -23,7 +22,7 @@ use crate::api::resources::PODS;
 pub(super) const NOTICE: Duration = Duration::from_secs(1);
 
 /// Without anything else to do, look again.
-const IDLE: Duration = Duration::from_hours(1);
+pub(super) const IDLE: Duration = Duration::from_hours(1);
 
 /// What can happen to a pod.
 #[derive(Debug)]
@@ -60,8 +59,8 @@ pub(crate) struct Worker {
     conditions: Conditions,
     written: Value,
     failure: Option<(String, String)>,
-    deadline: Option<Instant>,
-    due: Option<Instant>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) due: Option<Instant>,
     pub(super) places: Places,
 }
 
@@ -153,7 +152,7 @@ impl Worker {
     }
 
     /// Whether nothing of the pod runs any more.
-    fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         self.slots.iter().all(|slot| slot.running.is_none())
     }
 
@@ -310,121 +309,6 @@ impl Worker {
         };
         slot.due = goes_on.then(|| Instant::now() + NOTICE);
         self.node.forget_running(&self.pod, &slot.name);
-    }
-
-    /// Ends what was told to end and did not.
-    fn kill_overdue(&mut self) {
-        for slot in &mut self.slots {
-            if slot.kill_at.is_some_and(|at| at <= Instant::now()) {
-                slot.kill_at = None;
-                if let Some(running) = &slot.running {
-                    running.signal(Signal::SIGKILL);
-                }
-            }
-        }
-    }
-
-    /// The pod has to end: first kindly, after its grace period by force.
-    async fn wind_down(&mut self) {
-        let grace = if is_deleting(&self.pod) {
-            integer(&self.pod, "/metadata/deletionGracePeriodSeconds")
-        } else {
-            integer(&self.pod, "/spec/terminationGracePeriodSeconds")
-        };
-        let grace = Duration::from_secs(grace.and_then(|n| u64::try_from(n).ok()).unwrap_or(30));
-        let end = Instant::now() + grace;
-        if self.deadline.is_none() {
-            self.deadline = Some(end);
-            for index in 0..self.slots.len() {
-                self.ask_to_end(index);
-            }
-        }
-        // A second delete may shorten the grace period, never lengthen it.
-        let deadline = self.deadline.map_or(end, |known| known.min(end));
-        self.deadline = Some(deadline);
-        if deadline <= Instant::now() {
-            self.kill_all();
-        }
-        self.due = None;
-        for slot in &mut self.slots {
-            slot.due = None;
-            slot.kill_at = None;
-        }
-        if self.is_quiet() {
-            self.deadline = Some(Instant::now() + IDLE);
-            self.release().await;
-        }
-    }
-
-    fn ask_to_end(&mut self, index: usize) {
-        let Some(slot) = self.slots.get_mut(index) else {
-            return;
-        };
-        let Some(running) = slot.running.clone() else {
-            return;
-        };
-        for task in slot.tasks.drain(..) {
-            task.abort();
-        }
-        slot.ready = false;
-        let (field, message) = (slot.field(), format!("Stopping container {}", slot.name));
-        let hook = slot
-            .spec
-            .pointer("/lifecycle/preStop/exec/command")
-            .cloned();
-        self.event(&field, false, "Killing", &message);
-        let tools = self.node.tools.clone();
-        let argv: Vec<String> = hook
-            .iter()
-            .flat_map(|words| items(words, ""))
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect();
-        tokio::spawn(async move {
-            if !argv.is_empty() {
-                let _ = running.command(&tools, &argv, false).output().await;
-            }
-            running.signal(Signal::SIGTERM);
-        });
-    }
-
-    fn kill_all(&mut self) {
-        for slot in &self.slots {
-            if let Some(running) = &slot.running {
-                running.signal(Signal::SIGKILL);
-            }
-        }
-        self.deadline = Some(Instant::now() + Duration::from_secs(1));
-    }
-
-    /// Gives the pod's namespaces back.
-    async fn release(&mut self) {
-        if let Some(mut holder) = self.holder.take() {
-            holder.stop().await;
-        }
-    }
-
-    /// Ends whatever is left, and removes the object and the pod's folder.
-    async fn tear_down(mut self) {
-        for slot in &mut self.slots {
-            if let Some(running) = slot.running.take() {
-                running.signal(Signal::SIGKILL);
-            }
-            self.node.forget_running(&self.pod, &slot.name);
-            for id in [&slot.id, &slot.previous_id].into_iter().flatten() {
-                self.node.logs.forget(id);
-            }
-        }
-        self.release().await;
-        if is_deleting(&self.pod) {
-            let _ = self
-                .node
-                .store
-                .remove(&PODS, namespace(&self.pod), name(&self.pod));
-        }
-        self.node.forget_pod(uid(&self.pod));
-        let dir = self.places.pod.clone();
-        let _ = tokio::task::spawn_blocking(move || crate::host::guard::remove_tree(&dir)).await;
     }
 
     /// Records an event about the pod or a part of it.

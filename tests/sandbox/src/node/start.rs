@@ -8,12 +8,13 @@ use tokio::time::Instant;
 
 use super::container::{self, Plan, Started};
 use super::env;
-use super::image::{self, Pull};
-use super::json::{go_duration, integer, items, name, namespace, now, text, uid};
+use super::image;
+use super::json::{go_duration, items, name, namespace, now, text, uid};
 use super::log::Log;
 use super::memory;
 use super::pod::{Message, Worker};
-use super::probe::{Target, Timing, ask};
+use super::probe::Target;
+use super::probing::keep_asking;
 use super::root::Names;
 use super::slot::{Probe, Slot, State, terminated};
 use super::view::NoProgram;
@@ -21,13 +22,10 @@ use super::volumes;
 use crate::api::quantity::Quantity;
 
 /// How often a kubelet looks again at what it can't solve.
-const RESYNC: Duration = Duration::from_secs(11);
+pub(super) const RESYNC: Duration = Duration::from_secs(11);
 
 /// When a run began that never began.
 const NEVER: &str = "1970-01-01T00:00:00Z";
-
-/// What every pull brings: one small image.
-const IMAGE_BYTES: u64 = 2_156_519;
 
 impl Worker {
     /// Does what is due for a container.
@@ -158,106 +156,6 @@ impl Worker {
         }
         slot.last = Some(how);
         slot.wait_because("RunContainerError", &message, super::pod::NOTICE);
-    }
-
-    /// Brings the image; false while it is not there.
-    fn pull(&mut self, index: usize) -> bool {
-        let Some(slot) = self.slots.get_mut(index) else {
-            return false;
-        };
-        let (image, policy) = (
-            text(&slot.spec, "/image").to_owned(),
-            text(&slot.spec, "/imagePullPolicy").to_owned(),
-        );
-        let field = slot.field();
-        let now = Instant::now();
-        if let Some((end, took)) = slot.pull_ends {
-            if end > now {
-                return false;
-            }
-            slot.pull_ends = None;
-            let took = format!("{:.3}s", took.as_secs_f64());
-            self.event(&field, false, "Pulled", &format!(
-                "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: {IMAGE_BYTES} bytes."
-            ));
-            return true;
-        }
-        match image::decide(&image, &policy) {
-            Pull::Present => {
-                self.event(&field, false, "Pulled", &format!(
-                    "Container image \"{image}\" already present on machine and can be accessed by the pod"
-                ));
-                true
-            }
-            Pull::Fetch(takes) => {
-                slot.pull_ends = Some((now + takes, takes.max(Duration::from_millis(3))));
-                slot.due = Some(now + takes);
-                self.event(
-                    &field,
-                    false,
-                    "Pulling",
-                    &format!("Pulling image \"{image}\""),
-                );
-                takes.is_zero() && self.pull(index)
-            }
-            Pull::Invalid(message) => {
-                slot.wait_because("InvalidImageName", &message, RESYNC);
-                self.event(&field, true, "InspectFailed", &message);
-                self.event(&field, true, "Failed", "Error: InvalidImageName");
-                false
-            }
-            Pull::Never => {
-                let message =
-                    format!("Container image \"{image}\" is not present with pull policy of Never");
-                slot.wait_because("ErrImageNeverPull", &message, RESYNC);
-                self.event(&field, true, "ErrImageNeverPull", &message);
-                self.event(&field, true, "Failed", "Error: ErrImageNeverPull");
-                false
-            }
-            Pull::Fails(message) => {
-                self.pull_failed(index, &image, &field, &message);
-                false
-            }
-        }
-    }
-
-    fn pull_failed(&mut self, index: usize, image: &str, field: &str, message: &str) {
-        let Some(slot) = self.slots.get_mut(index) else {
-            return;
-        };
-        let now = Instant::now();
-        if let Some(again) = slot.pull_again.filter(|again| *again > now) {
-            let text = format!("Back-off pulling image \"{image}\": ErrImagePull: {message}");
-            slot.wait_because(
-                "ImagePullBackOff",
-                &text,
-                again.saturating_duration_since(now).min(RESYNC),
-            );
-            self.event(
-                field,
-                false,
-                "BackOff",
-                &format!("Back-off pulling image \"{image}\""),
-            );
-            self.event(field, true, "Failed", "Error: ImagePullBackOff");
-            return;
-        }
-        slot.pull_back_off.note_try();
-        slot.pull_again = slot.pull_back_off.current().map(|delay| now + delay);
-        slot.wait_because("ErrImagePull", message, Duration::from_millis(1500));
-        self.event(
-            field,
-            false,
-            "Pulling",
-            &format!("Pulling image \"{image}\""),
-        );
-        self.event(
-            field,
-            true,
-            "Failed",
-            &format!("Failed to pull image \"{image}\": {message}"),
-        );
-        self.event(field, true, "Failed", "Error: ErrImagePull");
     }
 
     /// Puts together what will run, or says what is missing for it.
@@ -445,101 +343,6 @@ impl Worker {
             }
         }
         slot.running = Some(running);
-    }
-
-    /// A probe has answered.
-    pub(super) fn probed(
-        &mut self,
-        index: usize,
-        id: &str,
-        probe: Probe,
-        answer: Result<(), String>,
-    ) {
-        let Some(slot) = self.slots.get_mut(index) else {
-            return;
-        };
-        let stale = slot.id.as_deref() != Some(id) || !slot.is_running() || slot.kill_at.is_some();
-        // Until it has started, a container is asked nothing but that.
-        let early = probe != Probe::Startup && !slot.started;
-        if stale || early || (probe == Probe::Startup && slot.started) {
-            return;
-        }
-        let timing = Timing::of(slot.spec.get(probe.field()).unwrap_or(&Value::Null));
-        let fine = answer.is_ok();
-        let Some(streak) = slot.streak.get_mut(probe as usize) else {
-            return;
-        };
-        *streak = if streak.1 == fine {
-            (streak.0 + 1, fine)
-        } else {
-            (1, fine)
-        };
-        let reached = streak.0
-            >= if fine {
-                timing.success_threshold
-            } else {
-                timing.failure_threshold
-            };
-        let (field, container) = (slot.field(), slot.name.clone());
-        match (probe, fine) {
-            (Probe::Startup, true) if reached => {
-                slot.started = true;
-                slot.ready = slot.spec.get("readinessProbe").is_none();
-            }
-            (Probe::Readiness, _) if reached => slot.ready = fine,
-            _ => {}
-        }
-        if let Err(output) = answer {
-            let word = probe.word();
-            self.event(
-                &field,
-                true,
-                "Unhealthy",
-                &format!("{word} probe failed: {output}"),
-            );
-        }
-        if !fine && reached && probe != Probe::Readiness {
-            let kind = probe.word().to_lowercase();
-            let message = format!("Container {container} failed {kind} probe, will be restarted");
-            self.event(&field, false, "Killing", &message);
-            let grace = integer(&self.pod, "/spec/terminationGracePeriodSeconds").unwrap_or(30);
-            let Some(slot) = self.slots.get_mut(index) else {
-                return;
-            };
-            slot.ready = false;
-            slot.kill_at =
-                Some(Instant::now() + Duration::from_secs(u64::try_from(grace).unwrap_or(0)));
-            if let Some(running) = &slot.running {
-                running.signal(nix::sys::signal::Signal::SIGTERM);
-            }
-        }
-    }
-}
-
-async fn keep_asking(
-    target: Target,
-    description: Value,
-    probe: Probe,
-    slot: usize,
-    id: String,
-    messages: tokio::sync::mpsc::UnboundedSender<Message>,
-) {
-    let timing = Timing::of(&description);
-    tokio::time::sleep(timing.initial_delay).await;
-    loop {
-        let answer = ask(&target, &description).await;
-        if messages
-            .send(Message::Probed {
-                slot,
-                id: id.clone(),
-                probe,
-                answer,
-            })
-            .is_err()
-        {
-            return;
-        }
-        tokio::time::sleep(timing.period).await;
     }
 }
 

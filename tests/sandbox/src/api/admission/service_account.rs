@@ -6,7 +6,7 @@ use crate::api::json::{as_map, child, each, items, present, text};
 use crate::api::resources::{PODS, SERVICEACCOUNTS};
 use crate::api::status_error::ApiError;
 use crate::api::store::State;
-use crate::api::write::random_bytes;
+use crate::api::write::suffix;
 
 const MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
@@ -82,11 +82,4 @@ fn mount(pod: &mut Value) {
             ]}}),
         );
     }
-}
-
-fn suffix() -> String {
-    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let letters = random_bytes::<5>();
-    let letter = |byte: &u8| ALPHABET.get(usize::from(*byte) % ALPHABET.len()).copied();
-    letters.iter().filter_map(letter).map(char::from).collect()
 }

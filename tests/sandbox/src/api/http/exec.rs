@@ -163,8 +163,8 @@ fn running(pod: &Value, container: &str) -> bool {
 async fn run(socket: WebSocket, process: ExecProcess) {
     let ExecProcess {
         stdin,
-        stdout,
-        stderr,
+        mut stdout,
+        mut stderr,
         resize,
         wait,
     } = process;
@@ -175,8 +175,10 @@ async fn run(socket: WebSocket, process: ExecProcess) {
     let mut input = JoinSet::new();
     input.spawn(receive(stream, stdin, resize));
     let output = async {
-        let out = pump(stdout, STDOUT, sender.clone());
-        match stderr {
+        // Both stay open until the process has ended: one that writes on after its client has gone
+        // fills its pipe and waits, it does not meet a broken one.
+        let out = pump(&mut stdout, STDOUT, sender.clone());
+        match &mut stderr {
             Some(stderr) => drop(tokio::join!(out, pump(stderr, STDERR, sender.clone()))),
             None => out.await,
         }
@@ -205,7 +207,7 @@ async fn send(
     sink
 }
 
-async fn pump(mut from: Pin<Box<dyn AsyncRead + Send>>, channel: u8, to: mpsc::Sender<Message>) {
+async fn pump(from: &mut Pin<Box<dyn AsyncRead + Send>>, channel: u8, to: mpsc::Sender<Message>) {
     let mut buffer = vec![0; CHUNK];
     while let Ok(count) = from.read(&mut buffer).await {
         let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {

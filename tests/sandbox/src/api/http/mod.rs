@@ -15,7 +15,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{Response, header};
+use axum::http::{HeaderValue, Response, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -176,6 +176,12 @@ async fn route(call: Call, request: Request) -> Result<Response<Body>, ApiError>
     if call.info.resource.is_empty() {
         return match path {
             "/healthz" | "/livez" | "/readyz" | "/healthz/ping" => Ok(answer::text(200, "ok")),
+            "/openapi/v2" => {
+                let mut response = answer::text(200, super::openapi::EMPTY_V2);
+                let kind = HeaderValue::from_static(super::openapi::V2_TYPE);
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+                Ok(response)
+            }
             _ => super::discovery::document(path, call.server.settings.address)
                 .or_else(|| super::openapi::document(path))
                 .map(|document| answer::json(200, &document))

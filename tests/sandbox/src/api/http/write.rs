@@ -77,10 +77,9 @@ fn circumstances(call: &Call, request: &Request) -> Result<Write, ApiError> {
     Ok(Write {
         manager: manager.unwrap_or(agent).to_owned(),
         subresource: Some(call.info.subresource.clone())
-            .filter(|s| s == "status")
+            .filter(|s| s != "finalize")
             .unwrap_or_default(),
         dry_run,
-        validated: true,
     })
 }
 

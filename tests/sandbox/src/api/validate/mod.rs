@@ -1,11 +1,13 @@
 //! Validation, in the words of the real server: field, what is wrong, what would be right.
 
+mod config;
 mod container;
 mod meta;
 mod names;
 mod others;
 mod pod;
 mod problems;
+mod roles;
 mod workload;
 
 use serde_json::Value;
@@ -32,10 +34,10 @@ pub(super) fn update(kind: Kind, current: &Value, next: &Value) -> Result<(), Ap
         "Deployment" | "ReplicaSet" => workload::same_selector(current, next, &mut problems),
         "Job" => workload::changed_job(current, next, &mut problems),
         "Service" => others::changed_service(current, next, &mut problems),
-        "ConfigMap" | "Secret" => others::frozen(current, next, &mut problems),
+        "ConfigMap" | "Secret" => config::frozen(current, next, &mut problems),
         "PersistentVolumeClaim" => others::changed_claim(current, next, &mut problems),
         "RoleBinding" | "ClusterRoleBinding" => {
-            others::changed_binding(current, next, &mut problems);
+            roles::changed_binding(current, next, &mut problems);
         }
         _ => {}
     }
@@ -62,14 +64,14 @@ fn check(kind: Kind, object: &Value, problems: &mut Problems) {
         "ReplicaSet" => workload::replica_set(object, problems),
         "Job" => workload::job(object, problems),
         "Service" => others::service(object, problems),
-        "ConfigMap" => others::config_map(object, problems),
-        "Secret" => others::secret(object, problems),
+        "ConfigMap" => config::config_map(object, problems),
+        "Secret" => config::secret(object, problems),
         "Ingress" => others::ingress(object, problems),
         "PersistentVolumeClaim" => others::claim(object, problems),
         "ResourceQuota" => others::quota(object, problems),
-        "Role" | "ClusterRole" => others::rules(object, kind.namespaced, problems),
+        "Role" | "ClusterRole" => roles::rules(object, kind.namespaced, problems),
         "RoleBinding" | "ClusterRoleBinding" => {
-            others::binding(object, kind.namespaced, problems);
+            roles::binding(object, kind.namespaced, problems);
         }
         _ => {}
     }

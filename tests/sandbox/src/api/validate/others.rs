@@ -1,4 +1,4 @@
-//! Services, ingresses, config, claims, quotas and roles.
+//! Services, ingresses, claims and quotas.
 
 use std::collections::HashSet;
 
@@ -6,11 +6,8 @@ use serde_json::Value;
 
 use super::names;
 use super::problems::Problems;
-use crate::api::json::{integer, items, object, present, text};
+use crate::api::json::{integer, items, object, text};
 use crate::api::quantity::Quantity;
-
-/// What a `ConfigMap` or Secret may weigh.
-const DATA: usize = 1024 * 1024;
 
 pub(super) fn service(object: &Value, problems: &mut Problems) {
     let kind = text(object, "/spec/type");
@@ -109,70 +106,6 @@ pub(super) fn changed_service(old: &Value, new: &Value, problems: &mut Problems)
             "spec.clusterIPs[0]",
             &serde_json::json!([after]),
             "may not change once set",
-        );
-    }
-}
-
-pub(super) fn config_map(object: &Value, problems: &mut Problems) {
-    let mut size = 0;
-    for key in ["data", "binaryData"] {
-        for (name, value) in self::object(object, &format!("/{key}"))
-            .into_iter()
-            .flatten()
-        {
-            names::check(problems, &format!("{key}[{name}]"), name, names::config_key);
-            let text = value.as_str().map_or(0, str::len);
-            size += if key == "data" { text } else { text / 4 * 3 };
-        }
-    }
-    if size > DATA {
-        // The real server's path is empty here, and printed so.
-        problems.too_long("[]", DATA);
-    }
-}
-
-pub(super) fn secret(object: &Value, problems: &mut Problems) {
-    let mut size = 0;
-    for (name, value) in self::object(object, "/data").into_iter().flatten() {
-        names::check(problems, &format!("data[{name}]"), name, names::config_key);
-        size += value.as_str().map_or(0, str::len) / 4 * 3;
-    }
-    if size > DATA {
-        problems.too_long("data", DATA);
-    }
-    let wanted: &[&str] = match text(object, "/type") {
-        "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
-        "kubernetes.io/dockercfg" => &[".dockercfg"],
-        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
-        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
-        _ => &[],
-    };
-    for key in wanted {
-        if object
-            .pointer("/data")
-            .and_then(|data| data.get(key))
-            .is_none()
-        {
-            problems.required(format!("data[{key}]"), "");
-        }
-    }
-}
-
-/// What is marked immutable stays as it is, and marked.
-pub(super) fn frozen(old: &Value, new: &Value, problems: &mut Problems) {
-    if old.get("immutable") == Some(&true.into()) {
-        let why = "field is immutable when `immutable` is set";
-        for key in ["immutable", "data", "binaryData"] {
-            if old.get(key) != new.get(key) {
-                problems.forbidden(key, why);
-            }
-        }
-    }
-    if old.get("type").is_some() && old.get("type") != new.get("type") {
-        problems.invalid(
-            "type",
-            new.get("type").unwrap_or(&Value::Null),
-            "field is immutable",
         );
     }
 }
@@ -294,68 +227,6 @@ pub(super) fn changed_claim(old: &Value, new: &Value, problems: &mut Problems) {
             "spec.resources.requests.storage",
             "field can not be less than status.capacity",
         );
-    }
-}
-
-pub(super) fn rules(object: &Value, namespaced: bool, problems: &mut Problems) {
-    for (index, rule) in items(object, "/rules").iter().enumerate() {
-        let field = format!("rules[{index}]");
-        if !present(rule, "/verbs") {
-            let detail = "verbs must contain at least one value";
-            problems.required(format!("{field}.verbs"), detail);
-        }
-        if present(rule, "/nonResourceURLs") {
-            if namespaced {
-                problems.invalid(
-                    format!("{field}.nonResourceURLs"),
-                    rule.get("nonResourceURLs").unwrap_or(&Value::Null),
-                    "namespaced rules cannot apply to non-resource URLs",
-                );
-            }
-            continue;
-        }
-        if !present(rule, "/apiGroups") {
-            let detail = "resource rules must supply at least one api group";
-            problems.required(format!("{field}.apiGroups"), detail);
-        }
-        if !present(rule, "/resources") {
-            let detail = "resource rules must supply at least one resource";
-            problems.required(format!("{field}.resources"), detail);
-        }
-    }
-}
-
-pub(super) fn binding(object: &Value, namespaced: bool, problems: &mut Problems) {
-    let kinds: &[&str] = if namespaced {
-        &["Role", "ClusterRole"]
-    } else {
-        &["ClusterRole"]
-    };
-    problems.one_of("roleRef.kind", text(object, "/roleRef/kind"), kinds);
-    if text(object, "/roleRef/name").is_empty() {
-        problems.required("roleRef.name", "");
-    }
-    for (index, subject) in items(object, "/subjects").iter().enumerate() {
-        let field = format!("subjects[{index}]");
-        if text(subject, "/name").is_empty() {
-            problems.required(format!("{field}.name"), "");
-        }
-        let kind = text(subject, "/kind");
-        problems.one_of(
-            format!("{field}.kind"),
-            kind,
-            &["ServiceAccount", "User", "Group"],
-        );
-        if kind == "ServiceAccount" && text(subject, "/namespace").is_empty() && !namespaced {
-            problems.required(format!("{field}.namespace"), "");
-        }
-    }
-}
-
-pub(super) fn changed_binding(old: &Value, new: &Value, problems: &mut Problems) {
-    if old.get("roleRef") != new.get("roleRef") {
-        let value = new.get("roleRef").unwrap_or(&Value::Null);
-        problems.invalid("roleRef", value, "cannot change roleRef");
     }
 }
 

@@ -132,7 +132,9 @@ pub(super) struct OwnerArgs {
 
 /// `berth create`
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "\
+#[command(
+    override_usage = "berth create --project-id ID [OPTIONS] [-- COMMAND...]",
+    after_help = "\
 Examples:
   berth create --project-id shop
   berth create --project-id shop --image python:3.13 --memory-limit 1Gi
@@ -141,7 +143,8 @@ Examples:
 
 What is not said stays as it is when there is a pod already, and comes from the
 settings (BERTH_IMAGE, BERTH_PORTS, BERTH_MEMORY_LIMIT …) when there is none.
-Without a command the pod idles and waits for `berth execute`.")]
+Without a command the pod idles and waits for `berth execute`."
+)]
 pub struct CreateArgs {
     #[command(flatten)]
     pub(super) owner: OwnerArgs,

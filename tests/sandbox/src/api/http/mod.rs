@@ -3,6 +3,7 @@
 pub(super) mod answer;
 mod exec;
 mod log;
+mod long_target;
 mod read;
 pub(super) mod request;
 mod reviews;
@@ -62,6 +63,10 @@ pub(super) async fn accept(
                 Ok(stream) => stream,
                 Err(error) => return tracing::debug!(%error, "TLS handshake"),
             };
+            let stream = match long_target::shortened(stream).await {
+                Ok(stream) => stream,
+                Err(error) => return tracing::debug!(%error, "connection"),
+            };
             let cut = Arc::new(Notify::new());
             let cutter = Cutter(Arc::clone(&cut));
             let service = TowerToHyperService::new(router.map_request(
@@ -70,7 +75,8 @@ pub(super) async fn accept(
                     request
                 },
             ));
-            let builder = Builder::new(TokioExecutor::new());
+            let mut builder = Builder::new(TokioExecutor::new());
+            builder.http1().max_buf_size(2 * long_target::LONGEST);
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
             tokio::select! {
                 end = connection => if let Err(error) = end {
@@ -133,7 +139,10 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
 }
 
 async fn serve(server: Arc<Server>, request: Request) -> Result<Response<Body>, ApiError> {
-    let parameters = Parameters::of(request.uri());
+    let parameters = match long_target::query(request.headers()) {
+        Some(query) => Parameters::of_query(query),
+        None => Parameters::of(request.uri()),
+    };
     let info = request::info(request.method(), request.uri(), &parameters);
     let user = server.auth.authenticate(request.headers(), &server.store)?;
     if let Some(gate) = &server.gate {

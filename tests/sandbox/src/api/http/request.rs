@@ -19,6 +19,18 @@ impl Parameters {
         )
     }
 
+    /// Reads them from a query alone, of any length.
+    pub(crate) fn of_query(query: &str) -> Self {
+        let decode = |text: &str| percent_decode(&text.replace('+', " "));
+        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        Self(
+            pairs
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .map(|(name, value)| (decode(name), decode(value)))
+                .collect(),
+        )
+    }
+
     /// The first value of a parameter, or "".
     pub(crate) fn get(&self, name: &str) -> &str {
         self.0

@@ -31,6 +31,28 @@ pub struct Observed {
     pub pods: Vec<Pod>,
 }
 
+impl Observed {
+    /// The name of the newest pod that is not on its way out.
+    #[must_use]
+    pub fn newest_pod(&self) -> Option<String> {
+        self.pods
+            .iter()
+            .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+            .max_by_key(|pod| pod.metadata.creation_timestamp.clone())
+            .and_then(|pod| pod.metadata.name.clone())
+    }
+}
+
+/// Where an owner's pod is reached.
+#[derive(Debug, Clone, Default)]
+pub struct Address {
+    /// The address at which the node's ports are best reached: its `ExternalIP`, else its
+    /// `InternalIP`. None when the node has neither, or may not be read.
+    pub node: Option<String>,
+    /// The owner's Service, with its node ports.
+    pub service: Option<Service>,
+}
+
 /// One object that has been applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {

@@ -20,7 +20,7 @@ pub use self::{
         Captured, ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, Partial, PodRef,
         Program, Stdin, Stream,
     },
-    facts::{Applied, Change, LogRequest, NamespaceFacts, Observed},
+    facts::{Address, Applied, Change, LogRequest, NamespaceFacts, Observed},
 };
 use crate::{
     domain::{Namespace, OwnerLabels},
@@ -56,9 +56,12 @@ pub trait Cluster: Send + Sync + 'static {
         at_most: Duration,
     ) -> Result<BoxStream<'static, Result<Change, ClusterError>>, ClusterError>;
 
-    /// The address at which a node's ports are best reached: its `ExternalIP`, else its `InternalIP`.
-    /// `None` when the node has neither or may not be read.
-    async fn node_address(&self, node: &str) -> Result<Option<String>, ClusterError>;
+    /// Where the owner's pod is reached: the node's address, and the owner's Service.
+    async fn address(
+        &self,
+        namespace: &Namespace,
+        node: Option<&str>,
+    ) -> Result<Address, ClusterError>;
 
     /// Runs a command in a pod's container.
     ///
@@ -76,14 +79,21 @@ pub trait Cluster: Send + Sync + 'static {
         namespace: &Namespace,
     ) -> Result<Option<NamespaceFacts>, ClusterError>;
 
-    /// Deletes the namespace when its labels are this owner's, and waits until it is gone.
-    /// A namespace that is not there, or is not this owner's, is left alone without an error.
+    /// Deletes the owner's Service; one that is not there is no error.
+    async fn delete_service(
+        &self,
+        namespace: &Namespace,
+        owner: &OwnerLabels,
+    ) -> Result<(), ClusterError>;
+
+    /// Deletes the namespace when its labels are this owner's, waits until it is gone, and tells
+    /// whether there was one. A namespace that is not this owner's is left alone without an error.
     async fn delete_namespace(
         &self,
         namespace: &Namespace,
         owner: &OwnerLabels,
         at_most: Duration,
-    ) -> Result<(), ClusterError>;
+    ) -> Result<bool, ClusterError>;
 
     /// Waits until a namespace that is being deleted is gone.
     async fn wait_until_gone(

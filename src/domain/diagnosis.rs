@@ -42,6 +42,8 @@ pub enum Cause {
     Evicted,
     /// Its node is lost.
     NodeLost,
+    /// The cluster could not be asked.
+    Unreachable,
     /// Nothing is wrong that can be seen, but the time was up.
     Slow,
 }
@@ -68,6 +70,7 @@ impl Cause {
             Self::NotReady => "the container does not become ready",
             Self::Evicted => "the pod was evicted",
             Self::NodeLost => "the pod's node is lost",
+            Self::Unreachable => "the cluster could not be reached",
             Self::Slow => "the pod is not ready in time",
         }
     }
@@ -96,6 +99,7 @@ impl Cause {
             Self::NotReady => "check what the readiness probe asks for",
             Self::Evicted => "the node was short of something; create the pod again",
             Self::NodeLost => "check the node",
+            Self::Unreachable => "check the way to the cluster, then try again",
             Self::Slow => "look again with `berth status`, or raise BERTH_READY_TIMEOUT",
         }
     }

@@ -34,6 +34,12 @@ impl Invalid {
         }
     }
 
+    /// The same, said of another field: of the variable or flag that the value came from.
+    #[must_use]
+    pub fn named(self, field: &'static str) -> Self {
+        Self { field, ..self }
+    }
+
     /// The field's name, as its user wrote it (`--image`, `project id`, `DATABASE_URL`).
     #[must_use]
     pub fn field(&self) -> &'static str {

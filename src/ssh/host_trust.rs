@@ -11,7 +11,7 @@ use std::sync::Arc;
 use russh::keys::{Algorithm, PublicKey};
 
 use super::known_hosts::{HostKeyCheck, KnownHosts, entry_line};
-use super::{Fingerprint, HostKeyPolicy, HostTrust};
+use super::{Fingerprint, HostKeyPolicy, HostTrust, fingerprint_of};
 
 /// A host whose key is not believed. Nothing has been sent to it but the key exchange.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -159,7 +159,7 @@ impl Judge {
 
     /// `Ok` if the key is believed. May write a file, which blocks for a moment.
     pub(super) fn judge(&self, key: &PublicKey) -> Result<(), HostKeyError> {
-        let seen = Fingerprint::of(key);
+        let seen = fingerprint_of(key);
         let (host, port) = (self.host.clone(), self.port);
         if let Some(expected) = self.trust.pinned {
             if seen == expected {

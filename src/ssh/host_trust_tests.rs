@@ -32,7 +32,7 @@ fn an_unknown_key_is_refused_with_the_way_to_trust_it() {
         .judge(&key(A))
         .unwrap_err();
     assert!(matches!(error, HostKeyError::Unknown { .. }), "{error:?}");
-    let (seen, hint) = (Fingerprint::of(&key(A)), error.hint());
+    let (seen, hint) = (fingerprint_of(&key(A)), error.hint());
     assert!(error.to_string().contains(&seen.to_string()));
     assert!(
         hint.contains(&format!("ssh-keyscan -p 2222 h >> {}", file.display())),
@@ -63,7 +63,7 @@ fn accept_new_remembers_once_and_refuses_a_changed_key() {
     else {
         panic!("{error:?}")
     };
-    assert_eq!(expected, &[Fingerprint::of(&key(A))]);
+    assert_eq!(expected, &[fingerprint_of(&key(A))]);
     assert!(error.hint().contains("delete line 1"));
     assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1);
 }
@@ -125,7 +125,7 @@ fn a_pinned_key_is_all_that_counts() {
     let file = dir.path().join("known_hosts");
     std::fs::write(&file, format!("[h]:2222 ssh-ed25519 {B}\n")).unwrap();
     let mut judge = judge(HostKeyPolicy::AcceptNew, &file);
-    judge.trust.pinned = Some(Fingerprint::of(&key(A)));
+    judge.trust.pinned = Some(fingerprint_of(&key(A)));
     judge.judge(&key(A)).unwrap();
     let error = judge.judge(&key(B)).unwrap_err();
     assert!(matches!(error, HostKeyError::NotPinned { .. }), "{error:?}");

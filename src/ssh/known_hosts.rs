@@ -13,7 +13,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use russh::keys::{Algorithm, PublicKey, parse_public_key_base64};
 use sha1::Sha1;
 
-use super::Fingerprint;
+use super::{Fingerprint, fingerprint_of};
 
 /// The port that names stand for when they name none.
 const DEFAULT_PORT: u16 = 22;
@@ -138,7 +138,7 @@ impl KnownHosts {
                     line: named.line,
                     expected: others
                         .iter()
-                        .map(|entry| Fingerprint::of(&entry.key))
+                        .map(|entry| fingerprint_of(&entry.key))
                         .collect(),
                 }
             }

@@ -87,7 +87,7 @@ fn names_hashed_by_ssh_keygen_match() {
 #[test]
 fn another_key_is_a_changed_key() {
     let text = format!("# comment\n\nh ssh-ed25519 {A}\n");
-    let expected = vec![Fingerprint::of(&key(A))];
+    let expected = vec![fingerprint_of(&key(A))];
     let changed = HostKeyCheck::Changed {
         file: "kh".into(),
         line: 3,
@@ -127,7 +127,7 @@ fn a_revoked_key_is_refused_wherever_it_is_also_trusted() {
         HostKeyCheck::Changed {
             file: "kh".into(),
             line: 1,
-            expected: vec![Fingerprint::of(&key(A))],
+            expected: vec![fingerprint_of(&key(A))],
         }
     );
     // A revoked key alone does not make a host known.

@@ -11,7 +11,9 @@ use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
 use tokio::time::timeout;
 
 use super::handshake::{Events, Transport};
-use super::{ConnectStage, Fingerprint, KeyError, KeySource, SshError, SshSettings};
+use super::{
+    ConnectStage, Fingerprint, KeyError, KeySource, SshError, SshSettings, fingerprint_of,
+};
 
 /// How many of an agent's keys are tried: sshd's `MaxAuthTries` is 6, and breaks off at that.
 const AGENT_KEYS_MAX: usize = 5;
@@ -84,7 +86,7 @@ impl Verdict {
     /// Takes in the answer for one key. russh tells a broken connection as a failure that leaves
     /// no method; a server that means that has said goodbye as well.
     fn note(&mut self, key: &PublicKey, result: AuthResult, closed: bool) {
-        self.tried.push(Fingerprint::of(key));
+        self.tried.push(fingerprint_of(key));
         match result {
             AuthResult::Success => self.let_in = true,
             AuthResult::Failure {
@@ -179,7 +181,7 @@ async fn with_agent(
         match result {
             Ok(result) => verdict.note(&key, result, handle.is_closed()),
             Err(error) => {
-                tracing::debug!(key = %Fingerprint::of(&key), %error, "the agent did not sign");
+                tracing::debug!(key = %fingerprint_of(&key), %error, "the agent did not sign");
             }
         }
         if verdict.let_in || verdict.partial || handle.is_closed() {

@@ -7,7 +7,6 @@
 //!
 //! | file | what for |
 //! |---|---|
-//! | `settings` | what a connection is made from |
 //! | `client` | the shared, lazily made connection, back-off |
 //! | `handshake`, `login`, `connection` | making one, and opening channels on it |
 //! | `link` | the TCP stream, with a limit for writes that make no progress |
@@ -36,12 +35,11 @@ mod process;
 mod quote;
 mod run;
 mod script;
-mod settings;
 mod slots;
 
 pub use client::SshClient;
 pub use error::{ConnectStage, SshError};
-pub use fingerprint::{Fingerprint, FingerprintError};
+use fingerprint::fingerprint_of;
 pub use host_trust::HostKeyError;
 pub use keys::{KeyError, KeyOrigin};
 pub use process::{ExitStatus, Process, ProcessEvent, StdinClosed, StdinWriter};
@@ -49,4 +47,5 @@ pub use run::{Captured, Output, RunLimits, Stdin, TAIL_BYTES};
 pub use script::{
     CapturedLine, Command, CommandError, NOTHING_CAPTURED, SCRIPT_MAX, Script, WORD_MAX, Word,
 };
-pub use settings::{HostKeyPolicy, HostTrust, KeySource, SshLimits, SshSettings};
+
+use crate::config::{Fingerprint, HostKeyPolicy, HostTrust, KeySource, SshSettings};

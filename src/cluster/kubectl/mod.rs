@@ -4,6 +4,7 @@
 //! `exec::command`); this file runs it; `reply` alone reads kubectl's words. Nothing but namespaces and
 //! trips is logged: neither what goes to stdin nor what comes back.
 
+pub mod describe;
 mod exec;
 mod logs;
 mod reads;
@@ -21,11 +22,11 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 
 use self::reply::classify;
-pub use self::settings::KubectlSettings;
 use super::{
-    Applied, Change, Cluster, ClusterError, ExecError, ExecOutput, ExecRequest, LogRequest,
-    NamespaceFacts, Observed, PodRef, Reply,
+    Address, Applied, Change, Cluster, ClusterError, ExecError, ExecOutput, ExecRequest,
+    LogRequest, NamespaceFacts, Observed, PodRef, Reply,
 };
+use crate::config::KubectlSettings;
 use crate::{
     domain::{Namespace, OwnerLabels},
     manifest::Manifest,
@@ -139,14 +140,25 @@ impl Cluster for Kubectl {
         Ok(watch::stream(process))
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(node))]
-    async fn node_address(&self, node: &str) -> Result<Option<String>, ClusterError> {
-        let script = reads::node(&self.settings, node);
-        match self.ask("get node", &script).await {
-            Ok(answer) => reads::parse_node_address(&answer),
-            Err(ClusterError::Forbidden { .. } | ClusterError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace, node))]
+    async fn address(
+        &self,
+        namespace: &Namespace,
+        node: Option<&str>,
+    ) -> Result<Address, ClusterError> {
+        let script = reads::address(&self.settings, namespace, node);
+        let limits = RunLimits::within(self.settings.call_limit);
+        let output = self.ssh.run(&script, Bytes::new(), limits).await?;
+        // A node that may not be read is no reason to do without the Service.
+        if output.status.success() || !output.stdout.bytes.is_empty() {
+            return reads::parse_address(&output.stdout.bytes);
         }
+        Err(classify(Reply {
+            act: "get node and service".to_owned(),
+            exit: output.status.code(),
+            stderr: output.stderr.text(),
+            applied: Vec::new(),
+        }))
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(%namespace, trip))]
@@ -169,21 +181,34 @@ impl Cluster for Kubectl {
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
+    async fn delete_service(
+        &self,
+        namespace: &Namespace,
+        owner: &OwnerLabels,
+    ) -> Result<(), ClusterError> {
+        let script = writes::delete_service(&self.settings, namespace, owner);
+        self.ask("delete service", &script).await?;
+        Ok(())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
     async fn delete_namespace(
         &self,
         namespace: &Namespace,
         owner: &OwnerLabels,
         at_most: Duration,
-    ) -> Result<(), ClusterError> {
+    ) -> Result<bool, ClusterError> {
         let script = writes::delete_namespace(&self.settings, namespace, owner, at_most);
-        self.call(
-            "delete namespace",
-            &script,
-            Bytes::new(),
-            at_most + AROUND_A_WAIT,
-        )
-        .await?;
-        Ok(())
+        let limit = at_most + AROUND_A_WAIT;
+        match self
+            .call("delete namespace", &script, Bytes::new(), limit)
+            .await
+        {
+            Ok(output) => Ok(writes::says_deleted(&output.stdout.text())),
+            // It is on its way; the caller looks what is left.
+            Err(ClusterError::TimedOut { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]

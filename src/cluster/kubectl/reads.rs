@@ -8,23 +8,28 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    super::{ClusterError, NamespaceFacts, Observed},
+    super::{Address, ClusterError, NamespaceFacts, Observed},
     KubectlSettings,
 };
 use crate::{
     domain::{DEPLOYMENT, LABEL_OWNER, Namespace, SERVICE},
-    ssh::Script,
+    ssh::{Command, Script},
 };
 
 /// Namespace and objects at once: two documents, of which the first is missing when there is no
 /// such namespace.
 pub(super) fn observe(settings: &KubectlSettings, namespace: &Namespace) -> Script {
+    let [namespace, objects] = observe_commands(settings, namespace);
+    Script::both(namespace, objects)
+}
+
+pub(super) fn observe_commands(settings: &KubectlSettings, namespace: &Namespace) -> [Command; 2] {
     let name = namespace.as_str();
     let kinds = "deployment,service,persistentvolumeclaim,pod";
-    Script::both(
+    [
         settings.kubectl(["get", "namespace", name, "-o", "json", "--ignore-not-found"]),
         settings.kubectl(["get", kinds, "-n", name, "-o", "json"]),
-    )
+    ]
 }
 
 pub(super) fn namespace(settings: &KubectlSettings, namespace: &Namespace) -> Script {
@@ -34,11 +39,24 @@ pub(super) fn namespace(settings: &KubectlSettings, namespace: &Namespace) -> Sc
         .into()
 }
 
-pub(super) fn node(settings: &KubectlSettings, node: &str) -> Script {
-    let object = format!("node/{node}");
-    settings
-        .kubectl(["get", &object, "-o", "json", "--ignore-not-found"])
-        .into()
+/// The owner's Service and its node. Where the node may not be read, kubectl fails and prints the
+/// Service all the same.
+pub(super) fn address(
+    settings: &KubectlSettings,
+    namespace: &Namespace,
+    node: Option<&str>,
+) -> Script {
+    let node = node.map(|node| format!("node/{node}"));
+    let service = format!("service/{SERVICE}");
+    let words = ["get"].into_iter().chain(node.as_deref()).chain([
+        service.as_str(),
+        "-n",
+        namespace.as_str(),
+        "-o",
+        "json",
+        "--ignore-not-found",
+    ]);
+    settings.kubectl(words).into()
 }
 
 pub(super) fn pod(settings: &KubectlSettings, namespace: &Namespace, pod: &str) -> Script {
@@ -112,20 +130,31 @@ pub(super) fn parse_pod(answer: &[u8]) -> Result<Option<Pod>, ClusterError> {
     single("get pod", answer)
 }
 
+/// What the answer to [`address`] says.
+pub(super) fn parse_address(answer: &[u8]) -> Result<Address, ClusterError> {
+    const ACT: &str = "get node and service";
+    let mut address = Address::default();
+    for object in objects(ACT, answer)? {
+        match kind(&object) {
+            "Node" => address.node = node_address(typed(ACT, object)?),
+            "Service" => address.service = Some(typed::<Service>(ACT, object)?),
+            _ => {}
+        }
+    }
+    Ok(address)
+}
+
 /// The node's `ExternalIP`, else its `InternalIP`.
-pub(super) fn parse_node_address(answer: &[u8]) -> Result<Option<String>, ClusterError> {
-    let Some(node) = single::<Node>("get node", answer)? else {
-        return Ok(None);
-    };
+fn node_address(node: Node) -> Option<String> {
     let addresses = node.status.and_then(|status| status.addresses);
     let addresses = addresses.unwrap_or_default();
     let of_type = |wanted: &str| {
         let mut addresses = addresses.iter();
         addresses.find(|address| address.type_ == wanted && !address.address.is_empty())
     };
-    Ok(of_type("ExternalIP")
+    of_type("ExternalIP")
         .or_else(|| of_type("InternalIP"))
-        .map(|address| address.address.clone()))
+        .map(|address| address.address.clone())
 }
 
 /// One phrase an event, oldest first: reason, object, message, and how often when more than once.

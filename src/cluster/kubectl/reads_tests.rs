@@ -17,7 +17,8 @@ fn command_lines_of_questions() {
     let settings = KubectlSettings::default();
     insta::assert_snapshot!(observe(&settings, &shop()), @r#"exec 4>&1; berth_first=1 berth_second=1; for berth_status in $( { { kubectl get deployment,service,persistentvolumeclaim,pod -n project-shop -o json </dev/null 3>&- 4>&-; echo "berth_second=$?" >&3; } | { kubectl get namespace project-shop -o json --ignore-not-found </dev/null >&4 3>&- 4>&-; echo "berth_first=$?" >&3; exec cat >&4 3>&- ; } ; } 3>&1 ); do case $berth_status in berth_first=*) berth_first=${berth_status#*=};; berth_second=*) berth_second=${berth_status#*=};; esac; done; [ "$berth_first" = 0 ] || exit "$berth_first"; exit "$berth_second""#);
     insta::assert_snapshot!(namespace(&settings, &shop()), @"kubectl get namespace project-shop -o json --ignore-not-found");
-    insta::assert_snapshot!(node(&settings, "--all; reboot"), @"kubectl get 'node/--all; reboot' -o json --ignore-not-found");
+    insta::assert_snapshot!(address(&settings, &shop(), Some("--all; reboot")), @"kubectl get 'node/--all; reboot' service/workspace -n project-shop -o json --ignore-not-found");
+    insta::assert_snapshot!(address(&settings, &shop(), None), @"kubectl get service/workspace -n project-shop -o json --ignore-not-found");
     insta::assert_snapshot!(pod(&settings, &shop(), "a'b"), @r#"kubectl get 'pod/a'"'"'b' -n project-shop -o json --ignore-not-found"#);
     insta::assert_snapshot!(warnings(&settings, &shop()), @"kubectl get events -n project-shop --field-selector=type=Warning -o json");
 }
@@ -106,7 +107,7 @@ fn a_nodes_external_address_comes_first() {
         let node = format!(
             r#"{{"kind":"Node","metadata":{{"name":"n"}},"status":{{"addresses":[{addresses}]}}}}"#
         );
-        parse_node_address(node.as_bytes()).unwrap()
+        parse_address(node.as_bytes()).unwrap().node
     };
     let internal =
         r#"{"type":"Hostname","address":"n"},{"type":"InternalIP","address":"10.0.0.1"}"#;
@@ -114,5 +115,5 @@ fn a_nodes_external_address_comes_first() {
     let both = format!(r#"{internal},{{"type":"ExternalIP","address":"2001:db8::1"}}"#);
     assert_eq!(node(&both).as_deref(), Some("2001:db8::1"));
     assert_eq!(node(r#"{"type":"Hostname","address":"n"}"#), None);
-    assert_eq!(parse_node_address(b"").unwrap(), None);
+    assert_eq!(parse_address(b"").unwrap().node, None);
 }

@@ -1,33 +1,6 @@
-//! Which kubectl runs on the host, and with which cluster it speaks.
+//! From settings to command lines: kubectl's own words come first.
 
-use std::time::Duration;
-
-use crate::ssh::Command;
-
-/// Which kubectl runs on the host, and with which cluster it speaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KubectlSettings {
-    /// The program and its first arguments, such as `["sudo", "-n", "k3s", "kubectl"]`.
-    pub program: Vec<String>,
-    /// The kubeconfig's path on the host; kubectl's own choice when there is none.
-    pub kubeconfig: Option<String>,
-    /// The kubeconfig's context; its current one when there is none.
-    pub context: Option<String>,
-    /// The longest that one short call may take, the connection included. Watches, logs and commands
-    /// in pods have bounds of their own.
-    pub call_limit: Duration,
-}
-
-impl Default for KubectlSettings {
-    fn default() -> Self {
-        Self {
-            program: vec!["kubectl".to_owned()],
-            kubeconfig: None,
-            context: None,
-            call_limit: Duration::from_mins(1),
-        }
-    }
-}
+use crate::{config::KubectlSettings, ssh::Command};
 
 impl KubectlSettings {
     /// kubectl with these arguments.

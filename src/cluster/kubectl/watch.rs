@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     domain::{DEPLOYMENT, Namespace, OwnerLabels},
-    ssh::{Process, ProcessEvent, Script},
+    ssh::{Command, Process, ProcessEvent, Script},
 };
 
 const ACT: &str = "watch";
@@ -37,17 +37,27 @@ pub(super) fn watch(
     owner: &OwnerLabels,
     at_most: Duration,
 ) -> Script {
+    let [deployment, pods] = watch_commands(settings, namespace, owner, at_most);
+    Script::beside(deployment, pods)
+}
+
+pub(super) fn watch_commands(
+    settings: &KubectlSettings,
+    namespace: &Namespace,
+    owner: &OwnerLabels,
+    at_most: Duration,
+) -> [Command; 2] {
     let selector = percent_encoded(&owner.selector());
     let seconds = seconds(at_most);
     let raw = |path: String| settings.kubectl(["get", "--raw", &path]);
-    Script::beside(
+    [
         raw(format!(
             "/apis/apps/v1/namespaces/{namespace}/deployments?watch=1&fieldSelector=metadata.name%3D{DEPLOYMENT}&labelSelector={selector}&timeoutSeconds={seconds}"
         )),
         raw(format!(
             "/api/v1/namespaces/{namespace}/pods?watch=1&labelSelector={selector}&timeoutSeconds={seconds}"
         )),
-    )
+    ]
 }
 
 /// The changes that a process started by [`watch`] reports.

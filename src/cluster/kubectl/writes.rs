@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{super::Applied, KubectlSettings, reply::words};
 use crate::{
-    domain::{Namespace, OwnerLabels},
+    domain::{Namespace, OwnerLabels, SERVICE},
     manifest::Manifest,
     ssh::Script,
 };
@@ -85,6 +85,32 @@ pub(super) fn delete_namespace(
             "--ignore-not-found",
             "--wait=true",
             &format!("--timeout={}s", seconds(at_most)),
+        ])
+        .into()
+}
+
+/// Whether kubectl deleted something; without a match it says `No resources found`.
+pub(super) fn says_deleted(answer: &str) -> bool {
+    answer
+        .lines()
+        .any(|line| line.starts_with("namespace ") && line.ends_with(" deleted"))
+}
+
+/// Deletes the owner's Service by its name, if it carries the owner's labels.
+pub(super) fn delete_service(
+    settings: &KubectlSettings,
+    namespace: &Namespace,
+    owner: &OwnerLabels,
+) -> Script {
+    settings
+        .kubectl([
+            "delete",
+            "service",
+            &format!("--field-selector=metadata.name={SERVICE}"),
+            &format!("--selector={}", owner.selector()),
+            "-n",
+            namespace.as_str(),
+            "--ignore-not-found",
         ])
         .into()
 }

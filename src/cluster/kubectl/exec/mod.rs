@@ -14,12 +14,15 @@ use tokio::io::AsyncReadExt as _;
 
 use self::{ending::Ending, outlet::Outlet, stderr::Stderr, sweep::Sweep};
 use super::{
-    super::{ClusterError, ExecError, ExecOutput, ExecRequest, Partial, PodRef, Stdin, Stream},
-    Kubectl, reads,
+    super::{
+        ClusterError, ExecCommand, ExecError, ExecOutput, ExecRequest, Partial, PodRef, Stdin,
+        Stream,
+    },
+    Kubectl, KubectlSettings, reads,
 };
 use crate::{
     domain::Namespace,
-    ssh::{ExitStatus, Process, ProcessEvent, SshError, StdinWriter},
+    ssh::{ExitStatus, Process, ProcessEvent, Script, SshError, StdinWriter},
 };
 
 /// How a pod is called in a message when none was found.
@@ -112,6 +115,17 @@ pub(super) async fn run(
     written.map_err(ExecError::Sink)?;
     let folder = command.working_dir.unwrap_or_default();
     conclude(lane, namespace, name, folder, ending, outlet.into_kept()).await
+}
+
+/// What [`run`] would run in the pod, with words in the place of its random ones.
+pub(super) fn described(
+    settings: &KubectlSettings,
+    namespace: &Namespace,
+    pod: &str,
+    command: &ExecCommand,
+) -> Result<Script, ExecError> {
+    let plan = command::plan(command, "MARK", "TOKEN")?;
+    Ok(command::in_pod(settings, namespace, pod, true, &plan.argv))
 }
 
 /// Turns what is known of the end into the answer.

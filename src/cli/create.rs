@@ -1,0 +1,78 @@
+//! `berth create`
+
+use std::process::ExitCode;
+
+use super::{
+    args::{CreateArgs, Global},
+    owner::{environment, owner},
+    printer::Printer,
+    progress::Steps,
+    settings,
+    view::PodView,
+};
+use crate::{
+    domain::{Invalid, PodCommand},
+    error::Error,
+    pods::ManageRequest,
+};
+
+pub(super) async fn run(
+    args: CreateArgs,
+    global: &Global,
+    printer: &Printer,
+) -> Result<ExitCode, Error> {
+    let dry_run = args.dry_run;
+    let request = request(args)?;
+    if dry_run {
+        let plan = crate::pods::DryRun::manage(&settings::config(global)?, &request)?;
+        printer.text(&plan.to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let manager = settings::manager(global).await?;
+    let steps = Steps::new(global.quiet);
+    let managed = manager.manage_with(request, &steps).await?;
+    drop(steps);
+    let view = PodView::of_managed(&managed);
+    printer.value(&view, || view.to_fields());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn request(args: CreateArgs) -> Result<ManageRequest, Invalid> {
+    let mut request = ManageRequest::new(owner(&args.owner)?);
+    if let Some(image) = &args.image {
+        request = request.image(image)?;
+    }
+    if let Some(quantity) = &args.cpu_limit {
+        request = request.cpu_limit(quantity)?;
+    }
+    if let Some(quantity) = &args.memory_limit {
+        request = request.memory_limit(quantity)?;
+    }
+    if let Some(quantity) = &args.cpu_request {
+        request = request.cpu_request(quantity)?;
+    }
+    if let Some(quantity) = &args.memory_request {
+        request = request.memory_request(quantity)?;
+    }
+    if args.no_ports {
+        request = request.ports([])?;
+    } else if !args.ports.is_empty() {
+        let ports = args
+            .ports
+            .iter()
+            .map(|port| port.parse().map(crate::domain::Port::number))
+            .collect::<Result<Vec<_>, _>>()?;
+        request = request.ports(ports)?;
+    }
+    if !args.environment.is_empty() {
+        request = request.environment(environment(&args.environment)?);
+    }
+    if args.image_command {
+        request = request.command(PodCommand::Image)?;
+    } else if args.idle {
+        request = request.command(PodCommand::Idle)?;
+    } else if !args.command.is_empty() {
+        request = request.command(PodCommand::Argv(args.command))?;
+    }
+    Ok(request)
+}

@@ -1,0 +1,106 @@
+//! `berth execute`
+
+use std::{io::IsTerminal as _, process::ExitCode};
+
+use async_trait::async_trait;
+use serde_json::json;
+use tokio::io::{AsyncWriteExt as _, Stderr, Stdout};
+
+use super::{
+    args::{ExecuteArgs, Global},
+    owner::{environment, owner},
+    printer::Printer,
+    settings,
+};
+use crate::{
+    cluster::{Captured, ExecOutput, ExecSink, Program, Stdin, Stream},
+    error::Error,
+    pods::{DryRun, ExecuteRequest},
+};
+
+pub(super) async fn run(
+    args: ExecuteArgs,
+    global: &Global,
+    printer: &Printer,
+) -> Result<ExitCode, Error> {
+    let dry_run = args.dry_run;
+    let pass_stdin = !args.no_stdin && (args.interactive || !std::io::stdin().is_terminal());
+    let mut request = request(args)?;
+    if dry_run {
+        let plan = DryRun::execute(&settings::config(global)?, &request)?;
+        printer.text(&plan.to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if pass_stdin {
+        request = request.stdin(Stdin::Reader(Box::pin(tokio::io::stdin())));
+    }
+    if printer.is_for_people() {
+        request = request.sink(Box::new(PassOn::new())).keep_bytes(0);
+    }
+    let manager = settings::manager(global).await?;
+    let output = manager.execute(request).await?;
+    if !printer.is_for_people() {
+        printer.value(&value(&output), String::new);
+    }
+    Ok(ExitCode::from(output.exit_code))
+}
+
+fn request(args: ExecuteArgs) -> Result<ExecuteRequest, Error> {
+    let program = match args.line {
+        Some(line) => Program::Shell(line),
+        None => Program::Argv(args.argv),
+    };
+    let mut request = ExecuteRequest::new(owner(&args.owner)?, program)?
+        .environment(environment(&args.environment)?);
+    if let Some(folder) = args.workdir {
+        request = request.working_dir(folder);
+    }
+    if let Some(limit) = args.timeout {
+        request = request.time_limit(limit);
+    }
+    Ok(request)
+}
+
+fn value(output: &ExecOutput) -> serde_json::Value {
+    let stream = |kept: &Captured| kept.to_text();
+    json!({
+        "pod": output.pod,
+        "exit_code": output.exit_code,
+        "signal": output.signal(),
+        "stdout": stream(&output.stdout),
+        "stdout_cut_bytes": output.stdout.cut,
+        "stderr": stream(&output.stderr),
+        "stderr_cut_bytes": output.stderr.cut,
+    })
+}
+
+/// Passes output on byte for byte while it comes.
+struct PassOn {
+    stdout: Stdout,
+    stderr: Stderr,
+}
+
+impl PassOn {
+    fn new() -> Self {
+        Self {
+            stdout: tokio::io::stdout(),
+            stderr: tokio::io::stderr(),
+        }
+    }
+}
+
+#[async_trait]
+impl ExecSink for PassOn {
+    async fn write(&mut self, stream: Stream, part: &[u8]) -> std::io::Result<()> {
+        match stream {
+            Stream::Stdout => {
+                self.stdout.write_all(part).await?;
+                self.stdout.flush().await
+            }
+            Stream::Stderr => {
+                self.stderr.write_all(part).await?;
+                self.stderr.flush().await
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The program's exit codes, as its help and README list them.
+//!
+//! Those below 80 follow sysexits(3); 124 to 126 follow timeout(1) and the shells.
+
+use std::process::ExitCode;
+
+use crate::error::{Error, Kind};
+
+/// The exit code for an error.
+pub(super) fn code(error: &Error) -> ExitCode {
+    ExitCode::from(match error.kind() {
+        Kind::PodFailed => 1,
+        Kind::BadInput => 64,
+        Kind::NotFound => 66,
+        Kind::Unreachable => 69,
+        Kind::Internal => 70,
+        Kind::Database => 74,
+        Kind::Busy => 75,
+        Kind::Denied => 77,
+        Kind::Configuration => 78,
+        Kind::TimedOut => 124,
+        Kind::LinkLost => 125,
+        Kind::CouldNotStart => 126,
+    })
+}

@@ -1,0 +1,31 @@
+//! Who is meant, and the variables that come with a command.
+
+use super::args::OwnerArgs;
+use crate::domain::{Environment, Invalid, Owner};
+
+/// The owner that the flags name.
+pub(super) fn owner(args: &OwnerArgs) -> Result<Owner, Invalid> {
+    Owner::from_ids(args.project_id.as_deref(), args.conversation_id.as_deref())
+}
+
+/// The variables of `--env NAME=VALUE` and `--env NAME`, whose value is in berth's own environment
+/// and so in nobody's argument vector.
+pub(super) fn environment(pairs: &[String]) -> Result<Environment, Invalid> {
+    let mut environment = Environment::new();
+    for pair in pairs {
+        if pair.contains('=') {
+            environment.set_pair(pair)?;
+        } else {
+            let value = std::env::var(pair).map_err(|_| {
+                Invalid::new(
+                    "--env",
+                    pair,
+                    "has no value, and berth's own environment has none for it",
+                    "write NAME=VALUE, or export NAME",
+                )
+            })?;
+            environment.set(pair, &value)?;
+        }
+    }
+    Ok(environment)
+}

@@ -1,0 +1,72 @@
+//! Steps for a person: a spinner on a terminal, plain lines elsewhere. On stderr in both cases.
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::pods::{Progress, Step};
+
+/// Shows the steps of one operation.
+pub(super) struct Steps {
+    shown: Shown,
+    started: Instant,
+}
+
+enum Shown {
+    Nothing,
+    /// The last line, so that one is not printed twice.
+    Lines(Mutex<String>),
+    Spinner(ProgressBar),
+}
+
+impl Steps {
+    pub(super) fn new(quiet: bool) -> Self {
+        let shown = if quiet {
+            Shown::Nothing
+        } else if std::io::stderr().is_terminal() {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed:>5}") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(100));
+            Shown::Spinner(bar)
+        } else {
+            Shown::Lines(Mutex::default())
+        };
+        Self {
+            shown,
+            started: Instant::now(),
+        }
+    }
+}
+
+impl Progress for Steps {
+    fn step(&self, step: &Step) {
+        let phrase = step.to_string();
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Spinner(bar) => bar.set_message(phrase),
+            Shown::Lines(last) => {
+                let Ok(mut last) = last.lock() else { return };
+                if *last != phrase {
+                    let seconds = self.started.elapsed().as_secs_f64();
+                    let _ = writeln!(std::io::stderr(), "{seconds:6.1}s  {phrase}");
+                    *last = phrase;
+                }
+            }
+        }
+    }
+}
+
+/// The spinner leaves no trace: what follows is the result.
+impl Drop for Steps {
+    fn drop(&mut self) {
+        if let Shown::Spinner(bar) = &self.shown {
+            bar.finish_and_clear();
+        }
+    }
+}

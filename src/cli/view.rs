@@ -1,0 +1,203 @@
+//! How a pod looks on stdout: the shape of its JSON and YAML, and its lines for a person.
+//!
+//! Scripts read these names; a change of them is a change for users.
+
+use serde::Serialize;
+
+use super::printer::{fields, log_tail, printable};
+use crate::{
+    domain::{Diagnosis, OwnerKind, PodStatus, Resources, ServiceDetails},
+    pods::{Action, Managed, PodReport},
+    store::PodRecord,
+};
+
+/// A pod as it is recorded.
+#[derive(Debug, Serialize)]
+pub(super) struct PodView {
+    owner: OwnerView,
+    project_id: Option<String>,
+    conversation_id: Option<String>,
+    status: PodStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<Action>,
+    namespace: String,
+    pod: Option<String>,
+    image: String,
+    resources: Resources,
+    service: ServiceDetails,
+    ssh: SshView,
+    diagnosis: Option<Diagnosis>,
+    created_at: String,
+    updated_at: String,
+}
+
+#[derive(Debug, Serialize)]
+struct OwnerView {
+    kind: OwnerKind,
+    id: String,
+}
+
+#[derive(Debug, Serialize)]
+struct SshView {
+    host: String,
+    port: u16,
+    user: String,
+}
+
+impl PodView {
+    /// The columns of `berth list`.
+    pub(super) const HEADLINE: [&'static str; 5] = ["OWNER", "STATUS", "IMAGE", "URL", "UPDATED"];
+
+    pub(super) fn of_record(record: &PodRecord) -> Self {
+        let time = |at: chrono::DateTime<chrono::Utc>| {
+            at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+        };
+        Self {
+            owner: OwnerView {
+                kind: record.owner.kind(),
+                id: record.owner.id().to_owned(),
+            },
+            project_id: record.owner.project_id().map(str::to_owned),
+            conversation_id: record.owner.conversation_id().map(str::to_owned),
+            status: record.status,
+            action: None,
+            namespace: record.namespace.to_string(),
+            pod: record.pod_name.clone(),
+            image: record.image.to_string(),
+            resources: record.resources.clone(),
+            service: record.service.clone(),
+            ssh: SshView {
+                host: record.ssh.host.clone(),
+                port: record.ssh.port,
+                user: record.ssh.user.clone(),
+            },
+            diagnosis: record.diagnosis.clone(),
+            created_at: time(record.created_at),
+            updated_at: time(record.updated_at),
+        }
+    }
+
+    pub(super) fn of_managed(managed: &Managed) -> Self {
+        Self {
+            action: Some(managed.action),
+            ..Self::of_record(&managed.record)
+        }
+    }
+
+    /// The row of `berth list`.
+    pub(super) fn to_row(&self) -> Vec<String> {
+        let owner = format!("{} {}", self.owner.kind, shorten(&self.owner.id, 24));
+        vec![
+            owner,
+            self.status.to_string(),
+            shorten(&self.image, 28),
+            self.service
+                .access_url
+                .clone()
+                .unwrap_or_else(|| "-".to_owned()),
+            self.updated_at.clone(),
+        ]
+    }
+
+    /// The lines of `berth create`.
+    pub(super) fn to_fields(&self) -> String {
+        fields(&self.field_list())
+    }
+
+    fn field_list(&self) -> Vec<(&'static str, String)> {
+        let status = match self.action {
+            Some(action) => format!("{} ({action})", self.status),
+            None => self.status.to_string(),
+        };
+        let ports = self
+            .service
+            .ports
+            .iter()
+            .map(|ports| format!("{} -> node port {}", ports.port, ports.node_port))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let resources = &self.resources;
+        vec![
+            (
+                "owner",
+                printable(&format!("{} {}", self.owner.kind, self.owner.id)),
+            ),
+            ("status", status),
+            ("url", self.service.access_url.clone().unwrap_or_default()),
+            ("image", self.image.clone()),
+            ("namespace", self.namespace.clone()),
+            ("pod", self.pod.clone().unwrap_or_default()),
+            ("ports", ports),
+            (
+                "cpu",
+                format!(
+                    "{} at most, {} set aside",
+                    resources.cpu_limit, resources.cpu_request
+                ),
+            ),
+            (
+                "memory",
+                format!(
+                    "{} at most, {} set aside",
+                    resources.memory_limit, resources.memory_request
+                ),
+            ),
+            (
+                "host",
+                format!("{}@{}:{}", self.ssh.user, self.ssh.host, self.ssh.port),
+            ),
+            ("updated", self.updated_at.clone()),
+        ]
+    }
+}
+
+/// A pod as it is now, beside what is recorded.
+#[derive(Debug, Serialize)]
+pub(super) struct StatusView {
+    #[serde(flatten)]
+    pod: PodView,
+    /// What the cluster shows now, as a phrase.
+    seen: String,
+    restarts: u32,
+    warnings: Vec<String>,
+}
+
+impl StatusView {
+    pub(super) fn of(report: &PodReport) -> Self {
+        Self {
+            pod: PodView::of_record(&report.record),
+            seen: report.seen.clone(),
+            restarts: report.restarts,
+            warnings: report.warnings.clone(),
+        }
+    }
+
+    pub(super) fn to_fields(&self) -> String {
+        let mut list = self.pod.field_list();
+        list.insert(2, ("seen", printable(&self.seen)));
+        if self.restarts > 0 {
+            list.insert(3, ("restarts", self.restarts.to_string()));
+        }
+        let mut text = fields(&list);
+        if let Some(diagnosis) = &self.pod.diagnosis {
+            text.push_str(&log_tail(diagnosis));
+            text.push_str(&format!("hint: {}\n", diagnosis.cause.hint()));
+        }
+        if !self.warnings.is_empty() {
+            text.push_str("warnings of the cluster:\n");
+            for warning in &self.warnings {
+                text.push_str(&format!("  {}\n", printable(warning)));
+            }
+        }
+        text
+    }
+}
+
+/// At most `longest` characters, the end of a longer text cut.
+fn shorten(text: &str, longest: usize) -> String {
+    let text = printable(text);
+    if text.chars().count() <= longest {
+        return text;
+    }
+    text.chars().take(longest - 1).chain(['…']).collect()
+}

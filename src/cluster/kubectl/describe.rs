@@ -1,0 +1,57 @@
+//! The lane's command lines for a person to read, from the same builders as those that are run.
+
+use std::time::Duration;
+
+use super::{KubectlSettings, exec, reads, watch, writes};
+use crate::{
+    cluster::{ExecCommand, ExecError},
+    domain::{Namespace, OwnerLabels},
+};
+
+/// What stands in the place of what is known only once something has run.
+const NODE: &str = "NODE";
+const POD: &str = "POD";
+
+/// The commands that make a pod and watch it come up, in their order. The first two run at once, as
+/// do the two watches.
+#[must_use]
+pub fn manage(
+    settings: &KubectlSettings,
+    namespace: &Namespace,
+    owner: &OwnerLabels,
+    at_most: Duration,
+) -> Vec<String> {
+    let observe = reads::observe_commands(settings, namespace).map(|command| command.to_string());
+    let watch = watch::watch_commands(settings, namespace, owner, at_most);
+    let mut lines = observe.to_vec();
+    lines.push(writes::apply(settings, false).to_string());
+    lines.extend(watch.map(|command| command.to_string()));
+    lines.push(reads::address(settings, namespace, Some(NODE)).to_string());
+    lines
+}
+
+/// The command that runs a command in a pod.
+///
+/// # Errors
+/// When it is longer than the host can carry.
+pub fn exec(
+    settings: &KubectlSettings,
+    namespace: &Namespace,
+    command: &ExecCommand,
+) -> Result<String, ExecError> {
+    Ok(exec::described(settings, namespace, POD, command)?.to_string())
+}
+
+/// The commands that delete an owner's namespace and look whether it is gone.
+#[must_use]
+pub fn delete(
+    settings: &KubectlSettings,
+    namespace: &Namespace,
+    owner: &OwnerLabels,
+    at_most: Duration,
+) -> Vec<String> {
+    vec![
+        writes::delete_namespace(settings, namespace, owner, at_most).to_string(),
+        reads::namespace(settings, namespace).to_string(),
+    ]
+}

@@ -1,0 +1,123 @@
+//! Settings: one struct a concern, read from variables, every bad one reported at once.
+//!
+//! [`Variables`] knows where the variables come from (flags over the environment over a `.env`
+//! file); [`Config::from_vars`] makes settings of them. Nothing here opens what a setting names.
+
+mod database;
+mod kubectl;
+mod limits;
+mod pods;
+mod reader;
+mod source;
+mod ssh;
+pub mod variables;
+
+use std::{fmt, path::PathBuf};
+
+pub(crate) use self::database::Place;
+use self::reader::Reader;
+pub use self::{
+    database::DatabaseUrl,
+    kubectl::KubectlSettings,
+    limits::TimeLimits,
+    pods::PodDefaults,
+    source::Variables,
+    ssh::{Fingerprint, HostKeyPolicy, HostTrust, KeySource, SshLimits, SshSettings},
+};
+use crate::domain::Invalid;
+
+/// Everything that berth needs to know before it can work.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The host and how to reach it.
+    pub ssh: SshSettings,
+    /// How `kubectl` is called there.
+    pub kubectl: KubectlSettings,
+    /// Where pods are recorded.
+    pub database: DatabaseUrl,
+    /// A folder whose templates replace the built-in ones by name.
+    pub templates: Option<PathBuf>,
+    /// What a pod gets that its request does not say.
+    pub pods: PodDefaults,
+    /// How long things may take.
+    pub limits: TimeLimits,
+}
+
+impl Config {
+    /// Reads every setting. `lookup` gives a variable's value; one that is empty counts as not set.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with *every* value that can't be used.
+    pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(&lookup);
+        let ssh = SshSettings::read(&mut reader);
+        let kubectl = KubectlSettings::read(&mut reader);
+        let database = DatabaseUrl::read(&mut reader);
+        let templates = reader.path(&variables::BERTH_TEMPLATES);
+        let pods = PodDefaults::read(&mut reader);
+        let limits = TimeLimits::read(&mut reader);
+        match (ssh, kubectl, database, pods, limits, reader.finish()) {
+            (Some(ssh), Some(kubectl), Some(database), Some(pods), Some(limits), Ok(())) => {
+                Ok(Self {
+                    ssh,
+                    kubectl,
+                    database,
+                    templates,
+                    pods,
+                    limits,
+                })
+            }
+            (.., problems) => Err(problems.err().unwrap_or_default()),
+        }
+    }
+
+    /// Reads every setting from the process's environment and the `.env` file below it.
+    ///
+    /// # Errors
+    /// As [`Variables::load`] and [`Config::from_vars`].
+    pub fn load() -> Result<Self, ConfigError> {
+        let variables = Variables::load()?;
+        Self::from_vars(|name| variables.get(name))
+    }
+}
+
+/// All the settings that can't be used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigError {
+    problems: Vec<Invalid>,
+}
+
+impl ConfigError {
+    /// Each value that can't be used, named by its variable.
+    #[must_use]
+    pub fn problems(&self) -> &[Invalid] {
+        &self.problems
+    }
+}
+
+/// One line a problem, each with its remedy.
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.problems.len() {
+            1 => f.write_str("a setting can't be used")?,
+            count => write!(f, "{count} settings can't be used")?,
+        }
+        for problem in &self.problems {
+            write!(f, "\n  {problem}; {}", problem.remedy())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl From<Invalid> for ConfigError {
+    fn from(problem: Invalid) -> Self {
+        Self {
+            problems: vec![problem],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Reads variables and collects what is wrong with them, so that all of it is said at once.
+
+use std::{fmt::Display, path::PathBuf, str::FromStr, time::Duration};
+
+use super::{ConfigError, variables::Variable};
+use crate::domain::Invalid;
+
+/// A source of variables, and the problems seen so far.
+pub(super) struct Reader<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+    problems: Vec<Invalid>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self {
+            lookup,
+            problems: Vec::new(),
+        }
+    }
+
+    /// The variable's value, or its default. Empty counts as not set.
+    pub(super) fn text(&self, variable: &Variable) -> Option<String> {
+        (self.lookup)(variable.name)
+            .filter(|value| !value.trim().is_empty())
+            .or_else(|| variable.default.map(str::to_owned))
+    }
+
+    /// The variable's value as a `T`; `None` when it is not set and has no default, or is refused.
+    pub(super) fn parsed<T: FromStr<Err = Invalid>>(&mut self, variable: &Variable) -> Option<T> {
+        let text = self.text(variable)?;
+        match text.trim().parse() {
+            Ok(value) => Some(value),
+            Err(refused) => {
+                self.problems.push(refused.named(variable.name));
+                None
+            }
+        }
+    }
+
+    /// The variable's value as a whole number within bounds.
+    pub(super) fn number<T>(&mut self, variable: &Variable, least: T, most: T) -> Option<T>
+    where
+        T: FromStr + PartialOrd + Display,
+    {
+        let text = self.text(variable)?;
+        match text.trim().parse::<T>() {
+            Ok(number) if number >= least && number <= most => Some(number),
+            _ => {
+                self.refuse(
+                    variable,
+                    &text,
+                    "is not a number in its range",
+                    format!("use a whole number from {least} to {most}"),
+                );
+                None
+            }
+        }
+    }
+
+    /// The variable's value as a duration: `90`, `90s`, `5m`, `1h 30m`.
+    pub(super) fn duration(&mut self, variable: &Variable) -> Option<Duration> {
+        let text = self.text(variable)?;
+        let seconds = text.trim().parse::<u64>().map(Duration::from_secs);
+        match seconds.or_else(|_| humantime::parse_duration(text.trim())) {
+            Ok(duration) if !duration.is_zero() => Some(duration),
+            _ => {
+                self.refuse(
+                    variable,
+                    &text,
+                    "is not a duration",
+                    "use seconds, or a duration such as 90s or 5m; it must be more than zero",
+                );
+                None
+            }
+        }
+    }
+
+    /// The variable's value as a path; a leading `~/` is the home folder.
+    pub(super) fn path(&mut self, variable: &Variable) -> Option<PathBuf> {
+        self.text(variable)
+            .map(|text| self.expand_home(text.trim()))
+    }
+
+    fn expand_home(&self, text: &str) -> PathBuf {
+        match (text.strip_prefix("~/"), (self.lookup)("HOME")) {
+            (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
+            _ => PathBuf::from(text),
+        }
+    }
+
+    /// A variable that is not berth's own, such as `HOME` or `USER`.
+    pub(super) fn system(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn refuse(
+        &mut self,
+        variable: &Variable,
+        value: &str,
+        problem: &str,
+        remedy: impl Into<String>,
+    ) {
+        self.problems
+            .push(Invalid::new(variable.name, value, problem, remedy));
+    }
+
+    pub(super) fn push(&mut self, problem: Invalid) {
+        self.problems.push(problem);
+    }
+
+    pub(super) fn finish(self) -> Result<(), ConfigError> {
+        if self.problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError {
+                problems: self.problems,
+            })
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Settings from variables: what is taken, what is refused, and that all of it is said at once.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::*;
+
+const LEAST: &[(&str, &str)] = &[
+    ("K8S_SSH_HOST", "k8s.example.com"),
+    ("K8S_SSH_KEY_FILE", "~/.ssh/id_ed25519"),
+    ("USER", "ada"),
+    ("HOME", "/home/ada"),
+];
+
+fn read(vars: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::from_vars(|name| {
+        vars.iter()
+            .rev()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| (*value).to_owned())
+    })
+}
+
+fn with(more: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    read(&[LEAST, more].concat())
+}
+
+/// The variables that are refused, in their order.
+fn refused(more: &[(&str, &str)]) -> Vec<&'static str> {
+    with(more)
+        .unwrap_err()
+        .problems()
+        .iter()
+        .map(Invalid::field)
+        .collect()
+}
+
+#[test]
+fn host_and_key_are_enough() {
+    let config = with(&[]).unwrap();
+    assert_eq!(config.ssh.port, 22);
+    assert_eq!(config.ssh.user, "ada");
+    let KeySource::File(file) = config.ssh.key else {
+        panic!()
+    };
+    assert_eq!(file, PathBuf::from("/home/ada/.ssh/id_ed25519"));
+    assert_eq!(
+        config.ssh.host_trust.known_hosts,
+        [PathBuf::from("/home/ada/.ssh/known_hosts")]
+    );
+    assert_eq!(config.ssh.host_trust.policy, HostKeyPolicy::Strict);
+    assert_eq!(config.kubectl.program, ["kubectl"]);
+    assert_eq!(config.pods.image.as_str(), "busybox:latest");
+    assert_eq!(config.limits.ready, Duration::from_mins(5));
+    assert_eq!(
+        config.database.to_string(),
+        "sqlite:///home/ada/.local/share/berth/berth.sqlite3"
+    );
+}
+
+#[test]
+fn a_key_string_wins_over_a_file_and_a_file_over_the_agent() {
+    let agent = ("SSH_AUTH_SOCK", "/run/agent");
+    let text = ("K8S_SSH_KEY_STRING", "-----BEGIN …");
+    assert!(matches!(
+        with(&[agent]).unwrap().ssh.key,
+        KeySource::File(_)
+    ));
+    assert!(matches!(
+        with(&[agent, text]).unwrap().ssh.key,
+        KeySource::Text(_)
+    ));
+    let no_file = ("K8S_SSH_KEY_FILE", "");
+    assert!(matches!(
+        with(&[agent, no_file]).unwrap().ssh.key,
+        KeySource::Agent(_)
+    ));
+    assert_eq!(refused(&[no_file]), ["K8S_SSH_KEY_FILE"]);
+}
+
+#[test]
+fn every_bad_value_is_reported_at_once_with_a_remedy() {
+    let all = [
+        ("K8S_SSH_HOST", "ada@host:22"),
+        ("K8S_SSH_PORT", "0"),
+        ("K8S_SSH_HOST_KEY_POLICY", "accept-all"),
+        ("K8S_SSH_HOST_KEY", "SHA256:short"),
+        ("K8S_SSH_CONNECT_TIMEOUT", "soon"),
+        ("K8S_KUBECTL", "kubectl; reboot"),
+        ("DATABASE_URL", "mysql://x"),
+        ("BERTH_IMAGE", "Busy Box"),
+        ("BERTH_PORTS", "80,http"),
+        ("BERTH_CPU_LIMIT", "much"),
+        ("BERTH_READY_TIMEOUT", "0"),
+        ("BERTH_KEEP_BYTES", "-1"),
+    ];
+    let error = with(&all).unwrap_err();
+    let mut named: Vec<_> = error.problems().iter().map(Invalid::field).collect();
+    let mut expected: Vec<_> = all.iter().map(|(name, _)| *name).collect();
+    named.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(named, expected);
+    for problem in error.problems() {
+        assert!(!problem.remedy().is_empty());
+    }
+    let message = error.to_string();
+    assert!(
+        message.starts_with("12 settings can't be used\n"),
+        "{message}"
+    );
+    assert!(
+        message.contains("leave the user out and set K8S_SSH_USERNAME"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_is_missing_is_reported_too() {
+    let error = read(&[]).unwrap_err();
+    let named: Vec<_> = error.problems().iter().map(Invalid::field).collect();
+    assert_eq!(
+        named,
+        [
+            "K8S_SSH_HOST",
+            "K8S_SSH_USERNAME",
+            "K8S_SSH_KEY_FILE",
+            "DATABASE_URL"
+        ]
+    );
+}
+
+#[test]
+fn a_request_above_its_limit_names_its_variable() {
+    assert_eq!(
+        refused(&[("BERTH_MEMORY_REQUEST", "1Gi")]),
+        ["BERTH_MEMORY_REQUEST"]
+    );
+}
+
+#[test]
+fn a_pin_that_cannot_be_read_is_not_no_pin() {
+    assert_eq!(
+        refused(&[("K8S_SSH_HOST_KEY", "MD5:aa:bb")]),
+        ["K8S_SSH_HOST_KEY"]
+    );
+}
+
+#[test]
+fn addresses_of_every_form_are_hosts() {
+    for (given, host) in [
+        ("10.0.0.1", "10.0.0.1"),
+        ("::1", "::1"),
+        ("[fe80::1]", "fe80::1"),
+        (" k8s_1.example.com ", "k8s_1.example.com"),
+    ] {
+        assert_eq!(with(&[("K8S_SSH_HOST", given)]).unwrap().ssh.host, host);
+    }
+    for bad in [
+        "-oProxyCommand=x",
+        "a b",
+        "host:22",
+        "$(id)",
+        "https://host",
+    ] {
+        assert_eq!(refused(&[("K8S_SSH_HOST", bad)]), ["K8S_SSH_HOST"], "{bad}");
+    }
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let config = with(&[
+        ("K8S_SSH_KEY_STRING", "KEYBYTES"),
+        ("K8S_SSH_KEY_PASSPHRASE", "PASSBYTES"),
+        ("DATABASE_URL", "postgres://ada:DBBYTES@localhost/berth"),
+    ])
+    .unwrap();
+    let debug = format!("{config:?}");
+    for secret in ["KEYBYTES", "PASSBYTES", "DBBYTES"] {
+        assert!(!debug.contains(secret), "{secret} in {debug}");
+    }
+}

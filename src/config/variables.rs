@@ -1,0 +1,82 @@
+//! Every variable that berth reads, each named once. A test holds `.env.example` equal to this list.
+
+/// A variable's name and the value it has when it is not set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// The name in the environment.
+    pub name: &'static str,
+    /// The value when it is not set; `None` when there is none, or when it is found out.
+    pub default: Option<&'static str>,
+}
+
+macro_rules! variables {
+    ($($(#[$about:meta])+ $name:ident $(= $default:literal)?;)+) => {
+        $($(#[$about])+
+        pub const $name: Variable = Variable {
+            name: stringify!($name),
+            default: variables!(@default $($default)?),
+        };)+
+
+        /// All of them, in the order in which they are explained.
+        pub const ALL: &[Variable] = &[$($name),+];
+    };
+    (@default $default:literal) => { Some($default) };
+    (@default) => { None };
+}
+
+variables! {
+    /// The host on which `kubectl` works: a name or an address. Required.
+    K8S_SSH_HOST;
+    /// Its SSH port.
+    K8S_SSH_PORT = "22";
+    /// The user to log in as; by default the user who runs berth.
+    K8S_SSH_USERNAME;
+    /// The private key's file. Without key file and key string, the SSH agent is asked.
+    K8S_SSH_KEY_FILE;
+    /// The private key itself; its line breaks may be written as `\n`. Wins over the file.
+    K8S_SSH_KEY_STRING;
+    /// The passphrase of the key.
+    K8S_SSH_KEY_PASSPHRASE;
+    /// The file of known hosts.
+    K8S_SSH_KNOWN_HOSTS = "~/.ssh/known_hosts";
+    /// The only host key to accept, as `ssh-keygen -l` prints it: `SHA256:…`.
+    K8S_SSH_HOST_KEY;
+    /// What to do with a host that is not known: `strict` refuses it, `accept-new` remembers it.
+    K8S_SSH_HOST_KEY_POLICY = "strict";
+    /// The longest that connecting and logging in may take.
+    K8S_SSH_CONNECT_TIMEOUT = "10s";
+    /// The pause after which a silent link is probed; after three silent probes it counts as lost.
+    K8S_SSH_KEEPALIVE = "10s";
+    /// The command that is `kubectl` on the host, with its words: `sudo -n k3s kubectl`.
+    K8S_KUBECTL = "kubectl";
+    /// The kubeconfig on the host; by default kubectl's own choice.
+    K8S_KUBECONFIG;
+    /// The context of the kubeconfig; by default its current one.
+    K8S_CONTEXT;
+    /// The address at which node ports are reached; by default the node's own.
+    K8S_NODE_ADDRESS;
+    /// `sqlite:///path/to/file` or `postgres://…`; by default a SQLite file in the user's data folder.
+    DATABASE_URL;
+    /// A folder whose templates replace the built-in ones by name.
+    BERTH_TEMPLATES;
+    /// The image of a pod that does not say.
+    BERTH_IMAGE = "busybox:latest";
+    /// The ports of a pod that does not say, with commas between them.
+    BERTH_PORTS = "8080";
+    /// The CPU limit of a pod that does not say.
+    BERTH_CPU_LIMIT = "200m";
+    /// The memory limit of a pod that does not say.
+    BERTH_MEMORY_LIMIT = "200Mi";
+    /// The CPU request of a pod that does not say.
+    BERTH_CPU_REQUEST = "100m";
+    /// The memory request of a pod that does not say.
+    BERTH_MEMORY_REQUEST = "100Mi";
+    /// The longest that a pod may take to become ready.
+    BERTH_READY_TIMEOUT = "5m";
+    /// The longest that a command in a pod may take, when its caller does not say.
+    BERTH_EXEC_TIMEOUT = "10m";
+    /// The longest that a deletion may take.
+    BERTH_DELETE_TIMEOUT = "2m";
+    /// The most that is kept of each stream of a command in a pod, in bytes.
+    BERTH_KEEP_BYTES = "1048576";
+}

@@ -1,0 +1,226 @@
+//! The areas' errors, folded once: what kind of failure it is, and what to do about it.
+
+use serde::Serialize;
+
+use crate::{
+    cluster::{ClusterError, ExecError},
+    config::ConfigError,
+    domain::{Diagnosis, Invalid, Owner},
+    manifest::ManifestError,
+    ssh::SshError,
+    store::{PodRecord, StoreError},
+};
+
+/// Why an operation did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A value was refused before anything was sent.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// Settings can't be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The pod can't run; the record says so too.
+    #[error("the pod of {owner} does not run: {diagnosis}")]
+    PodFailed {
+        /// Whose pod it is.
+        owner: Owner,
+        /// Why.
+        diagnosis: Box<Diagnosis>,
+        /// What has been recorded of it.
+        record: Box<PodRecord>,
+    },
+    /// There is no pod of this owner.
+    #[error("{owner} has no pod")]
+    NoPod {
+        /// The owner.
+        owner: Owner,
+    },
+    /// The namespace of that name was not made by berth for this owner.
+    #[error("the namespace {namespace} is not berth's: it was not made for {owner}")]
+    NotOurs {
+        /// The owner.
+        owner: Owner,
+        /// The namespace.
+        namespace: String,
+    },
+    /// Somebody else works on this owner's pod, and went on for longer than this call could wait.
+    #[error("{holder} has been working on the pod of {owner} since {since}")]
+    Busy {
+        /// The owner.
+        owner: Owner,
+        /// Host, process and a random part.
+        holder: String,
+        /// Since when, in UTC.
+        since: String,
+    },
+    /// The deletion was sent, but the namespace is still there.
+    #[error("the namespace {namespace} is still being deleted after {seconds} s")]
+    StillDeleting {
+        /// The namespace.
+        namespace: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The manifests could not be made.
+    #[error("the manifests can't be used")]
+    Manifest(#[from] ManifestError),
+    /// The cluster, or the way to it, failed.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A command in the pod has no known end.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// The records failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The kind of a failure: what a program's exit code or an HTTP status is chosen by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// What was asked for can't be used; asking again does not help.
+    BadInput,
+    /// The settings can't be used.
+    Configuration,
+    /// What was asked for does not exist.
+    NotFound,
+    /// The pod can't run.
+    PodFailed,
+    /// The host, its kubectl or the API server is out of reach; later it may work.
+    Unreachable,
+    /// A key, a host key, credentials or rights are missing or wrong.
+    Denied,
+    /// Somebody else works on it; later it may work.
+    Busy,
+    /// A time limit was reached.
+    TimedOut,
+    /// The link was lost; what was asked for may have happened.
+    LinkLost,
+    /// The command can't be started in the pod.
+    CouldNotStart,
+    /// The records failed.
+    Database,
+    /// Anything else.
+    Internal,
+}
+
+impl Error {
+    /// The kind of failure.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Invalid(_) => Kind::BadInput,
+            Self::Config(_) | Self::Manifest(_) => Kind::Configuration,
+            Self::PodFailed { .. } => Kind::PodFailed,
+            Self::NoPod { .. } => Kind::NotFound,
+            Self::NotOurs { .. } => Kind::Denied,
+            Self::Busy { .. } => Kind::Busy,
+            Self::StillDeleting { .. } => Kind::TimedOut,
+            Self::Cluster(error) => cluster_kind(error),
+            Self::Exec(error) => exec_kind(error),
+            Self::Store(_) => Kind::Database,
+        }
+    }
+
+    /// What to do about it, when there is something that a person can do.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Invalid(refused) => Some(refused.remedy().to_owned()),
+            Self::Config(_) => Some("see .env.example for all settings".to_owned()),
+            Self::PodFailed { diagnosis, .. } => Some(diagnosis.cause.hint().to_owned()),
+            Self::NoPod { .. } => Some("`berth create` makes one".to_owned()),
+            Self::NotOurs { .. } => {
+                Some("use another id, or remove or label the namespace by hand".to_owned())
+            }
+            Self::Busy { .. } => Some("wait until it is done, then try again".to_owned()),
+            Self::StillDeleting { namespace, .. } => Some(format!(
+                "see what holds it with `kubectl describe namespace {namespace}`, then delete again"
+            )),
+            Self::Manifest(error) => Some(error.hint().to_owned()),
+            Self::Cluster(error) => error.hint(),
+            Self::Exec(error) => exec_hint(error),
+            Self::Store(error) => error.hint().map(str::to_owned),
+        }
+    }
+
+    /// Why the pod does not run, when that is what is wrong.
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<&Diagnosis> {
+        match self {
+            Self::PodFailed { diagnosis, .. } => Some(diagnosis),
+            _ => None,
+        }
+    }
+}
+
+fn cluster_kind(error: &ClusterError) -> Kind {
+    match error {
+        ClusterError::Ssh(error) => ssh_kind(error),
+        ClusterError::KubectlMissing { .. }
+        | ClusterError::KubeconfigMissing { .. }
+        | ClusterError::ContextMissing { .. }
+        | ClusterError::ApiUnreachable { .. } => Kind::Unreachable,
+        ClusterError::SudoPassword { .. }
+        | ClusterError::ApiUntrusted { .. }
+        | ClusterError::Unauthorized { .. }
+        | ClusterError::Forbidden { .. } => Kind::Denied,
+        ClusterError::NotFound { .. } => Kind::NotFound,
+        ClusterError::Conflict { .. } | ClusterError::Terminating { .. } => Kind::Busy,
+        ClusterError::Quota { .. }
+        | ClusterError::PodSecurity { .. }
+        | ClusterError::Refused { .. }
+        | ClusterError::NotRunning { .. } => Kind::PodFailed,
+        ClusterError::TimedOut { .. } => Kind::TimedOut,
+        _ => Kind::Internal,
+    }
+}
+
+fn ssh_kind(error: &SshError) -> Kind {
+    match error {
+        SshError::Key(_) | SshError::HostKey(_) | SshError::AuthRefused { .. } => Kind::Denied,
+        SshError::Command(_) => Kind::BadInput,
+        SshError::TimedOut { .. } => Kind::TimedOut,
+        SshError::LinkLost { started: true, .. } | SshError::NoExitStatus | SshError::Stopped => {
+            Kind::LinkLost
+        }
+        _ => Kind::Unreachable,
+    }
+}
+
+fn exec_kind(error: &ExecError) -> Kind {
+    match error {
+        ExecError::CouldNotStart { .. } | ExecError::NoSuchFolder { .. } => Kind::CouldNotStart,
+        ExecError::PodGone { .. } => Kind::NotFound,
+        ExecError::NotRunning { .. } => Kind::PodFailed,
+        ExecError::LinkLost { .. } | ExecError::Sink(_) | ExecError::Stdin(_) => Kind::LinkLost,
+        ExecError::TimedOut { .. } => Kind::TimedOut,
+        ExecError::TooLong { .. } => Kind::BadInput,
+        ExecError::Cluster(error) => cluster_kind(error),
+    }
+}
+
+fn exec_hint(error: &ExecError) -> Option<String> {
+    let hint = match error {
+        ExecError::CouldNotStart { .. } => "check that the program exists in the pod's image",
+        ExecError::NoSuchFolder { .. } => "make the folder first, or name another",
+        ExecError::PodGone { .. } => "`berth create` makes the pod again",
+        ExecError::NotRunning { .. } => "`berth status` says why; `berth create` starts it again",
+        ExecError::LinkLost { .. } => {
+            "the command may still be running; look at its effect before you try again"
+        }
+        ExecError::TimedOut {
+            ended_in_pod: false,
+            ..
+        } => "the command may still be running in the pod; allow more time with --timeout",
+        ExecError::TimedOut { .. } => "the command was ended; allow more time with --timeout",
+        ExecError::TooLong { .. } => "pass long input on stdin, or copy it into the pod first",
+        ExecError::Sink(_) | ExecError::Stdin(_) => return None,
+        ExecError::Cluster(error) => return error.hint(),
+    };
+    Some(hint.to_owned())
+}

@@ -1,0 +1,143 @@
+//! Commands in an owner's pod.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use super::{ExecuteRequest, PodManager};
+use crate::{
+    cluster::{ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, PodRef, Stdin, Stream},
+    domain::PodStatus,
+    error::Error,
+    store::PodChanges,
+};
+
+impl PodManager {
+    /// Runs a command in an owner's pod, and returns how it ended and what it printed.
+    ///
+    /// One trip to the host when the pod is known, two when it has been replaced since. The exit code
+    /// is data, whatever it is; without proof of the command's end there is no success. A command that
+    /// may have started is never run twice.
+    ///
+    /// Dropping the future ends the command, as its time limit does.
+    ///
+    /// # Errors
+    /// [`Error::NoPod`] when nothing is recorded of this owner, and [`Error::Exec`] when the command
+    /// could not start or its end is not known; see [`ExecError`].
+    pub async fn execute(&self, request: ExecuteRequest) -> Result<ExecOutput, Error> {
+        let owner = request.owner.clone();
+        let record = self
+            .store()
+            .find(&owner)
+            .await?
+            .ok_or_else(|| Error::NoPod {
+                owner: owner.clone(),
+            })?;
+        let attempts = Attempts::new(request, self);
+        let namespace = owner.namespace();
+        let output = match (&record.pod_name, attempts.again()) {
+            (Some(pod), Some(first)) => {
+                let pod = PodRef::Named(pod.clone());
+                match self.cluster().exec(&namespace, &pod, first).await {
+                    Err(ref error) if did_not_start(error) => {
+                        tracing::debug!(%error, "the recorded pod does not answer; looking for the current one");
+                        let again = attempts.last();
+                        self.cluster()
+                            .exec(&namespace, &PodRef::Current, again)
+                            .await
+                    }
+                    answer => answer,
+                }
+            }
+            // What a reader has given can't be given twice, so the pod is looked up in the same trip.
+            _ => {
+                let only = attempts.last();
+                self.cluster()
+                    .exec(&namespace, &PodRef::Current, only)
+                    .await
+            }
+        }?;
+        if record.pod_name.as_deref() != Some(output.pod.as_str()) {
+            let seen = PodChanges::new()
+                .status(PodStatus::Running)
+                .pod_name(Some(&output.pod))
+                .diagnosis(None);
+            self.store().refresh(&owner, seen).await?;
+        }
+        Ok(output)
+    }
+}
+
+/// The pod of that name is not there or not running, and nothing has run.
+fn did_not_start(error: &ExecError) -> bool {
+    matches!(
+        error,
+        ExecError::PodGone { started: false, .. } | ExecError::NotRunning { .. }
+    )
+}
+
+/// One request as the one or two calls that it may take.
+struct Attempts {
+    command: ExecCommand,
+    stdin: Stdin,
+    sink: Option<SharedSink>,
+    time_limit: std::time::Duration,
+    keep_bytes: usize,
+}
+
+impl Attempts {
+    fn new(request: ExecuteRequest, manager: &PodManager) -> Self {
+        let limits = &manager.settings().limits;
+        Self {
+            command: ExecCommand {
+                program: request.program,
+                environment: request.environment,
+                working_dir: request.working_dir,
+            },
+            stdin: request.stdin,
+            sink: request
+                .sink
+                .map(|sink| SharedSink(Arc::new(Mutex::new(sink.0)))),
+            time_limit: request.time_limit.unwrap_or(limits.exec),
+            keep_bytes: request.keep_bytes.unwrap_or(limits.keep_bytes),
+        }
+    }
+
+    /// A call that another may follow; none when its stdin could not be given again.
+    fn again(&self) -> Option<ExecRequest> {
+        let stdin = match &self.stdin {
+            Stdin::None => Stdin::None,
+            Stdin::Bytes(bytes) => Stdin::Bytes(bytes.clone()),
+            Stdin::Reader(_) => return None,
+        };
+        Some(self.request(self.command.clone(), stdin, self.sink.clone()))
+    }
+
+    fn last(mut self) -> ExecRequest {
+        let stdin = std::mem::take(&mut self.stdin);
+        let sink = self.sink.take();
+        self.request(self.command.clone(), stdin, sink)
+    }
+
+    fn request(&self, command: ExecCommand, stdin: Stdin, sink: Option<SharedSink>) -> ExecRequest {
+        ExecRequest {
+            command,
+            stdin,
+            sink: sink.map(|sink| Box::new(sink) as Box<dyn ExecSink>),
+            time_limit: Some(self.time_limit),
+            keep_bytes: self.keep_bytes,
+        }
+    }
+}
+
+/// A sink that two calls, one after the other, can have.
+#[derive(Clone)]
+struct SharedSink(Arc<Mutex<Box<dyn ExecSink>>>);
+
+#[async_trait]
+impl ExecSink for SharedSink {
+    async fn write(&mut self, stream: Stream, part: &[u8]) -> std::io::Result<()> {
+        self.0.lock().await.write(stream, part).await
+    }
+}

@@ -1,0 +1,378 @@
+//! The pod of an owner is there, runs, and is as it is asked for.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use k8s_openapi::api::core::v1::Service;
+use serde::Serialize;
+
+use super::{
+    ManageRequest, PodManager, Progress, Silent, Step,
+    lease::HeldLease,
+    manager::default_spec,
+    plan::{self, Plan, Why},
+    ready::{Outcome, ReadyPod},
+};
+use crate::{
+    cluster::{ClusterError, Observed},
+    domain::{
+        Cause, Diagnosis, Endpoint, Owner, OwnerLabels, PodSpec, PodStatus, Port, ServiceDetails,
+    },
+    error::{Error, Kind},
+    manifest::PodRender,
+    store::{NewPod, PodChanges, PodRecord},
+};
+
+/// What had to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Nothing: it was there, running, and as asked for.
+    Unchanged,
+    /// It was there and running, but not on record.
+    Adopted,
+    /// It was made.
+    Created,
+    /// It was there, and something else was asked for.
+    Updated,
+    /// It was there, and not running.
+    Restarted,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unchanged => "unchanged",
+            Self::Adopted => "adopted",
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Restarted => "restarted",
+        })
+    }
+}
+
+/// An owner's pod that runs, and what had to be done for that.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Managed {
+    /// What is now recorded of it.
+    pub record: PodRecord,
+    /// What had to be done.
+    pub action: Action,
+}
+
+impl PodManager {
+    /// Makes sure that an owner's pod is there, runs, and is as asked for; returns when it is ready.
+    ///
+    /// One trip to the host for a pod that already is, at most four for one that has to be made.
+    /// Calls for one owner take turns, in this process and between processes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] before anything is sent; [`Error::PodFailed`] when the pod can't run, with
+    /// the cause; others when the cluster, the way to it, or the records fail.
+    pub async fn manage(&self, request: ManageRequest) -> Result<Managed, Error> {
+        self.manage_with(request, &Silent).await
+    }
+
+    /// As [`PodManager::manage`], and tells of each step.
+    ///
+    /// # Errors
+    /// As [`PodManager::manage`].
+    pub async fn manage_with(
+        &self,
+        request: ManageRequest,
+        progress: &dyn Progress,
+    ) -> Result<Managed, Error> {
+        let owner = request.owner().clone();
+        let first = request.onto(&default_spec(&self.settings().defaults))?;
+        let _turn = self.turns().take(&owner.namespace()).await;
+        let new = NewPod {
+            image: first.image,
+            resources: first.resources,
+            ssh: self.settings().place.clone(),
+        };
+        let (record, held, existed) = self.claim(&owner, &new, progress).await?;
+        if existed && record.ssh != new.ssh {
+            tracing::warn!(
+                project = owner.id(),
+                recorded = %record.ssh.host,
+                host = %new.ssh.host,
+                "the pod was recorded on another host; what it left there is not touched"
+            );
+        }
+        let work = Work {
+            manager: self,
+            owner: &owner,
+            labels: OwnerLabels::of(&owner),
+            held: &held,
+            progress,
+        };
+        let result = work.bring_up(&request, existed.then_some(&record)).await;
+        let result = match result {
+            Ok(managed) => Ok(managed),
+            Err(error) => Err(work.write_down(error, existed).await),
+        };
+        held.give_back().await;
+        result
+    }
+}
+
+/// One call, once it has the lease.
+struct Work<'a> {
+    manager: &'a PodManager,
+    owner: &'a Owner,
+    labels: OwnerLabels,
+    held: &'a HeldLease,
+    progress: &'a dyn Progress,
+}
+
+impl Work<'_> {
+    async fn bring_up(
+        &self,
+        request: &ManageRequest,
+        remembered: Option<&PodRecord>,
+    ) -> Result<Managed, Error> {
+        let observed = self.observe().await?;
+        let current = plan::current_spec(&observed);
+        let base = current.unwrap_or_else(|| self.base(remembered));
+        let desired = request.onto(&base)?;
+        let plan = plan::plan(&observed, &desired, Utc::now());
+        tracing::debug!(owner = %self.owner, ?plan, "planned");
+        let on_record = remembered.is_some();
+        match plan {
+            Plan::Keep { pod, node } => {
+                let host_ip = observed
+                    .pods
+                    .iter()
+                    .find(|seen| seen.metadata.name.as_ref() == Some(&pod))
+                    .and_then(|seen| seen.status.as_ref()?.host_ip.clone());
+                let ready = ReadyPod {
+                    name: pod,
+                    node,
+                    host_ip,
+                };
+                let action = if on_record {
+                    Action::Unchanged
+                } else {
+                    Action::Adopted
+                };
+                self.save_ready(&desired, ready, observed.service, remembered, action)
+                    .await
+            }
+            Plan::Wait => {
+                let action = if on_record {
+                    Action::Restarted
+                } else {
+                    Action::Adopted
+                };
+                self.wait(&desired, observed.service, action).await
+            }
+            Plan::Apply { why, restarted_at } => {
+                self.apply(&desired, &observed, restarted_at).await?;
+                let action = match why {
+                    Why::Absent => Action::Created,
+                    Why::Different => Action::Updated,
+                    Why::NotRunning => Action::Restarted,
+                };
+                self.wait(&desired, observed.service, action).await
+            }
+        }
+    }
+
+    /// What is wanted when the request says nothing and the cluster has nothing.
+    fn base(&self, remembered: Option<&PodRecord>) -> PodSpec {
+        let mut base = default_spec(&self.manager.settings().defaults);
+        if let Some(record) = remembered {
+            base.image = record.image.clone();
+            base.resources = record.resources.clone();
+            if !record.service.ports.is_empty() {
+                base.ports = record
+                    .service
+                    .ports
+                    .iter()
+                    .map(|ports| ports.port)
+                    .collect();
+            }
+        }
+        base
+    }
+
+    /// What there is, once a namespace on its way out is gone.
+    async fn observe(&self) -> Result<Observed, Error> {
+        let namespace = self.owner.namespace();
+        self.progress.step(&Step::Observing);
+        let observed = self.manager.cluster().observe(&namespace).await?;
+        if !plan::is_ours_or_absent(&observed, &self.labels) {
+            return Err(Error::NotOurs {
+                owner: self.owner.clone(),
+                namespace: namespace.to_string(),
+            });
+        }
+        if observed
+            .namespace
+            .as_ref()
+            .is_some_and(|seen| seen.terminating)
+        {
+            self.progress.step(&Step::AwaitingDeletion);
+            let at_most = self.manager.settings().limits.delete;
+            self.manager
+                .cluster()
+                .wait_until_gone(&namespace, at_most)
+                .await?;
+            return Ok(Observed::default());
+        }
+        Ok(observed)
+    }
+
+    async fn apply(
+        &self,
+        desired: &PodSpec,
+        observed: &Observed,
+        restarted_at: Option<DateTime<Utc>>,
+    ) -> Result<(), Error> {
+        let render = PodRender { restarted_at };
+        let manifests = self
+            .manager
+            .templates()
+            .pod_manifests(self.owner, desired, &render)?;
+        self.progress.step(&Step::Applying {
+            objects: manifests.len(),
+        });
+        self.manager.cluster().apply(&manifests, false).await?;
+        if desired.ports.is_empty() && observed.service.is_some() {
+            let namespace = self.owner.namespace();
+            self.manager
+                .cluster()
+                .delete_service(&namespace, &self.labels)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn wait(
+        &self,
+        desired: &PodSpec,
+        service: Option<Service>,
+        action: Action,
+    ) -> Result<Managed, Error> {
+        // A process that is killed from here on has left behind what the record says.
+        let sent = PodChanges::new()
+            .status(PodStatus::Created)
+            .image(&desired.image)
+            .resources(&desired.resources)
+            .pod_name(None)
+            .diagnosis(None);
+        let store = self.manager.store();
+        store.save(self.held.lease(), sent).await?;
+        let namespace = self.owner.namespace();
+        let outcome = self
+            .manager
+            .wait_until_ready(&namespace, &self.labels, &desired.command, self.progress)
+            .await?;
+        match outcome {
+            Outcome::Ready(ready) => self.save_ready(desired, ready, service, None, action).await,
+            Outcome::Failed { pod, diagnosis } => {
+                let changes = PodChanges::new()
+                    .status(PodStatus::Error)
+                    .pod_name(pod.as_deref())
+                    .diagnosis(Some(&diagnosis));
+                let record = store.save(self.held.lease(), changes).await?;
+                Err(Error::PodFailed {
+                    owner: self.owner.clone(),
+                    diagnosis: Box::new(diagnosis),
+                    record: Box::new(record),
+                })
+            }
+        }
+    }
+
+    async fn save_ready(
+        &self,
+        desired: &PodSpec,
+        ready: ReadyPod,
+        service: Option<Service>,
+        remembered: Option<&PodRecord>,
+        action: Action,
+    ) -> Result<Managed, Error> {
+        let namespace = self.owner.namespace();
+        let known = remembered
+            .filter(|record| record.pod_name.as_ref() == Some(&ready.name))
+            .and_then(|record| record.service.node_address.clone());
+        let (address, service) = self
+            .manager
+            .address(&namespace, &ready, service, &desired.ports, known)
+            .await?;
+        let details = ServiceDetails::new(address, endpoints(service.as_ref(), &desired.ports));
+        let changes = PodChanges::new()
+            .status(PodStatus::Running)
+            .image(&desired.image)
+            .resources(&desired.resources)
+            .pod_name(Some(&ready.name))
+            .service(&details)
+            .diagnosis(None);
+        let record = self
+            .manager
+            .store()
+            .save(self.held.lease(), changes)
+            .await?;
+        self.progress.step(&Step::Ready { pod: ready.name });
+        Ok(Managed { record, action })
+    }
+
+    /// Writes down why the call failed. What is known of the pod itself is left as it was, unless
+    /// this call was the first to speak of it.
+    async fn write_down(&self, error: Error, existed: bool) -> Error {
+        let cause = match (&error, error.kind()) {
+            // Its record says so already.
+            (Error::PodFailed { .. }, _) => return error,
+            // Nothing of ours is there, and nothing may be.
+            (Error::Invalid(_) | Error::NotOurs { .. }, _) if !existed => {
+                if let Err(failed) = self.manager.store().delete(self.held.lease()).await {
+                    tracing::warn!(error = %failed, "a record without a pod could not be taken back");
+                }
+                return error;
+            }
+            (_, Kind::Unreachable | Kind::LinkLost | Kind::TimedOut) => Cause::Unreachable,
+            (Error::Cluster(refused), _) => cause_of(refused),
+            _ => return error,
+        };
+        let diagnosis = Diagnosis::new(cause, error.to_string());
+        let mut changes = PodChanges::new().diagnosis(Some(&diagnosis));
+        if !existed || cause != Cause::Unreachable {
+            changes = changes.status(PodStatus::Error);
+        }
+        if let Err(failed) = self.manager.store().save(self.held.lease(), changes).await {
+            tracing::warn!(error = %failed, "the failure could not be recorded");
+        }
+        error
+    }
+}
+
+/// What a refusal of the cluster means for the pod.
+fn cause_of(refused: &ClusterError) -> Cause {
+    match refused {
+        ClusterError::Quota { .. } => Cause::Quota,
+        ClusterError::PodSecurity { .. } => Cause::PodSecurity,
+        _ => Cause::Refused,
+    }
+}
+
+/// The ports of a Service that lead to the container's, in the container's order.
+pub(super) fn endpoints(service: Option<&Service>, ports: &[Port]) -> Vec<Endpoint> {
+    let of_service = service
+        .and_then(|service| service.spec.as_ref()?.ports.as_ref())
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    ports
+        .iter()
+        .filter_map(|port| {
+            let found = of_service
+                .iter()
+                .find(|found| found.port == i32::from(port.number()))?;
+            let node_port = u16::try_from(found.node_port?).ok()?;
+            Some(Endpoint {
+                port: *port,
+                node_port: Port::try_from(node_port).ok()?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,233 @@
+//! The manager of pods: what the operations share.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::Service;
+
+use super::{
+    Progress, Step,
+    lease::{HeldLease, TTL, Turns},
+    manage::endpoints,
+    ready::ReadyPod,
+};
+use crate::{
+    cluster::{Cluster, kubectl::Kubectl},
+    config::{Config, PodDefaults, TimeLimits},
+    domain::{Environment, Namespace, Owner, PodCommand, PodSpec, PodStatus, Port},
+    error::Error,
+    manifest::Templates,
+    ssh::SshClient,
+    store::{Claim, Holder, LeaseInfo, NewPod, PodFilter, PodRecord, SshPlace, Store},
+};
+
+/// Manages the pods of all owners on one cluster.
+///
+/// Cheap to clone; all clones share one SSH connection, which is made when it is first needed and made
+/// anew when it was lost, and one pool of database connections. Any number of calls may go on at once.
+#[derive(Clone)]
+pub struct PodManager(Arc<Inner>);
+
+struct Inner {
+    cluster: Arc<dyn Cluster>,
+    store: Store,
+    templates: Templates,
+    settings: Settings,
+    holder: Holder,
+    turns: Turns,
+}
+
+/// What a manager needs to know beside its cluster and its records.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the cluster is reached; recorded with each pod.
+    pub place: SshPlace,
+    /// The address at which node ports are reached, in place of the node's own.
+    pub node_address: Option<String>,
+    /// What a pod gets that its request does not say.
+    pub defaults: PodDefaults,
+    /// How long things may take.
+    pub limits: TimeLimits,
+}
+
+impl PodManager {
+    /// A manager with these settings. Opens the database and brings it up to date; nothing is sent to
+    /// the host yet.
+    ///
+    /// # Errors
+    /// When the database can't be used, or a template of one's own can't.
+    pub async fn open(config: &Config) -> Result<Self, Error> {
+        let templates = match &config.templates {
+            Some(folder) => Templates::with_overrides(folder)?,
+            None => Templates::built_in()?,
+        };
+        let store = Store::open(&config.database).await?;
+        let ssh = SshClient::new(config.ssh.clone());
+        let cluster = Kubectl::new(ssh, config.kubectl.clone());
+        Ok(Self::new(
+            Arc::new(cluster),
+            store,
+            templates,
+            Settings {
+                place: SshPlace {
+                    host: config.ssh.host.clone(),
+                    port: config.ssh.port,
+                    user: config.ssh.user.clone(),
+                },
+                node_address: config.kubectl.node_address.clone(),
+                defaults: config.pods.clone(),
+                limits: config.limits.clone(),
+            },
+        ))
+    }
+
+    /// A manager of its parts, for another way to the cluster than SSH and kubectl.
+    #[must_use]
+    pub fn new(
+        cluster: Arc<dyn Cluster>,
+        store: Store,
+        templates: Templates,
+        settings: Settings,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            cluster,
+            store,
+            templates,
+            settings,
+            holder: Holder::this_process(),
+            turns: Turns::default(),
+        }))
+    }
+
+    /// The recorded pods, those that were last seen in this state when one is given.
+    ///
+    /// # Errors
+    /// When the records can't be read.
+    pub async fn list(&self, status: Option<PodStatus>) -> Result<Vec<PodRecord>, Error> {
+        Ok(self.store().list(PodFilter { status, kind: None }).await?)
+    }
+
+    pub(super) fn cluster(&self) -> &dyn Cluster {
+        self.0.cluster.as_ref()
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(super) fn templates(&self) -> &Templates {
+        &self.0.templates
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(super) fn holder(&self) -> &Holder {
+        &self.0.holder
+    }
+
+    pub(super) fn turns(&self) -> &Turns {
+        &self.0.turns
+    }
+
+    /// Takes the lease on the owner's record, which is made when there is none.
+    pub(super) async fn claim(
+        &self,
+        owner: &Owner,
+        new: &NewPod,
+        progress: &dyn Progress,
+    ) -> Result<(PodRecord, HeldLease, bool), Error> {
+        let mut wait = LeaseWait::new(self.settings().limits.ready);
+        loop {
+            match self.store().claim(owner, new, self.holder(), TTL).await? {
+                Claim::Taken {
+                    record,
+                    lease,
+                    existed,
+                    ..
+                } => return Ok((record, HeldLease::new(lease, self.store().clone()), existed)),
+                Claim::Held { by, .. } => wait.next(owner, &by, progress).await?,
+            }
+        }
+    }
+
+    /// Where a pod's ports are reached: the address that is set, is known, is the node's own, or is
+    /// the one that the pod itself knows; and the Service. No trip when there is nothing to ask for.
+    pub(super) async fn address(
+        &self,
+        namespace: &Namespace,
+        pod: &ReadyPod,
+        service: Option<Service>,
+        ports: &[Port],
+        known: Option<String>,
+    ) -> Result<(Option<String>, Option<Service>), Error> {
+        if ports.is_empty() {
+            return Ok((None, None));
+        }
+        let known = self.settings().node_address.clone().or(known);
+        if endpoints(service.as_ref(), ports).len() == ports.len() && known.is_some() {
+            return Ok((known, service));
+        }
+        let found = self
+            .cluster()
+            .address(namespace, pod.node.as_deref())
+            .await?;
+        let address = known.or(found.node).or_else(|| pod.host_ip.clone());
+        Ok((address, found.service))
+    }
+}
+
+impl std::fmt::Debug for PodManager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PodManager")
+            .field("settings", &self.0.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a pod gets when nothing at all is said.
+pub(super) fn default_spec(defaults: &PodDefaults) -> PodSpec {
+    PodSpec {
+        image: defaults.image.clone(),
+        resources: defaults.resources.clone(),
+        ports: defaults.ports.clone(),
+        environment: Environment::new(),
+        command: PodCommand::default(),
+    }
+}
+
+/// The wait for somebody else's lease: with growing pauses, until there is no time left.
+pub(super) struct LeaseWait {
+    until: tokio::time::Instant,
+    pause: Duration,
+}
+
+impl LeaseWait {
+    pub(super) fn new(at_most: Duration) -> Self {
+        Self {
+            until: tokio::time::Instant::now() + at_most,
+            pause: Duration::from_millis(50),
+        }
+    }
+
+    pub(super) async fn next(
+        &mut self,
+        owner: &Owner,
+        by: &LeaseInfo,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
+        if tokio::time::Instant::now() >= self.until {
+            return Err(Error::Busy {
+                owner: owner.clone(),
+                holder: by.holder.to_string(),
+                since: by.since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            });
+        }
+        progress.step(&Step::Queued {
+            holder: by.holder.to_string(),
+        });
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(Duration::from_millis(500));
+        Ok(())
+    }
+}

@@ -1,0 +1,32 @@
+//! An owner's pod: made, started, changed, commanded, watched, deleted.
+//!
+//! The cluster is the truth and the record a memory: every operation that changes something first
+//! takes the lease in the owner's record, then looks at the cluster, and writes down what it saw.
+//! This room speaks to the cluster by [`Cluster`](crate::cluster::Cluster) alone and knows no command
+//! line, no SQL and no template.
+
+mod delete;
+mod dry_run;
+mod execute;
+mod functions;
+mod lease;
+mod logs;
+mod manage;
+mod manager;
+mod plan;
+mod progress;
+mod ready;
+mod request;
+mod status;
+
+pub use self::{
+    delete::Deleted,
+    dry_run::DryRun,
+    functions::{delete_pod, execute_in_pod, manage_pod},
+    logs::LogOptions,
+    manage::{Action, Managed},
+    manager::{PodManager, Settings},
+    progress::{Progress, Silent, Step},
+    request::{ExecuteRequest, ManageRequest},
+    status::PodReport,
+};

@@ -1,0 +1,257 @@
+//! The wait for a pod: a watch with a deadline that ends at once when the state can't get better.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures::StreamExt as _;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use tokio::time::Instant;
+
+use super::{PodManager, Progress, Step};
+use crate::{
+    cluster::{
+        Change, ClusterError, LogRequest,
+        assess::{Assessment, Urgency, assess},
+    },
+    domain::{Cause, Diagnosis, Namespace, OwnerLabels, PodCommand},
+    error::Error,
+};
+
+/// How long a container must have stayed up before a pod counts as ready: a program that ends at once
+/// looks ready for a moment. The idle command of our own does not need it.
+const SETTLE: Duration = Duration::from_millis(1500);
+/// How many of a failing container's last lines are kept.
+const LOG_LINES: u32 = 20;
+
+/// A pod that is ready.
+pub(super) struct ReadyPod {
+    pub(super) name: String,
+    pub(super) node: Option<String>,
+    pub(super) host_ip: Option<String>,
+}
+
+/// How the wait ended, when it was not cut short by an error.
+pub(super) enum Outcome {
+    Ready(ReadyPod),
+    Failed {
+        pod: Option<String>,
+        diagnosis: Diagnosis,
+    },
+}
+
+/// What has been seen of the Deployment and its pods so far.
+#[derive(Default)]
+struct Seen {
+    deployment: Option<Deployment>,
+    pods: BTreeMap<String, Pod>,
+}
+
+impl Seen {
+    fn take(&mut self, change: Change) {
+        match change {
+            Change::Deployment(deployment) => self.deployment = Some(*deployment),
+            Change::DeploymentGone => self.deployment = None,
+            Change::Pod(pod) => {
+                self.pods
+                    .insert(pod.metadata.name.clone().unwrap_or_default(), *pod);
+            }
+            Change::PodGone(name) => {
+                self.pods.remove(&name);
+            }
+        }
+    }
+
+    fn assess(&self) -> Assessment {
+        assess(self.deployment.as_ref(), self.pods.values())
+    }
+}
+
+/// What an assessment means for the wait, and since when it has meant that.
+struct Standing {
+    assessment: Assessment,
+    since: Instant,
+}
+
+impl Standing {
+    /// When the wait is over if nothing changes any more; never before the deadline by itself.
+    fn over_at(&self, settle: Duration) -> Option<Instant> {
+        match &self.assessment {
+            Assessment::Ready { .. } => Some(self.since + settle),
+            Assessment::Failing { urgency, .. } => match urgency {
+                Urgency::AtOnce => Some(self.since),
+                Urgency::After(patience) => Some(self.since + *patience),
+                Urgency::AtDeadline => None,
+            },
+            Assessment::Absent | Assessment::Stopped | Assessment::Progress(_) => None,
+        }
+    }
+
+    /// Whether the other is the same matter, so that its time goes on. A message may change.
+    fn is_same_matter(&self, other: &Assessment) -> bool {
+        match (&self.assessment, other) {
+            (Assessment::Ready { pod: a, .. }, Assessment::Ready { pod: b, .. }) => a == b,
+            (
+                Assessment::Failing { diagnosis: a, .. },
+                Assessment::Failing { diagnosis: b, .. },
+            ) => a.cause == b.cause,
+            (a, b) => a == b,
+        }
+    }
+}
+
+impl PodManager {
+    /// Waits until the owner's pod is ready, or can't become so. One trip, and one more for the log
+    /// lines of a pod that fails.
+    pub(super) async fn wait_until_ready(
+        &self,
+        namespace: &Namespace,
+        owner: &OwnerLabels,
+        command: &PodCommand,
+        progress: &dyn Progress,
+    ) -> Result<Outcome, Error> {
+        let at_most = self.settings().limits.ready;
+        let deadline = Instant::now() + at_most;
+        let settle = if *command == PodCommand::Idle {
+            Duration::ZERO
+        } else {
+            SETTLE
+        };
+        let mut seen = Seen::default();
+        let mut standing = Standing {
+            assessment: Assessment::Absent,
+            since: Instant::now(),
+        };
+        let mut changes = self.cluster().watch(namespace, owner, at_most).await?;
+        loop {
+            let over_at = standing.over_at(settle).unwrap_or(deadline).min(deadline);
+            let next = tokio::time::timeout_at(over_at, changes.next()).await;
+            match next {
+                Ok(Some(Ok(change))) => seen.take(change),
+                Ok(Some(Err(error))) => return Err(error.into()),
+                // The API server ends a watch when it likes; what has been seen is told anew.
+                Ok(None) if Instant::now() < deadline => {
+                    seen = Seen::default();
+                    let left = deadline - Instant::now();
+                    changes = self.cluster().watch(namespace, owner, left).await?;
+                    continue;
+                }
+                Ok(None) | Err(_) => {
+                    // Nothing is left of the watch while the log is fetched.
+                    drop(changes);
+                    return self.conclude(namespace, standing.assessment, &seen).await;
+                }
+            }
+            let assessment = seen.assess();
+            report(&assessment, progress);
+            if standing.is_same_matter(&assessment) {
+                standing.assessment = assessment;
+            } else {
+                standing = Standing {
+                    assessment,
+                    since: Instant::now(),
+                };
+            }
+        }
+    }
+
+    async fn conclude(
+        &self,
+        namespace: &Namespace,
+        assessment: Assessment,
+        seen: &Seen,
+    ) -> Result<Outcome, Error> {
+        let slow = |message: String| Outcome::Failed {
+            pod: seen.pods.keys().next_back().cloned(),
+            diagnosis: Diagnosis::new(Cause::Slow, message),
+        };
+        Ok(match assessment {
+            Assessment::Ready { pod, node } => {
+                let host_ip = seen
+                    .pods
+                    .get(&pod)
+                    .and_then(|pod| pod.status.as_ref()?.host_ip.clone());
+                Outcome::Ready(ReadyPod {
+                    name: pod,
+                    node,
+                    host_ip,
+                })
+            }
+            Assessment::Failing {
+                mut diagnosis, pod, ..
+            } => {
+                if let Some(pod) = &pod {
+                    self.add_log_tail(namespace, pod, &mut diagnosis).await;
+                }
+                Outcome::Failed { pod, diagnosis }
+            }
+            Assessment::Progress(doing) => {
+                // A volume that can't be mounted, for one, is told by the cluster's events alone.
+                let warnings = self.cluster().warnings(namespace).await.unwrap_or_default();
+                match warnings.last() {
+                    Some(last) if last.contains("FailedMount") => Outcome::Failed {
+                        pod: seen.pods.keys().next_back().cloned(),
+                        diagnosis: Diagnosis::new(Cause::VolumeMount, last.clone()),
+                    },
+                    Some(last) => slow(format!("still {doing}; the cluster says: {last}")),
+                    None => slow(format!("still {doing}")),
+                }
+            }
+            Assessment::Absent | Assessment::Stopped => {
+                slow("the Deployment is gone or has been stopped meanwhile".into())
+            }
+        })
+    }
+
+    /// Adds the container's last lines, where it has run at all.
+    async fn add_log_tail(&self, namespace: &Namespace, pod: &str, diagnosis: &mut Diagnosis) {
+        if !matches!(
+            diagnosis.cause,
+            Cause::CrashLoop
+                | Cause::Exited
+                | Cause::OutOfMemory
+                | Cause::NotReady
+                | Cause::InitFailed
+        ) {
+            return;
+        }
+        let mut request = LogRequest {
+            pod: pod.to_owned(),
+            tail_lines: Some(LOG_LINES),
+            ..LogRequest::default()
+        };
+        let mut lines = self.log_lines(namespace, &request).await;
+        if matches!(&lines, Ok(lines) if lines.is_empty()) && diagnosis.restarts > 0 {
+            request.previous = true;
+            lines = self.log_lines(namespace, &request).await;
+        }
+        match lines {
+            Ok(lines) => diagnosis.log_tail = lines,
+            Err(error) => tracing::debug!(pod, %error, "no log lines of the failing pod"),
+        }
+    }
+
+    async fn log_lines(
+        &self,
+        namespace: &Namespace,
+        request: &LogRequest,
+    ) -> Result<Vec<String>, ClusterError> {
+        let mut logs = self.cluster().logs(namespace, request).await?;
+        let mut bytes = Vec::new();
+        while let Some(part) = logs.next().await {
+            bytes.extend_from_slice(&part?);
+        }
+        Ok(String::from_utf8_lossy(&bytes)
+            .lines()
+            .map(str::to_owned)
+            .collect())
+    }
+}
+
+fn report(assessment: &Assessment, progress: &dyn Progress) {
+    match assessment {
+        Assessment::Progress(doing) => progress.step(&Step::ComingUp(doing.clone())),
+        Assessment::Failing { diagnosis, .. } => {
+            progress.step(&Step::ComingUp(diagnosis.to_string()));
+        }
+        Assessment::Absent | Assessment::Stopped | Assessment::Ready { .. } => {}
+    }
+}

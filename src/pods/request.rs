@@ -1,0 +1,433 @@
+//! What a caller asks for, as values that can't be wrong.
+
+use std::time::Duration;
+
+use crate::{
+    cluster::{ExecSink, Program, Stdin},
+    domain::{
+        Cpu, Environment, Image, Invalid, Memory, Owner, PodCommand, PodSpec, Port, Resources,
+    },
+};
+
+/// Asks for an owner's pod to be there and running.
+///
+/// What is left open stays as it is when there is a pod already, and comes from the settings when
+/// there is none.
+///
+/// ```
+/// use berth::ManageRequest;
+///
+/// let request = ManageRequest::project("my-project-123")?
+///     .image("busybox:latest")?
+///     .memory_limit("200Mi")?
+///     .ports([8080])?;
+/// # Ok::<(), berth::domain::Invalid>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManageRequest {
+    owner: Owner,
+    image: Option<Image>,
+    cpu_limit: Option<Cpu>,
+    memory_limit: Option<Memory>,
+    cpu_request: Option<Cpu>,
+    memory_request: Option<Memory>,
+    ports: Option<Vec<Port>>,
+    environment: Option<Environment>,
+    command: Option<PodCommand>,
+}
+
+impl ManageRequest {
+    /// Asks for this owner's pod, with everything else left open.
+    #[must_use]
+    pub fn new(owner: Owner) -> Self {
+        Self {
+            owner,
+            image: None,
+            cpu_limit: None,
+            memory_limit: None,
+            cpu_request: None,
+            memory_request: None,
+            ports: None,
+            environment: None,
+            command: None,
+        }
+    }
+
+    /// Asks for the pod of the project with this id.
+    ///
+    /// # Errors
+    /// When the id can't be used; see [`Owner::project`].
+    pub fn project(id: &str) -> Result<Self, Invalid> {
+        Owner::project(id).map(Self::new)
+    }
+
+    /// Asks for the pod of the conversation with this id.
+    ///
+    /// # Errors
+    /// When the id can't be used; see [`Owner::project`].
+    pub fn conversation(id: &str) -> Result<Self, Invalid> {
+        Owner::conversation(id).map(Self::new)
+    }
+
+    /// The container's image.
+    ///
+    /// # Errors
+    /// When it is not an image reference.
+    pub fn image(mut self, image: &str) -> Result<Self, Invalid> {
+        self.image = Some(image.parse()?);
+        Ok(self)
+    }
+
+    /// The most CPU that the container may use, such as `200m`.
+    ///
+    /// # Errors
+    /// When it is not a quantity.
+    pub fn cpu_limit(mut self, quantity: &str) -> Result<Self, Invalid> {
+        self.cpu_limit = Some(quantity.parse()?);
+        Ok(self)
+    }
+
+    /// The most memory that the container may use, such as `200Mi`.
+    ///
+    /// # Errors
+    /// When it is not a quantity.
+    pub fn memory_limit(mut self, quantity: &str) -> Result<Self, Invalid> {
+        self.memory_limit = Some(quantity.parse()?);
+        Ok(self)
+    }
+
+    /// The CPU that is set aside for the container.
+    ///
+    /// # Errors
+    /// When it is not a quantity.
+    pub fn cpu_request(mut self, quantity: &str) -> Result<Self, Invalid> {
+        self.cpu_request = Some(quantity.parse()?);
+        Ok(self)
+    }
+
+    /// The memory that is set aside for the container.
+    ///
+    /// # Errors
+    /// When it is not a quantity.
+    pub fn memory_request(mut self, quantity: &str) -> Result<Self, Invalid> {
+        self.memory_request = Some(quantity.parse()?);
+        Ok(self)
+    }
+
+    /// The container's ports, each to be opened on every node; none at all for an empty list.
+    ///
+    /// # Errors
+    /// When one is not a TCP port.
+    pub fn ports(mut self, ports: impl IntoIterator<Item = u16>) -> Result<Self, Invalid> {
+        let mut once = Vec::new();
+        for port in ports {
+            let port = Port::try_from(port)?;
+            if !once.contains(&port) {
+                once.push(port);
+            }
+        }
+        self.ports = Some(once);
+        Ok(self)
+    }
+
+    /// All the container's own environment variables; those of an earlier request are dropped.
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = Some(environment);
+        self
+    }
+
+    /// What the container runs.
+    ///
+    /// # Errors
+    /// When it is an empty argument vector, or a word of it is empty or has a NUL byte.
+    pub fn command(mut self, command: PodCommand) -> Result<Self, Invalid> {
+        if let PodCommand::Argv(words) = &command {
+            let refuse = |value: &str, problem: &str| {
+                Err(Invalid::new(
+                    "command",
+                    value,
+                    problem,
+                    "give a program and its arguments",
+                ))
+            };
+            match words.first() {
+                None => return refuse("", "is empty"),
+                Some(program) if program.is_empty() => return refuse("", "has no program"),
+                Some(_) => {}
+            }
+            if let Some(word) = words.iter().find(|word| word.contains('\0')) {
+                return refuse(word, "has a NUL byte");
+            }
+        }
+        self.command = Some(command);
+        Ok(self)
+    }
+
+    /// Whose pod it is.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// What is wanted, given what there is.
+    ///
+    /// A request for CPU or memory that is left open gives way to a limit that is asked for below it.
+    pub(super) fn onto(&self, base: &PodSpec) -> Result<PodSpec, Invalid> {
+        let resources = &base.resources;
+        let cpu_limit = self
+            .cpu_limit
+            .clone()
+            .unwrap_or(resources.cpu_limit.clone());
+        let memory_limit = self
+            .memory_limit
+            .clone()
+            .unwrap_or(resources.memory_limit.clone());
+        let cpu_request = self.cpu_request.clone().unwrap_or_else(|| {
+            let kept = resources.cpu_request.clone();
+            if kept.millicores() > cpu_limit.millicores() {
+                cpu_limit.clone()
+            } else {
+                kept
+            }
+        });
+        let memory_request = self.memory_request.clone().unwrap_or_else(|| {
+            let kept = resources.memory_request.clone();
+            if kept.bytes() > memory_limit.bytes() {
+                memory_limit.clone()
+            } else {
+                kept
+            }
+        });
+        Ok(PodSpec {
+            image: self.image.clone().unwrap_or_else(|| base.image.clone()),
+            resources: Resources::new(cpu_limit, memory_limit, cpu_request, memory_request)?,
+            ports: self.ports.clone().unwrap_or_else(|| base.ports.clone()),
+            environment: self
+                .environment
+                .clone()
+                .unwrap_or_else(|| base.environment.clone()),
+            command: self.command.clone().unwrap_or_else(|| base.command.clone()),
+        })
+    }
+}
+
+/// Asks for a command to be run in an owner's pod.
+///
+/// ```
+/// use berth::ExecuteRequest;
+/// use std::time::Duration;
+///
+/// let listing = ExecuteRequest::project("my-project-123", ["ls", "-la"])?;
+/// let line = ExecuteRequest::shell_in_project("my-project-123", "ls -la | wc -l")?
+///     .working_dir("/workspace")
+///     .time_limit(Duration::from_secs(5));
+/// # Ok::<(), berth::domain::Invalid>(())
+/// ```
+#[derive(Debug)]
+pub struct ExecuteRequest {
+    pub(super) owner: Owner,
+    pub(super) program: Program,
+    pub(super) environment: Environment,
+    pub(super) working_dir: Option<String>,
+    pub(super) stdin: Stdin,
+    pub(super) sink: Option<Sink>,
+    pub(super) time_limit: Option<Duration>,
+    pub(super) keep_bytes: Option<usize>,
+}
+
+/// Where output goes while it comes.
+pub(super) struct Sink(pub(super) Box<dyn ExecSink>);
+
+impl std::fmt::Debug for Sink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sink")
+    }
+}
+
+impl ExecuteRequest {
+    /// Asks for an argument vector or a shell line to be run in this owner's pod.
+    ///
+    /// # Errors
+    /// When there is nothing to run, or a word has a NUL byte.
+    pub fn new(owner: Owner, program: Program) -> Result<Self, Invalid> {
+        check(&program)?;
+        Ok(Self {
+            owner,
+            program,
+            environment: Environment::new(),
+            working_dir: None,
+            stdin: Stdin::None,
+            sink: None,
+            time_limit: None,
+            keep_bytes: None,
+        })
+    }
+
+    /// Asks for an argument vector to be run in a project's pod. No shell reads it anywhere.
+    ///
+    /// # Errors
+    /// As [`ExecuteRequest::new`], or when the id can't be used.
+    pub fn project<W: Into<String>>(
+        id: &str,
+        argv: impl IntoIterator<Item = W>,
+    ) -> Result<Self, Invalid> {
+        let argv = argv.into_iter().map(Into::into).collect();
+        Self::new(Owner::project(id)?, Program::Argv(argv))
+    }
+
+    /// Asks for a line to be run by `/bin/sh -c` in a project's pod.
+    ///
+    /// # Errors
+    /// As [`ExecuteRequest::new`], or when the id can't be used.
+    pub fn shell_in_project(id: &str, line: &str) -> Result<Self, Invalid> {
+        Self::new(Owner::project(id)?, Program::Shell(line.to_owned()))
+    }
+
+    /// Variables for this command alone. Needs `/bin/sh` in the pod.
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// The folder to run in. Needs `/bin/sh` in the pod.
+    #[must_use]
+    pub fn working_dir(mut self, folder: impl Into<String>) -> Self {
+        self.working_dir = Some(folder.into());
+        self
+    }
+
+    /// What the command reads; by default nothing.
+    #[must_use]
+    pub fn stdin(mut self, stdin: Stdin) -> Self {
+        self.stdin = stdin;
+        self
+    }
+
+    /// Takes the output while it comes, beside what is kept of it.
+    #[must_use]
+    pub fn sink(mut self, sink: Box<dyn ExecSink>) -> Self {
+        self.sink = Some(Sink(sink));
+        self
+    }
+
+    /// The longest that the command may take; by default the setting `BERTH_EXEC_TIMEOUT`.
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
+        self
+    }
+
+    /// The most that is kept of each stream, in bytes; by default the setting `BERTH_KEEP_BYTES`.
+    #[must_use]
+    pub fn keep_bytes(mut self, bytes: usize) -> Self {
+        self.keep_bytes = Some(bytes);
+        self
+    }
+
+    /// Whose pod it is.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+}
+
+fn check(program: &Program) -> Result<(), Invalid> {
+    let refuse = |value: &str, problem: &str, remedy: &str| {
+        Err(Invalid::new("command", value, problem, remedy))
+    };
+    let words = match program {
+        Program::Argv(words) => words.as_slice(),
+        Program::Shell(line) => std::slice::from_ref(line),
+    };
+    if words.first().is_none_or(|first| first.trim().is_empty()) {
+        return refuse(
+            "",
+            "is empty",
+            "give a program and its arguments, or a shell line",
+        );
+    }
+    if let Some(word) = words.iter().find(|word| word.contains('\0')) {
+        let remedy = "leave the NUL byte out; binary data goes to the command's stdin";
+        return refuse(word, "has a NUL byte", remedy);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base() -> PodSpec {
+        let quantity = |text: &str| text.parse().unwrap();
+        PodSpec {
+            image: "busybox:latest".parse().unwrap(),
+            resources: Resources::new(
+                quantity("200m"),
+                "200Mi".parse().unwrap(),
+                quantity("100m"),
+                "100Mi".parse().unwrap(),
+            )
+            .unwrap(),
+            ports: vec!["8080".parse().unwrap()],
+            environment: Environment::new(),
+            command: PodCommand::Idle,
+        }
+    }
+
+    #[test]
+    fn what_is_left_open_stays() {
+        let spec = ManageRequest::project("p").unwrap().onto(&base()).unwrap();
+        assert_eq!(spec, base());
+    }
+
+    #[test]
+    fn what_is_asked_for_takes_effect() {
+        let spec = ManageRequest::project("p")
+            .unwrap()
+            .image("nginx")
+            .unwrap()
+            .memory_limit("1Gi")
+            .unwrap()
+            .ports([80, 80, 443])
+            .unwrap()
+            .onto(&base())
+            .unwrap();
+        assert_eq!(spec.image.as_str(), "nginx");
+        assert_eq!(spec.resources.memory_limit.to_string(), "1Gi");
+        assert_eq!(
+            spec.ports
+                .iter()
+                .map(|port| port.number())
+                .collect::<Vec<_>>(),
+            [80, 443]
+        );
+    }
+
+    #[test]
+    fn a_lower_limit_takes_an_unspoken_request_with_it_but_not_a_spoken_one() {
+        let lower = ManageRequest::project("p")
+            .unwrap()
+            .memory_limit("50Mi")
+            .unwrap();
+        let spec = lower.clone().onto(&base()).unwrap();
+        assert_eq!(spec.resources.memory_request.to_string(), "50Mi");
+        let refused = lower
+            .memory_request("60Mi")
+            .unwrap()
+            .onto(&base())
+            .unwrap_err();
+        assert_eq!(refused.field(), "memory request");
+    }
+
+    #[test]
+    fn commands_that_cannot_run_are_refused() {
+        let argv = |words: &[&str]| ExecuteRequest::project("p", words.iter().copied()).map(|_| ());
+        assert!(argv(&[]).is_err());
+        assert!(argv(&["  "]).is_err());
+        assert!(argv(&["a", "b\0c"]).is_err());
+        assert!(argv(&["a", ""]).is_ok());
+        assert!(ExecuteRequest::shell_in_project("p", "").is_err());
+    }
+}

@@ -1,0 +1,112 @@
+//! What is written to the table `pods`.
+
+use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
+use diesel::prelude::*;
+use serde::Serialize;
+
+use super::{NewPod, PodChanges, StoreError, record::Change, schema::pods};
+use crate::domain::{Owner, PodStatus, ServiceDetails};
+
+/// The row of a new record. Its lease is taken in the same transaction, so that every row which
+/// can be seen has a lease number above zero.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = pods)]
+pub(super) struct NewRow {
+    owner_kind: &'static str,
+    owner_id: String,
+    project_id: Option<String>,
+    conversation_id: Option<String>,
+    namespace: String,
+    image: String,
+    status: &'static str,
+    resources: String,
+    service_details: String,
+    ssh_host: String,
+    ssh_port: i32,
+    ssh_user: String,
+    lease_number: i64,
+    created_at: NaiveDateTime,
+    updated_at: NaiveDateTime,
+}
+
+impl NewRow {
+    pub(super) fn new(owner: &Owner, new: &NewPod) -> Result<Self, StoreError> {
+        Ok(Self {
+            owner_kind: owner.kind().as_str(),
+            owner_id: owner.id().to_owned(),
+            project_id: owner.project_id().map(str::to_owned),
+            conversation_id: owner.conversation_id().map(str::to_owned),
+            namespace: owner.namespace().to_string(),
+            image: new.image.to_string(),
+            status: PodStatus::Created.as_str(),
+            resources: to_json(&new.resources)?,
+            service_details: to_json(&ServiceDetails::default())?,
+            ssh_host: new.ssh.host.clone(),
+            ssh_port: new.ssh.port.into(),
+            ssh_user: new.ssh.user.clone(),
+            lease_number: 0,
+            created_at: NaiveDateTime::default(),
+            updated_at: NaiveDateTime::default(),
+        })
+    }
+
+    pub(super) fn at(mut self, now: DateTime<Utc>) -> Self {
+        self.created_at = storable(now);
+        self.updated_at = self.created_at;
+        self
+    }
+}
+
+/// The columns that a save writes: `None` leaves a column alone, `Some(None)` empties it.
+#[derive(Debug, Clone, AsChangeset)]
+#[diesel(table_name = pods)]
+#[expect(
+    clippy::option_option,
+    reason = "this is how diesel tells the two apart"
+)]
+pub(super) struct ChangedRow {
+    status: Option<&'static str>,
+    image: Option<String>,
+    resources: Option<String>,
+    service_details: Option<String>,
+    pod_name: Option<Option<String>>,
+    diagnosis: Option<Option<String>>,
+    updated_at: Option<NaiveDateTime>,
+}
+
+impl ChangedRow {
+    pub(super) fn new(changes: PodChanges) -> Result<Self, StoreError> {
+        Ok(Self {
+            status: changes.status.map(PodStatus::as_str),
+            image: changes.image.map(String::from),
+            resources: changes.resources.as_ref().map(to_json).transpose()?,
+            service_details: changes.service.as_ref().map(to_json).transpose()?,
+            pod_name: match changes.pod_name {
+                Change::Keep => None,
+                Change::To(name) => Some(name),
+            },
+            diagnosis: match changes.diagnosis {
+                Change::Keep => None,
+                Change::To(diagnosis) => Some(diagnosis.as_ref().map(to_json).transpose()?),
+            },
+            updated_at: None,
+        })
+    }
+
+    pub(super) fn at(mut self, now: DateTime<Utc>) -> Self {
+        self.updated_at = Some(storable(now));
+        self
+    }
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|problem| StoreError::Query {
+        act: "write a record as JSON",
+        source: problem.into(),
+    })
+}
+
+/// A time as both databases can hold it: in microseconds.
+pub(super) fn storable(time: DateTime<Utc>) -> NaiveDateTime {
+    time.naive_utc().trunc_subsecs(6)
+}

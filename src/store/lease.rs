@@ -1,0 +1,122 @@
+//! Leases: one process at a time acts on an owner's pod, and everybody can read which one.
+
+use std::{fmt, fs, process};
+
+use chrono::{DateTime, Utc};
+
+use super::PodRecord;
+use crate::domain::Owner;
+
+/// Who holds a lease: host name, process id and a random part, as `host:pid/random`.
+///
+/// It is there for people to read. What keeps two holders apart is the lease's number, so one
+/// process may claim many times with the same holder.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Holder(String);
+
+impl Holder {
+    /// This process on this host. The random part differs at each call, since process ids are
+    /// used again, and in containers they are often 1.
+    #[must_use]
+    pub fn this_process() -> Self {
+        // Without a source of randomness the name is less telling, and the lease just as good.
+        let random = getrandom::u32().unwrap_or_default();
+        Self(format!("{}:{}/{random:08x}", host_name(), process::id()))
+    }
+
+    pub(super) fn from_text(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The name, as `host:pid/random`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn host_name() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| fs::read_to_string("/etc/hostname"))
+        .ok()
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "unknown-host".to_owned())
+}
+
+/// Who holds a lease, since when, and until when it holds unless it is renewed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseInfo {
+    /// The process that holds it.
+    pub holder: Holder,
+    /// When it was taken.
+    pub since: DateTime<Utc>,
+    /// When anybody may take it over.
+    pub until: DateTime<Utc>,
+}
+
+/// `host:pid/random since 2025-01-01 12:00:00 UTC`.
+impl fmt::Display for LeaseInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.since.format("%F %T UTC");
+        write!(f, "{} since {since}", self.holder)
+    }
+}
+
+/// A lease on an owner's record that was taken by [`Store::claim`](super::Store::claim) or
+/// [`Store::find_and_lease`](super::Store::find_and_lease).
+///
+/// It stays its holder's until it is released, or until it has run out *and* somebody else has
+/// taken it over. It does not renew or release itself: that is for the capability that holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    pub(super) owner: Owner,
+    pub(super) record: i64,
+    pub(super) number: i64,
+    pub(super) info: LeaseInfo,
+}
+
+impl Lease {
+    /// Whose record is leased.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Holder and times, as they were when the lease was taken; renewing does not change them here.
+    #[must_use]
+    pub fn info(&self) -> &LeaseInfo {
+        &self.info
+    }
+}
+
+/// What came of asking for a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Claim {
+    /// The lease is the caller's.
+    Taken {
+        /// The owner's record, with this lease on it.
+        record: PodRecord,
+        /// The lease.
+        lease: Lease,
+        /// Whether there was a record before.
+        existed: bool,
+        /// The lease that had run out and was taken over.
+        taken_over_from: Option<LeaseInfo>,
+    },
+    /// The lease is somebody else's, who has not released it and whose time is not up.
+    Held {
+        /// The owner's record as it is now.
+        record: PodRecord,
+        /// Who holds the lease.
+        by: LeaseInfo,
+    },
+}

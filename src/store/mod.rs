@@ -1,0 +1,100 @@
+//! Pod records: what berth remembers of each owner's pod, in SQLite or in Postgres.
+//!
+//! The cluster is the truth and a record is a memory of it; a record also carries the lease that
+//! keeps two processes from acting on one pod at a time. Every query is written once and runs on
+//! both databases, which hold the same tables (`migrations/`).
+//!
+//! This room knows nothing of clusters, SSH or front doors, and never stores a secret. diesel is
+//! used here and nowhere else: its types are not in the public face.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use berth::{
+//!     config::DatabaseUrl,
+//!     domain::{Image, Owner, PodStatus, Resources},
+//!     store::{Claim, Holder, NewPod, PodChanges, SshPlace, Store, StoreError},
+//! };
+//!
+//! # async fn example(image: Image, resources: Resources) -> Result<(), Box<dyn std::error::Error>> {
+//! let url: DatabaseUrl = "sqlite:///var/lib/berth/berth.sqlite3".parse()?;
+//! let store = Store::open(&url).await?;
+//!
+//! let owner = Owner::project("shop")?;
+//! let ssh = SshPlace { host: "bastion".into(), port: 22, user: "ops".into() };
+//! let new = NewPod { image, resources, ssh };
+//! let holder = Holder::this_process();
+//! match store.claim(&owner, &new, &holder, Duration::from_secs(60)).await? {
+//!     Claim::Taken { lease, .. } => {
+//!         // … make the pod, renewing the lease now and then …
+//!         store.save(&lease, PodChanges::new().status(PodStatus::Running)).await?;
+//!         store.release(&lease).await?;
+//!     }
+//!     Claim::Held { by, .. } => println!("{owner} is being changed by {by}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod changed;
+mod claim;
+mod error;
+mod fault;
+mod lease;
+mod migrations;
+mod pools;
+mod postgres;
+mod query;
+mod record;
+mod row;
+mod schema;
+mod sqlite;
+
+use std::{fmt, sync::Arc};
+
+pub use self::{
+    error::StoreError,
+    lease::{Claim, Holder, Lease, LeaseInfo},
+    record::{NewPod, PodChanges, PodFilter, PodRecord, SshPlace},
+};
+use self::{pools::Pools, postgres::Postgres, sqlite::Sqlite};
+use crate::config::{DatabaseUrl, Place};
+
+/// The pod records. Clones share one pool of connections.
+///
+/// Once an operation has started it runs to its end, even when its future is dropped: what it
+/// writes is written whole or not at all. All of them need a tokio runtime.
+#[derive(Clone)]
+pub struct Store {
+    pools: Pools,
+    database: Arc<str>,
+}
+
+impl Store {
+    /// Opens the database and brings its tables up to date. Any number of processes may do so at
+    /// the same time.
+    ///
+    /// An SQLite file that does not exist is created when its folder exists, or when it is the
+    /// one [in the user's data folder](DatabaseUrl::in_user_data).
+    ///
+    /// # Errors
+    /// Each thing that can be wrong with a database has its own [`StoreError`], up to
+    /// [`StoreError::Newer`] when another version of berth has migrated it further. Nothing is
+    /// written then.
+    pub async fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
+        let database: Arc<str> = url.to_string().into();
+        let pools = match url.place() {
+            Place::Sqlite { path, make_folder } => {
+                Pools::Sqlite(Sqlite::open(path, *make_folder, &database).await?)
+            }
+            Place::Postgres(config) => Pools::Postgres(Postgres::open(config, &database).await?),
+        };
+        Ok(Self { pools, database })
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.database)
+    }
+}

@@ -1,0 +1,208 @@
+//! The house rules that the compiler does not know: imports run downward, each library has its room,
+//! and `.env.example` says what the code reads.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The rooms from the top down. A file may use the rooms of lower floors and, on its own floor, its
+/// own room alone.
+const FLOORS: &[&[&str]] = &[
+    &["cli"],
+    &["pods"],
+    &["error"],
+    &["cluster"],
+    &["manifest", "store"],
+    &["ssh"],
+    &["config"],
+    &["domain", "secret"],
+];
+
+/// Each library that only one room may name.
+const LIBRARIES: &[(&str, &str)] = &[
+    ("russh", "ssh"),
+    ("tera", "manifest"),
+    ("diesel", "store"),
+    ("diesel_async", "store"),
+    ("diesel_migrations", "store"),
+    ("clap", "cli"),
+    ("clap_complete", "cli"),
+    ("indicatif", "cli"),
+];
+
+#[test]
+fn imports_run_downward() {
+    let mut upward = Vec::new();
+    for (room, file, line, code) in code_lines() {
+        let Some(from) = floor(&room) else { continue };
+        for used in rooms_named(&code) {
+            let Some(to) = floor(&used) else { continue };
+            if to < from || (to == from && used != room) {
+                upward.push(format!("{}:{line}: {room} uses {used}", file.display()));
+            }
+        }
+    }
+    assert!(upward.is_empty(), "{}", upward.join("\n"));
+}
+
+#[test]
+fn the_cluster_knows_of_manifests_their_type_alone() {
+    let other: Vec<_> = code_lines()
+        .filter(|(room, ..)| room == "cluster")
+        .filter(|(.., code)| code.contains("manifest::"))
+        .filter(|(.., code)| !code.contains("manifest::Manifest"))
+        .map(|(_, file, line, code)| format!("{}:{line}: {code}", file.display()))
+        .collect();
+    assert!(other.is_empty(), "{}", other.join("\n"));
+}
+
+#[test]
+fn each_library_stays_in_its_room() {
+    let mut strays = Vec::new();
+    for (room, file, line, code) in code_lines() {
+        for (library, home) in LIBRARIES {
+            // The program's `main` only hands over to the room.
+            let parses_in_main = *library == "clap" && file.ends_with("main.rs");
+            if room != *home && !parses_in_main && names(&code, library) {
+                strays.push(format!(
+                    "{}:{line}: {library} outside {home}",
+                    file.display()
+                ));
+            }
+        }
+    }
+    assert!(strays.is_empty(), "{}", strays.join("\n"));
+}
+
+#[test]
+fn every_room_is_on_a_floor() {
+    for (room, file, ..) in code_lines() {
+        let door = ["lib", "main"].contains(&room.as_str());
+        assert!(
+            door || floor(&room).is_some(),
+            "{} is on no floor",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for file in sources() {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("//!"), "{} has no header", file.display());
+    }
+}
+
+#[test]
+fn the_example_settings_are_the_ones_that_are_read() {
+    let example = fs::read_to_string(root().join(".env.example")).unwrap();
+    let shown: Vec<&str> = example
+        .lines()
+        .filter_map(|line| line.trim_start_matches("# ").split_once('='))
+        .map(|(name, _)| name)
+        .filter(|name| {
+            name.bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        })
+        .collect();
+    let read: Vec<&str> = berth::config::variables::ALL
+        .iter()
+        .map(|variable| variable.name)
+        .collect();
+    assert_eq!(shown, read);
+    for variable in berth::config::variables::ALL {
+        if let Some(default) = variable.default {
+            let line = format!("# {}={default}\n", variable.name);
+            assert!(
+                example.contains(&line),
+                "the default should be shown: {line}"
+            );
+        }
+    }
+}
+
+fn floor(room: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| floor.contains(&room))
+}
+
+/// Room, file, line number and text of each line of code; comments and the tests at a file's end
+/// are passed over.
+fn code_lines() -> impl Iterator<Item = (String, PathBuf, usize, String)> {
+    sources().into_iter().flat_map(|file| {
+        let room = room(&file);
+        let text = fs::read_to_string(&file).unwrap();
+        let lines: Vec<_> = text
+            .lines()
+            .enumerate()
+            .take_while(|(_, line)| line.trim() != "#[cfg(test)]")
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+            .map(|(number, line)| (room.clone(), file.clone(), number + 1, line.to_owned()))
+            .collect();
+        lines
+    })
+}
+
+fn room(file: &Path) -> String {
+    let inner = file.strip_prefix(root().join("src")).unwrap();
+    let first = inner
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_str()
+        .unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The rooms that a line names as `crate::room`, also in a group on one line. Lines of a group that
+/// spans several lines begin with the room's name.
+fn rooms_named(code: &str) -> Vec<String> {
+    let all = FLOORS.concat();
+    let trimmed = code.trim_start();
+    all.into_iter()
+        .filter(|room| {
+            names(code, &format!("crate::{room}"))
+                || code.contains("use crate::{") && names(code, room)
+                || trimmed.starts_with(&format!("{room}::{{"))
+                || trimmed.starts_with(&format!("{room}::")) && trimmed.ends_with("},")
+                || trimmed.starts_with(&format!("{room}::")) && trimmed.ends_with(',')
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether `name` stands in the code as a whole path: nothing of a name before or after it.
+fn names(code: &str, name: &str) -> bool {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(name).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        let after = code[at + name.len()..].chars().next();
+        let whole = !before
+            .is_some_and(|c| is_name(c) || c == '.' || c == '"' || c == '/' || c == '-')
+            && !after.is_some_and(is_name);
+        // A library is named by its path; a bare word may be anything.
+        whole && (name.contains("::") || code[at + name.len()..].starts_with("::"))
+    })
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}

@@ -1,0 +1,321 @@
+//! `manage_pod`: made, found again, changed, started, adopted, repaired; and counted in trips.
+
+mod support;
+
+use berth::{
+    Error, Kind, ManageRequest, PodManager,
+    domain::{Environment, Owner, PodCommand, PodStatus},
+    pods::Action,
+    store::{Claim, Holder, NewPod, SshPlace},
+};
+use serde_json::json;
+use std::time::Duration;
+use support::{
+    bench::{World, nothing, shared, skipped_on_a_cluster},
+    on_both_databases,
+};
+
+on_both_databases! {
+    async fn a_pod_is_made_found_again_and_reachable(world: World) {
+        let (manager, ssh) = world.counted_manager().await;
+        let project = world.project();
+
+        let made = project.create(&manager).await.unwrap();
+        assert_eq!(made.action, Action::Created);
+        assert_eq!(made.record.status, PodStatus::Running);
+        assert_eq!(made.record.namespace.as_str(), project.namespace());
+        assert!(made.record.pod_name.is_some());
+        let url = made.record.service.access_url.clone().unwrap();
+        assert!(url.starts_with("http://"), "{url}");
+        assert!(ssh.commands_started() <= 4, "{} trips", ssh.commands_started());
+
+        let before = ssh.commands_started();
+        let found = project.create(&manager).await.unwrap();
+        assert_eq!(found.action, Action::Unchanged);
+        assert_eq!(found.record.pod_name, made.record.pod_name);
+        assert_eq!(found.record.service, made.record.service);
+        assert_eq!(ssh.commands_started() - before, 1);
+    }
+
+    async fn what_is_asked_for_later_takes_effect(world: World) {
+        let manager = world.manager().await;
+        let project = world.project();
+        let made = project.create(&manager).await.unwrap();
+
+        let mut environment = Environment::new();
+        environment.set("GREETING", "a 'b' \"c\" $(d) \u{2028} 🚢").unwrap();
+        let request = project
+            .request()
+            .memory_limit("64Mi").unwrap()
+            .ports([8080, 9090]).unwrap()
+            .environment(environment);
+        let changed = manager.manage(request.clone()).await.unwrap();
+        assert_eq!(changed.action, Action::Updated);
+        assert_ne!(changed.record.pod_name, made.record.pod_name);
+        assert_eq!(changed.record.resources.memory_limit.to_string(), "64Mi");
+        assert_eq!(changed.record.resources.memory_request.to_string(), "64Mi");
+        assert_eq!(changed.record.service.ports.len(), 2);
+
+        let printed = manager
+            .execute(
+                berth::ExecuteRequest::project(project.id(), ["printenv", "GREETING"]).unwrap(),
+            )
+            .await
+            .unwrap();
+        assert_eq!(printed.stdout.to_text(), "a 'b' \"c\" $(d) \u{2028} 🚢\n");
+
+        assert_eq!(manager.manage(request).await.unwrap().action, Action::Unchanged);
+        // What a later call leaves open stays as it is.
+        let again = project.create(&manager).await.unwrap();
+        assert_eq!(again.action, Action::Unchanged);
+        assert_eq!(again.record.resources.memory_limit.to_string(), "64Mi");
+    }
+
+    async fn a_pod_without_a_record_is_adopted(world: World) {
+        let manager = world.manager().await;
+        let project = world.project();
+        let made = project.create(&manager).await.unwrap();
+
+        let stranger = World::sqlite().await;
+        let (other, ssh) = stranger.counted_manager().await;
+        let adopted = project.create(&other).await.unwrap();
+        assert_eq!(adopted.action, Action::Adopted);
+        assert_eq!(adopted.record.pod_name, made.record.pod_name);
+        assert_eq!(adopted.record.service, made.record.service);
+        assert!(ssh.commands_started() <= 2);
+    }
+
+    async fn a_record_without_a_pod_is_made_good(world: World) {
+        let manager = world.manager().await;
+        let project = world.project();
+        let request = project.request().memory_limit("48Mi").unwrap();
+        manager.manage(request).await.unwrap();
+
+        let stranger = World::sqlite().await;
+        stranger.manager().await.delete(&project.owner).await.unwrap();
+
+        let made = project.create(&manager).await.unwrap();
+        assert_eq!(made.action, Action::Created);
+        assert_eq!(made.record.resources.memory_limit.to_string(), "48Mi");
+    }
+
+    async fn a_create_that_was_killed_is_finished_by_the_next(world: World) {
+        let store = world.store().await;
+        let project = world.project();
+        // What a process leaves that was killed right after its claim: a row, and a lease that nobody
+        // renews.
+        let config = world.config();
+        let place = SshPlace {
+            host: config.ssh.host.clone(),
+            port: config.ssh.port,
+            user: config.ssh.user.clone(),
+        };
+        let new = NewPod {
+            image: config.pods.image.clone(),
+            resources: config.pods.resources.clone(),
+            ssh: place,
+        };
+        let ttl = Duration::from_secs(1);
+        let claim = store.claim(&project.owner, &new, &Holder::this_process(), ttl).await.unwrap();
+        assert!(matches!(claim, Claim::Taken { .. }));
+
+        let manager = world.manager().await;
+        let made = project.create(&manager).await.unwrap();
+        assert_eq!(made.action, Action::Created);
+        assert_eq!(manager.list(None).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_has_a_pod_of_its_own() {
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    let id = project.id();
+    let conversation = world.owned(&Owner::conversation(id).unwrap());
+    let first = project.create(&manager).await.unwrap();
+    let second = conversation.create(&manager).await.unwrap();
+    assert_ne!(first.record.namespace, second.record.namespace);
+
+    let both = Owner::from_ids(Some(id), Some("chat-1")).unwrap();
+    let found = manager.manage(ManageRequest::new(both)).await.unwrap();
+    assert_eq!(found.record.namespace, first.record.namespace);
+    assert_eq!(found.record.owner.conversation_id(), Some("chat-1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_ids_get_safe_names() {
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let random = getrandom::u32().unwrap();
+    let id = format!("../'\"$(touch /tmp/x)`id`; 🚢 {random}");
+    let project = world.owned(&Owner::project(&id).unwrap());
+    let made = project.create(&manager).await.unwrap();
+    assert_eq!(made.record.owner.id(), id);
+    let output = manager
+        .execute(berth::ExecuteRequest::new(
+            project.owner.clone(),
+            berth::cluster::Program::Shell("echo alive".into()),
+        ).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(output.stdout.to_text(), "alive\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_input_is_refused_before_anything_is_sent() {
+    let world = World::sqlite().await;
+    let (manager, ssh) = world.counted_manager().await;
+    assert!(ManageRequest::project(&"x".repeat(300)).is_err());
+    assert!(ManageRequest::project("").is_err());
+    let request = ManageRequest::project("p").unwrap();
+    assert!(request.clone().image("a b").is_err());
+    let request = request.memory_limit("1Mi").unwrap().memory_request("1Gi").unwrap();
+    let error = manager.manage(request).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::BadInput);
+    assert_eq!(ssh.commands_started(), 0);
+    assert!(manager.list(None).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_programs_own_command_runs_and_answers_on_its_url() {
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    let script = "echo hello >/tmp/index.html; exec httpd -f -p 8080 -h /tmp";
+    let argv = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
+    let request = project.request().ports([8080]).unwrap();
+    let made = manager.manage(request.command(PodCommand::Argv(argv)).unwrap()).await.unwrap();
+    let url = made.record.service.access_url.unwrap();
+    if skipped_on_a_cluster("the URL's answer", "its nodes may be out of reach from here") {
+        return;
+    }
+    let address = url.trim_start_matches("http://").to_owned();
+    let answer = tokio::task::spawn_blocking(move || {
+        use std::io::{Read as _, Write as _};
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        write!(stream, "GET / HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    })
+    .await
+    .unwrap();
+    assert!(answer.ends_with("hello\n"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_pod_is_started_again() {
+    if skipped_on_a_cluster("a stopped pod", "it is stopped with a kubectl of the test's own") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    project.create(&manager).await.unwrap();
+    let namespace = project.namespace();
+    let scaled = world.bench.kubectl(&["scale", "deployment/workspace", "--replicas=0", "-n", &namespace]);
+    assert!(scaled.status.success());
+    let seen = manager.status(&project.owner).await.unwrap();
+    assert_eq!(seen.record.status, PodStatus::Stopped);
+    let started = project.create(&manager).await.unwrap();
+    assert_eq!(started.action, Action::Restarted);
+    assert_eq!(started.record.status, PodStatus::Running);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_of_somebody_elses_is_left_alone() {
+    if skipped_on_a_cluster("a stranger's namespace", "it is made with a kubectl of the test's own") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    let namespace = project.namespace();
+    assert!(world.bench.kubectl(&["create", "namespace", &namespace]).status.success());
+
+    let error = project.create(&manager).await.unwrap_err();
+    assert!(matches!(error, Error::NotOurs { .. }), "{error:?}");
+    assert!(manager.list(None).await.unwrap().is_empty());
+    let deleted = manager.delete(&project.owner).await.unwrap();
+    assert!(!deleted.was_there);
+    assert!(world.bench.kubectl(&["get", "namespace", &namespace]).status.success());
+    assert!(world.bench.kubectl(&["delete", "namespace", &namespace]).status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_right_after_a_delete_waits_for_the_old_namespace() {
+    if skipped_on_a_cluster("a terminating namespace", "it is deleted with a kubectl of the test's own") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    // A program that does not heed SIGTERM keeps its namespace for the grace period.
+    let argv = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"].map(str::to_owned);
+    let request = project.request().command(PodCommand::Argv(argv.to_vec())).unwrap();
+    manager.manage(request).await.unwrap();
+    let namespace = project.namespace();
+    let deleted = world.bench.kubectl(&["delete", "namespace", &namespace, "--wait=false"]);
+    assert!(deleted.status.success());
+    let made = manager.manage(project.request().command(PodCommand::Idle).unwrap()).await.unwrap();
+    assert_eq!(made.action, Action::Created);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ports_that_are_no_longer_wanted_take_the_service_with_them() {
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    project.create(&manager).await.unwrap();
+    let without = manager.manage(project.request().ports([]).unwrap()).await.unwrap();
+    assert!(without.record.service.ports.is_empty());
+    assert_eq!(without.record.service.access_url, None);
+    assert_eq!(project.create(&manager).await.unwrap().action, Action::Unchanged);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trips_are_those_that_sshd_saw() {
+    if skipped_on_a_cluster("sshd's own count", "the host's log is not ours to read") {
+        return;
+    }
+    let world = World::with_sandbox(&[]).await;
+    let manager: PodManager = world.manager().await;
+    let count = || {
+        let seen = world.bench.control("GET", "/ssh/commands", &nothing());
+        seen["count"].as_u64().unwrap()
+    };
+    let project = world.project();
+    project.create(&manager).await.unwrap();
+    let made = count();
+    assert!(made <= 4, "a create took {made} commands");
+    project.create(&manager).await.unwrap();
+    assert_eq!(count() - made, 1);
+    let before = count();
+    manager.execute(berth::ExecuteRequest::project(project.id(), ["true"]).unwrap()).await.unwrap();
+    assert_eq!(count() - before, 1);
+    let before = count();
+    manager.delete(&project.owner).await.unwrap();
+    assert!(count() - before <= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_link_is_said_and_mended() {
+    if skipped_on_a_cluster("a cut link", "only the sandbox's link can be cut") {
+        return;
+    }
+    let world = World::with_sandbox(&[]).await;
+    let manager = world.manager().await;
+    let project = world.project();
+    project.create(&manager).await.unwrap();
+    world.bench.control("POST", "/link", &json!({ "refuse": true, "cut": true }));
+    let error = project.create(&manager).await.unwrap_err();
+    assert!(matches!(error.kind(), Kind::Unreachable | Kind::LinkLost), "{error:?}");
+    // What is known of the pod is not called wrong by a link that is.
+    let record = manager.list(None).await.unwrap().remove(0);
+    assert_eq!(record.status, PodStatus::Running);
+    assert!(record.diagnosis.is_some());
+    world.bench.control("POST", "/link", &json!({ "resume": true }));
+    assert_eq!(project.create(&manager).await.unwrap().action, Action::Unchanged);
+    assert!(shared().var("K8S_SSH_HOST").starts_with("127."));
+}

@@ -1,0 +1,249 @@
+//! A pod that can't run is told within seconds, with its cause, and the record says so too.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use berth::{
+    Error, Kind, ManageRequest,
+    domain::{Cause, Diagnosis, PodCommand, PodStatus},
+};
+use serde_json::json;
+use support::bench::{World, skipped_on_a_cluster};
+
+fn argv(words: &[&str]) -> PodCommand {
+    PodCommand::Argv(words.iter().map(|word| (*word).to_owned()).collect())
+}
+
+/// The diagnosis of a pod that is made by this request and can't run.
+async fn diagnosis(
+    world: &World,
+    within: Duration,
+    ask: impl FnOnce(ManageRequest) -> ManageRequest,
+) -> Diagnosis {
+    let manager = world.manager().await;
+    let project = world.project();
+    let begun = Instant::now();
+    let error = manager.manage(ask(project.request())).await.unwrap_err();
+    let took = begun.elapsed();
+    assert!(took < within, "it took {took:?}");
+    assert_eq!(error.kind(), Kind::PodFailed, "{error:?}");
+    let Error::PodFailed { diagnosis, record, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(record.status, PodStatus::Error);
+    let recorded = manager.list(None).await.unwrap().remove(0);
+    assert_eq!(recorded.status, PodStatus::Error);
+    assert_eq!(recorded.diagnosis.as_ref(), Some(&*diagnosis));
+    // What could not run is mended by the next call, not only reported again.
+    let mended = manager
+        .manage(
+            project
+                .request()
+                .image(&support::bench::image())
+                .unwrap()
+                .cpu_request("10m")
+                .unwrap()
+                .memory_limit("64Mi")
+                .unwrap()
+                .command(PodCommand::Idle)
+                .unwrap(),
+        )
+        .await
+        .unwrap();
+    assert_eq!(mended.record.status, PodStatus::Running);
+    assert_eq!(mended.record.diagnosis, None);
+    *diagnosis
+}
+
+const SECONDS: Duration = Duration::from_secs(40);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_cannot_be_pulled() {
+    let world = World::sqlite().await;
+    let found = diagnosis(&world, SECONDS, |request| {
+        request.image("missing.invalid/nothing:1").unwrap()
+    })
+    .await;
+    assert_eq!(found.cause, Cause::ImagePull);
+    assert!(found.message.contains("missing.invalid/nothing:1"), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_ends_again_and_again() {
+    let world = World::sqlite().await;
+    let found = diagnosis(&world, SECONDS, |request| {
+        request.command(argv(&["sh", "-c", "echo going down; exit 7"])).unwrap()
+    })
+    .await;
+    assert!(matches!(found.cause, Cause::CrashLoop | Cause::Exited), "{found:?}");
+    assert_eq!(found.exit_code, Some(7));
+    assert_eq!(found.log_tail, ["going down"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_ends_well_does_not_keep_a_pod_up() {
+    let world = World::sqlite().await;
+    let found = diagnosis(&world, SECONDS, |request| {
+        request.command(argv(&["sh", "-c", "echo done"])).unwrap()
+    })
+    .await;
+    assert!(matches!(found.cause, Cause::CrashLoop | Cause::Exited), "{found:?}");
+    assert_eq!(found.exit_code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_is_not_in_the_image() {
+    let world = World::sqlite().await;
+    let found = diagnosis(&world, SECONDS, |request| {
+        request.command(argv(&["/no/such/program"])).unwrap()
+    })
+    .await;
+    assert_eq!(found.cause, Cause::BadCommand);
+    assert!(found.message.contains("/no/such/program"), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_memory_than_the_limit() {
+    let world = World::sqlite().await;
+    // tail keeps its whole last line in memory.
+    let found = diagnosis(&world, SECONDS, |request| {
+        request
+            .memory_limit("16Mi")
+            .unwrap()
+            .command(argv(&["sh", "-c", "tail -n 1 /dev/zero"]))
+            .unwrap()
+    })
+    .await;
+    assert_eq!(found.cause, Cause::OutOfMemory);
+    assert_eq!(found.exit_code, Some(137));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_room_on_any_node() {
+    let world = World::sqlite().await;
+    let found = diagnosis(&world, SECONDS, |request| {
+        request.cpu_limit("5000").unwrap().cpu_request("5000").unwrap()
+    })
+    .await;
+    assert_eq!(found.cause, Cause::Unschedulable);
+    assert!(found.message.contains("Insufficient cpu"), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_takes_too_long() {
+    let mut world = World::sqlite().await;
+    let folder = world.scratch.path().join("templates/pod");
+    std::fs::create_dir_all(&folder).unwrap();
+    let built_in = include_str!("../templates/pod/deployment.yaml");
+    let probe = "          readinessProbe:\n            exec:\n              command: [\"false\"]\n          resources:";
+    let with_probe = built_in.replacen("          resources:", probe, 1);
+    assert_ne!(with_probe, built_in);
+    std::fs::write(folder.join("deployment.yaml"), with_probe).unwrap();
+    world.set("BERTH_TEMPLATES", folder.parent().unwrap().to_str().unwrap());
+    world.set("BERTH_READY_TIMEOUT", "8s");
+    let manager = world.manager().await;
+    let project = world.project();
+    let error = project.create(&manager).await.unwrap_err();
+    let found = error.diagnosis().unwrap();
+    assert_eq!(found.cause, Cause::NotReady, "{found:?}");
+}
+
+/// What the cluster's own rules refuse. They are set up with a kubectl of the test's own.
+async fn refused_by(objects: &[serde_json::Value], labels: &[&str]) -> (Error, PodStatus) {
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    project.create(&manager).await.unwrap();
+    let namespace = project.namespace();
+    for object in objects {
+        let mut object = object.clone();
+        object["metadata"]["namespace"] = json!(namespace);
+        world.bench.kubectl_apply(&object);
+    }
+    for label in labels {
+        let labelled = world.bench.kubectl(&["label", "namespace", &namespace, label]);
+        assert!(labelled.status.success());
+    }
+    let begun = Instant::now();
+    let changed = manager.manage(project.request().memory_limit("90Mi").unwrap()).await;
+    assert!(begun.elapsed() < SECONDS);
+    let record = manager.list(None).await.unwrap().remove(0);
+    (changed.unwrap_err(), record.status)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_leaves_no_room() {
+    if skipped_on_a_cluster("a quota", "it is set with a kubectl of the test's own") {
+        return;
+    }
+    let quota = json!({
+        "apiVersion": "v1", "kind": "ResourceQuota", "metadata": { "name": "small" },
+        "spec": { "hard": { "limits.memory": "32Mi" } }
+    });
+    let (error, status) = refused_by(&[quota], &[]).await;
+    assert_eq!(error.diagnosis().unwrap().cause, Cause::Quota, "{error:?}");
+    assert_eq!(status, PodStatus::Error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_security_level_that_forbids_it() {
+    if skipped_on_a_cluster("Pod Security", "it is set with a kubectl of the test's own") {
+        return;
+    }
+    let level = "pod-security.kubernetes.io/enforce=restricted";
+    let (error, status) = refused_by(&[], &[level]).await;
+    assert_eq!(error.diagnosis().unwrap().cause, Cause::PodSecurity, "{error:?}");
+    assert_eq!(status, PodStatus::Error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_missing() {
+    let mut world = World::sqlite().await;
+    let folder = world.scratch.path().join("templates/pod");
+    std::fs::create_dir_all(&folder).unwrap();
+    let built_in = include_str!("../templates/pod/deployment.yaml");
+    let missing = "          envFrom:\n            - secretRef:\n                name: not-there\n          resources:";
+    std::fs::write(
+        folder.join("deployment.yaml"),
+        built_in.replacen("          resources:", missing, 1),
+    )
+    .unwrap();
+    world.set("BERTH_TEMPLATES", folder.parent().unwrap().to_str().unwrap());
+    let manager = world.manager().await;
+    let project = world.project();
+    let error = project.create(&manager).await.unwrap_err();
+    let found = error.diagnosis().unwrap();
+    assert_eq!(found.cause, Cause::MissingConfig, "{found:?}");
+    assert!(found.message.contains("not-there"), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_between_berth_and_the_cluster_is_told_apart() {
+    if skipped_on_a_cluster("a broken host", "only the sandbox's host can be broken") {
+        return;
+    }
+    let world = World::with_sandbox(&["--no-kubectl"]).await;
+    let error = world.project().create(&world.manager().await).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable);
+    assert!(error.to_string().contains("kubectl"), "{error}");
+    assert!(error.hint().unwrap().contains("K8S_KUBECTL"));
+    drop(world);
+
+    let mut world = World::with_sandbox(&[]).await;
+    world.set("K8S_KUBECONFIG", "/no/such/kubeconfig");
+    let error = world.project().create(&world.manager().await).await.unwrap_err();
+    assert!(error.to_string().contains("/no/such/kubeconfig"), "{error}");
+
+    world.set("K8S_KUBECONFIG", world.bench.var("K8S_KUBECONFIG").to_owned());
+    world.set("K8S_CONTEXT", "nosuch");
+    let error = world.project().create(&world.manager().await).await.unwrap_err();
+    assert!(error.to_string().contains("nosuch"), "{error}");
+
+    world.set("K8S_CONTEXT", "sandbox");
+    world.bench.control("POST", "/api", &json!({ "down": true }));
+    let error = world.project().create(&world.manager().await).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable, "{error:?}");
+    assert!(error.to_string().contains("API server"), "{error}");
+    world.bench.control("POST", "/api", &json!({ "down": false }));
+}

@@ -1,0 +1,230 @@
+//! The program as its users type it: what it prints, where, and how it exits.
+
+mod support;
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Command, Output, Stdio},
+};
+
+use support::bench::{World, skipped_on_a_cluster, stdout_json, text};
+
+fn run(mut command: Command) -> Output {
+    command.output().unwrap()
+}
+
+fn ok(command: Command) -> Output {
+    let output = run(command);
+    assert!(output.status.success(), "{:?} {}", output.status, text(&output.stderr));
+    output
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_in_the_life_of_a_project() {
+    let world = World::sqlite().await;
+    let project = world.project();
+    let [flag, id] = project.flags();
+
+    let created = ok(world.berth(&["create", flag, id]));
+    let printed = text(&created.stdout);
+    assert!(printed.contains("status:     running (created)"), "{printed}");
+    assert!(printed.contains("url:        http://"), "{printed}");
+    // Talk goes to stderr, as plain lines where there is no terminal.
+    let talk = text(&created.stderr);
+    assert!(talk.contains("applying 3 manifests"), "{talk}");
+    assert!(!talk.contains('\u{1b}'), "{talk}");
+
+    let created = ok(world.berth(&["create", "-o", "json", "-q", flag, id]));
+    assert_eq!(text(&created.stderr), "");
+    let value = stdout_json(&created);
+    assert_eq!(value["action"], "unchanged");
+    assert_eq!(value["status"], "running");
+    assert_eq!(value["project_id"], id);
+    assert_eq!(value["owner"]["kind"], "project");
+
+    let output = run(world.berth(&["execute", flag, id, "--", "sh", "-c", "echo out; echo err >&2; exit 9"]));
+    assert_eq!(output.status.code(), Some(9));
+    assert_eq!(text(&output.stdout), "out\n");
+    assert_eq!(text(&output.stderr), "err\n");
+
+    let output = run(world.berth(&["-o", "json", "execute", flag, id, "--command", "echo out; exit 9"]));
+    assert_eq!(output.status.code(), Some(9));
+    let value = stdout_json(&output);
+    assert_eq!(value["exit_code"], 9);
+    assert_eq!(value["stdout"], "out\n");
+
+    let mut cat = world.berth(&["execute", flag, id, "--", "cat"]);
+    let mut cat = cat.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = cat.stdin.take().unwrap();
+    let bytes: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+    let sent = bytes.clone();
+    let writer = std::thread::spawn(move || stdin.write_all(&sent).unwrap());
+    let output = cat.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(output.stdout == bytes);
+
+    let listed = ok(world.berth(&["list"]));
+    let printed = text(&listed.stdout);
+    assert!(printed.starts_with("OWNER"), "{printed}");
+    assert!(printed.contains("running"), "{printed}");
+    let listed = stdout_json(&ok(world.berth(&["list", "-o", "json", "--status", "running"])));
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    let listed = stdout_json(&ok(world.berth(&["list", "-o", "json", "--status", "error"])));
+    assert_eq!(listed.as_array().unwrap().len(), 0);
+
+    let status = ok(world.berth(&["status", flag, id]));
+    assert!(text(&status.stdout).contains("seen:       ready"), "{}", text(&status.stdout));
+    let yaml = ok(world.berth(&["status", "-o", "yaml", flag, id]));
+    assert!(text(&yaml.stdout).contains("status: running"), "{}", text(&yaml.stdout));
+
+    let deleted = ok(world.berth(&["delete", flag, id]));
+    assert!(text(&deleted.stdout).starts_with("deleted the pod of project "));
+    let deleted = ok(world.berth(&["delete", flag, id]));
+    assert!(text(&deleted.stdout).starts_with("nothing to delete"));
+    let gone = run(world.berth(&["execute", flag, id, "--", "true"]));
+    assert_eq!(gone.status.code(), Some(66));
+    assert!(text(&gone.stderr).contains("hint: `berth create` makes one"), "{}", text(&gone.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_are_printed_and_followed() {
+    let world = World::sqlite().await;
+    let project = world.project();
+    let [flag, id] = project.flags();
+    let script = "echo one; echo two; while :; do sleep 1; echo more; done";
+    ok(world.berth(&["create", "-q", flag, id, "--", "sh", "-c", script]));
+    let logs = ok(world.berth(&["logs", flag, id]));
+    assert!(text(&logs.stdout).starts_with("one\ntwo\n"), "{}", text(&logs.stdout));
+    let tail = ok(world.berth(&["logs", flag, id, "--tail", "1"]));
+    assert_eq!(text(&tail.stdout).lines().count(), 1);
+
+    let mut follow = world.berth(&["logs", "-f", flag, id]);
+    let mut follow = follow.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    let seen: Vec<String> = lines.map_while(Result::ok).take(4).collect();
+    assert_eq!(seen[..2], ["one", "two"]);
+    assert_eq!(seen[3], "more");
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_told_to_people_and_to_scripts() {
+    let world = World::sqlite().await;
+    let project = world.project();
+    let [flag, id] = project.flags();
+    let image = "missing.invalid/nothing:1";
+    let failed = run(world.berth(&["create", "-o", "json", flag, id, "--image", image]));
+    assert_eq!(failed.status.code(), Some(1));
+    let value = stdout_json(&failed);
+    assert_eq!(value["error"]["kind"], "pod_failed");
+    assert_eq!(value["error"]["diagnosis"]["cause"], "image_pull");
+    let talk = text(&failed.stderr);
+    assert!(talk.contains("error: the pod of project"), "{talk}");
+    assert!(talk.contains("hint: check the image's name"), "{talk}");
+
+    let status = ok(world.berth(&["status", flag, id]));
+    assert!(text(&status.stdout).contains("the image can't be pulled"), "{}", text(&status.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_typed_wrong_is_refused_with_a_remedy() {
+    let world = World::sqlite().await;
+    for (args, code, said) in [
+        (&["create"][..], 2, "--project-id"),
+        (&["execute", "--project-id", "x"], 2, "--command"),
+        (&["execute", "--project-id", "x", "--command", "a", "--", "b"], 2, "cannot be used with"),
+        (&["create", "--project-id", ""], 64, "hint: give the id of the owner"),
+        (&["create", "--project-id", "x", "--image", "A B"], 64, "hint: use a reference such as"),
+        (&["create", "--project-id", "x", "--memory-limit", "much"], 64, "hint: use an amount"),
+        (&["create", "--project-id", "x", "--port", "70000"], 64, "hint: use a number from 1"),
+        (&["create", "--project-id", "x", "--env", "NOT_SET_HERE"], 64, "export NOT_SET_HERE"),
+        (&["create", "--project-id", "x", "--ssh-port", "none"], 78, "K8S_SSH_PORT"),
+    ] {
+        let output = run(world.berth(args));
+        let talk = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {talk}");
+        let said = said.replace("export NOT_SET_HERE", "export NAME");
+        assert!(talk.contains(&said), "{args:?}: {talk}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_prints_what_would_be_sent_and_sends_nothing() {
+    let mut world = World::sqlite().await;
+    // Nobody is there.
+    world.set("K8S_SSH_HOST", "host.invalid");
+    let printed = ok(world.berth(&["create", "--dry-run", "--project-id", "dry", "--port", "80"]));
+    let printed = text(&printed.stdout);
+    for part in ["kind: Namespace", "kind: Deployment", "kind: Service", "kubectl", "apply", "--server-side"] {
+        assert!(printed.contains(part), "{part} in {printed}");
+    }
+    let printed = ok(world.berth(&["execute", "--dry-run", "--project-id", "dry", "--", "echo", "it's"]));
+    assert!(text(&printed.stdout).contains("kubectl"), "{}", text(&printed.stdout));
+    let printed = ok(world.berth(&["delete", "--dry-run", "--project-id", "dry"]));
+    assert!(text(&printed.stdout).contains("delete namespace"), "{}", text(&printed.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn help_and_completions_need_no_settings() {
+    for args in [&["--help"][..], &["create", "--help"], &["completions", "bash"], &["--version"]] {
+        let output = Command::new(support::bench::program("berth"))
+            .args(args)
+            .env_clear()
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{args:?}");
+        for line in text(&output.stdout).lines().filter(|_| args.contains(&"--help")) {
+            assert!(line.chars().count() <= 80, "{args:?}: {line}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_does_what_it_says() {
+    let world = World::sqlite().await;
+    let project = world.project();
+    let id = format!("--project-id={}", project.id());
+    let created = ok(world.example(&[&id, "--action=create"]));
+    assert!(text(&created.stdout).contains("http://"), "{}", text(&created.stdout));
+    let executed = ok(world.example(&[&id, "--action=execute", "--command=ls -la /workspace"]));
+    assert!(text(&executed.stdout).contains("total"), "{}", text(&executed.stdout));
+    let executed = run(world.example(&[&id, "--action=execute", "--command=exit 3"]));
+    assert_eq!(executed.status.code(), Some(3));
+    let deleted = ok(world.example(&[&id, "--action=delete"]));
+    assert!(text(&deleted.stdout).contains("deleted"), "{}", text(&deleted.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_cannot_be_used_is_told_by_its_fault() {
+    if skipped_on_a_cluster("a wrong host key", "only the sandbox's keys are ours to change") {
+        return;
+    }
+    let mut world = World::sqlite().await;
+    let fails = |world: &World| {
+        let output = run(world.berth(&["create", "-q", "--project-id", "never"]));
+        (output.status.code().unwrap(), text(&output.stderr))
+    };
+    let empty = world.scratch.path().join("known_hosts");
+    std::fs::write(&empty, "").unwrap();
+    world.set("K8S_SSH_KNOWN_HOSTS", empty.to_str().unwrap());
+    let (code, talk) = fails(&world);
+    assert_eq!(code, 77, "{talk}");
+    assert!(talk.contains("SHA256:") && talk.contains("ssh-keyscan"), "{talk}");
+
+    world.set("K8S_SSH_KNOWN_HOSTS", world.bench.var("K8S_SSH_KNOWN_HOSTS").to_owned());
+    world.set("K8S_SSH_KEY_STRING", "-----BEGIN OPENSSH PRIVATE KEY-----\nGARBAGEGARBAGE\n");
+    let (code, talk) = fails(&world);
+    assert_eq!(code, 77, "{talk}");
+    assert!(talk.contains("K8S_SSH_KEY_STRING") && !talk.contains("GARBAGE"), "{talk}");
+
+    world.set("K8S_SSH_KEY_STRING", "");
+    world.set("K8S_SSH_USERNAME", "nobody-of-that-name");
+    let (code, talk) = fails(&world);
+    assert_eq!(code, 77, "{talk}");
+
+    world.set("K8S_SSH_PORT", "1");
+    let (code, talk) = fails(&world);
+    assert_eq!(code, 69, "{talk}");
+    assert!(talk.contains("refused"), "{talk}");
+}

@@ -1,0 +1,393 @@
+//! Services, ingresses, config, claims, quotas and roles.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::names;
+use super::problems::Problems;
+use crate::api::json::{integer, items, object, present, text};
+use crate::api::quantity::Quantity;
+
+/// What a `ConfigMap` or Secret may weigh.
+const DATA: usize = 1024 * 1024;
+
+pub(super) fn service(object: &Value, problems: &mut Problems) {
+    let kind = text(object, "/spec/type");
+    let ports = items(object, "/spec/ports");
+    problems.one_of(
+        "spec.type",
+        kind,
+        &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"],
+    );
+    let headless = text(object, "/spec/clusterIP") == "None";
+    if ports.is_empty() && !headless && kind != "ExternalName" {
+        problems.required("spec.ports", "");
+    }
+    if kind == "ExternalName" && text(object, "/spec/externalName").is_empty() {
+        problems.required("spec.externalName", "");
+    }
+    if headless && matches!(kind, "NodePort" | "LoadBalancer") {
+        problems.invalid(
+            "spec.clusterIPs[0]",
+            &"None".into(),
+            &format!("may not be set to 'None' for {kind} services"),
+        );
+    }
+    let mut taken = HashSet::new();
+    let mut seen = HashSet::new();
+    let mut nodes = HashSet::new();
+    for (index, port) in ports.iter().enumerate() {
+        let field = format!("spec.ports[{index}]");
+        let name = text(port, "/name");
+        if name.is_empty() {
+            if ports.len() > 1 {
+                problems.required(format!("{field}.name"), "");
+            }
+        } else {
+            names::check(problems, &format!("{field}.name"), name, names::label);
+            if !seen.insert(name) {
+                problems.duplicate(format!("{field}.name"), &name.into());
+            }
+        }
+        let number = integer(port, "/port").unwrap_or(0);
+        if !(1..=65535).contains(&number) {
+            problems.invalid(
+                format!("{field}.port"),
+                &number.into(),
+                "must be between 1 and 65535, inclusive",
+            );
+        }
+        let protocol = text(port, "/protocol");
+        problems.one_of(
+            format!("{field}.protocol"),
+            protocol,
+            &["SCTP", "TCP", "UDP"],
+        );
+        if !taken.insert((number, protocol)) {
+            let shown = serde_json::json!({"port": number, "protocol": protocol});
+            problems.duplicate(field.clone(), &shown);
+        }
+        target(port, &field, problems);
+        let node = integer(port, "/nodePort").filter(|node| *node != 0);
+        if let Some(node) = node {
+            if !matches!(kind, "NodePort" | "LoadBalancer") {
+                problems.forbidden(
+                    format!("{field}.nodePort"),
+                    &format!("may not be used when `type` is '{kind}'"),
+                );
+            } else if !nodes.insert((node, protocol)) {
+                problems.duplicate(format!("{field}.nodePort"), &node.into());
+            }
+        }
+    }
+    super::meta::labels(object, "/spec/selector", "spec.selector", problems);
+    let affinity = text(object, "/spec/sessionAffinity");
+    problems.one_of("spec.sessionAffinity", affinity, &["ClientIP", "None"]);
+}
+
+fn target(port: &Value, field: &str, problems: &mut Problems) {
+    let Some(target) = port.get("targetPort") else {
+        return;
+    };
+    let field = format!("{field}.targetPort");
+    match (target.as_i64(), target.as_str()) {
+        (Some(number), _) if !(1..=65535).contains(&number) => {
+            problems.invalid(field, target, "must be between 1 and 65535, inclusive");
+        }
+        (_, Some(name)) => names::check(problems, &field, name, names::port_name),
+        _ => {}
+    }
+}
+
+pub(super) fn changed_service(old: &Value, new: &Value, problems: &mut Problems) {
+    let (before, after) = (text(old, "/spec/clusterIP"), text(new, "/spec/clusterIP"));
+    let kept =
+        text(new, "/spec/type") != "ExternalName" && text(old, "/spec/type") != "ExternalName";
+    if kept && !before.is_empty() && before != after {
+        problems.invalid(
+            "spec.clusterIPs[0]",
+            &serde_json::json!([after]),
+            "may not change once set",
+        );
+    }
+}
+
+pub(super) fn config_map(object: &Value, problems: &mut Problems) {
+    let mut size = 0;
+    for key in ["data", "binaryData"] {
+        for (name, value) in self::object(object, &format!("/{key}"))
+            .into_iter()
+            .flatten()
+        {
+            names::check(problems, &format!("{key}[{name}]"), name, names::config_key);
+            let text = value.as_str().map_or(0, str::len);
+            size += if key == "data" { text } else { text / 4 * 3 };
+        }
+    }
+    if size > DATA {
+        // The real server's path is empty here, and printed so.
+        problems.too_long("[]", DATA);
+    }
+}
+
+pub(super) fn secret(object: &Value, problems: &mut Problems) {
+    let mut size = 0;
+    for (name, value) in self::object(object, "/data").into_iter().flatten() {
+        names::check(problems, &format!("data[{name}]"), name, names::config_key);
+        size += value.as_str().map_or(0, str::len) / 4 * 3;
+    }
+    if size > DATA {
+        problems.too_long("data", DATA);
+    }
+    let wanted: &[&str] = match text(object, "/type") {
+        "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
+        "kubernetes.io/dockercfg" => &[".dockercfg"],
+        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
+        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
+        _ => &[],
+    };
+    for key in wanted {
+        if object
+            .pointer("/data")
+            .and_then(|data| data.get(key))
+            .is_none()
+        {
+            problems.required(format!("data[{key}]"), "");
+        }
+    }
+}
+
+/// What is marked immutable stays as it is, and marked.
+pub(super) fn frozen(old: &Value, new: &Value, problems: &mut Problems) {
+    if old.get("immutable") == Some(&true.into()) {
+        let why = "field is immutable when `immutable` is set";
+        for key in ["immutable", "data", "binaryData"] {
+            if old.get(key) != new.get(key) {
+                problems.forbidden(key, why);
+            }
+        }
+    }
+    if old.get("type").is_some() && old.get("type") != new.get("type") {
+        problems.invalid(
+            "type",
+            new.get("type").unwrap_or(&Value::Null),
+            "field is immutable",
+        );
+    }
+}
+
+pub(super) fn ingress(object: &Value, problems: &mut Problems) {
+    let rules = items(object, "/spec/rules");
+    if rules.is_empty() && object.pointer("/spec/defaultBackend").is_none() {
+        problems.invalid(
+            "spec",
+            &"".into(),
+            "either `defaultBackend` or `rules` must be specified",
+        );
+    }
+    for (index, rule) in rules.iter().enumerate() {
+        let field = format!("spec.rules[{index}]");
+        let host = text(rule, "/host");
+        if !host.is_empty() {
+            names::check(problems, &format!("{field}.host"), host, names::wildcard);
+        }
+        if rule.get("http").is_some() && items(rule, "/http/paths").is_empty() {
+            problems.required(format!("{field}.http.paths"), "");
+        }
+        for (index, path) in items(rule, "/http/paths").iter().enumerate() {
+            let field = format!("{field}.http.paths[{index}]");
+            let kind = text(path, "/pathType");
+            if kind.is_empty() {
+                problems.required(format!("{field}.pathType"), "pathType must be specified");
+            } else {
+                let known = ["Exact", "ImplementationSpecific", "Prefix"];
+                problems.one_of(format!("{field}.pathType"), kind, &known);
+            }
+            let value = text(path, "/path");
+            if !value.starts_with('/') && matches!(kind, "Exact" | "Prefix") {
+                let detail = "must be an absolute path";
+                problems.invalid(format!("{field}.path"), &value.into(), detail);
+            }
+            backend(path, &field, problems);
+        }
+    }
+}
+
+fn backend(path: &Value, field: &str, problems: &mut Problems) {
+    let field = format!("{field}.backend");
+    let Some(service) = path.pointer("/backend/service") else {
+        if path.pointer("/backend/resource").is_none() {
+            problems.required(field, "port name or number is required");
+        }
+        return;
+    };
+    let name = text(service, "/name");
+    if name.is_empty() {
+        problems.required(format!("{field}.service.name"), "");
+    } else {
+        names::check(
+            problems,
+            &format!("{field}.service.name"),
+            name,
+            names::label_1035,
+        );
+    }
+    let number = integer(service, "/port/number");
+    if text(service, "/port/name").is_empty() && number.is_none_or(|number| number == 0) {
+        problems.required(field, "port name or number is required");
+    }
+}
+
+pub(super) fn claim(object: &Value, problems: &mut Problems) {
+    let modes = items(object, "/spec/accessModes");
+    if modes.is_empty() {
+        problems.required("spec.accessModes", "at least 1 access mode is required");
+    }
+    for mode in modes {
+        problems.one_of(
+            "spec.accessModes",
+            mode.as_str().unwrap_or_default(),
+            &[
+                "ReadOnlyMany",
+                "ReadWriteMany",
+                "ReadWriteOnce",
+                "ReadWriteOncePod",
+            ],
+        );
+    }
+    let storage = text(object, "/spec/resources/requests/storage");
+    match Quantity::parse(storage) {
+        None => problems.required("spec.resources[storage]", ""),
+        Some(quantity) if quantity <= Quantity::ZERO => problems.invalid(
+            "spec.resources[storage]",
+            &storage.into(),
+            "must be greater than zero",
+        ),
+        Some(_) => {}
+    }
+}
+
+pub(super) fn changed_claim(old: &Value, new: &Value, problems: &mut Problems) {
+    let fixed = |claim: &Value| {
+        let mut spec = claim.get("spec").cloned().unwrap_or_default();
+        if let Some(map) = spec.as_object_mut() {
+            map.shift_remove("resources");
+            // The binder may fill it in, once.
+            if old.pointer("/spec/volumeName").is_none() {
+                map.shift_remove("volumeName");
+            }
+        }
+        spec
+    };
+    let request = "/spec/resources/requests/storage";
+    let bound = text(old, "/status/phase") == "Bound";
+    let changed = text(old, request) != text(new, request);
+    if fixed(old) != fixed(new) || (changed && !bound) {
+        problems.forbidden(
+            "spec",
+            "spec is immutable after creation except resources.requests and \
+             volumeAttributesClassName for bound claims\n",
+        );
+    } else if Quantity::parse(text(new, request)) < Quantity::parse(text(old, request)) {
+        problems.forbidden(
+            "spec.resources.requests.storage",
+            "field can not be less than status.capacity",
+        );
+    }
+}
+
+pub(super) fn rules(object: &Value, namespaced: bool, problems: &mut Problems) {
+    for (index, rule) in items(object, "/rules").iter().enumerate() {
+        let field = format!("rules[{index}]");
+        if !present(rule, "/verbs") {
+            let detail = "verbs must contain at least one value";
+            problems.required(format!("{field}.verbs"), detail);
+        }
+        if present(rule, "/nonResourceURLs") {
+            if namespaced {
+                problems.invalid(
+                    format!("{field}.nonResourceURLs"),
+                    rule.get("nonResourceURLs").unwrap_or(&Value::Null),
+                    "namespaced rules cannot apply to non-resource URLs",
+                );
+            }
+            continue;
+        }
+        if !present(rule, "/apiGroups") {
+            let detail = "resource rules must supply at least one api group";
+            problems.required(format!("{field}.apiGroups"), detail);
+        }
+        if !present(rule, "/resources") {
+            let detail = "resource rules must supply at least one resource";
+            problems.required(format!("{field}.resources"), detail);
+        }
+    }
+}
+
+pub(super) fn binding(object: &Value, namespaced: bool, problems: &mut Problems) {
+    let kinds: &[&str] = if namespaced {
+        &["Role", "ClusterRole"]
+    } else {
+        &["ClusterRole"]
+    };
+    problems.one_of("roleRef.kind", text(object, "/roleRef/kind"), kinds);
+    if text(object, "/roleRef/name").is_empty() {
+        problems.required("roleRef.name", "");
+    }
+    for (index, subject) in items(object, "/subjects").iter().enumerate() {
+        let field = format!("subjects[{index}]");
+        if text(subject, "/name").is_empty() {
+            problems.required(format!("{field}.name"), "");
+        }
+        let kind = text(subject, "/kind");
+        problems.one_of(
+            format!("{field}.kind"),
+            kind,
+            &["ServiceAccount", "User", "Group"],
+        );
+        if kind == "ServiceAccount" && text(subject, "/namespace").is_empty() && !namespaced {
+            problems.required(format!("{field}.namespace"), "");
+        }
+    }
+}
+
+pub(super) fn changed_binding(old: &Value, new: &Value, problems: &mut Problems) {
+    if old.get("roleRef") != new.get("roleRef") {
+        let value = new.get("roleRef").unwrap_or(&Value::Null);
+        problems.invalid("roleRef", value, "cannot change roleRef");
+    }
+}
+
+pub(super) fn quota(object: &Value, problems: &mut Problems) {
+    for (name, value) in self::object(object, "/spec/hard").into_iter().flatten() {
+        let field = format!("spec.hard[{name}]");
+        let bare = name
+            .trim_start_matches("requests.")
+            .trim_start_matches("limits.");
+        let standard = matches!(
+            bare,
+            "cpu"
+                | "memory"
+                | "ephemeral-storage"
+                | "storage"
+                | "pods"
+                | "services"
+                | "secrets"
+                | "configmaps"
+                | "replicationcontrollers"
+                | "resourcequotas"
+                | "persistentvolumeclaims"
+                | "services.nodeports"
+                | "services.loadbalancers"
+        );
+        if !standard && !name.contains('/') {
+            let detail = "must be a standard resource type or fully qualified";
+            problems.invalid(field.clone(), &name.as_str().into(), detail);
+        }
+        let text = value.as_str().unwrap_or_default();
+        if Quantity::parse(text).is_some_and(Quantity::negative) {
+            problems.invalid(field, &text.into(), "must be greater than or equal to 0");
+        }
+    }
+}

@@ -1,0 +1,436 @@
+//! The way of a write: prepare, default, admit, validate, allocate, record its owner, store.
+//! Everything happens under the store's lock, so a quota can't be passed by two at once.
+
+use chrono::{SecondsFormat, Utc};
+use serde_json::{Value, json};
+
+use super::json::{as_map, child, integer, items, present, text};
+use super::managed::{self, Apply};
+use super::resources::{Kind, NAMESPACES, PODS};
+use super::status_error::ApiError;
+use super::store::{State, Store};
+use super::{admission, decode, defaults, services, validate};
+
+/// Under which circumstances a write is made.
+#[derive(Debug, Clone, Default)]
+pub struct Write {
+    /// The field manager.
+    pub manager: String,
+    /// `status`, or empty.
+    pub subresource: String,
+    /// Go all the way but do not store.
+    pub dry_run: bool,
+    /// False for the trusted updates of controllers.
+    pub validated: bool,
+}
+
+/// What a write did.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// The object as stored.
+    pub object: Value,
+    /// For `Warning` headers.
+    pub warnings: Vec<String>,
+    /// Whether it is new.
+    pub created: bool,
+}
+
+fn key(object: &Value) -> (String, String) {
+    let part = |pointer: &str| text(object, pointer).to_owned();
+    (part("/metadata/namespace"), part("/metadata/name"))
+}
+
+pub(super) fn create_internal(store: &Store, kind: Kind, object: Value) -> Result<Value, ApiError> {
+    let how = Write {
+        manager: store.manager().to_owned(),
+        validated: true,
+        ..Write::default()
+    };
+    let mut object = object;
+    as_map(&mut object).shift_insert(0, "kind".to_owned(), kind.kind.into());
+    as_map(&mut object).shift_insert(1, "apiVersion".to_owned(), kind.api_version().into());
+    let decoded = decode::decode(kind, object.into(), decode::Validation::Strict)?;
+    create(store, &how, kind, decoded.object).map(|written| written.object)
+}
+
+/// Creates a decoded object.
+pub fn create(store: &Store, how: &Write, kind: Kind, object: Value) -> Result<Written, ApiError> {
+    store.transaction(|state| create_in(state, how, kind, object, true))
+}
+
+fn create_in(
+    state: &mut State,
+    how: &Write,
+    kind: Kind,
+    mut object: Value,
+    track: bool,
+) -> Result<Written, ApiError> {
+    if present(&object, "/metadata/resourceVersion") {
+        return Err(ApiError::bad_request(
+            "resourceVersion should not be set on objects to be created",
+        ));
+    }
+    prepare(kind, &mut object);
+    admission::namespace(state, kind, &object)?;
+    defaults::apply(kind, &mut object);
+    admission::mutate(state, kind, &mut object)?;
+    validate::create(kind, &object)?;
+    services::allocate(state, kind, None, &mut object)?;
+    let warnings = admission::validate(state, kind, None, &object)?;
+    let key = key(&object);
+    if state.get(kind, &key.0, &key.1).is_some() {
+        return Err(ApiError::already_exists(kind, &key.1));
+    }
+    if track {
+        managed::track(kind, &Value::Null, &mut object, &how.manager, "");
+    }
+    if !how.dry_run {
+        object = (*state.put(kind, key, object)).clone();
+    }
+    Ok(Written {
+        object,
+        warnings,
+        created: true,
+    })
+}
+
+/// What every new object gets, whatever its author wrote there.
+fn prepare(kind: Kind, object: &mut Value) {
+    if kind.status {
+        as_map(object).shift_remove("status");
+    }
+    let metadata = child(object, "metadata");
+    for key in [
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+        "generation",
+    ] {
+        metadata.shift_remove(key);
+    }
+    let given = metadata
+        .get("name")
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .to_owned();
+    let base = metadata
+        .get("generateName")
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .to_owned();
+    if given.is_empty() && !base.is_empty() {
+        metadata.insert("name".to_owned(), format!("{base}{}", suffix()).into());
+    }
+    metadata.insert("uid".to_owned(), new_uid().into());
+    metadata.insert("creationTimestamp".to_owned(), now().into());
+    if kind.generation {
+        metadata.insert("generation".to_owned(), 1.into());
+    }
+}
+
+/// Five letters that spell no words, as the real server appends to `generateName`.
+fn suffix() -> String {
+    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    random_bytes::<5>()
+        .iter()
+        .filter_map(|&byte| ALPHABET.get(usize::from(byte) % ALPHABET.len()))
+        .map(|&letter| char::from(letter))
+        .collect()
+}
+
+pub(super) fn update_internal(
+    store: &Store,
+    kind: Kind,
+    ns: &str,
+    name: &str,
+    change: impl FnOnce(&mut Value),
+) -> Result<Value, ApiError> {
+    let how = Write {
+        manager: store.manager().to_owned(),
+        ..Write::default()
+    };
+    store.transaction(|state| {
+        let current = state
+            .get(kind, ns, name)
+            .ok_or_else(|| ApiError::not_found(kind, name))?;
+        let mut next = (*current).clone();
+        change(&mut next);
+        let status_only = without_status(&next) == without_status(&current);
+        let subresource = if status_only && kind.status {
+            "status"
+        } else {
+            ""
+        };
+        let written = finish(
+            state,
+            &Write {
+                subresource: subresource.to_owned(),
+                ..how
+            },
+            kind,
+            &current,
+            next,
+            true,
+        );
+        Ok(written.object)
+    })
+}
+
+fn without_status(object: &Value) -> Value {
+    let mut object = object.clone();
+    as_map(&mut object).shift_remove("status");
+    object
+}
+
+/// Changes an object; `change` answers with the whole new object.
+pub fn update(
+    store: &Store,
+    how: &Write,
+    kind: Kind,
+    ns: &str,
+    name: &str,
+    change: impl FnOnce(&Value) -> Result<Value, ApiError>,
+) -> Result<Written, ApiError> {
+    store.transaction(|state| {
+        let current = state
+            .get(kind, ns, name)
+            .ok_or_else(|| ApiError::not_found(kind, name))?;
+        let next = change(&current)?;
+        update_in(state, how, kind, &current, next, true)
+    })
+}
+
+fn update_in(
+    state: &mut State,
+    how: &Write,
+    kind: Kind,
+    current: &Value,
+    mut next: Value,
+    track: bool,
+) -> Result<Written, ApiError> {
+    let name = text(current, "/metadata/name").to_owned();
+    let version = text(&next, "/metadata/resourceVersion").to_owned();
+    if !version.is_empty() && version != text(current, "/metadata/resourceVersion") {
+        let why = "the object has been modified; please apply your changes to the latest version \
+                   and try again";
+        return Err(ApiError::conflict(kind, &name, why));
+    }
+    let uid = text(&next, "/metadata/uid");
+    if !uid.is_empty() && uid != text(current, "/metadata/uid") {
+        let why = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            text(current, "/metadata/uid")
+        );
+        return Err(ApiError::conflict(kind, &name, &why));
+    }
+    keep(kind, how, current, &mut next);
+    let mut warnings = Vec::new();
+    if how.subresource.is_empty() {
+        defaults::apply(kind, &mut next);
+        services::keep(kind, current, &mut next);
+        validate::update(kind, current, &next)?;
+        services::allocate(state, kind, Some(current), &mut next)?;
+        warnings = admission::validate(state, kind, Some(current), &next)?;
+    }
+    let mut written = finish(state, how, kind, current, next, track);
+    written.warnings = warnings;
+    Ok(written)
+}
+
+/// What an update can't touch.
+fn keep(kind: Kind, how: &Write, current: &Value, next: &mut Value) {
+    if how.subresource == "status" {
+        let status = next.get("status").cloned();
+        let managed = next.pointer("/metadata/managedFields").cloned();
+        *next = current.clone();
+        let map = as_map(next);
+        match status {
+            Some(status) => map.insert("status".to_owned(), status),
+            None => map.shift_remove("status"),
+        };
+        if let Some(managed) = managed {
+            child(next, "metadata").insert("managedFields".to_owned(), managed);
+        }
+        return;
+    }
+    if kind.status {
+        let map = as_map(next);
+        match current.get("status") {
+            Some(status) => map.insert("status".to_owned(), status.clone()),
+            None => map.shift_remove("status"),
+        };
+    }
+    let old = current.get("metadata").cloned().unwrap_or_default();
+    let metadata = child(next, "metadata");
+    for key in [
+        "uid",
+        "creationTimestamp",
+        "generation",
+        "resourceVersion",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generateName",
+    ] {
+        match old.get(key) {
+            Some(value) => metadata.insert(key.to_owned(), value.clone()),
+            None => metadata.shift_remove(key),
+        };
+    }
+    // Who leaves managedFields out keeps them; an empty list resets them.
+    if !metadata.contains_key("managedFields")
+        && let Some(value) = old.get("managedFields")
+    {
+        metadata.insert("managedFields".to_owned(), value.clone());
+    }
+}
+
+/// Counts the generation, records the owner, stores or removes.
+fn finish(
+    state: &mut State,
+    how: &Write,
+    kind: Kind,
+    current: &Value,
+    mut next: Value,
+    track: bool,
+) -> Written {
+    // A binding is the scheduler's, not the author's: it does not count.
+    let bound =
+        *kind == PODS && current.pointer("/spec/nodeName") != next.pointer("/spec/nodeName");
+    if kind.generation && !bound && spec_changed(current, &next) {
+        let generation = integer(current, "/metadata/generation").unwrap_or(0) + 1;
+        child(&mut next, "metadata").insert("generation".to_owned(), generation.into());
+    }
+    if next == *current {
+        return Written {
+            object: next,
+            ..Written::default()
+        };
+    }
+    if track {
+        managed::track(kind, current, &mut next, &how.manager, &how.subresource);
+    }
+    let key = key(current);
+    if !how.dry_run {
+        let held = !items(&next, "/metadata/finalizers").is_empty();
+        let leaving = present(&next, "/metadata/deletionTimestamp")
+            && integer(&next, "/metadata/deletionGracePeriodSeconds").unwrap_or(0) == 0;
+        next = (*state.put(kind, key.clone(), next)).clone();
+        if leaving && !held && *kind != NAMESPACES && *kind != PODS {
+            state.take(kind, &key);
+        }
+    }
+    Written {
+        object: next,
+        ..Written::default()
+    }
+}
+
+fn spec_changed(old: &Value, new: &Value) -> bool {
+    let body = |object: &Value| {
+        let mut object = object.clone();
+        let map = as_map(&mut object);
+        map.shift_remove("metadata");
+        map.shift_remove("status");
+        object
+    };
+    body(old) != body(new)
+}
+
+/// Server-side apply.
+pub fn apply(
+    store: &Store,
+    how: &Write,
+    kind: Kind,
+    ns: &str,
+    name: &str,
+    applied: &Value,
+    force: bool,
+) -> Result<Written, ApiError> {
+    let how_applied = Apply {
+        manager: &how.manager,
+        subresource: &how.subresource,
+        force,
+    };
+    let mut applied = applied.clone();
+    let reset = if how.subresource == "status" {
+        "spec"
+    } else {
+        "status"
+    };
+    if kind.status {
+        as_map(&mut applied).shift_remove(reset);
+    }
+    store.transaction(|state| {
+        let Some(current) = state.get(kind, ns, name) else {
+            let merged = managed::apply(kind, &Value::Null, &applied, &how_applied)?;
+            let merged = canonical(kind, merged)?;
+            return create_in(state, how, kind, merged, false);
+        };
+        let wanted = text(&applied, "/metadata/resourceVersion");
+        if !wanted.is_empty() && wanted != text(&current, "/metadata/resourceVersion") {
+            let why = "the object has been modified; please apply your changes to the latest \
+                       version and try again";
+            return Err(ApiError::conflict(kind, name, why));
+        }
+        let merged = managed::apply(kind, &current, &applied, &how_applied)?;
+        let merged = canonical(kind, merged)?;
+        update_in(state, how, kind, &current, merged, false)
+    })
+}
+
+fn canonical(kind: Kind, object: Value) -> Result<Value, ApiError> {
+    decode::decode(kind, object.into(), decode::Validation::Ignore).map(|decoded| decoded.object)
+}
+
+/// A Success status, as deletes answer.
+pub fn success(kind: Kind, object: &Value) -> Value {
+    let mut details = json!({"name": text(object, "/metadata/name")});
+    if !kind.group.is_empty() {
+        as_map(&mut details).insert("group".to_owned(), kind.group.into());
+    }
+    as_map(&mut details).insert("kind".to_owned(), kind.plural.into());
+    as_map(&mut details).insert("uid".to_owned(), text(object, "/metadata/uid").into());
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+        "details": details})
+}
+
+/// The present second, as timestamps are written.
+pub fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// A random (version 4) UUID.
+pub fn new_uid() -> String {
+    let mut bytes = random_bytes::<16>();
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let hex = hex(&bytes);
+    let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
+    [
+        part(0..8),
+        part(8..12),
+        part(12..16),
+        part(16..20),
+        part(20..32),
+    ]
+    .join("-")
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
+/// Random bytes of the operating system.
+pub(super) fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    if let Err(error) = getrandom::fill(&mut bytes) {
+        // Names would repeat and be refused: that shows up at once.
+        tracing::error!(%error, "the operating system gives no random bytes");
+    }
+    bytes
+}

@@ -1,0 +1,461 @@
+//! Deployments: one replica set per template, and the way from the old one to the new.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::Loop;
+use super::deployment_status::{self, Found};
+use super::owned::{claim, reference, write_status};
+use super::template::{HASH_LABEL, hash, same};
+use crate::api::json::{as_map, child};
+use crate::api::resources::{DEPLOYMENTS, Kind, PODS, REPLICASETS};
+use crate::api::store::Store;
+use crate::node::events::{Event, Recorder};
+use crate::node::json::{integer, is_deleting, is_true, moment, name, namespace, strings, text};
+
+/// The annotation that numbers a deployment's replica sets.
+pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
+const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
+const MAXIMUM: &str = "deployment.kubernetes.io/max-replicas";
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The controller.
+pub(super) struct Deployments {
+    store: Store,
+    events: Recorder,
+}
+
+/// How far a rollout may leave the wanted number.
+struct Bounds {
+    replicas: i64,
+    surge: i64,
+    unavailable: i64,
+}
+
+impl Deployments {
+    pub(super) fn new(store: &Store) -> Self {
+        Self {
+            store: store.as_manager("kube-controller-manager"),
+            events: Recorder::new(store, "deployment-controller"),
+        }
+    }
+
+    fn reconcile(&self, deployment: &Value) -> Option<Instant> {
+        let mut sets = claim(&self.store, &REPLICASETS, deployment);
+        sets.retain(|set| !is_deleting(set));
+        sets.sort_by_key(revision);
+        let template = deployment
+            .pointer("/spec/template")
+            .cloned()
+            .unwrap_or_default();
+        let newest = sets.iter().rposition(|set| {
+            same(
+                &template,
+                set.pointer("/spec/template").unwrap_or(&Value::Null),
+            )
+        });
+        let mut new = newest.map(|index| sets.remove(index));
+        let existed = new.is_some();
+        let paused = is_true(deployment, "/spec/paused");
+        let bounds = Bounds::of(deployment);
+        if !paused {
+            new = match new {
+                Some(set) => Some(self.renumber(deployment, &sets, set)),
+                None if self.may_create(deployment, &sets) => {
+                    self.create(deployment, &sets, &template, &bounds)
+                }
+                None => None,
+            };
+        }
+        if let Some(set) = &new {
+            self.note_revision(deployment, set);
+        }
+        if paused {
+            self.scale_if_single(deployment, new.as_ref(), &sets, &bounds);
+        } else {
+            self.roll(deployment, new.as_ref(), &sets, &bounds);
+        }
+        let fresh = |set: &Value| self.store.get(&REPLICASETS, namespace(set), name(set));
+        let new = new.and_then(|set| fresh(&set));
+        let old: Vec<Value> = sets.iter().filter_map(fresh).collect();
+        let deployment = self
+            .store
+            .get(&DEPLOYMENTS, namespace(deployment), name(deployment))?;
+        let found = Found {
+            new: new.as_ref(),
+            old: &old,
+            existed,
+            unavailable: bounds.unavailable,
+        };
+        let status = deployment_status::write(&deployment, &found);
+        self.clean_up(&deployment, &old, &status);
+        let again = next_deadline(&deployment, &status);
+        write_status(&self.store, &DEPLOYMENTS, &deployment, status);
+        again
+    }
+
+    /// With `Recreate`, nothing new begins while something old still runs.
+    fn may_create(&self, deployment: &Value, old: &[Value]) -> bool {
+        if text(deployment, "/spec/strategy/type") != "Recreate" {
+            return true;
+        }
+        let mut quiet = true;
+        for set in old {
+            if replicas(set) > 0 {
+                self.scale(deployment, set, 0);
+                quiet = false;
+            }
+        }
+        quiet && !self.has_pods(old)
+    }
+
+    fn has_pods(&self, sets: &[Value]) -> bool {
+        sets.iter().any(|set| {
+            self.store
+                .list(&PODS, Some(namespace(set)))
+                .iter()
+                .any(|pod| {
+                    super::owned::is_controlled_by(pod, set)
+                        && !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed")
+                })
+        })
+    }
+
+    fn create(
+        &self,
+        deployment: &Value,
+        old: &[Value],
+        template: &Value,
+        bounds: &Bounds,
+    ) -> Option<Value> {
+        let collisions = integer(deployment, "/status/collisionCount").unwrap_or(0);
+        let hash = hash(template, collisions);
+        let mut template = template.clone();
+        child(child_value(&mut template, "metadata"), "labels")
+            .insert(HASH_LABEL.to_owned(), hash.clone().into());
+        let mut selector = deployment
+            .pointer("/spec/selector")
+            .cloned()
+            .unwrap_or_default();
+        child(&mut selector, "matchLabels").insert(HASH_LABEL.to_owned(), hash.clone().into());
+        let labels = template
+            .pointer("/metadata/labels")
+            .cloned()
+            .unwrap_or_default();
+        let have: i64 = old.iter().map(replicas).sum();
+        let count = if text(deployment, "/spec/strategy/type") == "Recreate" {
+            bounds.replicas
+        } else {
+            (bounds.replicas + bounds.surge - have).clamp(0, bounds.replicas)
+        };
+        let number = old.iter().map(revision).max().unwrap_or(0) + 1;
+        let set_name = format!("{}-{hash}", name(deployment));
+        let created = self.store.create(
+            &REPLICASETS,
+            json!({
+                "apiVersion": "apps/v1",
+                "kind": "ReplicaSet",
+                "metadata": {
+                    "annotations": annotations(deployment, number, bounds),
+                    "labels": labels,
+                    "name": set_name,
+                    "namespace": namespace(deployment),
+                    "ownerReferences": [reference(deployment)],
+                },
+                "spec": {
+                    "minReadySeconds": integer(deployment, "/spec/minReadySeconds").unwrap_or(0),
+                    "replicas": count,
+                    "selector": selector,
+                    "template": template,
+                },
+            }),
+        );
+        match created {
+            Ok(set) => {
+                if count > 0 {
+                    self.say(
+                        deployment,
+                        "ScalingReplicaSet",
+                        &format!("Scaled up replica set {set_name} from 0 to {count}"),
+                    );
+                }
+                Some(set)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a replica set was not created");
+                None
+            }
+        }
+    }
+
+    /// The set of the current template always has the highest number: a rollback renumbers it.
+    fn renumber(&self, deployment: &Value, old: &[Value], set: Value) -> Value {
+        let highest = old.iter().map(revision).max().unwrap_or(0);
+        let number = if revision(&set) > highest {
+            revision(&set)
+        } else {
+            highest + 1
+        };
+        let wanted = annotations(deployment, number, &Bounds::of(deployment));
+        let updated = self
+            .store
+            .update(&REPLICASETS, namespace(&set), name(&set), |set| {
+                let own = child(child_value(set, "metadata"), "annotations");
+                for (key, value) in as_map(&mut wanted.clone()).iter() {
+                    own.insert(key.clone(), value.clone());
+                }
+                let seconds = integer(deployment, "/spec/minReadySeconds").unwrap_or(0);
+                let had = integer(set, "/spec/minReadySeconds").unwrap_or(0);
+                if seconds != had {
+                    child(set, "spec").insert("minReadySeconds".to_owned(), seconds.into());
+                }
+            });
+        updated.unwrap_or(set)
+    }
+
+    fn note_revision(&self, deployment: &Value, set: &Value) {
+        let number = revision(set).to_string();
+        let _ = self.store.update(
+            &DEPLOYMENTS,
+            namespace(deployment),
+            name(deployment),
+            |own| {
+                let known = child(child_value(own, "metadata"), "annotations");
+                if known.get(REVISION).and_then(Value::as_str) != Some(number.as_str()) {
+                    known.insert(REVISION.to_owned(), number.into());
+                }
+            },
+        );
+    }
+
+    /// One step of the rollout.
+    fn roll(&self, deployment: &Value, new: Option<&Value>, old: &[Value], bounds: &Bounds) {
+        let Some(new) = new else { return };
+        if text(deployment, "/spec/strategy/type") == "Recreate" {
+            let before: i64 = old.iter().map(replicas).sum();
+            old.iter()
+                .filter(|set| replicas(set) > 0)
+                .for_each(|set| self.scale(deployment, set, 0));
+            if before == 0 && !self.has_pods(old) {
+                self.scale(deployment, new, bounds.replicas);
+            }
+            return;
+        }
+        let all: i64 = old.iter().map(replicas).sum::<i64>() + replicas(new);
+        let up = match replicas(new) {
+            have if have > bounds.replicas => bounds.replicas,
+            have => (have + bounds.replicas + bounds.surge - all).clamp(have, bounds.replicas),
+        };
+        if up != replicas(new) {
+            self.scale(deployment, new, up);
+            return;
+        }
+        self.scale_down_old(deployment, new, old, bounds);
+    }
+
+    fn scale_down_old(&self, deployment: &Value, new: &Value, old: &[Value], bounds: &Bounds) {
+        let all: i64 = old.iter().map(replicas).sum::<i64>() + replicas(new);
+        let least = bounds.replicas - bounds.unavailable;
+        let new_missing = replicas(new) - available(new);
+        let mut room = all - least - new_missing;
+        let mut left: Vec<i64> = old.iter().map(replicas).collect();
+        // What does not work is no loss.
+        for (set, left) in old.iter().zip(&mut left) {
+            let drop = (*left - available(set)).clamp(0, room.max(0));
+            *left -= drop;
+            room -= drop;
+        }
+        let all_available: i64 = old.iter().map(available).sum::<i64>() + available(new);
+        let mut spare = all_available - least;
+        for (set, left) in old.iter().zip(&mut left) {
+            let drop = (*left).min(available(set)).clamp(0, spare.max(0));
+            *left -= drop;
+            spare -= drop;
+            if *left != replicas(set) {
+                self.scale(deployment, set, *left);
+            }
+        }
+    }
+
+    /// A paused deployment still has the number of pods that it asks for.
+    fn scale_if_single(
+        &self,
+        deployment: &Value,
+        new: Option<&Value>,
+        old: &[Value],
+        bounds: &Bounds,
+    ) {
+        let active: Vec<&Value> = old
+            .iter()
+            .chain(new)
+            .filter(|set| replicas(set) > 0)
+            .collect();
+        let only = match (active.as_slice(), new) {
+            ([only], _) => Some(*only),
+            ([], new) => new,
+            _ => None,
+        };
+        if let Some(set) = only.filter(|set| replicas(set) != bounds.replicas) {
+            self.scale(deployment, set, bounds.replicas);
+        }
+    }
+
+    fn scale(&self, deployment: &Value, set: &Value, to: i64) {
+        let from = replicas(set);
+        if from == to {
+            return;
+        }
+        let scaled = self
+            .store
+            .update(&REPLICASETS, namespace(set), name(set), |set| {
+                child(set, "spec").insert("replicas".to_owned(), to.into());
+            });
+        if scaled.is_ok() {
+            let way = if to > from { "up" } else { "down" };
+            self.say(
+                deployment,
+                "ScalingReplicaSet",
+                &format!("Scaled {way} replica set {} from {from} to {to}", name(set)),
+            );
+        }
+    }
+
+    /// Old sets beyond the history limit go once they are empty and the rollout is complete.
+    fn clean_up(&self, deployment: &Value, old: &[Value], status: &Value) {
+        let wanted = integer(deployment, "/spec/replicas").unwrap_or(1);
+        let complete = integer(status, "/updatedReplicas").unwrap_or(0) == wanted
+            && integer(status, "/replicas").unwrap_or(0) == wanted
+            && integer(status, "/availableReplicas").unwrap_or(0) == wanted;
+        let limit = integer(deployment, "/spec/revisionHistoryLimit").unwrap_or(10);
+        let surplus = old
+            .len()
+            .saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
+        let empty =
+            |set: &&Value| replicas(set) == 0 && integer(set, "/status/replicas").unwrap_or(0) == 0;
+        if complete {
+            for set in old.iter().filter(empty).take(surplus) {
+                let _ = self.store.delete(&REPLICASETS, namespace(set), name(set));
+            }
+        }
+    }
+
+    fn say(&self, deployment: &Value, reason: &str, message: &str) {
+        self.events.record(
+            deployment,
+            Event {
+                warning: false,
+                reason,
+                message,
+                field: "",
+            },
+        );
+    }
+}
+
+impl Bounds {
+    fn of(deployment: &Value) -> Self {
+        let replicas = integer(deployment, "/spec/replicas").unwrap_or(1);
+        let part = |key: &str, up: bool| {
+            let value = deployment.pointer(&format!("/spec/strategy/rollingUpdate/{key}"));
+            resolve(value.unwrap_or(&Value::Null), replicas, up)
+        };
+        let (surge, unavailable) = if text(deployment, "/spec/strategy/type") == "Recreate" {
+            (0, replicas)
+        } else {
+            match (part("maxSurge", true), part("maxUnavailable", false)) {
+                // Otherwise a rollout could not move at all.
+                (0, 0) => (0, 1),
+                bounds => bounds,
+            }
+        };
+        Self {
+            replicas,
+            surge,
+            unavailable: unavailable.min(replicas),
+        }
+    }
+}
+
+/// A number, or a percentage of `whole`, rounded up or down.
+fn resolve(value: &Value, whole: i64, up: bool) -> i64 {
+    if let Some(number) = value.as_i64() {
+        return number;
+    }
+    let percent = value
+        .as_str()
+        .and_then(|text| text.strip_suffix('%')?.parse::<i64>().ok());
+    let scaled = percent.unwrap_or(0) * whole;
+    if up {
+        (scaled + 99) / 100
+    } else {
+        scaled / 100
+    }
+}
+
+pub(super) fn replicas(set: &Value) -> i64 {
+    integer(set, "/spec/replicas").unwrap_or(0)
+}
+
+fn available(set: &Value) -> i64 {
+    integer(set, "/status/availableReplicas").unwrap_or(0)
+}
+
+fn revision(set: &Value) -> i64 {
+    strings(set, "/metadata/annotations")
+        .find(|(key, _)| *key == REVISION)
+        .and_then(|(_, number)| number.parse().ok())
+        .unwrap_or(0)
+}
+
+fn annotations(deployment: &Value, number: i64, bounds: &Bounds) -> Value {
+    let mut all = json!({
+        DESIRED: bounds.replicas.to_string(),
+        MAXIMUM: (bounds.replicas + bounds.surge).to_string(),
+        REVISION: number.to_string(),
+    });
+    for (key, value) in strings(deployment, "/metadata/annotations") {
+        if ![DESIRED, MAXIMUM, REVISION, LAST_APPLIED].contains(&key) {
+            as_map(&mut all).insert(key.to_owned(), value.into());
+        }
+    }
+    all
+}
+
+fn child_value<'a>(value: &'a mut Value, key: &str) -> &'a mut Value {
+    let slot = as_map(value)
+        .entry(key.to_owned())
+        .or_insert_with(|| json!({}));
+    if slot.is_null() {
+        *slot = json!({});
+    }
+    slot
+}
+
+/// When the progress deadline will have passed.
+fn next_deadline(deployment: &Value, status: &Value) -> Option<Instant> {
+    let condition = deployment_status::condition(status, "Progressing")?;
+    if text(condition, "/reason") == "NewReplicaSetAvailable"
+        || text(condition, "/status") != "True"
+    {
+        return None;
+    }
+    let seconds = integer(deployment, "/spec/progressDeadlineSeconds")?;
+    let at = moment(text(condition, "/lastUpdateTime"))? + chrono::Duration::seconds(seconds);
+    let wait = (at - chrono::Utc::now()).to_std().unwrap_or_default();
+    Some(Instant::now() + wait.max(Duration::from_millis(500)) + Duration::from_millis(50))
+}
+
+impl Loop for Deployments {
+    const KINDS: &'static [Kind] = &[&DEPLOYMENTS, &REPLICASETS, &PODS];
+
+    fn look(&mut self) -> Option<Instant> {
+        self.store
+            .list(&DEPLOYMENTS, None)
+            .iter()
+            .filter(|deployment| !is_deleting(deployment))
+            .filter_map(|deployment| self.reconcile(deployment))
+            .min()
+    }
+}

@@ -1,0 +1,489 @@
+//! One run of one container: bubblewrap inside the pod's namespaces.
+//!
+//! The pod has a holder process that keeps its network, host name and IPC; every container joins
+//! them and gets a file tree and a process namespace of its own, in which its command is process 1,
+//! with all that follows for signals. When process 1 ends, the kernel ends the rest.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, Command};
+
+use super::env::Environment;
+use super::view::View;
+use super::volumes::Mount;
+
+/// The programs that make a container.
+#[derive(Clone, Debug)]
+pub(crate) struct Tools {
+    bwrap: PathBuf,
+    nsenter: PathBuf,
+    setsid: PathBuf,
+    pub(crate) busybox: PathBuf,
+}
+
+impl Tools {
+    pub(crate) fn find(busybox: &Path) -> Result<Self> {
+        let find = |name: &str, package: &str| {
+            crate::host::session::find_program(name)
+                .with_context(|| format!("{name} is not installed: apt-get install {package}"))
+        };
+        Ok(Self {
+            bwrap: find("bwrap", "bubblewrap")?,
+            nsenter: find("nsenter", "util-linux")?,
+            setsid: find("setsid", "util-linux")?,
+            busybox: busybox.to_owned(),
+        })
+    }
+}
+
+/// The process that keeps a pod's namespaces.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    /// A process in the namespaces.
+    pub(crate) pid: u32,
+    child: Child,
+}
+
+impl Holder {
+    /// Makes the pod's user, network, IPC and host-name namespaces.
+    pub(crate) async fn start(tools: &Tools, hostname: &str, ip: &str) -> Result<Self> {
+        let mut words: Vec<String> = [
+            "--unshare-user",
+            "--uid",
+            "0",
+            "--gid",
+            "0",
+            "--unshare-net",
+            "--unshare-ipc",
+            "--unshare-uts",
+            "--unshare-pid",
+            "--as-pid-1",
+            "--die-with-parent",
+            "--new-session",
+            "--hostname",
+            hostname,
+            "--cap-add",
+            "CAP_NET_ADMIN",
+            "--clearenv",
+            "--ro-bind",
+        ]
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+        let busybox = tools.busybox.display().to_string();
+        // The pod's address is a second one on its loopback: servers see what they would see.
+        let script = format!("/busybox ip addr add {ip}/32 dev lo; exec /busybox sleep 2147483647");
+        words.extend([
+            busybox,
+            "/busybox".to_owned(),
+            "/busybox".to_owned(),
+            "sh".to_owned(),
+        ]);
+        words.extend(["-c".to_owned(), script]);
+        let mut command = with_info_pipe(&[tools.bwrap.display().to_string()], None);
+        command
+            .args(words)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let (mut child, pid) = spawn_and_learn_pid(command).await?;
+        // Its complaints have been read; nobody reads further ones.
+        drop(child.stderr.take());
+        Ok(Self { pid, child })
+    }
+
+    /// Ends the pod's namespaces.
+    pub(crate) async fn stop(&mut self) {
+        signal(self.pid, Signal::SIGKILL);
+        let _ = self.child.kill().await;
+    }
+}
+
+/// What to run and in which surroundings.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) root: PathBuf,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) argv: Vec<String>,
+    pub(crate) env: Environment,
+    pub(crate) cwd: String,
+    /// `securityContext` of the container, merged with the pod's.
+    pub(crate) security: Value,
+    /// The file that appears at `terminationMessagePath`.
+    pub(crate) message_file: PathBuf,
+    pub(crate) message_path: PathBuf,
+}
+
+/// A running container.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// The container's process 1, as the host numbers it.
+    pub(crate) pid: u32,
+    /// The bubblewrap process above it.
+    monitor: u32,
+    pub(crate) holder: u32,
+    /// Commands that were started in it later: their memory counts too.
+    execs: Mutex<Vec<u32>>,
+    pub(crate) view: View,
+    pub(crate) env: Environment,
+    pub(crate) cwd: String,
+    /// Whether it has a user namespace of its own, as a container with another user has.
+    nested_user: bool,
+    /// It was killed because it used too much memory.
+    pub(crate) out_of_memory: AtomicBool,
+}
+
+/// A container's output and its end.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) running: Arc<Running>,
+    pub(crate) child: Child,
+}
+
+/// Starts a container in the pod that the holder holds.
+pub(crate) async fn start(tools: &Tools, holder: u32, plan: Plan) -> Result<Started> {
+    make_mount_points(&plan)?;
+    let (uid, nested_user) = match plan.security.get("runAsUser").and_then(Value::as_u64) {
+        Some(uid) if uid != 0 => (uid, true),
+        _ => (0, false),
+    };
+    let arguments = bwrap_arguments(&plan, nested_user.then_some(uid));
+    let arguments_file = plan.message_file.with_extension("args");
+    let mut file = fs::File::create(&arguments_file)?;
+    for argument in &arguments {
+        file.write_all(argument.as_bytes())?;
+        file.write_all(&[0])?;
+    }
+    let mut prefix: Vec<String> = join_holder(tools, holder);
+    prefix.extend([
+        tools.bwrap.display().to_string(),
+        "--args".to_owned(),
+        "4".to_owned(),
+    ]);
+    let mut command = with_info_pipe(&prefix, Some(&arguments_file));
+    command
+        .arg("--")
+        .args(&plan.argv)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let (child, pid) = spawn_and_learn_pid(command).await?;
+    let mut covered: Vec<_> = plan
+        .mounts
+        .iter()
+        .map(|mount| (mount.at.clone(), mount.source.clone()))
+        .collect();
+    covered.push((plan.message_path.clone(), plan.message_file.clone()));
+    let running = Running {
+        pid,
+        monitor: child.id().unwrap_or(pid),
+        holder,
+        execs: Mutex::default(),
+        view: View::new(plan.root, covered),
+        env: plan.env,
+        cwd: plan.cwd,
+        nested_user,
+        out_of_memory: AtomicBool::new(false),
+    };
+    Ok(Started {
+        running: Arc::new(running),
+        child,
+    })
+}
+
+impl Running {
+    /// Sends a signal to the container's process 1.
+    pub(crate) fn signal(&self, what: Signal) {
+        signal(self.pid, what);
+    }
+
+    /// A command that runs `argv` inside, with the container's environment and directory.
+    pub(crate) fn command(&self, tools: &Tools, argv: &[String], terminal: bool) -> Command {
+        let mut words: Vec<String> = Vec::new();
+        if terminal {
+            words.extend([tools.setsid.display().to_string(), "--ctty".to_owned()]);
+        }
+        if self.nested_user {
+            // The outer namespaces first: from inside the nested one they could not be joined.
+            words.extend(join_holder(tools, self.holder));
+            words.extend(enter(tools, self.pid, &["-U", "-m", "-p"]));
+        } else {
+            words.extend(enter(
+                tools,
+                self.pid,
+                &["-U", "-m", "-p", "-n", "-u", "-i"],
+            ));
+        }
+        words.extend([format!("--wdns={}", self.cwd), "--".to_owned()]);
+        let mut words = words.into_iter();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command
+            .args(words)
+            .args(argv)
+            .env_clear()
+            .envs(self.env.iter());
+        if terminal {
+            command.env("TERM", "xterm");
+        } else {
+            // On a terminal setsid does this, which a group's leader could not do.
+            command.process_group(0);
+        }
+        command
+    }
+
+    /// Counts a command in (its host process), until it has ended.
+    pub(crate) fn add_exec(&self, pid: u32) {
+        self.execs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(pid);
+    }
+
+    pub(crate) fn remove_exec(&self, pid: u32) {
+        self.execs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|known| *known != pid);
+    }
+
+    /// The host processes below which all of the container's are.
+    pub(crate) fn roots(&self) -> Vec<u32> {
+        let execs = self.execs.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::once(self.monitor)
+            .chain(execs.iter().copied())
+            .collect()
+    }
+}
+
+/// A TCP connection to a port of the pod, as the input and output of a child process.
+pub(crate) fn dial(tools: &Tools, holder: u32, ip: &str, port: u16) -> std::io::Result<Child> {
+    let mut words = enter(tools, holder, &["-U", "-n"]).into_iter();
+    Command::new(words.next().unwrap_or_default())
+        .args(words)
+        .arg("--")
+        .arg(&tools.busybox)
+        .args(["nc", ip, &port.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+}
+
+fn enter(tools: &Tools, pid: u32, namespaces: &[&str]) -> Vec<String> {
+    let mut words = vec![
+        tools.nsenter.display().to_string(),
+        "--preserve-credentials".to_owned(),
+    ];
+    words.extend(namespaces.iter().map(|word| (*word).to_owned()));
+    words.extend(["-t".to_owned(), pid.to_string()]);
+    words
+}
+
+fn join_holder(tools: &Tools, holder: u32) -> Vec<String> {
+    let mut words = enter(tools, holder, &["-U", "-n", "-i", "-u"]);
+    words.push("--".to_owned());
+    words
+}
+
+/// The capabilities that containerd leaves to a container.
+const CAPABILITIES: [&str; 14] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "NET_BIND_SERVICE",
+    "NET_RAW",
+    "SYS_CHROOT",
+    "MKNOD",
+    "AUDIT_WRITE",
+    "SETFCAP",
+];
+
+fn bwrap_arguments(plan: &Plan, uid: Option<u64>) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut say = |some: &[&str]| words.extend(some.iter().map(|word| (*word).to_owned()));
+    let flag = |key: &str| {
+        plan.security
+            .get(key)
+            .and_then(Value::as_bool)
+            .unwrap_or(false)
+    };
+    say(&[
+        "--unshare-pid",
+        "--as-pid-1",
+        "--die-with-parent",
+        "--new-session",
+    ]);
+    if let Some(uid) = uid {
+        let group = plan
+            .security
+            .get("runAsGroup")
+            .and_then(Value::as_u64)
+            .unwrap_or(0);
+        say(&[
+            "--unshare-user",
+            "--uid",
+            &uid.to_string(),
+            "--gid",
+            &group.to_string(),
+        ]);
+    }
+    let root = plan.root.display().to_string();
+    say(&[
+        if flag("readOnlyRootFilesystem") {
+            "--ro-bind"
+        } else {
+            "--bind"
+        },
+        &root,
+        "/",
+    ]);
+    say(&["--proc", "/proc", "--dev", "/dev"]);
+    for mount in &plan.mounts {
+        let (source, at) = (
+            mount.source.display().to_string(),
+            mount.at.display().to_string(),
+        );
+        say(&[
+            if mount.read_only {
+                "--ro-bind"
+            } else {
+                "--bind"
+            },
+            &source,
+            &at,
+        ]);
+    }
+    let message_file = plan.message_file.display().to_string();
+    say(&[
+        "--bind",
+        &message_file,
+        &plan.message_path.display().to_string(),
+    ]);
+    say(&["--cap-drop", "ALL"]);
+    if uid.is_none() {
+        for capability in kept_capabilities(&plan.security) {
+            say(&["--cap-add", &format!("CAP_{capability}")]);
+        }
+    }
+    say(&["--clearenv"]);
+    for (key, value) in plan.env.iter() {
+        say(&["--setenv", key, value]);
+    }
+    say(&["--chdir", &plan.cwd]);
+    words
+}
+
+fn kept_capabilities(security: &Value) -> Vec<String> {
+    let listed = |list: &str| -> Vec<String> {
+        crate::api::json::items(security, &format!("/capabilities/{list}"))
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect()
+    };
+    let dropped = listed("drop");
+    let all_dropped = dropped.iter().any(|name| name == "ALL");
+    CAPABILITIES
+        .iter()
+        .map(|name| (*name).to_owned())
+        .filter(|name| !all_dropped && !dropped.contains(name))
+        .chain(
+            listed("add")
+                .into_iter()
+                .filter(|name| CAPABILITIES.contains(&name.as_str())),
+        )
+        .collect()
+}
+
+/// Mount points must exist before a root that can't be written to is mounted.
+fn make_mount_points(plan: &Plan) -> Result<()> {
+    let points = plan
+        .mounts
+        .iter()
+        .map(|mount| (&mount.at, mount.source.is_dir()))
+        .chain(std::iter::once((&plan.message_path, false)));
+    for (at, is_dir) in points {
+        let point = plan.root.join(at.strip_prefix("/").unwrap_or(at));
+        if is_dir {
+            fs::create_dir_all(&point)?;
+        } else if !point.exists() && !at.starts_with("/dev") {
+            if let Some(parent) = point.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            fs::write(&point, "")?;
+        }
+    }
+    fs::write(&plan.message_file, "")?;
+    Ok(())
+}
+
+/// A command that starts `words` with the pipe of [`spawn_and_learn_pid`] as descriptor 3, an empty
+/// standard input, and a file, if there is one, as descriptor 4. The shell is only there because
+/// safe Rust can hand a child no descriptors but the first three.
+fn with_info_pipe(words: &[String], file: Option<&Path>) -> Command {
+    let mut command = Command::new("/bin/sh");
+    let script = match file {
+        Some(_) => "f=$1; shift; exec \"$@\" 3>&0 4<\"$f\" </dev/null",
+        None => "exec \"$@\" 3>&0 </dev/null",
+    };
+    command.args(["-c", script, "sh"]);
+    if let Some(file) = file {
+        command.arg(file);
+    }
+    command
+        .args(words)
+        .args(["--info-fd", "3"])
+        .process_group(0);
+    command
+}
+
+async fn spawn_and_learn_pid(mut command: Command) -> Result<(Child, u32)> {
+    let (reader, writer) = std::io::pipe()?;
+    command
+        .stdin(Stdio::from(OwnedFd::from(writer)))
+        .kill_on_drop(true);
+    let mut child = command
+        .spawn()
+        .context("could not start /bin/sh, which starts bwrap")?;
+    // The command still holds the writing end; without dropping it the pipe would never end.
+    drop(command);
+    let mut info = String::new();
+    let mut reader = tokio::net::unix::pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
+    reader.read_to_string(&mut info).await?;
+    let pid = serde_json::from_str::<Value>(&info)
+        .ok()
+        .and_then(|info| info.get("child-pid")?.as_u64())
+        .and_then(|pid| u32::try_from(pid).ok());
+    if let Some(pid) = pid {
+        return Ok((child, pid));
+    }
+    let mut complaint = String::new();
+    if let Some(stderr) = &mut child.stderr {
+        let _ = stderr.read_to_string(&mut complaint).await;
+    }
+    let _ = child.kill().await;
+    bail!("{}", complaint.trim())
+}
+
+/// Signals a process of the host; one that has ended is not an error.
+pub(crate) fn signal(pid: u32, what: Signal) {
+    if let Ok(pid) = i32::try_from(pid) {
+        let _ = kill(Pid::from_raw(pid), what);
+    }
+}

@@ -1,0 +1,144 @@
+//! Image names: what can be parsed, what can be pulled, in the words of containerd.
+
+use std::time::Duration;
+
+/// What comes of asking for an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Pull {
+    /// It is there at once.
+    Present,
+    /// It must be fetched, which takes this long.
+    Fetch(Duration),
+    /// It can't be had; the reason and the registry's message.
+    Fails(String),
+    /// The policy forbids to fetch what is not there.
+    Never,
+    /// The name is no image reference.
+    Invalid(String),
+}
+
+/// Decides for an image name and a pull policy.
+pub(crate) fn decide(image: &str, policy: &str) -> Pull {
+    if let Err(reason) = parse(image) {
+        return Pull::Invalid(format!(
+            "Failed to apply default image tag \"{image}\": couldn't parse image name \"{image}\": {reason}"
+        ));
+    }
+    let full = with_tag(image);
+    let (registry, rest) = full.split_once('/').unwrap_or(("", &full));
+    let absent = registry.ends_with(".invalid") && registry != "slow.invalid";
+    match (policy, registry) {
+        ("Never", "never.invalid") => Pull::Never,
+        ("Never", _) if absent || image.starts_with("absent") => Pull::Never,
+        _ if absent => Pull::Fails(unresolvable(&full, registry, rest)),
+        ("Never", _) => Pull::Present,
+        (_, "slow.invalid") => Pull::Fetch(Duration::from_secs(seconds_in_tag(&full))),
+        ("IfNotPresent", _) => Pull::Present,
+        _ => Pull::Fetch(Duration::ZERO),
+    }
+}
+
+/// As containerd names it in a pod's status.
+pub(crate) fn canonical(image: &str) -> String {
+    let full = with_tag(image);
+    match full.split_once('/') {
+        None => format!("docker.io/library/{full}"),
+        Some((first, _)) if first.contains('.') || first.contains(':') || first == "localhost" => {
+            full
+        }
+        Some(_) => format!("docker.io/{full}"),
+    }
+}
+
+/// What an image runs when the pod does not say: `busybox`'s own `CMD`, for every name.
+pub(crate) fn default_command() -> Vec<String> {
+    vec!["sh".to_owned()]
+}
+
+fn with_tag(image: &str) -> String {
+    let name = image.rsplit('/').next().unwrap_or(image);
+    if name.contains(':') || image.contains('@') {
+        image.to_owned()
+    } else {
+        format!("{image}:latest")
+    }
+}
+
+fn seconds_in_tag(image: &str) -> u64 {
+    let tag = image.rsplit(':').next().unwrap_or_default();
+    tag.trim_end_matches('s').parse().unwrap_or(5)
+}
+
+fn unresolvable(full: &str, registry: &str, rest: &str) -> String {
+    let (name, tag) = rest.rsplit_once(':').unwrap_or((rest, "latest"));
+    format!(
+        "failed to pull and unpack image \"{full}\": failed to resolve reference \"{full}\": \
+         failed to do request: Head \"https://{registry}/v2/{name}/manifests/{tag}\": \
+         dial tcp: lookup {registry} on 10.255.255.53:53: no such host"
+    )
+}
+
+/// The grammar of github.com/distribution/reference, as far as its errors differ.
+fn parse(image: &str) -> Result<(), String> {
+    let bad = || Err("invalid reference format".to_owned());
+    let (domain, remainder) = match image.split_once('/') {
+        Some((first, rest)) if is_domain(first) => (first, rest),
+        _ => ("", image),
+    };
+    let remote = remainder.split(':').next().unwrap_or_default();
+    if remote.to_lowercase() != remote {
+        return Err(format!(
+            "invalid reference format: repository name ({remote}) must be lowercase"
+        ));
+    }
+    let (tagged, digest) = match remainder.split_once('@') {
+        Some((tagged, digest)) => (tagged, Some(digest)),
+        None => (remainder, None),
+    };
+    let (path, tag) = match tagged.split_once(':') {
+        Some((path, tag)) => (path, Some(tag)),
+        None => (tagged, None),
+    };
+    let domain_ok = domain
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
+    let well_formed = domain_ok
+        && tag.is_none_or(is_tag)
+        && digest.is_none_or(is_digest)
+        && path.split('/').all(is_path_component);
+    if well_formed { Ok(()) } else { bad() }
+}
+
+/// Whether the part before the first slash names a registry.
+fn is_domain(first: &str) -> bool {
+    first.contains(['.', ':']) || first == "localhost" || first.to_lowercase() != first
+}
+
+fn is_path_component(part: &str) -> bool {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    edge(part.chars().next())
+        && edge(part.chars().last())
+        && part
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
+        && !part.contains("..")
+        && !part.contains("___")
+}
+
+fn is_tag(tag: &str) -> bool {
+    let mut letters = tag.chars();
+    letters
+        .next()
+        .is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
+        && letters.all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+        && tag.len() <= 128
+}
+
+fn is_digest(digest: &str) -> bool {
+    digest.strip_prefix("sha256:").is_some_and(|hex| {
+        hex.len() == 64
+            && hex
+                .chars()
+                .all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
+    })
+}

@@ -1,0 +1,176 @@
+//! The scheduler: one node, which a pod fits on or not.
+
+use serde_json::{Value, json};
+
+use super::events::{Event, NODE, Recorder};
+use super::json::{is_deleting, items, name, namespace, now, strings, text};
+use super::status::total;
+use crate::api::quantity::Quantity;
+use crate::api::resources::{NODES, PERSISTENTVOLUMECLAIMS, PODS};
+use crate::api::store::Store;
+
+/// Binds the pod to the node, or says why it can't be; true if it was bound.
+pub(crate) fn schedule(store: &Store, events: &Recorder, pod: &Value) -> bool {
+    match refusal(store, pod) {
+        None => bind(store, events, pod),
+        Some(reason) => {
+            let message = if reason.starts_with("persistentvolumeclaim") {
+                format!("0/1 nodes are available: {reason}. not found")
+            } else {
+                format!(
+                    "0/1 nodes are available: 1 {reason}. no new claims to deallocate, preemption: \
+                     0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+                )
+            };
+            refuse(store, events, pod, &message.replace(". not found", ""));
+            false
+        }
+    }
+}
+
+fn bind(store: &Store, events: &Recorder, pod: &Value) -> bool {
+    let bound = store.update(&PODS, namespace(pod), name(pod), |pod| {
+        if let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) {
+            spec.insert("nodeName".to_owned(), NODE.into());
+        }
+        set_condition(
+            pod,
+            &json!({
+                "lastProbeTime": null,
+                "lastTransitionTime": now(),
+                "observedGeneration": 1,
+                "status": "True",
+                "type": "PodScheduled",
+            }),
+        );
+    });
+    if bound.is_ok() {
+        let message = format!(
+            "Successfully assigned {}/{} to {NODE}",
+            namespace(pod),
+            name(pod)
+        );
+        events.record(
+            pod,
+            Event {
+                warning: false,
+                reason: "Scheduled",
+                message: &message,
+                field: "",
+            },
+        );
+    }
+    bound.is_ok()
+}
+
+fn refuse(store: &Store, events: &Recorder, pod: &Value, message: &str) {
+    let known = items(pod, "/status/conditions").iter().any(|condition| {
+        text(condition, "/type") == "PodScheduled" && text(condition, "/message") == message
+    });
+    if known {
+        return;
+    }
+    let _ = store.update(&PODS, namespace(pod), name(pod), |pod| {
+        set_condition(
+            pod,
+            &json!({
+                "lastProbeTime": null,
+                "lastTransitionTime": now(),
+                "message": message,
+                "observedGeneration": 1,
+                "reason": "Unschedulable",
+                "status": "False",
+                "type": "PodScheduled",
+            }),
+        );
+    });
+    events.record(
+        pod,
+        Event {
+            warning: true,
+            reason: "FailedScheduling",
+            message,
+            field: "",
+        },
+    );
+}
+
+fn set_condition(pod: &mut Value, condition: &Value) {
+    let qos = super::status::qos_class(pod);
+    let status = crate::api::json::child(pod, "status");
+    status.insert("conditions".to_owned(), json!([condition]));
+    status.insert("phase".to_owned(), "Pending".into());
+    status.insert("qosClass".to_owned(), qos.into());
+}
+
+/// Why the pod can't run on the node, in the scheduler's words.
+fn refusal(store: &Store, pod: &Value) -> Option<String> {
+    for volume in items(pod, "/spec/volumes") {
+        let claim = text(volume, "/persistentVolumeClaim/claimName");
+        if !claim.is_empty()
+            && store
+                .get(&PERSISTENTVOLUMECLAIMS, namespace(pod), claim)
+                .is_none()
+        {
+            return Some(format!("persistentvolumeclaim \"{claim}\" not found"));
+        }
+    }
+    let node = store.get(&NODES, "", NODE)?;
+    let labels = node
+        .pointer("/metadata/labels")
+        .cloned()
+        .unwrap_or_default();
+    let selected = strings(pod, "/spec/nodeSelector")
+        .all(|(key, value)| labels.get(key).and_then(Value::as_str) == Some(value));
+    if !selected || !affinity_fits(pod, &labels) {
+        return Some("node(s) didn't match Pod's node affinity/selector".to_owned());
+    }
+    let others: Vec<Value> = store
+        .list(&PODS, None)
+        .into_iter()
+        .filter(|other| text(other, "/spec/nodeName") == NODE && !is_over(other))
+        .collect();
+    let room = |resource: &str| {
+        Quantity::parse(text(&node, &format!("/status/allocatable/{resource}")))
+            .unwrap_or(Quantity::ZERO)
+    };
+    if Quantity::whole(i64::try_from(others.len()).unwrap_or(0) + 1) > room("pods") {
+        return Some("Too many pods".to_owned());
+    }
+    let wanted = total(pod, "requests");
+    for resource in wanted.keys() {
+        let used = others
+            .iter()
+            .filter_map(|other| quantity(&total(other, "requests"), resource))
+            .fold(Quantity::ZERO, Quantity::plus);
+        let wanted = quantity(&wanted, resource).unwrap_or(Quantity::ZERO);
+        if used.plus(wanted) > room(resource) {
+            return Some(format!("Insufficient {resource}"));
+        }
+    }
+    None
+}
+
+fn quantity(list: &serde_json::Map<String, Value>, resource: &str) -> Option<Quantity> {
+    Quantity::parse(list.get(resource)?.as_str()?)
+}
+
+fn is_over(pod: &Value) -> bool {
+    matches!(text(pod, "/status/phase"), "Succeeded" | "Failed")
+}
+
+/// Whether the required node affinity, if there is one, is met by the node's labels.
+fn affinity_fits(pod: &Value, labels: &Value) -> bool {
+    const TERMS: &str = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+    let terms = items(pod, TERMS);
+    let node = json!({ "metadata": { "labels": labels } });
+    terms.is_empty()
+        || terms
+            .iter()
+            .any(|term| crate::api::selector::Labels::of(term).matches(&node))
+}
+
+/// Whether the scheduler has to look at this pod.
+pub(crate) fn is_waiting(pod: &Value) -> bool {
+    text(pod, "/spec/nodeName").is_empty() && !is_deleting(pod)
+}

@@ -1,0 +1,114 @@
+//! No byte of a key, a passphrase or a value that was given as secret shows up where it must not.
+
+mod support;
+
+use std::{fs, path::Path, process::Stdio};
+
+use support::bench::{World, nothing, skipped_on_a_cluster, text};
+
+const PASSPHRASE: &str = "pass-zebra-phrase-4711";
+const POD_VALUE: &str = "pod-walrus-value-4712";
+const EXEC_VALUE: &str = "exec-magpie-value-4713";
+const STDIN_VALUE: &str = "stdin-badger-value-4714";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_secret_is_logged_stored_shown_or_left_behind() {
+    if skipped_on_a_cluster("the hunt for secrets", "it looks into the sandbox's host") {
+        return;
+    }
+    let mut world = World::with_sandbox(&[]).await;
+    // The key with a passphrase, given as a string.
+    let key = world.scratch.path().join("key");
+    fs::copy(world.bench.var("K8S_SSH_KEY_FILE"), &key).unwrap();
+    let rekeyed = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-p", "-P", "", "-N", PASSPHRASE, "-f"])
+        .arg(&key)
+        .status()
+        .unwrap();
+    assert!(rekeyed.success());
+    let key_text = fs::read_to_string(&key).unwrap();
+    fs::remove_file(&key).unwrap();
+    world.set("K8S_SSH_KEY_STRING", key_text.replace('\n', "\\n"));
+    world.set("K8S_SSH_KEY_FILE", "");
+    world.set("K8S_SSH_KEY_PASSPHRASE", PASSPHRASE);
+
+    let project = world.project();
+    let [flag, id] = project.flags();
+    let mut said = String::new();
+    let mut run = |args: &[&str], stdin: &str| {
+        let mut command = world.berth(args);
+        command
+            .env("BERTH_LOG", "trace")
+            .env("RUST_BACKTRACE", "1")
+            .env("POD_SECRET", POD_VALUE)
+            .env("EXEC_SECRET", EXEC_VALUE)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        use std::io::Write as _;
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+        said.push_str(&text(&output.stdout));
+        said.push_str(&text(&output.stderr));
+    };
+    run(&["create", "-vv", flag, id, "--env", "POD_SECRET"], "");
+    run(&["create", "-vv", flag, id, "--memory-limit", "70Mi"], "");
+    let script = "test \"$POD_SECRET\" && test \"$EXEC_SECRET\" && test \"$(cat)\"";
+    run(&["execute", "-vv", flag, id, "--env", "EXEC_SECRET", "--command", script], STDIN_VALUE);
+    run(&["status", "-vv", "-o", "json", flag, id], "");
+    run(&["list", "-vv", "-o", "json"], "");
+
+    let key_lines: Vec<&str> = key_text.lines().filter(|line| !line.contains("-----")).collect();
+    let mut hunted = vec![PASSPHRASE, POD_VALUE, EXEC_VALUE, STDIN_VALUE];
+    hunted.extend(&key_lines);
+
+    // At trace level there is something to look through.
+    assert!(said.contains("TRACE") && said.contains("ssh"), "{said}");
+    let find = |place: &str, haystack: &[u8]| {
+        for secret in &hunted {
+            let found = haystack.windows(secret.len()).any(|part| part == secret.as_bytes());
+            assert!(!found, "{secret:?} in {place}");
+        }
+    };
+    find("the program's output and log", said.as_bytes());
+    for entry in fs::read_dir(world.scratch.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            find(&path.display().to_string(), &fs::read(&path).unwrap());
+        }
+    }
+    let processes = world.bench.control("GET", "/processes", &nothing()).to_string();
+    assert!(processes.contains("kubectl"), "{processes}");
+    find("the arguments of the host's processes", processes.as_bytes());
+    let commands = world.bench.control("GET", "/ssh/commands", &nothing()).to_string();
+    find("the commands that sshd was given", commands.as_bytes());
+    // What the sessions left on the host: their home folder and sshd's log. The authorities' own
+    // files (keys, the API server's memory of the Deployment) are not theirs.
+    let host = Path::new(world.bench.var("BERTH_SANDBOX_DIR"));
+    let own_key = Path::new(world.bench.var("K8S_SSH_KEY_FILE"));
+    let mut files = 0;
+    look_through(host, &mut |path, bytes| {
+        if path != own_key {
+            files += 1;
+            find(&path.display().to_string(), bytes);
+        }
+    });
+    assert!(files > 0);
+    run(&["delete", "-vv", flag, id], "");
+}
+
+fn look_through(folder: &Path, look: &mut dyn FnMut(&Path, &[u8])) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            look_through(&path, look);
+        } else if kind.is_file() {
+            if let Ok(bytes) = fs::read(&path) {
+                look(&path, &bytes);
+            }
+        }
+    }
+}

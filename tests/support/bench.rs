@@ -1,0 +1,366 @@
+//! Where the end-to-end suites run: the sandbox, or with `BERTH_E2E=cluster` a real cluster on the host
+//! that `K8S_SSH_*` names (see `scripts/e2e`).
+//!
+//! One sandbox serves all tests of a program, each with projects and a database of its own. It ends
+//! with the test program, however that ends: it watches its standard input.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, OnceLock},
+};
+
+use berth::{
+    Error, ManageRequest, PodManager,
+    cluster::kubectl::Kubectl,
+    config::{Config, DatabaseUrl},
+    domain::Owner,
+    manifest::Templates,
+    pods::{Managed, Settings},
+    ssh::SshClient,
+    store::{SshPlace, Store},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::postgres;
+
+/// A host with kubectl.
+pub struct Bench {
+    vars: BTreeMap<String, String>,
+    /// Held for its standard input alone.
+    _sandbox: Option<Child>,
+}
+
+static SHARED: OnceLock<Bench> = OnceLock::new();
+
+/// The host that all tests of this program share.
+pub fn shared() -> &'static Bench {
+    SHARED.get_or_init(|| if is_cluster() { Bench::real() } else { Bench::sandbox(&[]) })
+}
+
+/// Whether the suites run on a real cluster.
+pub fn is_cluster() -> bool {
+    std::env::var("BERTH_E2E").is_ok_and(|place| place == "cluster")
+}
+
+/// Says aloud why a test can't run on a real cluster; true when it must be skipped.
+pub fn skipped_on_a_cluster(test: &str, why: &str) -> bool {
+    if is_cluster() {
+        println!("skipped on a real cluster: {test}: {why}");
+    }
+    is_cluster()
+}
+
+/// The image that everything runs on; nothing is assumed of it but busybox's programs.
+pub fn image() -> String {
+    std::env::var("BERTH_E2E_IMAGE").unwrap_or_else(|_| "busybox:latest".to_owned())
+}
+
+impl Bench {
+    fn real() -> Self {
+        let _ = dotenvy::dotenv();
+        Self {
+            vars: std::env::vars().collect(),
+            _sandbox: None,
+        }
+    }
+
+    /// A sandbox of one's own, started with these arguments.
+    pub fn sandbox(args: &[&str]) -> Self {
+        let program = program("berth-sandbox");
+        let mut child = Command::new(&program)
+            .args(["--json", "--exit-with-stdin"])
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| {
+                let program = program.display();
+                panic!("{program}: {error}; build it with `cargo build --workspace`")
+            });
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let vars: BTreeMap<String, String> = serde_json::from_str(&line)
+            .unwrap_or_else(|error| panic!("the sandbox did not start: {error}: {line:?}"));
+        Self {
+            vars,
+            _sandbox: Some(child),
+        }
+    }
+
+    /// A setting of this host.
+    pub fn var(&self, name: &str) -> &str {
+        self.vars.get(name).map_or("", String::as_str)
+    }
+
+    /// Asks the sandbox for a fault or for what it saw.
+    pub fn control(&self, method: &str, path: &str, body: &Value) -> Value {
+        let address = self.var("BERTH_SANDBOX_CONTROL").trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).unwrap();
+        let body = body.to_string();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: control\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(" 200 "), "{method} {path}: {answer}");
+        serde_json::from_str(body).unwrap()
+    }
+
+    /// Runs kubectl against this cluster, as somebody else on the host would.
+    pub fn kubectl(&self, args: &[&str]) -> Output {
+        assert!(!is_cluster(), "a real cluster is reached by berth alone");
+        Command::new("kubectl")
+            .env("KUBECONFIG", self.var("K8S_KUBECONFIG"))
+            .env("HOME", self.var("BERTH_SANDBOX_DIR"))
+            .args(args)
+            .output()
+            .unwrap()
+    }
+
+    /// Applies a manifest with kubectl.
+    pub fn kubectl_apply(&self, manifest: &Value) {
+        let mut kubectl = Command::new("kubectl")
+            .env("KUBECONFIG", self.var("K8S_KUBECONFIG"))
+            .env("HOME", self.var("BERTH_SANDBOX_DIR"))
+            .args(["apply", "-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdin = kubectl.stdin.take().unwrap();
+        stdin.write_all(manifest.to_string().as_bytes()).unwrap();
+        drop(stdin);
+        assert!(kubectl.wait().unwrap().success());
+    }
+}
+
+/// Which database a test runs on.
+#[derive(Debug, Clone, Copy)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+/// What one test has for itself: a database, and projects that are gone when it ends.
+pub struct World {
+    pub bench: Arc<BenchRef>,
+    pub scratch: TempDir,
+    pub database: String,
+    more: BTreeMap<String, String>,
+}
+
+/// The shared host, or one of the test's own.
+pub enum BenchRef {
+    Shared(&'static Bench),
+    Own(Bench),
+}
+
+impl std::ops::Deref for BenchRef {
+    type Target = Bench;
+
+    fn deref(&self) -> &Bench {
+        match self {
+            Self::Shared(bench) => bench,
+            Self::Own(bench) => bench,
+        }
+    }
+}
+
+impl World {
+    pub async fn new(database: Database) -> Self {
+        Self::on(BenchRef::Shared(shared()), database).await
+    }
+
+    /// A world on SQLite.
+    pub async fn sqlite() -> Self {
+        Self::new(Database::Sqlite).await
+    }
+
+    /// A world on SQLite with a sandbox of its own.
+    pub async fn with_sandbox(args: &[&str]) -> Self {
+        Self::on(BenchRef::Own(Bench::sandbox(args)), Database::Sqlite).await
+    }
+
+    async fn on(bench: BenchRef, database: Database) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let database = match database {
+            Database::Sqlite => format!("sqlite://{}/berth.sqlite3", scratch.path().display()),
+            Database::Postgres => postgres::server().database().await,
+        };
+        Self {
+            bench: Arc::new(bench),
+            scratch,
+            database,
+            more: BTreeMap::new(),
+        }
+    }
+
+    /// Sets a variable for all that follows.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.more.insert(name.to_owned(), value.into());
+    }
+
+    fn lookup(&self, name: &str) -> Option<String> {
+        if let Some(value) = self.more.get(name) {
+            return Some(value.clone());
+        }
+        match name {
+            "DATABASE_URL" => Some(self.database.clone()),
+            "BERTH_IMAGE" => Some(image()),
+            "HOME" | "USER" => std::env::var(name).ok().or_else(|| Some("root".into())),
+            _ => self.bench.vars.get(name).cloned(),
+        }
+    }
+
+    pub fn config(&self) -> Config {
+        Config::from_vars(|name| self.lookup(name)).unwrap()
+    }
+
+    pub async fn manager(&self) -> PodManager {
+        PodManager::open(&self.config()).await.unwrap()
+    }
+
+    /// A manager, and the connection on which its commands can be counted.
+    pub async fn counted_manager(&self) -> (PodManager, SshClient) {
+        let config = self.config();
+        let ssh = SshClient::new(config.ssh.clone());
+        let cluster = Kubectl::new(ssh.clone(), config.kubectl.clone());
+        let settings = Settings {
+            place: SshPlace {
+                host: config.ssh.host.clone(),
+                port: config.ssh.port,
+                user: config.ssh.user.clone(),
+            },
+            node_address: config.kubectl.node_address.clone(),
+            defaults: config.pods.clone(),
+            limits: config.limits.clone(),
+        };
+        let templates = Templates::built_in().unwrap();
+        let manager = PodManager::new(Arc::new(cluster), self.store().await, templates, settings);
+        (manager, ssh)
+    }
+
+    pub async fn store(&self) -> Store {
+        let url: DatabaseUrl = self.database.parse().unwrap();
+        Store::open(&url).await.unwrap()
+    }
+
+    /// A project with a random id, deleted again when this is dropped.
+    pub fn project(&self) -> Project<'_> {
+        let random = getrandom::u64().unwrap();
+        self.owned(&Owner::project(&format!("e2e-{random:016x}")).unwrap())
+    }
+
+    /// An owner whose pod is deleted again when this is dropped.
+    pub fn owned(&self, owner: &Owner) -> Project<'_> {
+        Project {
+            world: self,
+            owner: owner.clone(),
+        }
+    }
+
+    /// The program, with this world's settings and nothing else in its environment.
+    pub fn berth(&self, args: &[&str]) -> Command {
+        self.program(&program("berth"), args)
+    }
+
+    /// The example program, with this world's settings.
+    pub fn example(&self, args: &[&str]) -> Command {
+        self.program(&program("examples/pod"), args)
+    }
+
+    fn program(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(args).env_clear().stdin(Stdio::null());
+        // No `.env` lies in or above this folder.
+        command.current_dir(self.scratch.path());
+        for variable in berth::config::variables::ALL {
+            if let Some(value) = self.lookup(variable.name) {
+                command.env(variable.name, value);
+            }
+        }
+        for name in ["HOME", "USER", "PATH"] {
+            if let Some(value) = self.lookup(name).or_else(|| std::env::var(name).ok()) {
+                command.env(name, value);
+            }
+        }
+        command
+    }
+}
+
+/// A project whose pod is deleted again.
+pub struct Project<'a> {
+    world: &'a World,
+    pub owner: Owner,
+}
+
+impl Project<'_> {
+    pub fn id(&self) -> &str {
+        self.owner.id()
+    }
+
+    pub fn namespace(&self) -> String {
+        self.owner.namespace().to_string()
+    }
+
+    pub fn request(&self) -> ManageRequest {
+        ManageRequest::new(self.owner.clone())
+    }
+
+    /// The flags that name this owner.
+    pub fn flags(&self) -> [&str; 2] {
+        match self.owner.project_id() {
+            Some(id) => ["--project-id", id],
+            None => ["--conversation-id", self.owner.id()],
+        }
+    }
+
+    pub async fn create(&self, manager: &PodManager) -> Result<Managed, Error> {
+        manager.manage(self.request()).await
+    }
+}
+
+impl Drop for Project<'_> {
+    fn drop(&mut self) {
+        let [flag, id] = self.flags();
+        let _ = self.world.berth(&["--quiet", "delete", flag, id]).output();
+    }
+}
+
+/// A program beside the test's own: Cargo builds all of them into one folder.
+pub fn program(name: &str) -> PathBuf {
+    let berth = PathBuf::from(env!("CARGO_BIN_EXE_berth"));
+    berth.with_file_name("").join(name)
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The JSON that a program printed.
+pub fn stdout_json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!(
+            "{error} in {:?}; stderr: {}",
+            text(&output.stdout),
+            text(&output.stderr)
+        )
+    })
+}
+
+/// An empty body for the control endpoint.
+pub fn nothing() -> Value {
+    json!({})
+}

@@ -188,7 +188,10 @@ pub struct CreateArgs {
 
 /// `berth execute`
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "\
+#[command(
+    override_usage = "berth execute --project-id ID [OPTIONS] -- PROGRAM [ARG...]\n       \
+                      berth execute --project-id ID [OPTIONS] --command LINE",
+    after_help = "\
 Examples:
   berth execute --project-id shop -- ls -la /workspace
   berth execute --project-id shop --command 'ls | wc -l'
@@ -201,7 +204,8 @@ from being run has codes of its own:
   66 no such pod          125 link lost, the end is not known
   69 host or API away     126 could not start in the pod
   77 not allowed           70 anything else
-With -o json the result, or the error, is one JSON value on stdout.")]
+With -o json the result, or the error, is one JSON value on stdout."
+)]
 pub struct ExecuteArgs {
     #[command(flatten)]
     pub(super) owner: OwnerArgs,

@@ -2,7 +2,10 @@
 
 use std::net::TcpListener;
 
-use berth::store::{DatabaseUrl, Store, StoreError};
+use berth::{
+    config::DatabaseUrl,
+    store::{Store, StoreError},
+};
 
 use crate::{
     Database, LONG, chain, child,

@@ -2,7 +2,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use berth::store::{DatabaseUrl, Store, StoreError};
+use berth::{
+    config::DatabaseUrl,
+    store::{Store, StoreError},
+};
 use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 
 use crate::{Database, LONG, chain, child, shop, take};

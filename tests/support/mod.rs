@@ -1,0 +1,3 @@
+//! What several suites start and stop.
+
+pub(crate) mod sshd;

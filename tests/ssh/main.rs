@@ -50,7 +50,8 @@ fn own_sleep() -> String {
     format!("1000.{}{next}", std::process::id())
 }
 
-/// Everything that is logged while it lives, on this thread.
+/// Everything that is logged by this and the tests that run beside it. Global, since tracing
+/// decides for all threads at once whether anyone listens.
 #[derive(Clone, Default)]
 struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 
@@ -74,7 +75,7 @@ async fn secrets_show_nowhere() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let sshd = Sshd::plain();
     let pem = std::fs::read_to_string(sshd.path("client")).unwrap();

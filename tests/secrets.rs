@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{fs, path::Path, process::Stdio};
+use std::{fs, io::Write as _, path::Path, process::Stdio};
 
 use support::bench::{World, nothing, skipped_on_a_cluster, text};
 
@@ -34,8 +34,7 @@ async fn nothing_secret_is_logged_stored_shown_or_left_behind() {
 
     let project = world.project();
     let [flag, id] = project.flags();
-    let mut said = String::new();
-    let mut run = |args: &[&str], stdin: &str| {
+    let run = |args: &[&str], stdin: &str| {
         let mut command = world.berth(args);
         command
             .env("BERTH_LOG", "trace")
@@ -46,7 +45,6 @@ async fn nothing_secret_is_logged_stored_shown_or_left_behind() {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        use std::io::Write as _;
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
         let output = child.wait_with_output().unwrap();
         assert!(
@@ -54,13 +52,13 @@ async fn nothing_secret_is_logged_stored_shown_or_left_behind() {
             "{args:?}: {}",
             text(&output.stderr)
         );
-        said.push_str(&text(&output.stdout));
-        said.push_str(&text(&output.stderr));
+        text(&output.stdout) + &text(&output.stderr)
     };
-    run(&["create", "-vv", flag, id, "--env", "POD_SECRET"], "");
-    run(&["create", "-vv", flag, id, "--memory-limit", "70Mi"], "");
+    let mut said = String::new();
+    said += &run(&["create", "-vv", flag, id, "--env", "POD_SECRET"], "");
+    said += &run(&["create", "-vv", flag, id, "--memory-limit", "70Mi"], "");
     let script = "test \"$POD_SECRET\" && test \"$EXEC_SECRET\" && test \"$(cat)\"";
-    run(
+    said += &run(
         &[
             "execute",
             "-vv",
@@ -73,8 +71,8 @@ async fn nothing_secret_is_logged_stored_shown_or_left_behind() {
         ],
         STDIN_VALUE,
     );
-    run(&["status", "-vv", "-o", "json", flag, id], "");
-    run(&["list", "-vv", "-o", "json"], "");
+    said += &run(&["status", "-vv", "-o", "json", flag, id], "");
+    said += &run(&["list", "-vv", "-o", "json"], "");
 
     let key_lines: Vec<&str> = key_text
         .lines()

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, sleep_until};
+use tracing::Instrument as _;
 
 use super::connection::Connection;
 use super::process::Process;
@@ -33,7 +34,7 @@ pub struct SshClient {
 
 struct Shared {
     settings: Arc<SshSettings>,
-    lane: Mutex<Lane>,
+    lane: Arc<Mutex<Lane>>,
     /// Attempts that have failed, to notice one that failed while waiting for the lane.
     failed_attempts: AtomicU64,
     commands_started: Arc<AtomicU64>,
@@ -66,7 +67,7 @@ impl SshClient {
         Self {
             shared: Arc::new(Shared {
                 settings,
-                lane: Mutex::default(),
+                lane: Arc::default(),
                 failed_attempts: AtomicU64::new(0),
                 commands_started,
             }),
@@ -159,24 +160,40 @@ impl SshClient {
 
     /// The living connection, or a new one.
     async fn connection(&self) -> Result<Arc<Connection>, SshError> {
-        let shared = &self.shared;
-        let failed_before = shared.failed_attempts.load(Ordering::SeqCst);
-        let mut lane = shared.lane.lock().await;
-        if let Some(connection) = &lane.connection {
-            if connection.is_alive() {
-                return Ok(Arc::clone(connection));
-            }
-            lane.connection = None;
+        let failed_before = self.shared.failed_attempts.load(Ordering::SeqCst);
+        let lane = Arc::clone(&self.shared.lane).lock_owned().await;
+        if let Some(connection) = &lane.connection
+            && connection.is_alive()
+        {
+            return Ok(Arc::clone(connection));
         }
+        // In a task of its own: an attempt is for all who wait, and goes on if the one who
+        // happened to begin it goes away.
+        let attempt = Arc::clone(&self.shared).reconnect(lane, failed_before);
+        match tokio::spawn(attempt.in_current_span()).await {
+            Ok(result) => result,
+            // Only if the runtime is being shut down.
+            Err(_) => Err(SshError::Stopped),
+        }
+    }
+}
+
+impl Shared {
+    async fn reconnect(
+        self: Arc<Self>,
+        mut lane: OwnedMutexGuard<Lane>,
+        failed_before: u64,
+    ) -> Result<Arc<Connection>, SshError> {
+        lane.connection = None;
         if let Some((error, retry_at)) = lane.last_failure.clone() {
             // Whoever waited for an attempt that failed has had its attempt.
-            let failed_meanwhile = shared.failed_attempts.load(Ordering::SeqCst) != failed_before;
+            let failed_meanwhile = self.failed_attempts.load(Ordering::SeqCst) != failed_before;
             if failed_meanwhile || (error.is_refusal() && Instant::now() < retry_at) {
                 return Err(error);
             }
             sleep_until(retry_at).await;
         }
-        match Connection::establish(&shared.settings, Arc::clone(&shared.commands_started)).await {
+        match Connection::establish(&self.settings, Arc::clone(&self.commands_started)).await {
             Ok(connection) => {
                 let connection = Arc::new(connection);
                 *lane = Lane {
@@ -186,10 +203,10 @@ impl SshClient {
                 Ok(connection)
             }
             Err(error) => {
-                let pause = pause(lane.failures, shared.settings.limits.backoff_max, random());
+                let pause = pause(lane.failures, self.settings.limits.backoff_max, random());
                 lane.failures = lane.failures.saturating_add(1);
                 lane.last_failure = Some((error.clone(), Instant::now() + pause));
-                shared.failed_attempts.fetch_add(1, Ordering::SeqCst);
+                self.failed_attempts.fetch_add(1, Ordering::SeqCst);
                 Err(error)
             }
         }

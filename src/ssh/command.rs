@@ -1,23 +1,26 @@
 //! The life of one command on the wire: channel, launcher, command line, output, end.
 //!
 //! Each command has a task of its own that owns its channel from the open to the close, so that
-//! a caller who goes away leaves neither a channel nor a process behind.
+//! a caller who goes away leaves neither a channel nor a process behind. How a command is ended
+//! against its will is in [`stop`].
+
+mod stop;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use russh::client::Msg;
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
+use russh::{ChannelMsg, ChannelWriteHalf, Sig};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::SshError;
-use super::connection::Connection;
+use super::connection::{Connection, Patience};
+use super::preamble::Preamble;
 use super::process::{ExitStatus, Process, ProcessEvent, StdinWriter};
 use super::script::LAUNCHER;
+use super::{Script, SshError};
 
 /// Pieces of output that wait between the command's task and the caller.
 const EVENTS_WAITING: usize = 16;
@@ -33,6 +36,56 @@ pub(super) async fn start(
     line: String,
     with_stdin: bool,
 ) -> Result<Process, SshError> {
+    let commands_started = Arc::clone(&connection.commands_started);
+    let closing = connection.closing();
+    launch(Job {
+        connection,
+        closing,
+        commands_started,
+        line,
+        with_stdin,
+        aside: false,
+    })
+    .await
+}
+
+/// Runs a command that is berth's own business to its end, within the grace for stopping. It
+/// does not wait for a channel, is not counted, and goes on while the connection is closing.
+pub(super) async fn run_aside(
+    connection: Arc<Connection>,
+    script: &Script,
+) -> Result<ExitStatus, SshError> {
+    let line = script.wire_line()?;
+    let limit = connection.stop_grace;
+    let (_open, closing) = watch::channel(false);
+    let commands_started = Arc::default();
+    let job = Job {
+        connection,
+        closing,
+        commands_started,
+        line,
+        with_stdin: false,
+        aside: true,
+    };
+    let work = async { launch(job).await?.wait().await };
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result,
+        Err(_) => Err(SshError::Stopped),
+    }
+}
+
+/// What a task is given.
+struct Job {
+    connection: Arc<Connection>,
+    closing: watch::Receiver<bool>,
+    commands_started: Arc<AtomicU64>,
+    line: String,
+    with_stdin: bool,
+    /// One that ends another: it takes no other one's place and is not ended by a third.
+    aside: bool,
+}
+
+async fn launch(job: Job) -> Result<Process, SshError> {
     let (events_sender, events) = mpsc::channel(EVENTS_WAITING);
     let (ready, started) = oneshot::channel();
     let (end_sender, end) = oneshot::channel();
@@ -44,29 +97,23 @@ pub(super) async fn start(
         stderr_bytes = tracing::field::Empty,
     );
     let task = Task {
-        closing: connection.closing(),
-        connection,
+        job,
         events: events_sender,
         ready: Some(ready),
-        line: Some(line),
-        with_stdin,
+        line_sent: false,
         ended: watch::Sender::new(()),
-        counts: Counts {
-            begun: Instant::now(),
-            stdout: 0,
-            stderr: 0,
-        },
+        stdout: Stream::default(),
+        stderr: Stream::default(),
+        pid: None,
         status: None,
         eof: false,
     };
-    tokio::spawn(
-        async move {
-            let result = task.run().await;
-            // Nobody waits for the end of a command that was dropped.
-            drop(end_sender.send(result));
-        }
-        .instrument(span),
-    );
+    let run = async move {
+        let result = task.run().await;
+        // Nobody waits for the end of a command that was dropped.
+        drop(end_sender.send(result));
+    };
+    tokio::spawn(run.instrument(span));
     match started.await {
         Ok(Ok(Started { trip, stdin })) => Ok(Process {
             events,
@@ -85,47 +132,58 @@ struct Started {
     stdin: Option<StdinWriter>,
 }
 
-struct Counts {
-    begun: Instant,
-    stdout: u64,
-    stderr: u64,
-}
-
 struct Task {
-    connection: Arc<Connection>,
-    closing: watch::Receiver<bool>,
+    job: Job,
     events: mpsc::Sender<ProcessEvent>,
     /// Gone once the caller has been told that the command runs.
     ready: Option<oneshot::Sender<Result<Started, SshError>>>,
-    /// Gone once it has been sent.
-    line: Option<String>,
-    with_stdin: bool,
+    line_sent: bool,
     /// Dropped with the task, which tells the writer of stdin.
     ended: watch::Sender<()>,
-    counts: Counts,
+    stdout: Stream,
+    stderr: Stream,
+    /// The launcher's, which is that of the process group, and of a single command.
+    pid: Option<u32>,
     status: Option<ExitStatus>,
     eof: bool,
 }
 
-/// What a message of the server means for the loop.
-enum Step {
-    GoOn,
+/// One of the two output streams.
+struct Stream {
+    /// Gone once the launcher has spoken; what follows is the command's.
+    preamble: Option<Preamble>,
+    bytes: u64,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self {
+            preamble: Some(Preamble::default()),
+            bytes: 0,
+        }
+    }
+}
+
+/// What a message of the server means.
+enum Message {
     Accepted,
     Refused,
+    Output(ProcessEvent),
     Closed,
-    Abandoned,
+    Other,
 }
 
 impl Task {
     async fn run(mut self) -> Result<ExitStatus, SshError> {
+        let begun = Instant::now();
         let result = self.attempt().await;
         tracing::Span::current()
             .record(
                 "duration_ms",
-                u64::try_from(self.counts.begun.elapsed().as_millis()).ok(),
+                u64::try_from(begun.elapsed().as_millis()).ok(),
             )
-            .record("stdout_bytes", self.counts.stdout)
-            .record("stderr_bytes", self.counts.stderr);
+            .record("stdout_bytes", self.stdout.bytes)
+            .record("stderr_bytes", self.stderr.bytes);
         match &result {
             Ok(status) => tracing::debug!(%status, "the command ended"),
             Err(error) => tracing::debug!(%error, "the command came to no end"),
@@ -138,50 +196,63 @@ impl Task {
 
     async fn attempt(&mut self) -> Result<ExitStatus, SshError> {
         let events = self.events.clone();
-        let mut closing = self.closing.clone();
-        let connection = Arc::clone(&self.connection);
+        let mut closing = self.job.closing.clone();
+        let connection = Arc::clone(&self.job.connection);
         let cancelled = async {
             tokio::select! {
                 () = events.closed() => {}
-                _ = closing.wait_for(|closing| *closing) => {}
+                // An error says that nobody can close any more.
+                Ok(_) = closing.wait_for(|closing| *closing) => {}
+                else => {}
             }
         };
         tokio::pin!(cancelled);
-        let channel = connection.open_channel(&mut cancelled).await?;
+        let patience = if self.job.aside {
+            Patience::None
+        } else {
+            Patience::Wait
+        };
+        let channel = connection.open_channel(&mut cancelled, patience).await?;
         let (mut output, input) = channel.split();
         let input = Arc::new(input);
         if input.exec(true, LAUNCHER).await.is_err() {
             return Err(self.lost().await);
         }
-        let line = Bytes::from(self.line.clone().unwrap_or_default());
+        let line = Bytes::from(std::mem::take(&mut self.job.line));
         // sshd opens the window only when it has accepted the request, so this waits for that.
         let send_line = async { input.data_bytes(line).await };
         tokio::pin!(send_line);
         let mut accepted = false;
         loop {
             tokio::select! {
-                message = output.wait() => match self.take(message, &mut cancelled).await? {
-                    Step::Refused => {
-                        self.close(&mut output, &input).await;
-                        return Err(SshError::ExecRefused);
-                    }
-                    Step::GoOn => {}
-                    Step::Accepted => {
+                message = output.wait() => match self.understand(message).await? {
+                    Message::Other => {}
+                    Message::Closed => break,
+                    Message::Accepted => {
                         accepted = true;
                         self.report_start(accepted, &input);
                     }
-                    Step::Closed => break,
-                    Step::Abandoned => {
-                        self.end_it(&mut output, &input).await;
-                        return Err(SshError::Stopped);
+                    Message::Refused => {
+                        self.close(&mut output, &input).await;
+                        return Err(SshError::ExecRefused);
+                    }
+                    Message::Output(event) => {
+                        let passed_on = tokio::select! {
+                            sent = self.events.send(event) => sent.is_ok(),
+                            () = &mut cancelled => false,
+                        };
+                        if !passed_on {
+                            self.end_it(&mut output, &input).await;
+                            return Err(SshError::Stopped);
+                        }
                     }
                 },
-                sent = &mut send_line, if self.line.is_some() => {
+                sent = &mut send_line, if !self.line_sent => {
                     if sent.is_err() {
                         return Err(self.lost().await);
                     }
-                    self.line = None;
-                    if !self.with_stdin {
+                    self.line_sent = true;
+                    if !self.job.with_stdin {
                         drop(input.eof().await);
                     }
                     self.report_start(accepted, &input);
@@ -192,25 +263,35 @@ impl Task {
                 }
             }
         }
-        self.status.take().ok_or(SshError::NoExitStatus)
+        self.conclude()
+    }
+
+    fn conclude(&mut self) -> Result<ExitStatus, SshError> {
+        let status = self.status.take().ok_or(SshError::NoExitStatus)?;
+        if self.pid.is_some() {
+            return Ok(status);
+        }
+        let said = [&self.stdout, &self.stderr]
+            .into_iter()
+            .filter_map(|stream| Some(stream.preamble.as_ref()?.noise()))
+            .filter(|noise| !noise.is_empty())
+            .collect::<Vec<_>>()
+            .join("\n");
+        Err(SshError::NoShell { said })
     }
 
     /// Tells the caller that the command runs, once the server has accepted the launcher and
     /// the line has been handed over: before that, stdin would get ahead of the line.
     fn report_start(&mut self, accepted: bool, input: &Arc<ChannelWriteHalf<Msg>>) {
-        if !accepted || self.line.is_some() {
+        if !accepted || !self.line_sent {
             return;
         }
         let Some(ready) = self.ready.take() else {
             return;
         };
-        let trip = self
-            .connection
-            .commands_started
-            .fetch_add(1, Ordering::Relaxed)
-            + 1;
+        let trip = self.job.commands_started.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::Span::current().record("trip", trip);
-        let stdin = self.with_stdin.then(|| StdinWriter {
+        let stdin = self.job.with_stdin.then(|| StdinWriter {
             channel: Arc::clone(input),
             ended: self.ended.subscribe(),
         });
@@ -218,29 +299,25 @@ impl Task {
         drop(ready.send(Ok(Started { trip, stdin })));
     }
 
-    async fn take(
-        &mut self,
-        message: Option<ChannelMsg>,
-        cancelled: &mut (impl Future<Output = ()> + Unpin),
-    ) -> Result<Step, SshError> {
+    async fn understand(&mut self, message: Option<ChannelMsg>) -> Result<Message, SshError> {
         let Some(message) = message else {
             // The channel went with the connection. What has been proven remains.
             if self.status.is_some() && self.eof {
-                return Ok(Step::Closed);
+                return Ok(Message::Closed);
             }
             return Err(self.lost().await);
         };
-        let event = match message {
-            ChannelMsg::Success => return Ok(Step::Accepted),
-            ChannelMsg::Failure => return Ok(Step::Refused),
-            ChannelMsg::Close => return Ok(Step::Closed),
+        Ok(match message {
+            ChannelMsg::Success => Message::Accepted,
+            ChannelMsg::Failure => Message::Refused,
+            ChannelMsg::Close => Message::Closed,
             ChannelMsg::Eof => {
                 self.eof = true;
-                return Ok(Step::GoOn);
+                Message::Other
             }
             ChannelMsg::ExitStatus { exit_status } => {
                 self.status = Some(ExitStatus::Code(exit_status));
-                return Ok(Step::GoOn);
+                Message::Other
             }
             ChannelMsg::ExitSignal {
                 signal_name,
@@ -249,87 +326,52 @@ impl Task {
                 ..
             } => {
                 let name = signal_text(&signal_name);
+                let message = error_message;
                 self.status = Some(ExitStatus::Signal {
                     name,
                     core_dumped,
-                    message: error_message,
+                    message,
                 });
-                return Ok(Step::GoOn);
+                Message::Other
             }
             ChannelMsg::Data { data } => {
-                self.counts.stdout += data.len() as u64;
-                ProcessEvent::Stdout(data)
+                self.output(data, |task| &mut task.stdout, ProcessEvent::Stdout)
             }
             ChannelMsg::ExtendedData { data, ext: STDERR } => {
-                self.counts.stderr += data.len() as u64;
-                ProcessEvent::Stderr(data)
+                self.output(data, |task| &mut task.stderr, ProcessEvent::Stderr)
             }
-            _ => return Ok(Step::GoOn),
-        };
-        tokio::select! {
-            sent = self.events.send(event) => Ok(if sent.is_ok() { Step::GoOn } else { Step::Abandoned }),
-            () = cancelled => Ok(Step::Abandoned),
+            _ => Message::Other,
+        })
+    }
+
+    fn output(
+        &mut self,
+        mut data: Bytes,
+        stream: fn(&mut Self) -> &mut Stream,
+        event: fn(Bytes) -> ProcessEvent,
+    ) -> Message {
+        if let Some(preamble) = &mut stream(self).preamble {
+            let Some((pid, rest)) = preamble.hear(&data) else {
+                return Message::Other;
+            };
+            stream(self).preamble = None;
+            self.pid = Some(pid);
+            data = rest;
         }
+        if data.is_empty() {
+            return Message::Other;
+        }
+        stream(self).bytes += data.len() as u64;
+        Message::Output(event(data))
     }
 
     async fn lost(&self) -> SshError {
-        let reason = self.connection.loss().await;
+        let reason = self.job.connection.loss().await;
         SshError::LinkLost {
             reason,
-            started: self.line.is_none(),
+            started: self.line_sent,
         }
     }
-
-    /// Ends the command on the host, whether it wants to or not, and frees its channel.
-    ///
-    /// Its stdin is not closed before it had its chance to die: it could take that for the end
-    /// of its input and act on half of it.
-    async fn end_it(&mut self, output: &mut ChannelReadHalf, input: &ChannelWriteHalf<Msg>) {
-        // Without its line the launcher runs nothing, and ends when the channel is closed.
-        if self.line.is_none() {
-            for signal in [Sig::TERM, Sig::KILL] {
-                tracing::debug!(signal = signal_text(&signal), "ending the command");
-                let ended = async {
-                    if input.signal(signal).await.is_err() {
-                        return;
-                    }
-                    drain(output).await;
-                };
-                if within(self.connection.stop_grace, ended).await {
-                    return;
-                }
-            }
-            tracing::warn!("the host did not end a command; its channel is closed");
-        }
-        self.close(output, input).await;
-    }
-
-    async fn close(&self, output: &mut ChannelReadHalf, input: &ChannelWriteHalf<Msg>) {
-        let close = async {
-            let drained = drain(output);
-            tokio::pin!(drained);
-            // Draining meanwhile: russh's loop may be waiting for room in our channel.
-            tokio::select! {
-                () = &mut drained => {}
-                closed = input.close() => drop(closed),
-            }
-        };
-        within(self.connection.stop_grace, close).await;
-        self.connection.gave_up(input.id());
-    }
-}
-
-/// Reads until the channel is closed.
-async fn drain(output: &mut ChannelReadHalf) {
-    while let Some(message) = output.wait().await {
-        if matches!(message, ChannelMsg::Close) {
-            return;
-        }
-    }
-}
-
-async fn within(limit: Duration, work: impl Future<Output = ()>) -> bool {
-    timeout(limit, work).await.is_ok()
 }
 
 fn signal_text(signal: &Sig) -> String {

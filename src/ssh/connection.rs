@@ -1,6 +1,7 @@
 //! One authenticated SSH connection, and the opening of channels on it.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -8,17 +9,28 @@ use std::time::Duration;
 use russh::client::{Handle, Msg};
 use russh::keys::PrivateKey;
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect};
-use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{sleep, timeout};
 
 use super::handshake::{self, Events};
 use super::link::LinkGuard;
 use super::login::log_in;
 use super::slots::Slots;
-use super::{SshError, SshSettings, keys};
+use super::{Script, SshError, SshSettings, command, keys};
 
 /// How long the goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Between a refused channel and the next attempt, doubling up to [`LAST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LAST_PAUSE: Duration = Duration::from_millis(320);
+
+/// Whether to wait for a channel while the server has none to give.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    None,
+    Wait,
+}
 
 /// A connection that was alive when it was handed out. It ends when it is dropped.
 pub(super) struct Connection {
@@ -29,6 +41,10 @@ pub(super) struct Connection {
     /// Counted over all connections of a client.
     pub(super) commands_started: Arc<AtomicU64>,
     pub(super) stop_grace: Duration,
+    settings: Arc<SshSettings>,
+    /// One signal at a time: when many commands are ended at once, the first ends make room for
+    /// the others.
+    killing: Mutex<()>,
     _guard: LinkGuard,
 }
 
@@ -54,6 +70,8 @@ impl Connection {
             closing: watch::Sender::new(false),
             commands_started,
             stop_grace: settings.limits.stop_grace,
+            settings: Arc::clone(settings),
+            killing: Mutex::default(),
             _guard: transport.guard,
         })
     }
@@ -68,22 +86,34 @@ impl Connection {
     pub(super) async fn open_channel(
         &self,
         cancelled: impl Future<Output = ()>,
+        patience: Patience,
     ) -> Result<Channel<Msg>, SshError> {
         tokio::pin!(cancelled);
+        let mut pause = FIRST_PAUSE;
         loop {
             let turn = tokio::select! {
+                biased;
                 turn = self.slots.turn() => turn,
+                () = std::future::ready(()), if patience == Patience::None => {
+                    let reason = "all of its sessions are in use".into();
+                    return Err(SshError::ChannelRefused { reason });
+                }
                 reason = self.loss() => return Err(SshError::LinkLost { reason, started: false }),
                 () = &mut cancelled => return Err(SshError::Stopped),
             };
             match self.handle.channel_open_session().await {
                 Ok(channel) => return Ok(channel),
                 Err(russh::Error::ChannelOpenFailure(reason)) => {
-                    let hopeless = reason == ChannelOpenFailure::UnknownChannelType;
+                    let hopeless = reason == ChannelOpenFailure::UnknownChannelType
+                        || patience == Patience::None;
                     if hopeless || !turn.may_try_again() {
                         return Err(SshError::ChannelRefused {
                             reason: refusal(&reason),
                         });
+                    }
+                    tokio::select! {
+                        () = sleep(pause) => pause = (pause * 2).min(LAST_PAUSE),
+                        () = &mut cancelled => return Err(SshError::Stopped),
                     }
                 }
                 Err(_) => {
@@ -111,6 +141,35 @@ impl Connection {
     /// which is how [`close`](Self::close) knows when all have ended.
     pub(super) fn closing(&self) -> watch::Receiver<bool> {
         self.closing.subscribe()
+    }
+
+    /// Sends a signal to a command of this connection by a command of its own: sshd delivers
+    /// none to root's commands (it has no privileged half left then), to a forced command, or if
+    /// it is older than 7.9. If all sessions are in use, by a connection of its own.
+    ///
+    /// Boxed, since a command's task calls this and this starts a command.
+    pub(super) fn kill(
+        self: Arc<Self>,
+        signal: &'static str,
+        pid: u32,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            let script = Script::kill(signal, pid);
+            let _turn = self.killing.lock().await;
+            let result = match command::run_aside(Arc::clone(&self), &script).await {
+                Err(SshError::ChannelRefused { .. }) => {
+                    match Self::establish(&self.settings, Arc::default()).await {
+                        Ok(other) => command::run_aside(Arc::new(other), &script).await,
+                        Err(error) => Err(error),
+                    }
+                }
+                result => result,
+            };
+            match result {
+                Ok(status) => tracing::debug!(signal, pid, %status, "sent a signal by a command"),
+                Err(error) => tracing::debug!(signal, pid, %error, "could not send a signal"),
+            }
+        })
     }
 
     /// The channel is closed from our side. What the server says of it after that, russh drops.

@@ -114,6 +114,13 @@ pub enum SshError {
     /// The server opened a channel, but refused to start a command in it.
     #[error("the host refused to start the command")]
     ExecRefused,
+    /// The account's login shell did not get as far as to start `/bin/sh`. The command has not
+    /// run.
+    #[error("the host started no shell for the command: it says {said:?}")]
+    NoShell {
+        /// What the host said on stdout and stderr, the end of it.
+        said: String,
+    },
     /// The command's channel was closed without a word about how the command ended.
     #[error("the host did not say how the command ended")]
     NoExitStatus,
@@ -192,6 +199,11 @@ impl SshError {
             ),
             Self::ChannelRefused { .. } => {
                 "check MaxSessions in the host's sshd_config, and that the account may run commands"
+                    .into()
+            }
+            Self::NoShell { .. } => {
+                "check that K8S_SSH_USER may log in and run commands: its shell in /etc/passwd, \
+                 ForceCommand and `command=` on the host"
                     .into()
             }
             Self::LinkLost { started: false, .. } => "nothing was started; try again".into(),

@@ -12,7 +12,7 @@
 //! | `link` | the TCP stream, with a limit for writes that make no progress |
 //! | `slots` | how many channels the server allows |
 //! | `script`, `quote` | command lines |
-//! | `command`, `process`, `run` | one command: on the wire, for its caller, to its end |
+//! | `command`, `preamble`, `process`, `run` | one command: on the wire, for its caller, to its end |
 //! | `keys` | private keys |
 //! | `known_hosts`, `host_trust`, `fingerprint` | host keys |
 //!
@@ -31,6 +31,7 @@ mod keys;
 mod known_hosts;
 mod link;
 mod login;
+mod preamble;
 mod process;
 mod quote;
 mod run;

@@ -19,8 +19,9 @@ use super::quote::{NEWLINE_SETUP, NEWLINE_VARIABLE, Reader, push_quoted};
 
 /// The command line that every `exec` request carries. Without `!`, `\` and newlines, which are
 /// what the quotes of tcsh and fish do not hold.
-pub(super) const LAUNCHER: &str =
-    "exec /bin/sh -c 'IFS= read -r berth_line && eval \"$berth_line\"'";
+pub(super) const LAUNCHER: &str = "exec /bin/sh -c '\
+    echo berth-launcher:$$; echo berth-launcher:$$ >&2; \
+    IFS= read -r berth_line && eval \"$berth_line\"'";
 
 /// The longest word in bytes: Linux's `MAX_ARG_STRLEN` (128 KiB) less the closing NUL, execve(2).
 pub const WORD_MAX: usize = 131_071;
@@ -213,6 +214,17 @@ impl Script {
         Self {
             template: BOTH,
             parts: vec![second, first],
+        }
+    }
+
+    /// Sends a signal to the process group that `pid` leads, or to `pid` alone if it leads none.
+    ///
+    /// The words are not `kill`'s newer `-s TERM --`, which busybox does not understand.
+    pub(super) fn kill(signal: &'static str, pid: u32) -> Self {
+        let kill = |target: String| Command::new(["kill".into(), format!("-{signal}"), target]);
+        Self {
+            template: "{} 2>/dev/null || {}",
+            parts: vec![kill(format!("-{pid}")), kill(pid.to_string())],
         }
     }
 

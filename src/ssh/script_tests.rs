@@ -1,6 +1,7 @@
 use std::io::Write as _;
 use std::process::{Command as Local, Stdio};
 
+use super::super::preamble::{MARK, Preamble};
 use super::*;
 
 /// The shells that may be `/bin/sh` on a host, as far as they are installed here.
@@ -37,8 +38,8 @@ fn run_everywhere(script: &Script, stdin: &str) -> (String, String, i32) {
         let output = child.wait_with_output().unwrap();
         drop(writer.join().unwrap());
         let result = (
-            String::from_utf8(output.stdout).unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
+            after_mark(&output.stdout),
+            after_mark(&output.stderr),
             output.status.code().unwrap_or(-1),
         );
         if let Some(before) = &seen {
@@ -47,6 +48,11 @@ fn run_everywhere(script: &Script, stdin: &str) -> (String, String, i32) {
         seen = Some(result);
     }
     seen.unwrap()
+}
+
+fn after_mark(stream: &[u8]) -> String {
+    let (_, rest) = Preamble::default().hear(stream).unwrap();
+    String::from_utf8(rest.to_vec()).unwrap()
 }
 
 fn sh(text: &str) -> Command {
@@ -96,6 +102,17 @@ fn every_character_arrives_as_it_was_sent() {
 }
 
 #[test]
+fn the_launcher_holds_nothing_that_a_login_shell_reads_otherwise() {
+    let quoted = LAUNCHER
+        .strip_prefix("exec /bin/sh -c '")
+        .unwrap()
+        .strip_suffix('\'')
+        .unwrap();
+    assert!(!quoted.contains(['\'', '\\', '!', '\n']), "{quoted}");
+    assert_eq!(quoted.matches(MARK).count(), 2);
+}
+
+#[test]
 fn stdin_after_the_line_is_the_commands() {
     let (stdout, _, status) = run_everywhere(&Script::command(["cat"]), "one\ntwo");
     assert_eq!((stdout.as_str(), status), ("one\ntwo", 0));
@@ -108,6 +125,7 @@ fn a_line_that_was_cut_off_runs_nothing() {
             .args(["-c", LAUNCHER])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         child
@@ -117,7 +135,10 @@ fn a_line_that_was_cut_off_runs_nothing() {
             .write_all(b"exec echo ran")
             .unwrap();
         let output = child.wait_with_output().unwrap();
-        assert_eq!((output.stdout.len(), output.status.success()), (0, false));
+        assert_eq!(
+            (after_mark(&output.stdout).as_str(), output.status.success()),
+            ("", false)
+        );
     }
 }
 

@@ -4,12 +4,22 @@
 //! (RFC 4254, 5.1). Who is refused waits here until one of ours closes. The bookkeeping follows
 //! the order in which the server's messages come in, for which russh's handler calls
 //! [`Slots::confirmed`], [`Slots::refused`] and [`Slots::closed`].
+//!
+//! A refusal is not always about the limit: sshd counts a session until it has swept up, a
+//! moment after both sides have closed it, and for as long as a command outlives its channel.
+//! So the most that were open at once are believed to be allowed, and a refusal below that is
+//! tried again shortly.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use russh::ChannelId;
 use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// How long a session of ours may linger on the server after its channel was closed.
+const SWEEPING: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Default)]
 pub(super) struct Slots {
@@ -22,18 +32,17 @@ struct Inner {
     open: HashSet<ChannelId>,
     /// Asked for, not answered yet.
     opening: usize,
-    /// Known from a refusal; forgotten when nothing is open, since what filled the server up
-    /// may have been on its way out.
+    /// Known from a refusal.
     limit: Option<usize>,
-    /// How many channels have ever been closed.
-    closed: u64,
+    /// The most that were open at once.
+    most: usize,
+    last_closed: Option<Instant>,
 }
 
 /// The right to ask for one channel. Dropped when the server has answered.
 #[derive(Debug)]
 pub(super) struct Turn {
     slots: Arc<Slots>,
-    closed_before: u64,
 }
 
 impl Slots {
@@ -62,37 +71,30 @@ impl Slots {
         inner.opening += 1;
         Some(Turn {
             slots: Arc::clone(self),
-            closed_before: inner.closed,
         })
     }
 
     /// The server opened a channel.
     pub(super) fn confirmed(&self, id: ChannelId) {
-        self.lock().open.insert(id);
+        let mut inner = self.lock();
+        inner.open.insert(id);
+        inner.most = inner.most.max(inner.open.len());
     }
 
     /// The server refused to open a channel.
     pub(super) fn refused(&self) {
         let mut inner = self.lock();
-        inner.limit = Some(inner.open.len().max(1));
+        inner.limit = Some(inner.most.max(1));
     }
 
     /// A channel is closed, or given up. May be called more than once.
     pub(super) fn closed(&self, id: ChannelId) {
         let mut inner = self.lock();
         if inner.open.remove(&id) {
-            inner.closed += 1;
+            inner.last_closed = Some(Instant::now());
         }
         drop(inner);
-        self.forget_limit_if_idle();
         self.changed.notify_waiters();
-    }
-
-    fn forget_limit_if_idle(&self) {
-        let mut inner = self.lock();
-        if inner.open.is_empty() && inner.opening == 0 {
-            inner.limit = None;
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -101,11 +103,14 @@ impl Slots {
 }
 
 impl Turn {
-    /// After a refusal: whether another attempt makes sense, now or when something closes. It
-    /// does not if nothing of ours was open, is being opened or has been closed meanwhile.
+    /// After a refusal: whether another attempt makes sense, soon or when something closes. It
+    /// does not if nothing of ours is open, is being opened or was until a moment ago.
     pub(super) fn may_try_again(self) -> bool {
         let inner = self.slots.lock();
-        !inner.open.is_empty() || inner.opening > 1 || inner.closed > self.closed_before
+        let just_closed = inner
+            .last_closed
+            .is_some_and(|closed| closed.elapsed() < SWEEPING);
+        !inner.open.is_empty() || inner.opening > 1 || just_closed
     }
 }
 

@@ -75,17 +75,23 @@ on_both! {
         assert_eq!(again.updated_at, saved.updated_at);
     }
 
-    async fn a_replaced_pod_is_noted_without_a_lease(database) {
+    async fn what_was_seen_is_noted_without_a_lease_unless_somebody_has_it(database) {
         let store = database.store().await;
-        assert_eq!(store.refresh(&shop(), "workspace-2").await.unwrap(), None);
+        let seen = PodChanges::new()
+            .status(PodStatus::Running)
+            .pod_name(Some("workspace-2"))
+            .diagnosis(None);
+        assert_eq!(store.refresh(&shop(), seen.clone()).await.unwrap(), None);
         let (_, lease) = take(&store, &shop(), LONG).await;
         let wrong = Diagnosis::new(Cause::Slow, "");
         let changes = PodChanges::new().status(PodStatus::Error).diagnosis(Some(&wrong));
         store.save(&lease, changes).await.unwrap();
-        let refreshed = store.refresh(&shop(), "workspace-2").await.unwrap().unwrap();
+        let left_alone = store.refresh(&shop(), seen.clone()).await.unwrap().unwrap();
+        assert_eq!((left_alone.status, left_alone.diagnosis), (PodStatus::Error, Some(wrong)));
+        store.release(&lease).await.unwrap();
+        let refreshed = store.refresh(&shop(), seen).await.unwrap().unwrap();
         assert_eq!(refreshed.pod_name.as_deref(), Some("workspace-2"));
         assert_eq!((refreshed.status, &refreshed.diagnosis), (PodStatus::Running, &None));
-        assert!(store.renew(&lease, LONG).await.unwrap());
     }
 
     async fn get_fails_and_find_does_not_when_there_is_no_record(database) {

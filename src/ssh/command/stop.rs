@@ -1,0 +1,102 @@
+//! Ending a command against its will, and freeing its channel.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::client::Msg;
+use russh::{ChannelReadHalf, ChannelWriteHalf, Sig};
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::Instrument as _;
+
+use super::{Message, Task};
+
+/// How long the server's own delivery of a signal gets before a `kill` is sent after it. Where
+/// it works at all, it works within a round trip.
+const DELIVERY: Duration = Duration::from_millis(300);
+
+impl Task {
+    /// Ends the command on the host: SIGTERM, after the grace SIGKILL, after that again its
+    /// channel is closed over its head. The signals go to its process group.
+    ///
+    /// Its stdin is not closed before it had its chance to die: it could take that for the end
+    /// of its input and act on half of it.
+    pub(super) async fn end_it(
+        &mut self,
+        output: &mut ChannelReadHalf,
+        input: &Arc<ChannelWriteHalf<Msg>>,
+    ) {
+        // Without its line the launcher runs nothing, and ends when the channel is closed.
+        if self.line_sent {
+            for (signal, name) in [(Sig::TERM, "TERM"), (Sig::KILL, "KILL")] {
+                tracing::debug!(signal = name, "ending the command");
+                if self.signal(signal, name, output, input).await {
+                    return;
+                }
+            }
+            if !self.job.aside {
+                tracing::warn!(
+                    pid = self.pid,
+                    "a command did not end; its channel is closed"
+                );
+            }
+        }
+        self.close(output, input).await;
+    }
+
+    /// Whether the command ended within the grace.
+    async fn signal(
+        &mut self,
+        signal: Sig,
+        name: &'static str,
+        output: &mut ChannelReadHalf,
+        input: &Arc<ChannelWriteHalf<Msg>>,
+    ) -> bool {
+        // Detached: russh's loop may be waiting for room in our channel, which is made below.
+        let channel = Arc::clone(input);
+        tokio::spawn(async move { channel.signal(signal).await });
+        let deadline = Instant::now() + self.job.connection.stop_grace;
+        let mut killed = self.job.aside;
+        while Instant::now() < deadline {
+            let pause = (Instant::now() + DELIVERY).min(deadline);
+            if timeout_at(pause, self.drain(output)).await.is_ok() {
+                return true;
+            }
+            if let (false, Some(pid)) = (killed, self.pid) {
+                killed = true;
+                let kill = Arc::clone(&self.job.connection).kill(name, pid);
+                tokio::spawn(kill.in_current_span());
+            }
+        }
+        false
+    }
+
+    /// Closes the channel from this side.
+    pub(super) async fn close(
+        &mut self,
+        output: &mut ChannelReadHalf,
+        input: &Arc<ChannelWriteHalf<Msg>>,
+    ) {
+        let limit = self.job.connection.stop_grace;
+        let close = async {
+            tokio::select! {
+                // Meanwhile, for the reason given above.
+                () = self.drain(output) => {}
+                closed = input.close() => drop(closed),
+            }
+        };
+        drop(timeout(limit, close).await);
+        self.job.connection.gave_up(input.id());
+    }
+
+    /// Reads until the channel is closed or gone. Cancel safe.
+    async fn drain(&mut self, output: &mut ChannelReadHalf) {
+        while let Some(message) = output.wait().await {
+            if matches!(
+                self.understand(Some(message)).await,
+                Ok(Message::Closed) | Err(_)
+            ) {
+                return;
+            }
+        }
+    }
+}

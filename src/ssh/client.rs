@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 
 use super::connection::Connection;
 use super::process::Process;
-use super::{Script, SshError, SshSettings, command};
+use super::{Listening, Script, SshError, SshSettings, command};
 
 /// The pause after the first failed attempt to connect; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -118,6 +118,16 @@ impl SshClient {
     /// Any [`SshError`] but those about the end of a command.
     pub async fn spawn(&self, script: &Script) -> Result<Process, SshError> {
         self.start(script, true).await
+    }
+
+    /// Starts a command that runs until it ends or its listener is dropped. The script is one of
+    /// those that [end with their stdin](Script::until_stdin_ends).
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    pub async fn listen(&self, script: &Script) -> Result<Listening, SshError> {
+        self.spawn(script).await.map(Listening::new)
     }
 
     /// Starts a command that finds its stdin empty.

@@ -12,7 +12,7 @@
 //! | `link` | the TCP stream, with a limit for writes that make no progress |
 //! | `slots` | how many channels the server allows |
 //! | `script`, `quote` | command lines |
-//! | `command`, `preamble`, `process`, `run` | one command: on the wire, for its caller, to its end |
+//! | `command`, `preamble`, `process`, `run`, `listening` | one command: on the wire, for its caller, to its end, until nobody listens |
 //! | `keys` | private keys |
 //! | `known_hosts`, `host_trust`, `fingerprint` | host keys |
 //!
@@ -30,6 +30,7 @@ mod host_trust;
 mod keys;
 mod known_hosts;
 mod link;
+mod listening;
 mod login;
 mod preamble;
 mod process;
@@ -43,6 +44,7 @@ pub use error::{ConnectStage, SshError};
 use fingerprint::fingerprint_of;
 pub use host_trust::HostKeyError;
 pub use keys::{KeyError, KeyOrigin};
+pub use listening::Listening;
 pub use process::{ExitStatus, Process, ProcessEvent, StdinClosed, StdinWriter};
 pub use run::{Captured, Output, RunLimits, Stdin, TAIL_BYTES};
 pub use script::{

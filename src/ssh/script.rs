@@ -33,8 +33,18 @@ pub const SCRIPT_MAX: usize = 1_572_864;
 /// The exit status of [`Script::capturing`] when the first command printed nothing.
 pub const NOTHING_CAPTURED: u32 = 65;
 
-const BESIDE: &str = "{} </dev/null >&2 & berth_beside=$!; {}; berth_status=$?; \
-    kill \"$berth_beside\" 2>/dev/null; wait \"$berth_beside\" 2>/dev/null; \
+/// The commands run in the background, so that stdin can be listened to; where it ends before they do,
+/// nobody is there to hear them. `cat` is left to that same end when they are through.
+const UNTIL_STDIN_ENDS: &str = "exec 3<&0; {} </dev/null 3<&- & berth_main=$!; \
+    { cat <&3; kill \"$berth_main\"; } >/dev/null 2>&1 & berth_guard=$!; exec 3<&-; \
+    wait \"$berth_main\"; berth_status=$?; kill \"$berth_guard\" 2>/dev/null; \
+    exit \"$berth_status\"";
+
+const BESIDE_UNTIL_STDIN_ENDS: &str = "exec 3<&0; {} </dev/null >&2 3<&- & berth_beside=$!; \
+    {} </dev/null 3<&- & berth_main=$!; \
+    { cat <&3; kill \"$berth_main\" \"$berth_beside\"; } >/dev/null 2>&1 & berth_guard=$!; \
+    exec 3<&-; wait \"$berth_main\"; berth_status=$?; \
+    kill \"$berth_beside\" \"$berth_guard\" 2>/dev/null; wait \"$berth_beside\" 2>/dev/null; \
     exit \"$berth_status\"";
 
 const CAPTURING: &str = "berth_value=$({} </dev/null) || exit \"$?\"; \
@@ -183,13 +193,24 @@ impl Script {
         Command::new(words).into()
     }
 
-    /// `main`, with `beside` running next to it: what `beside` prints goes to stderr, and it is
-    /// killed when `main` ends. Stdin, stdout and the exit status are those of `main`.
+    /// Runs `main` with its output on stdout, and `beside` with its output on stderr, until `main` ends
+    /// or stdin does; then what is left of them is ended. The exit status is that of `main`.
+    ///
+    /// Stdin ends with the connection too, so nothing is left behind that nobody listens to.
     #[must_use]
-    pub fn beside(beside: Command, main: Command) -> Self {
+    pub fn beside_until_stdin_ends(beside: Command, main: Command) -> Self {
         Self {
-            template: BESIDE,
+            template: BESIDE_UNTIL_STDIN_ENDS,
             parts: vec![beside, main],
+        }
+    }
+
+    /// Runs a command until it ends or stdin does, as [`Script::beside_until_stdin_ends`].
+    #[must_use]
+    pub fn until_stdin_ends(command: Command) -> Self {
+        Self {
+            template: UNTIL_STDIN_ENDS,
+            parts: vec![command],
         }
     }
 

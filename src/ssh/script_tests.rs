@@ -162,6 +162,26 @@ fn run_everywhere_status(script: &Script) -> (String, String, i32) {
     )
 }
 
+/// Runs the script under a shell with a stdin that stays open until `end_stdin` says so.
+fn run_listened(shell: &[&str], script: &Script, end_stdin: bool) -> Option<(String, String, i32)> {
+    let mut child = Local::new(shell[0])
+        .args(&shell[1..])
+        .args(["-c", script.wire_line().unwrap().trim_end()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .ok()?;
+    let stdin = child.stdin.take().filter(|_| !end_stdin);
+    let output = child.wait_with_output().unwrap();
+    drop(stdin);
+    Some((
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+        output.status.code().unwrap_or(-1),
+    ))
+}
+
 #[test]
 fn beside_runs_next_to_the_main_command_and_ends_with_it() {
     // The main command waits for a sign of the other, so they do run at once.
@@ -169,23 +189,40 @@ fn beside_runs_next_to_the_main_command_and_ends_with_it() {
     let fifo = dir.path().join("sign");
     assert!(Local::new("mkfifo").arg(&fifo).status().unwrap().success());
     let fifo = fifo.to_str().unwrap();
-    let beside = Command::new([
-        "sh",
-        "-c",
-        "echo watching; echo go > \"$0\"; exec sleep 1000",
-        fifo,
-    ]);
-    let main = Command::new([
-        "sh",
-        "-c",
-        "read -r sign < \"$0\"; cat; echo $sign; exit 7",
-        fifo,
-    ]);
-    let (stdout, stderr, status) = run_everywhere(&Script::beside(beside, main), "input ");
-    assert_eq!(
-        (stdout.as_str(), stderr.as_str(), status),
-        ("input go\n", "watching\n", 7)
-    );
+    let beside = "echo watching; echo go > \"$0\"; exec sleep 1000";
+    let beside = Command::new(["sh", "-c", beside, fifo]);
+    let main = "read -r sign < \"$0\"; echo $sign; exit 7";
+    let main = Command::new(["sh", "-c", main, fifo]);
+    let script = Script::beside_until_stdin_ends(beside, main);
+    for shell in SHELLS {
+        let Some((stdout, stderr, status)) = run_listened(shell, &script, false) else {
+            continue;
+        };
+        let seen = (stdout.as_str(), stderr.as_str(), status);
+        assert_eq!(seen, ("go\n", "watching\n", 7), "{shell:?}");
+    }
+}
+
+#[test]
+fn what_nobody_listens_to_ends() {
+    let forever = || Command::new(["sleep", "1000"]);
+    for shell in SHELLS {
+        for script in [
+            Script::until_stdin_ends(forever()),
+            Script::beside_until_stdin_ends(forever(), forever()),
+        ] {
+            // The test ends because they do.
+            let Some((_, _, status)) = run_listened(shell, &script, true) else {
+                continue;
+            };
+            assert_eq!(status, 128 + 15, "{shell:?}");
+        }
+        let script = Script::until_stdin_ends(sh("echo out; echo err >&2; exit 3"));
+        if let Some((stdout, stderr, status)) = run_listened(shell, &script, false) {
+            let seen = (stdout.as_str(), stderr.as_str(), status);
+            assert_eq!(seen, ("out\n", "err\n", 3), "{shell:?}");
+        }
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{CONTAINER, Namespace},
-    ssh::{Process, ProcessEvent, Script},
+    ssh::{Listening, ProcessEvent, Script},
 };
 
 /// The most of kubectl's words that are kept, in bytes.
@@ -42,11 +42,11 @@ pub(super) fn logs(
     if request.timestamps {
         command = command.arg("--timestamps");
     }
-    command.into()
+    Script::until_stdin_ends(command)
 }
 
 /// kubectl's stdout as it comes; when kubectl fails, its failure is the last item.
-pub(super) fn stream(process: Process) -> BoxStream<'static, Result<Bytes, ClusterError>> {
+pub(super) fn stream(process: Listening) -> BoxStream<'static, Result<Bytes, ClusterError>> {
     let state = Some((process, Vec::new()));
     stream::unfold(state, |state| async move {
         let (mut process, mut stderr) = state?;
@@ -66,7 +66,7 @@ pub(super) fn stream(process: Process) -> BoxStream<'static, Result<Bytes, Clust
     .boxed()
 }
 
-async fn end(process: Process, stderr: &[u8]) -> Option<ClusterError> {
+async fn end(process: Listening, stderr: &[u8]) -> Option<ClusterError> {
     match process.wait().await {
         Ok(status) if status.success() => None,
         Ok(status) => Some(classify(Reply {

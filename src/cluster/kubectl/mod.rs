@@ -135,7 +135,7 @@ impl Cluster for Kubectl {
         at_most: Duration,
     ) -> Result<BoxStream<'static, Result<Change, ClusterError>>, ClusterError> {
         let script = watch::watch(&self.settings, namespace, owner, at_most);
-        let process = self.ssh.spawn_without_stdin(&script).await?;
+        let process = self.ssh.listen(&script).await?;
         tracing::Span::current().record("trip", process.trip());
         Ok(watch::stream(process))
     }
@@ -238,7 +238,7 @@ impl Cluster for Kubectl {
         } else {
             self.ssh.clone()
         };
-        let process = ssh.spawn_without_stdin(&script).await?;
+        let process = ssh.listen(&script).await?;
         tracing::Span::current().record("trip", process.trip());
         Ok(logs::stream(process))
     }

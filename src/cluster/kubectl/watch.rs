@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     domain::{DEPLOYMENT, Namespace, OwnerLabels},
-    ssh::{Command, Process, ProcessEvent, Script},
+    ssh::{Command, Listening, ProcessEvent, Script},
 };
 
 const ACT: &str = "watch";
@@ -38,7 +38,7 @@ pub(super) fn watch(
     at_most: Duration,
 ) -> Script {
     let [deployment, pods] = watch_commands(settings, namespace, owner, at_most);
-    Script::beside(deployment, pods)
+    Script::beside_until_stdin_ends(deployment, pods)
 }
 
 pub(super) fn watch_commands(
@@ -61,7 +61,7 @@ pub(super) fn watch_commands(
 }
 
 /// The changes that a process started by [`watch`] reports.
-pub(super) fn stream(process: Process) -> BoxStream<'static, Result<Change, ClusterError>> {
+pub(super) fn stream(process: Listening) -> BoxStream<'static, Result<Change, ClusterError>> {
     let watching = Watching {
         process: Some(process),
         stdout: Lines::default(),
@@ -77,7 +77,7 @@ pub(super) fn stream(process: Process) -> BoxStream<'static, Result<Change, Clus
 
 struct Watching {
     /// Gone after the end.
-    process: Option<Process>,
+    process: Option<Listening>,
     stdout: Lines,
     stderr: Lines,
     /// kubectl's own lines on stderr, without log lines and warnings.
@@ -149,7 +149,7 @@ impl Watching {
         }
     }
 
-    async fn end(&self, process: Process) -> Option<ClusterError> {
+    async fn end(&self, process: Listening) -> Option<ClusterError> {
         match process.wait().await {
             Ok(status) if status.success() && self.words.is_empty() => None,
             Ok(status) if status.success() => Some(classify(self.reply(Some(1)))),

@@ -14,15 +14,11 @@ pub(crate) fn schedule(store: &Store, events: &Recorder, pod: &Value) -> bool {
     match refusal(store, pod) {
         None => bind(store, events, pod),
         Some(reason) => {
-            let message = if reason.starts_with("persistentvolumeclaim") {
-                format!("0/1 nodes are available: {reason}. not found")
-            } else {
-                format!(
-                    "0/1 nodes are available: 1 {reason}. no new claims to deallocate, preemption: \
-                     0/1 nodes are available: 1 Preemption is not helpful for scheduling."
-                )
-            };
-            refuse(store, events, pod, &message.replace(". not found", ""));
+            let message = format!(
+                "0/1 nodes are available: {reason}. no new claims to deallocate, preemption: \
+                 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+            );
+            refuse(store, events, pod, &message);
             false
         }
     }
@@ -123,7 +119,7 @@ fn refusal(store: &Store, pod: &Value) -> Option<String> {
     let selected = strings(pod, "/spec/nodeSelector")
         .all(|(key, value)| labels.get(key).and_then(Value::as_str) == Some(value));
     if !selected || !affinity_fits(pod, &labels) {
-        return Some("node(s) didn't match Pod's node affinity/selector".to_owned());
+        return Some("1 node(s) didn't match Pod's node affinity/selector".to_owned());
     }
     let others: Vec<Value> = store
         .list(&PODS, None)
@@ -135,7 +131,7 @@ fn refusal(store: &Store, pod: &Value) -> Option<String> {
             .unwrap_or(Quantity::ZERO)
     };
     if Quantity::whole(i64::try_from(others.len()).unwrap_or(0) + 1) > room("pods") {
-        return Some("Too many pods".to_owned());
+        return Some("1 Too many pods".to_owned());
     }
     let wanted = total(pod, "requests");
     for resource in wanted.keys() {
@@ -145,7 +141,7 @@ fn refusal(store: &Store, pod: &Value) -> Option<String> {
             .fold(Quantity::ZERO, Quantity::plus);
         let wanted = quantity(&wanted, resource).unwrap_or(Quantity::ZERO);
         if used.plus(wanted) > room(resource) {
-            return Some(format!("Insufficient {resource}"));
+            return Some(format!("1 Insufficient {resource}"));
         }
     }
     None

@@ -41,10 +41,10 @@ impl Worker {
             State::Terminated(_) if !restarts(slot, restart_policy) => {}
             State::Terminated(_) => self.restart(index).await,
             State::Waiting { reason, .. } if reason == "CrashLoopBackOff" => {
-                self.launch(index).await
+                self.launch(index).await;
             }
             State::Waiting { reason, .. } if reason == "RunContainerError" => {
-                self.restart(index).await
+                self.restart(index).await;
             }
             State::Waiting { .. } => self.launch(index).await,
         }

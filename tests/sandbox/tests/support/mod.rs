@@ -24,7 +24,7 @@ pub(crate) struct Answer {
 }
 
 /// How long anything here may take before the test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until `probe` answers something, or fails with what it waited for.
 pub(crate) fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
@@ -145,10 +145,9 @@ impl Sandbox {
 
     /// Applies objects.
     pub(crate) fn apply(&self, objects: &[Value]) {
-        let text: String = objects
+        let text = objects
             .iter()
-            .map(|object| format!("---\n{object}\n"))
-            .collect();
+            .fold(String::new(), |all, object| format!("{all}---\n{object}\n"));
         let (code, _, stderr) = self.ssh_with("kubectl apply -f -", text.as_bytes());
         assert_eq!(code, 0, "{stderr}");
     }

@@ -34,16 +34,25 @@ const LIBRARIES: &[(&str, &str)] = &[
 #[test]
 fn imports_run_downward() {
     let mut upward = Vec::new();
-    for (room, file, line, code) in code_lines() {
+    for file in sources() {
+        let room = room(&file);
         let Some(from) = floor(&room) else { continue };
-        for used in rooms_named(&code) {
+        for used in rooms_used(&code(&file)) {
             let Some(to) = floor(&used) else { continue };
             if to < from || (to == from && used != room) {
-                upward.push(format!("{}:{line}: {room} uses {used}", file.display()));
+                upward.push(format!("{}: {room} uses {used}", file.display()));
             }
         }
     }
     assert!(upward.is_empty(), "{}", upward.join("\n"));
+}
+
+#[test]
+fn the_rooms_of_an_import_are_seen() {
+    let used = rooms_used(
+        "use crate::{a::b, c::{d, e::f}, g}; let x = crate::h::i(); use crate::j::{k, l};",
+    );
+    assert_eq!(used, ["a", "c", "g", "h", "j"]);
 }
 
 #[test]
@@ -91,7 +100,18 @@ fn every_room_is_on_a_floor() {
 fn every_file_says_what_it_is_for() {
     for file in sources() {
         let text = fs::read_to_string(&file).unwrap();
-        assert!(text.starts_with("//!"), "{} has no header", file.display());
+        // The tests of a file stand beside it under a name that says whose they are.
+        let is_tests = file
+            .file_stem()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .ends_with("tests");
+        assert!(
+            is_tests || text.starts_with("//!"),
+            "{} has no header",
+            file.display()
+        );
     }
 }
 
@@ -156,20 +176,48 @@ fn room(file: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// The rooms that a line names as `crate::room`, also in a group on one line. Lines of a group that
-/// spans several lines begin with the room's name.
-fn rooms_named(code: &str) -> Vec<String> {
-    let all = FLOORS.concat();
-    let trimmed = code.trim_start();
-    all.into_iter()
-        .filter(|room| {
-            names(code, &format!("crate::{room}"))
-                || code.contains("use crate::{") && names(code, room)
-                || trimmed.starts_with(&format!("{room}::{{"))
-                || trimmed.starts_with(&format!("{room}::")) && trimmed.ends_with("},")
-                || trimmed.starts_with(&format!("{room}::")) && trimmed.ends_with(',')
-        })
-        .map(str::to_owned)
+/// The code of a file without its comments and the tests at its end.
+fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    text.lines()
+        .take_while(|line| line.trim() != "#[cfg(test)]")
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| [line, "\n"])
+        .collect()
+}
+
+/// The rooms that the code names below `crate::`, in their order.
+fn rooms_used(code: &str) -> Vec<String> {
+    let mut rooms = Vec::new();
+    for (at, path) in code.match_indices("crate::") {
+        let rest = &code[at + path.len()..];
+        let group = rest.strip_prefix('{');
+        let mut depth = 0;
+        let mut name = String::new();
+        for c in group.unwrap_or(rest).chars() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth > 0 => depth -= 1,
+                ',' if depth == 0 && group.is_some() => rooms.push(std::mem::take(&mut name)),
+                '}' | ';' => break,
+                c if group.is_none() && !(c.is_alphanumeric() || c == '_') => break,
+                c if depth == 0 => name.push(c),
+                _ => {}
+            }
+        }
+        rooms.push(name);
+    }
+    let first = |path: String| {
+        path.trim()
+            .split("::")
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    rooms
+        .into_iter()
+        .map(first)
+        .filter(|room| !room.is_empty())
         .collect()
 }
 

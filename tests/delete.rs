@@ -58,7 +58,9 @@ async fn a_deletion_that_is_not_done_in_time_says_so_and_keeps_the_record() {
         .command(PodCommand::Argv(argv.to_vec()))
         .unwrap();
     manager.manage(request).await.unwrap();
-    let error = manager.delete(&project.owner).await.unwrap_err();
+    hasty.database.clone_from(&world.database);
+    let hasty = hasty.manager().await;
+    let error = hasty.delete(&project.owner).await.unwrap_err();
     assert!(matches!(error, Error::StillDeleting { .. }), "{error:?}");
     assert_eq!(manager.list(None).await.unwrap().len(), 1);
     assert!(manager.delete(&project.owner).await.unwrap().was_there);

@@ -3,11 +3,9 @@
 use std::process::ExitCode;
 
 use super::{
-    args::{CreateArgs, Global},
+    args::CreateArgs,
     owner::{environment, owner},
-    printer::Printer,
-    progress::Steps,
-    settings,
+    session::Session,
     view::PodView,
 };
 use crate::{
@@ -16,24 +14,20 @@ use crate::{
     pods::ManageRequest,
 };
 
-pub(super) async fn run(
-    args: CreateArgs,
-    global: &Global,
-    printer: &Printer,
-) -> Result<ExitCode, Error> {
+pub(super) async fn run(args: CreateArgs, session: &Session) -> Result<ExitCode, Error> {
     let dry_run = args.dry_run;
     let request = request(args)?;
     if dry_run {
-        let plan = crate::pods::DryRun::manage(&settings::config(global)?, &request)?;
-        printer.text(&plan.to_string());
+        let plan = crate::pods::DryRun::manage(&session.config()?, &request)?;
+        session.printer.text(&plan.to_string());
         return Ok(ExitCode::SUCCESS);
     }
-    let manager = settings::manager(global).await?;
-    let steps = Steps::new(global.quiet);
+    let manager = session.manager().await?;
+    let steps = session.steps();
     let managed = manager.manage_with(request, &steps).await?;
     drop(steps);
     let view = PodView::of_managed(&managed);
-    printer.value(&view, || view.to_fields());
+    session.printer.value(&view, || view.to_fields());
     Ok(ExitCode::SUCCESS)
 }
 

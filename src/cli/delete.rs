@@ -4,28 +4,18 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{
-    args::{DeleteArgs, Global},
-    owner::owner,
-    printer::Printer,
-    progress::Steps,
-    settings,
-};
+use super::{args::DeleteArgs, owner::owner, session::Session};
 use crate::{error::Error, pods::DryRun};
 
-pub(super) async fn run(
-    args: DeleteArgs,
-    global: &Global,
-    printer: &Printer,
-) -> Result<ExitCode, Error> {
+pub(super) async fn run(args: DeleteArgs, session: &Session) -> Result<ExitCode, Error> {
     let owner = owner(&args.owner)?;
     if args.dry_run {
-        let plan = DryRun::delete(&settings::config(global)?, &owner);
-        printer.text(&plan.to_string());
+        let plan = DryRun::delete(&session.config()?, &owner);
+        session.printer.text(&plan.to_string());
         return Ok(ExitCode::SUCCESS);
     }
-    let manager = settings::manager(global).await?;
-    let steps = Steps::new(global.quiet);
+    let manager = session.manager().await?;
+    let steps = session.steps();
     let deleted = manager.delete_with(&owner, &steps).await?;
     drop(steps);
     let value = json!({
@@ -33,7 +23,7 @@ pub(super) async fn run(
         "namespace": deleted.namespace,
         "was_there": deleted.was_there,
     });
-    printer.value(&value, || {
+    session.printer.value(&value, || {
         if deleted.was_there {
             format!(
                 "deleted the pod of {owner} and its namespace {}\n",

@@ -7,10 +7,9 @@ use serde_json::json;
 use tokio::io::{AsyncWriteExt as _, Stderr, Stdout};
 
 use super::{
-    args::{ExecuteArgs, Global},
+    args::ExecuteArgs,
     owner::{environment, owner},
-    printer::Printer,
-    settings,
+    session::Session,
 };
 use crate::{
     cluster::{Captured, ExecOutput, ExecSink, Program, Stdin, Stream},
@@ -18,29 +17,25 @@ use crate::{
     pods::{DryRun, ExecuteRequest},
 };
 
-pub(super) async fn run(
-    args: ExecuteArgs,
-    global: &Global,
-    printer: &Printer,
-) -> Result<ExitCode, Error> {
+pub(super) async fn run(args: ExecuteArgs, session: &Session) -> Result<ExitCode, Error> {
     let dry_run = args.dry_run;
     let pass_stdin = !args.no_stdin && (args.interactive || !std::io::stdin().is_terminal());
     let mut request = request(args)?;
     if dry_run {
-        let plan = DryRun::execute(&settings::config(global)?, &request)?;
-        printer.text(&plan.to_string());
+        let plan = DryRun::execute(&session.config()?, &request)?;
+        session.printer.text(&plan.to_string());
         return Ok(ExitCode::SUCCESS);
     }
     if pass_stdin {
         request = request.stdin(Stdin::Reader(Box::pin(tokio::io::stdin())));
     }
-    if printer.is_for_people() {
+    if session.printer.is_for_people() {
         request = request.sink(Box::new(PassOn::new())).keep_bytes(0);
     }
-    let manager = settings::manager(global).await?;
+    let manager = session.manager().await?;
     let output = manager.execute(request).await?;
-    if !printer.is_for_people() {
-        printer.value(&value(&output), String::new);
+    if !session.printer.is_for_people() {
+        session.printer.value(&value(&output), String::new);
     }
     Ok(ExitCode::from(output.exit_code))
 }

@@ -5,15 +5,10 @@ use std::process::ExitCode;
 use futures::StreamExt as _;
 use tokio::io::AsyncWriteExt as _;
 
-use super::{
-    args::{Global, LogsArgs},
-    owner::owner,
-    printer::Printer,
-    settings,
-};
+use super::{args::LogsArgs, owner::owner, session::Session};
 use crate::{error::Error, pods::LogOptions};
 
-pub(super) async fn run(args: LogsArgs, global: &Global, _: &Printer) -> Result<ExitCode, Error> {
+pub(super) async fn run(args: LogsArgs, session: &Session) -> Result<ExitCode, Error> {
     let owner = owner(&args.owner)?;
     let options = LogOptions {
         follow: args.follow,
@@ -21,7 +16,7 @@ pub(super) async fn run(args: LogsArgs, global: &Global, _: &Printer) -> Result<
         tail_lines: args.tail,
         timestamps: args.timestamps,
     };
-    let manager = settings::manager(global).await?;
+    let manager = session.manager().await?;
     let mut logs = manager.logs(&owner, options).await?;
     let mut stdout = tokio::io::stdout();
     while let Some(part) = logs.next().await {

@@ -9,12 +9,13 @@ mod create;
 mod delete;
 mod execute;
 mod exit;
+mod interrupt;
 mod list;
 mod logs;
 mod owner;
 mod printer;
 mod progress;
-mod settings;
+mod session;
 mod status;
 mod trace;
 mod view;
@@ -24,24 +25,34 @@ use std::process::ExitCode;
 pub use args::{Args, Command};
 pub use exit::WRONG_USAGE;
 use printer::Printer;
+use session::Session;
+
+use crate::error::Error;
 
 /// Runs what was typed, and returns the program's exit code.
+///
+/// Ctrl-C and SIGTERM end the command on the host as well, before the program ends.
 pub async fn run(args: Args) -> ExitCode {
-    let printer = Printer::new(args.output);
-    let result = match args.command {
-        Command::Completions(command) => completions::run(&command),
-        Command::Create(command) => create::run(command, &args.global, &printer).await,
-        Command::Execute(command) => execute::run(command, &args.global, &printer).await,
-        Command::Delete(command) => delete::run(command, &args.global, &printer).await,
-        Command::List(command) => list::run(command, &args.global, &printer).await,
-        Command::Status(command) => status::run(command, &args.global, &printer).await,
-        Command::Logs(command) => logs::run(command, &args.global, &printer).await,
-    };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            printer.error(&error);
+    let session = Session::new(args.global, Printer::new(args.output));
+    let code = tokio::select! {
+        result = perform(args.command, &session) => result.unwrap_or_else(|error| {
+            session.printer.error(&error);
             exit::code(&error)
-        }
+        }),
+        code = interrupt::received() => code,
+    };
+    session.close().await;
+    code
+}
+
+async fn perform(command: Command, session: &Session) -> Result<ExitCode, Error> {
+    match command {
+        Command::Completions(args) => completions::run(&args),
+        Command::Create(args) => create::run(args, session).await,
+        Command::Execute(args) => execute::run(args, session).await,
+        Command::Delete(args) => delete::run(args, session).await,
+        Command::List(args) => list::run(args, session).await,
+        Command::Status(args) => status::run(args, session).await,
+        Command::Logs(args) => logs::run(args, session).await,
     }
 }

@@ -2,24 +2,14 @@
 
 use std::process::ExitCode;
 
-use super::{
-    args::{Global, StatusArgs},
-    owner::owner,
-    printer::Printer,
-    settings,
-    view::StatusView,
-};
+use super::{args::StatusArgs, owner::owner, session::Session, view::StatusView};
 use crate::error::Error;
 
-pub(super) async fn run(
-    args: StatusArgs,
-    global: &Global,
-    printer: &Printer,
-) -> Result<ExitCode, Error> {
+pub(super) async fn run(args: StatusArgs, session: &Session) -> Result<ExitCode, Error> {
     let owner = owner(&args.owner)?;
-    let manager = settings::manager(global).await?;
+    let manager = session.manager().await?;
     let report = manager.status(&owner).await?;
     let view = StatusView::of(&report);
-    printer.value(&view, || view.to_fields());
+    session.printer.value(&view, || view.to_fields());
     Ok(ExitCode::SUCCESS)
 }

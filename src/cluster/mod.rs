@@ -111,4 +111,7 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// The namespace's events of kind `Warning`, oldest first, one phrase each.
     async fn warnings(&self, namespace: &Namespace) -> Result<Vec<String>, ClusterError>;
+
+    /// Ends what still runs for this program on the host, and disconnects. A later call connects anew.
+    async fn close(&self);
 }

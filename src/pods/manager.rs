@@ -106,6 +106,13 @@ impl PodManager {
         Ok(self.store().list(PodFilter { status, kind: None }).await?)
     }
 
+    /// Ends what still runs for this manager on the host, and disconnects. A later call connects anew.
+    ///
+    /// To be called before a program ends; a command that is left alone may outlive its connection.
+    pub async fn close(&self) {
+        self.cluster().close().await;
+    }
+
     pub(super) fn cluster(&self) -> &dyn Cluster {
         self.0.cluster.as_ref()
     }

@@ -41,7 +41,14 @@ impl PodManager {
             Assessment::Ready { .. } | Assessment::Absent | Assessment::Stopped => Vec::new(),
             _ => self.cluster().warnings(&owner.namespace()).await?,
         };
-        let view = View::of(&assessment, record.diagnosis.as_ref());
+        let mut view = View::of(&assessment, record.diagnosis.as_ref());
+        if observed
+            .namespace
+            .as_ref()
+            .is_some_and(|seen| seen.terminating)
+        {
+            view.phrase = "its namespace is being deleted".to_owned();
+        }
         let restarts = view
             .pod
             .and_then(|name| {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{CONTAINER, Namespace},
-    ssh::{Listening, ProcessEvent, Script},
+    ssh::{Command, Listening, ProcessEvent, Script},
 };
 
 /// The most of kubectl's words that are kept, in bytes.
@@ -21,6 +21,10 @@ pub(super) fn logs(
     namespace: &Namespace,
     request: &LogRequest,
 ) -> Script {
+    Script::until_stdin_ends(command(settings, namespace, request))
+}
+
+fn command(settings: &KubectlSettings, namespace: &Namespace, request: &LogRequest) -> Command {
     let container = request.container.as_deref().unwrap_or(CONTAINER);
     let mut command = settings.kubectl([
         "logs",
@@ -42,7 +46,7 @@ pub(super) fn logs(
     if request.timestamps {
         command = command.arg("--timestamps");
     }
-    Script::until_stdin_ends(command)
+    command
 }
 
 /// kubectl's stdout as it comes; when kubectl fails, its failure is the last item.
@@ -92,7 +96,7 @@ mod tests {
             ..LogRequest::default()
         };
         let settings = KubectlSettings::default();
-        insta::assert_snapshot!(logs(&settings, &namespace, &plain), @"kubectl logs -n project-shop 'pod/a b; reboot' -c workspace");
+        insta::assert_snapshot!(command(&settings, &namespace, &plain), @"kubectl logs -n project-shop 'pod/a b; reboot' -c workspace");
         let all = LogRequest {
             container: Some("init".into()),
             follow: true,
@@ -101,6 +105,6 @@ mod tests {
             timestamps: true,
             ..plain
         };
-        insta::assert_snapshot!(logs(&settings, &namespace, &all), @"kubectl logs -n project-shop 'pod/a b; reboot' -c init --follow --previous --tail=20 --timestamps");
+        insta::assert_snapshot!(command(&settings, &namespace, &all), @"kubectl logs -n project-shop 'pod/a b; reboot' -c init --follow --previous --tail=20 --timestamps");
     }
 }

@@ -248,4 +248,8 @@ impl Cluster for Kubectl {
         let script = reads::warnings(&self.settings, namespace);
         reads::parse_warnings(&self.ask("get events", &script).await?)
     }
+
+    async fn close(&self) {
+        self.ssh.close().await;
+    }
 }

@@ -4,13 +4,14 @@ use crate::domain::Owner;
 #[test]
 fn one_command_watches_both() {
     let owner = Owner::project("it's").unwrap();
-    let script = watch(
+    let [deployment, pods] = watch_commands(
         &KubectlSettings::default(),
         &owner.namespace(),
         &OwnerLabels::of(&owner),
         Duration::from_millis(90_500),
     );
-    insta::assert_snapshot!(script, @r#"kubectl get --raw '/apis/apps/v1/namespaces/project-it-s--24ceef1cb6b0cbc0b332/deployments?watch=1&fieldSelector=metadata.name%3Dworkspace&labelSelector=app.kubernetes.io%2Fmanaged-by%3Dberth%2Cberth.dev%2Fowner%3Dproject-it-s--24ceef1cb6b0cbc0b332%2Cberth.dev%2Fowner-kind%3Dproject&timeoutSeconds=91' </dev/null >&2 & berth_beside=$!; kubectl get --raw '/api/v1/namespaces/project-it-s--24ceef1cb6b0cbc0b332/pods?watch=1&labelSelector=app.kubernetes.io%2Fmanaged-by%3Dberth%2Cberth.dev%2Fowner%3Dproject-it-s--24ceef1cb6b0cbc0b332%2Cberth.dev%2Fowner-kind%3Dproject&timeoutSeconds=91'; berth_status=$?; kill "$berth_beside" 2>/dev/null; wait "$berth_beside" 2>/dev/null; exit "$berth_status""#);
+    insta::assert_snapshot!(deployment, @"kubectl get --raw '/apis/apps/v1/namespaces/project-it-s--24ceef1cb6b0cbc0b332/deployments?watch=1&fieldSelector=metadata.name%3Dworkspace&labelSelector=app.kubernetes.io%2Fmanaged-by%3Dberth%2Cberth.dev%2Fowner%3Dproject-it-s--24ceef1cb6b0cbc0b332%2Cberth.dev%2Fowner-kind%3Dproject&timeoutSeconds=91'");
+    insta::assert_snapshot!(pods, @"kubectl get --raw '/api/v1/namespaces/project-it-s--24ceef1cb6b0cbc0b332/pods?watch=1&labelSelector=app.kubernetes.io%2Fmanaged-by%3Dberth%2Cberth.dev%2Fowner%3Dproject-it-s--24ceef1cb6b0cbc0b332%2Cberth.dev%2Fowner-kind%3Dproject&timeoutSeconds=91'");
 }
 
 fn line(text: &str) -> String {

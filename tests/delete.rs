@@ -1,5 +1,12 @@
 //! `delete_pod`: what is berth's goes, is seen gone, and only then is forgotten.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail where it stands"
+)]
+
 mod support;
 
 use berth::{Error, ExecuteRequest, domain::PodCommand};

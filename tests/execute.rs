@@ -1,5 +1,12 @@
 //! `execute_in_pod`: bytes arrive as they were, and no end is mistaken for another.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail where it stands"
+)]
+
 mod support;
 
 use std::time::{Duration, Instant};

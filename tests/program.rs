@@ -1,5 +1,12 @@
 //! The program as its users type it: what it prints, where, and how it exits.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail where it stands"
+)]
+
 mod support;
 
 use std::{

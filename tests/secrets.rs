@@ -1,8 +1,20 @@
 //! No byte of a key, a passphrase or a value that was given as secret shows up where it must not.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail where it stands"
+)]
+
 mod support;
 
-use std::{fs, io::Write as _, path::Path, process::Stdio};
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use support::bench::{World, nothing, skipped_on_a_cluster, text};
 
@@ -17,43 +29,10 @@ async fn nothing_secret_is_logged_stored_shown_or_left_behind() {
         return;
     }
     let mut world = World::with_sandbox(&[]).await;
-    // The key with a passphrase, given as a string.
-    let key = world.scratch.path().join("key");
-    fs::copy(world.bench.var("K8S_SSH_KEY_FILE"), &key).unwrap();
-    let rekeyed = std::process::Command::new("ssh-keygen")
-        .args(["-q", "-p", "-P", "", "-N", PASSPHRASE, "-f"])
-        .arg(&key)
-        .status()
-        .unwrap();
-    assert!(rekeyed.success());
-    let key_text = fs::read_to_string(&key).unwrap();
-    fs::remove_file(&key).unwrap();
-    world.set("K8S_SSH_KEY_STRING", key_text.replace('\n', "\\n"));
-    world.set("K8S_SSH_KEY_FILE", "");
-    world.set("K8S_SSH_KEY_PASSPHRASE", PASSPHRASE);
-
+    let key_text = use_a_key_with_a_passphrase(&mut world);
     let project = world.project();
     let [flag, id] = project.flags();
-    let run = |args: &[&str], stdin: &str| {
-        let mut command = world.berth(args);
-        command
-            .env("BERTH_LOG", "trace")
-            .env("RUST_BACKTRACE", "1")
-            .env("POD_SECRET", POD_VALUE)
-            .env("EXEC_SECRET", EXEC_VALUE)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        assert!(
-            output.status.success(),
-            "{args:?}: {}",
-            text(&output.stderr)
-        );
-        text(&output.stdout) + &text(&output.stderr)
-    };
+    let run = |args: &[&str], stdin: &str| run(&world, args, stdin);
     let mut said = String::new();
     said += &run(&["create", "-vv", flag, id, "--env", "POD_SECRET"], "");
     said += &run(&["create", "-vv", flag, id, "--memory-limit", "70Mi"], "");
@@ -131,16 +110,55 @@ async fn nothing_secret_is_logged_stored_shown_or_left_behind() {
     run(&["delete", "-vv", flag, id], "");
 }
 
+/// Has the world log in with an encrypted key, which it is given as a string; the key's text.
+fn use_a_key_with_a_passphrase(world: &mut World) -> String {
+    let key = world.scratch.path().join("key");
+    fs::copy(world.bench.var("K8S_SSH_KEY_FILE"), &key).unwrap();
+    let encrypted = Command::new("ssh-keygen")
+        .args(["-q", "-p", "-P", "", "-N", PASSPHRASE, "-f"])
+        .arg(&key)
+        .status()
+        .unwrap();
+    assert!(encrypted.success());
+    let text = fs::read_to_string(&key).unwrap();
+    fs::remove_file(&key).unwrap();
+    world.set("K8S_SSH_KEY_STRING", text.replace('\n', "\\n"));
+    world.set("K8S_SSH_KEY_FILE", "");
+    world.set("K8S_SSH_KEY_PASSPHRASE", PASSPHRASE);
+    text
+}
+
+/// Runs the program with all of its log turned on; everything that it said.
+fn run(world: &World, args: &[&str], stdin: &str) -> String {
+    let mut child = world
+        .berth(args)
+        .env("BERTH_LOG", "trace")
+        .env("RUST_BACKTRACE", "1")
+        .env("POD_SECRET", POD_VALUE)
+        .env("EXEC_SECRET", EXEC_VALUE)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that reads nothing leaves a broken pipe.
+    drop(child.stdin.take().unwrap().write_all(stdin.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {said}");
+    said
+}
+
 fn look_through(folder: &Path, look: &mut dyn FnMut(&Path, &[u8])) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         let kind = entry.file_type().unwrap();
         if kind.is_dir() {
             look_through(&path, look);
-        } else if kind.is_file() {
-            if let Ok(bytes) = fs::read(&path) {
-                look(&path, &bytes);
-            }
+        } else if kind.is_file()
+            && let Ok(bytes) = fs::read(&path)
+        {
+            look(&path, &bytes);
         }
     }
 }

@@ -1,5 +1,12 @@
 //! Whatever the login shell of the host's user is, words arrive byte for byte.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail where it stands"
+)]
+
 mod support;
 
 use berth::{ExecuteRequest, cluster::Program};

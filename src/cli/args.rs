@@ -49,22 +49,22 @@ pub(super) enum Output {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Settings")]
 pub(super) struct Global {
-    /// The host on which kubectl works [K8S_SSH_HOST].
+    /// The host on which kubectl works [`K8S_SSH_HOST`].
     #[arg(long, global = true, value_name = "HOST", hide_short_help = true)]
     pub(super) ssh_host: Option<String>,
-    /// Its SSH port [K8S_SSH_PORT].
+    /// Its SSH port [`K8S_SSH_PORT`].
     #[arg(long, global = true, value_name = "PORT", hide_short_help = true)]
     pub(super) ssh_port: Option<String>,
-    /// The user to log in as [K8S_SSH_USERNAME].
+    /// The user to log in as [`K8S_SSH_USERNAME`].
     #[arg(long, global = true, value_name = "USER", hide_short_help = true)]
     pub(super) ssh_user: Option<String>,
-    /// The private key's file [K8S_SSH_KEY_FILE].
+    /// The private key's file [`K8S_SSH_KEY_FILE`].
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(super) ssh_key_file: Option<String>,
-    /// The file of known hosts [K8S_SSH_KNOWN_HOSTS].
+    /// The file of known hosts [`K8S_SSH_KNOWN_HOSTS`].
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(super) known_hosts: Option<String>,
-    /// The only host key to accept: SHA256:… [K8S_SSH_HOST_KEY].
+    /// The only host key to accept: SHA256:… [`K8S_SSH_HOST_KEY`].
     #[arg(
         long,
         global = true,
@@ -72,19 +72,19 @@ pub(super) struct Global {
         hide_short_help = true
     )]
     pub(super) host_key: Option<String>,
-    /// strict or accept-new [K8S_SSH_HOST_KEY_POLICY].
+    /// strict or accept-new [`K8S_SSH_HOST_KEY_POLICY`].
     #[arg(long, global = true, value_name = "POLICY", hide_short_help = true)]
     pub(super) host_key_policy: Option<String>,
-    /// The command that is kubectl on the host [K8S_KUBECTL].
+    /// The command that is kubectl on the host [`K8S_KUBECTL`].
     #[arg(long, global = true, value_name = "WORDS", hide_short_help = true)]
     pub(super) kubectl: Option<String>,
-    /// The kubeconfig on the host [K8S_KUBECONFIG].
+    /// The kubeconfig on the host [`K8S_KUBECONFIG`].
     #[arg(long, global = true, value_name = "PATH", hide_short_help = true)]
     pub(super) kubeconfig: Option<String>,
-    /// The context of the kubeconfig [K8S_CONTEXT].
+    /// The context of the kubeconfig [`K8S_CONTEXT`].
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub(super) context: Option<String>,
-    /// A folder with templates of your own [BERTH_TEMPLATES].
+    /// A folder with templates of your own [`BERTH_TEMPLATES`].
     #[arg(long, global = true, value_name = "FOLDER", hide_short_help = true)]
     pub(super) templates: Option<String>,
     /// Read settings from this file instead of .env.
@@ -131,6 +131,7 @@ pub(super) struct OwnerArgs {
 }
 
 /// `berth create`
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, ClapArgs)]
 #[command(
     override_usage = "berth create --project-id ID [OPTIONS] [-- COMMAND...]",

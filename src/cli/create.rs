@@ -24,9 +24,9 @@ pub(super) async fn run(args: CreateArgs, session: &Session) -> Result<ExitCode,
     }
     let manager = session.manager().await?;
     let steps = session.steps();
-    let managed = manager.manage_with(request, &steps).await?;
+    let pod = manager.manage_with(request, &steps).await?;
     drop(steps);
-    let view = PodView::of_managed(&managed);
+    let view = PodView::of_managed(&pod);
     session.printer.value(&view, || view.to_fields());
     Ok(ExitCode::SUCCESS)
 }

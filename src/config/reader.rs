@@ -41,7 +41,7 @@ impl<'a> Reader<'a> {
     /// The variable's value as a whole number within bounds.
     pub(super) fn number<T>(&mut self, variable: &Variable, least: T, most: T) -> Option<T>
     where
-        T: FromStr + PartialOrd + Display,
+        T: FromStr + PartialOrd + Display + Copy,
     {
         let text = self.text(variable)?;
         match text.trim().parse::<T>() {

@@ -45,7 +45,7 @@ pub enum KeySource {
 pub struct HostTrust {
     /// What happens to a host that is not in `known_hosts`.
     pub policy: HostKeyPolicy,
-    /// Files in the format of sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. All are read; a missing one
+    /// Files in the format of sshd(8), `SSH_KNOWN_HOSTS` FILE FORMAT. All are read; a missing one
     /// counts as empty; the first is the one that [`HostKeyPolicy::AcceptNew`] appends to.
     pub known_hosts: Vec<PathBuf>,
     /// If set, only this key is accepted, and the files are not consulted.

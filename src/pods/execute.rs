@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use super::{ExecuteRequest, PodManager};
 use crate::{
     cluster::{ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, PodRef, Stdin, Stream},
-    domain::PodStatus,
+    domain::{Namespace, PodStatus},
     error::Error,
     store::PodChanges,
 };
@@ -36,27 +36,20 @@ impl PodManager {
             })?;
         let attempts = Attempts::new(request, self);
         let namespace = owner.namespace();
-        let output = match (&record.pod_name, attempts.again()) {
-            (Some(pod), Some(first)) => {
-                let pod = PodRef::Named(pod.clone());
-                match self.cluster().exec(&namespace, &pod, first).await {
-                    Err(ref error) if did_not_start(error) => {
-                        tracing::debug!(%error, "the recorded pod does not answer; looking for the current one");
-                        let again = attempts.last();
-                        self.cluster()
-                            .exec(&namespace, &PodRef::Current, again)
-                            .await
+        let output = match record.pod_name.clone().zip(attempts.again()) {
+            Some((pod, first)) => {
+                let recorded = PodRef::Named(pod);
+                let answer = self.cluster().exec(&namespace, &recorded, first).await;
+                match answer {
+                    Err(error) if did_not_start(&error) => {
+                        tracing::debug!(%error, "looking for the pod that is there now");
+                        self.exec_in_current(&namespace, attempts).await
                     }
                     answer => answer,
                 }
             }
             // What a reader has given can't be given twice, so the pod is looked up in the same trip.
-            _ => {
-                let only = attempts.last();
-                self.cluster()
-                    .exec(&namespace, &PodRef::Current, only)
-                    .await
-            }
+            None => self.exec_in_current(&namespace, attempts).await,
         }?;
         if record.pod_name.as_deref() != Some(output.pod.as_str()) {
             let seen = PodChanges::new()
@@ -66,6 +59,17 @@ impl PodManager {
             self.store().refresh(&owner, seen).await?;
         }
         Ok(output)
+    }
+
+    async fn exec_in_current(
+        &self,
+        namespace: &Namespace,
+        attempts: Attempts,
+    ) -> Result<ExecOutput, ExecError> {
+        let request = attempts.last();
+        self.cluster()
+            .exec(namespace, &PodRef::Current, request)
+            .await
     }
 }
 

@@ -47,7 +47,7 @@ impl PodManager {
             .as_ref()
             .is_some_and(|seen| seen.terminating)
         {
-            view.phrase = "its namespace is being deleted".to_owned();
+            view.phrase = String::from("its namespace is being deleted");
         }
         let restarts = view
             .pod

@@ -240,9 +240,16 @@ impl PodManager {
 fn report(assessment: &Assessment, progress: &dyn Progress) {
     match assessment {
         Assessment::Progress(doing) => progress.step(&Step::ComingUp(doing.clone())),
-        Assessment::Failing { diagnosis, .. } => {
-            progress.step(&Step::ComingUp(diagnosis.to_string()));
+        // What is the end of the matter is told as such.
+        Assessment::Failing {
+            diagnosis, urgency, ..
+        } if *urgency != Urgency::AtOnce => {
+            let phrase = diagnosis.cause.as_phrase();
+            progress.step(&Step::ComingUp(format!("{phrase}, so far")));
         }
-        Assessment::Absent | Assessment::Stopped | Assessment::Ready { .. } => {}
+        Assessment::Failing { .. }
+        | Assessment::Absent
+        | Assessment::Stopped
+        | Assessment::Ready { .. } => {}
     }
 }

@@ -94,7 +94,7 @@ pub fn assess<'a>(
         if let Some(pod) = current {
             return match assess_pod(pod) {
                 Assessment::Ready { .. } if !stays_up(deployment) => {
-                    Assessment::Progress("waiting whether the pod stays up".into())
+                    Assessment::Progress("making sure that the pod stays up".into())
                 }
                 assessment => assessment,
             };

@@ -45,6 +45,16 @@ pub enum Error {
         /// The namespace.
         namespace: String,
     },
+    /// The pod was recorded on another host, and is not in this one's cluster.
+    #[error("the pod of {owner} was recorded on {recorded}, and is not in the cluster of {host}")]
+    OtherHost {
+        /// The owner.
+        owner: Owner,
+        /// The host on record, with its port.
+        recorded: String,
+        /// The host of the settings, with its port.
+        host: String,
+    },
     /// Somebody else works on this owner's pod, and went on for longer than this call could wait.
     #[error("{holder} has been working on the pod of {owner} since {since}")]
     Busy {
@@ -114,7 +124,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Invalid(_) => Kind::BadInput,
-            Self::Config(_) | Self::Manifest(_) => Kind::Configuration,
+            Self::Config(_) | Self::Manifest(_) | Self::OtherHost { .. } => Kind::Configuration,
             Self::PodFailed { .. } => Kind::PodFailed,
             Self::NoPod { .. } => Kind::NotFound,
             Self::NotOurs { .. } => Kind::Denied,
@@ -137,6 +147,10 @@ impl Error {
             Self::NotOurs { .. } => {
                 Some("use another id, or remove or label the namespace by hand".to_owned())
             }
+            Self::OtherHost { recorded, .. } => Some(format!(
+                "use the settings of {recorded}; or, if that host is no more, forget the pod with \
+                 `berth delete --forget`"
+            )),
             Self::Busy { .. } => Some("wait until it is done, then try again".to_owned()),
             Self::StillDeleting { namespace, .. } => Some(format!(
                 "see what holds it with `kubectl describe namespace {namespace}`, then delete again"

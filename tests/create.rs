@@ -399,3 +399,80 @@ async fn a_lost_link_is_said_and_mended() {
     );
     assert!(shared().var("K8S_SSH_HOST").starts_with("127."));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_changed_is_put_right() {
+    if skipped_on_a_cluster("a stranger's hand", "it is a kubectl of the test's own") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    project.create(&manager).await.unwrap();
+    let namespace = project.namespace();
+    for change in [
+        &[
+            "set",
+            "image",
+            "deploy/workspace",
+            "workspace=busybox:other",
+        ][..],
+        &["scale", "deploy/workspace", "--replicas=2"],
+        &["delete", "service", "workspace"],
+    ] {
+        let changed = world.bench.kubectl(&[change, &["-n", &namespace]].concat());
+        assert!(changed.status.success(), "{change:?}");
+        let made = project.create(&manager).await.unwrap();
+        assert_eq!(made.action, Action::Updated, "{change:?}");
+        assert!(made.record.service.access_url.is_some(), "{change:?}");
+        let again = project.create(&manager).await.unwrap();
+        assert_eq!(again.action, Action::Unchanged, "{change:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_on_another_host_is_not_forgotten() {
+    if skipped_on_a_cluster("two hosts", "there is only one") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let mut other = World::with_sandbox(&[]).await;
+    other.database.clone_from(&world.database);
+    let (manager, elsewhere) = (world.manager().await, other.manager().await);
+    let project = world.project();
+    let made = project.create(&manager).await.unwrap();
+
+    let errors = [
+        elsewhere
+            .delete(&project.owner)
+            .await
+            .map(|_| ())
+            .unwrap_err(),
+        elsewhere
+            .status(&project.owner)
+            .await
+            .map(|_| ())
+            .unwrap_err(),
+        elsewhere
+            .manage(project.request())
+            .await
+            .map(|_| ())
+            .unwrap_err(),
+        elsewhere
+            .execute(berth::ExecuteRequest::project(project.id(), ["true"]).unwrap())
+            .await
+            .map(|_| ())
+            .unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, Error::OtherHost { .. }), "{error:?}");
+    }
+    let record = manager.list(None).await.unwrap().remove(0);
+    assert_eq!(record.status, PodStatus::Running);
+    assert_eq!(record.pod_name, made.record.pod_name);
+    assert!(elsewhere.forget(&project.owner).await.unwrap());
+    assert_eq!(
+        project.create(&manager).await.unwrap().action,
+        Action::Adopted
+    );
+}

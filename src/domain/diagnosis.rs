@@ -44,6 +44,8 @@ pub enum Cause {
     NodeLost,
     /// The cluster could not be asked.
     Unreachable,
+    /// The host or the cluster does not let berth in, or not do this.
+    Denied,
     /// Nothing is wrong that can be seen, but the time was up.
     Slow,
 }
@@ -71,6 +73,7 @@ impl Cause {
             Self::Evicted => "the pod was evicted",
             Self::NodeLost => "the pod's node is lost",
             Self::Unreachable => "the cluster could not be reached",
+            Self::Denied => "the host or the cluster does not let berth in",
             Self::Slow => "the pod is not ready in time",
         }
     }
@@ -99,6 +102,7 @@ impl Cause {
             Self::NotReady => "check what the readiness probe asks for",
             Self::Evicted => "the node was short of something; create the pod again",
             Self::NodeLost => "check the node",
+            Self::Denied => "check the key, the host key, and the rights of the kubeconfig's user",
             Self::Unreachable => "check the way to the cluster, then try again",
             Self::Slow => "look again with `berth status`, or raise BERTH_READY_TIMEOUT",
         }

@@ -54,6 +54,12 @@ impl Manifest {
         &self.text
     }
 
+    /// The object that was checked.
+    #[must_use]
+    pub fn object(&self) -> &Value {
+        &self.object
+    }
+
     /// The object that was checked, as one line of JSON: this is what is to be sent. Two parsers may
     /// read one YAML text differently (`yes`, `010`), and JSON leaves nothing to differ about.
     #[must_use]

@@ -1,14 +1,9 @@
 //! Deletion: what is berth's goes, is seen gone, and only then is forgotten.
 
-use super::{
-    PodManager, Progress, Silent, Step,
-    lease::{HeldLease, TTL},
-    manager::LeaseWait,
-};
+use super::{PodManager, Progress, Silent, Step, lease::HeldLease};
 use crate::{
     domain::{Owner, OwnerLabels},
     error::Error,
-    store::Claim,
 };
 
 /// What a deletion found.
@@ -26,7 +21,8 @@ impl PodManager {
     ///
     /// # Errors
     /// When the cluster or the records fail, or the namespace is not gone within the time limit
-    /// ([`Error::StillDeleting`]); the record is then kept.
+    /// ([`Error::StillDeleting`]); the record is then kept. So it is when the pod was recorded on
+    /// another host and is not in this one's cluster ([`Error::OtherHost`]).
     pub async fn delete(&self, owner: &Owner) -> Result<Deleted, Error> {
         self.delete_with(owner, &Silent).await
     }
@@ -40,56 +36,53 @@ impl PodManager {
         owner: &Owner,
         progress: &dyn Progress,
     ) -> Result<Deleted, Error> {
-        let namespace = owner.namespace();
-        let _turn = self.turns().take(&namespace).await;
-        let held = self.lease_of_record(owner, progress).await?;
-        let removed = self.remove(owner, progress).await;
-        match (removed, held) {
-            (Ok(was_there), None) => Ok(Deleted {
-                namespace: namespace.to_string(),
-                was_there,
-            }),
-            (Ok(_), Some(held)) => {
-                self.store().delete(held.lease()).await?;
-                held.gone();
-                Ok(Deleted {
-                    namespace: namespace.to_string(),
-                    was_there: true,
-                })
-            }
-            (Err(error), held) => {
-                if let Some(held) = held {
-                    held.give_back().await;
-                }
-                Err(error)
-            }
+        let _turn = self.take_turn(owner, progress).await?;
+        // Without a record one is made, so that nobody creates what is being deleted.
+        let (record, held, existed) = self.claim(owner, &self.new_record(), progress).await?;
+        let removed = self.remove(owner, &held, progress).await;
+        let removed = match removed {
+            Ok(false) if existed => self.if_elsewhere(&record).map(|()| false),
+            removed => removed,
+        };
+        let nothing_is_left = removed.is_ok();
+        if nothing_is_left || !existed {
+            self.store().delete(held.lease()).await?;
+            held.gone();
+        } else {
+            held.give_back().await;
         }
+        Ok(Deleted {
+            namespace: owner.namespace().to_string(),
+            was_there: removed? || existed,
+        })
     }
 
-    async fn lease_of_record(
-        &self,
-        owner: &Owner,
-        progress: &dyn Progress,
-    ) -> Result<Option<HeldLease>, Error> {
-        let mut wait = LeaseWait::new(self.settings().limits.delete);
-        loop {
-            let store = self.store();
-            match store.find_and_lease(owner, self.holder(), TTL).await? {
-                None => return Ok(None),
-                Some(Claim::Taken { lease, .. }) => {
-                    return Ok(Some(HeldLease::new(lease, store.clone())));
-                }
-                Some(Claim::Held { by, .. }) => wait.next(owner, &by, progress).await?,
-            }
-        }
+    /// Forgets an owner's pod without asking any host: for a host that is no more. What is left in its
+    /// cluster stays there. Tells whether there was a record.
+    ///
+    /// # Errors
+    /// When the records fail.
+    pub async fn forget(&self, owner: &Owner) -> Result<bool, Error> {
+        let _turn = self.take_turn(owner, &Silent).await?;
+        let (_, held, existed) = self.claim(owner, &self.new_record(), &Silent).await?;
+        self.store().delete(held.lease()).await?;
+        held.gone();
+        Ok(existed)
     }
 
     /// Whether there was something to remove.
-    async fn remove(&self, owner: &Owner, progress: &dyn Progress) -> Result<bool, Error> {
+    async fn remove(
+        &self,
+        owner: &Owner,
+        held: &HeldLease,
+        progress: &dyn Progress,
+    ) -> Result<bool, Error> {
         let namespace = owner.namespace();
         let labels = OwnerLabels::of(owner);
         let at_most = self.settings().limits.delete;
         progress.step(&Step::Deleting);
+        // Whoever has taken the lease over since may have made what would be deleted.
+        held.confirm().await?;
         let deleted = self
             .cluster()
             .delete_namespace(&namespace, &labels, at_most)

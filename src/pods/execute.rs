@@ -7,10 +7,13 @@ use tokio::sync::Mutex;
 
 use super::{ExecuteRequest, PodManager};
 use crate::{
-    cluster::{ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, PodRef, Stdin, Stream},
+    cluster::{
+        ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, PodRef, Stdin, Stream,
+        assess::{Assessment, assess},
+    },
     domain::{Namespace, PodStatus},
     error::Error,
-    store::PodChanges,
+    store::{PodChanges, PodRecord},
 };
 
 impl PodManager {
@@ -50,15 +53,59 @@ impl PodManager {
             }
             // What a reader has given can't be given twice, so the pod is looked up in the same trip.
             None => self.exec_in_current(&namespace, attempts).await,
-        }?;
+        };
+        let output = match output {
+            Err(error) if did_not_start(&error) => {
+                return Err(self.why_not(&record, error).await);
+            }
+            output => output?,
+        };
         if record.pod_name.as_deref() != Some(output.pod.as_str()) {
             let seen = PodChanges::new()
                 .status(PodStatus::Running)
                 .pod_name(Some(&output.pod))
                 .diagnosis(None);
-            self.store().refresh(&owner, seen).await?;
+            // The command has run, and its result must not be lost for a record.
+            if let Err(error) = self.store().refresh(&owner, seen).await {
+                tracing::warn!(%error, "the pod's new name could not be recorded");
+            }
         }
         Ok(output)
+    }
+
+    /// Why a command could not start in the pod, in the words of the pod's state. One more trip.
+    async fn why_not(&self, record: &PodRecord, error: ExecError) -> Error {
+        let owner = &record.owner;
+        let Ok(observed) = self.cluster().observe(&owner.namespace()).await else {
+            return error.into();
+        };
+        if observed.deployment.is_none()
+            && let Err(elsewhere) = self.if_elsewhere(record)
+        {
+            return elsewhere;
+        }
+        let not_running = |reason: String| {
+            let pod = observed
+                .newest_pod()
+                .unwrap_or_else(|| format!("of {owner}"));
+            Error::Exec(ExecError::NotRunning { pod, reason })
+        };
+        match assess(observed.deployment.as_ref(), &observed.pods) {
+            Assessment::Failing { diagnosis, .. } => Error::PodFailed {
+                owner: owner.clone(),
+                diagnosis: Box::new(diagnosis),
+                record: Box::new(record.clone()),
+            },
+            Assessment::Progress(doing) => not_running(format!("it is still {doing}")),
+            Assessment::Stopped => not_running("it is stopped".to_owned()),
+            Assessment::Absent => ExecError::PodGone {
+                pod: format!("of {owner}"),
+                started: false,
+            }
+            .into(),
+            // It has become ready meanwhile.
+            Assessment::Ready { .. } => error.into(),
+        }
     }
 
     async fn exec_in_current(

@@ -13,7 +13,7 @@ use tokio::{sync::OwnedMutexGuard, task::JoinHandle};
 
 use crate::{
     domain::Namespace,
-    store::{Lease, Store},
+    store::{Lease, Store, StoreError},
 };
 
 /// How long a lease lasts after its last renewal: what the next caller waits when a holder was killed.
@@ -28,17 +28,23 @@ pub(super) struct Turns(Mutex<HashMap<Namespace, Weak<tokio::sync::Mutex<()>>>>)
 impl Turns {
     /// Waits for this owner's turn; it ends when the guard is dropped.
     pub(super) async fn take(&self, namespace: &Namespace) -> OwnedMutexGuard<()> {
-        let turn = {
-            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.retain(|_, turn| turn.strong_count() > 0);
-            let found = turns.get(namespace).and_then(Weak::upgrade);
-            found.unwrap_or_else(|| {
-                let turn = Arc::default();
-                turns.insert(namespace.clone(), Arc::downgrade(&turn));
-                turn
-            })
-        };
-        turn.lock_owned().await
+        self.of(namespace).lock_owned().await
+    }
+
+    /// This owner's turn, when nobody else has it.
+    pub(super) fn try_take(&self, namespace: &Namespace) -> Option<OwnedMutexGuard<()>> {
+        self.of(namespace).try_lock_owned().ok()
+    }
+
+    fn of(&self, namespace: &Namespace) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let found = turns.get(namespace).and_then(Weak::upgrade);
+        found.unwrap_or_else(|| {
+            let turn = Arc::default();
+            turns.insert(namespace.clone(), Arc::downgrade(&turn));
+            turn
+        })
     }
 }
 
@@ -77,6 +83,21 @@ impl HeldLease {
     /// The lease, for writing under it.
     pub(super) fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// Makes sure that the lease is still held; to be asked right before something is changed.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when somebody else has taken it over.
+    pub(super) async fn confirm(&self) -> Result<(), StoreError> {
+        if self.store.renew(&self.lease, TTL).await? {
+            Ok(())
+        } else {
+            Err(StoreError::LeaseLost {
+                owner: self.lease.owner().clone(),
+                by: None,
+            })
+        }
     }
 
     /// Gives the lease back, so that the next caller need not wait.

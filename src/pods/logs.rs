@@ -5,7 +5,10 @@ use futures::{StreamExt as _, stream::BoxStream};
 
 use super::PodManager;
 use crate::{
-    cluster::{ClusterError, LogRequest},
+    cluster::{
+        ExecError, LogRequest,
+        assess::{Assessment, assess},
+    },
     domain::Owner,
     error::Error,
 };
@@ -24,7 +27,7 @@ pub struct LogOptions {
 }
 
 impl PodManager {
-    /// What an owner's pod has printed, as it comes, byte for byte.
+    /// What an owner's pod has printed, as it comes, byte for byte. The pod is the one that is there now.
     ///
     /// # Errors
     /// [`Error::NoPod`] when nothing is recorded of this owner or its pod is gone, and
@@ -39,28 +42,29 @@ impl PodManager {
         };
         let record = self.store().find(owner).await?.ok_or_else(no_pod)?;
         let namespace = owner.namespace();
-        let request = |pod: String| LogRequest {
+        let observed = self.cluster().observe(&namespace).await?;
+        let Some(pod) = observed.newest_pod() else {
+            self.if_elsewhere(&record)?;
+            let reason = match assess(observed.deployment.as_ref(), &observed.pods) {
+                Assessment::Absent => "it is not in the cluster".to_owned(),
+                Assessment::Progress(doing) => format!("it is still {doing}"),
+                _ => "it is stopped".to_owned(),
+            };
+            return Err(ExecError::NotRunning {
+                pod: format!("of {owner}"),
+                reason,
+            }
+            .into());
+        };
+        let request = LogRequest {
             pod,
-            container: None,
             follow: options.follow,
             previous: options.previous,
             tail_lines: options.tail_lines,
             timestamps: options.timestamps,
+            ..LogRequest::default()
         };
-        if let Some(pod) = record.pod_name {
-            // The first part tells whether there is a pod of that name at all.
-            let mut logs = self.cluster().logs(&namespace, &request(pod)).await?.fuse();
-            match logs.next().await {
-                Some(Err(ClusterError::NotFound { .. })) => {}
-                first => {
-                    let all = futures::stream::iter(first).chain(logs);
-                    return Ok(all.map(|part| part.map_err(Error::from)).boxed());
-                }
-            }
-        }
-        let observed = self.cluster().observe(&namespace).await?;
-        let pod = observed.newest_pod().ok_or_else(no_pod)?;
-        let logs = self.cluster().logs(&namespace, &request(pod)).await?;
+        let logs = self.cluster().logs(&namespace, &request).await?;
         Ok(logs.map(|part| part.map_err(Error::from)).boxed())
     }
 }

@@ -1,6 +1,9 @@
 //! The pod of an owner is there, runs, and is as it is asked for.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::Service;
@@ -19,8 +22,8 @@ use crate::{
         Cause, Diagnosis, Endpoint, Owner, OwnerLabels, PodSpec, PodStatus, Port, ServiceDetails,
     },
     error::{Error, Kind},
-    manifest::PodRender,
-    store::{NewPod, PodChanges, PodRecord},
+    manifest::{Manifest, PodRender},
+    store::{PodChanges, PodRecord, SshPlace},
 };
 
 /// What had to be done.
@@ -83,34 +86,22 @@ impl PodManager {
         progress: &dyn Progress,
     ) -> Result<Managed, Error> {
         let owner = request.owner().clone();
-        let first = request.onto(&default_spec(&self.settings().defaults))?;
-        let _turn = self.turns().take(&owner.namespace()).await;
-        let new = NewPod {
-            image: first.image,
-            resources: first.resources,
-            ssh: self.settings().place.clone(),
-        };
+        request.check()?;
+        let _turn = self.take_turn(&owner, progress).await?;
+        let new = self.new_record();
         let (record, held, existed) = self.claim(&owner, &new, progress).await?;
-        if existed && record.ssh != new.ssh {
-            tracing::warn!(
-                project = owner.id(),
-                recorded = %record.ssh.host,
-                host = %new.ssh.host,
-                "the pod was recorded on another host; what it left there is not touched"
-            );
-        }
         let work = Work {
             manager: self,
             owner: &owner,
             labels: OwnerLabels::of(&owner),
             held: &held,
             progress,
+            has_applied: AtomicBool::new(false),
         };
         let result = work.bring_up(&request, existed.then_some(&record)).await;
-        let result = match result {
-            Ok(managed) => Ok(managed),
-            Err(error) => Err(work.write_down(error, existed).await),
-        };
+        if let Err(error) = &result {
+            work.write_down(error, existed).await;
+        }
         held.give_back().await;
         result
     }
@@ -123,6 +114,8 @@ struct Work<'a> {
     labels: OwnerLabels,
     held: &'a HeldLease,
     progress: &'a dyn Progress,
+    /// Whether anything may have been changed in the cluster.
+    has_applied: AtomicBool,
 }
 
 impl Work<'_> {
@@ -132,10 +125,15 @@ impl Work<'_> {
         remembered: Option<&PodRecord>,
     ) -> Result<Managed, Error> {
         let observed = self.observe().await?;
+        // What is seen here was recorded by another way to the same cluster.
+        if let Some(record) = remembered.filter(|_| observed.deployment.is_none()) {
+            self.manager.if_elsewhere(record)?;
+        }
         let current = plan::current_spec(&observed);
         let base = current.unwrap_or_else(|| self.base(remembered));
         let desired = request.onto(&base)?;
-        let plan = plan::plan(&observed, &desired, Utc::now());
+        let wanted = self.render(&desired, plan::restarted_at(&observed))?;
+        let plan = plan::plan(&observed, &desired, &wanted, Utc::now());
         tracing::debug!(owner = %self.owner, ?plan, "planned");
         let on_record = remembered.is_some();
         match plan {
@@ -159,10 +157,10 @@ impl Work<'_> {
                     .await
             }
             Plan::Wait => {
-                let action = if on_record {
-                    Action::Restarted
-                } else {
-                    Action::Adopted
+                let action = match remembered {
+                    None => Action::Adopted,
+                    Some(record) if record.status == PodStatus::Created => Action::Created,
+                    Some(_) => Action::Unchanged,
                 };
                 self.wait(&desired, observed.service, action).await
             }
@@ -213,14 +211,35 @@ impl Work<'_> {
             .is_some_and(|seen| seen.terminating)
         {
             self.progress.step(&Step::AwaitingDeletion);
-            let at_most = self.manager.settings().limits.delete;
-            self.manager
-                .cluster()
-                .wait_until_gone(&namespace, at_most)
-                .await?;
+            let limits = &self.manager.settings().limits;
+            let at_most = limits.delete.min(limits.ready);
+            let gone = self.manager.cluster().wait_until_gone(&namespace, at_most);
+            match gone.await {
+                Err(ClusterError::TimedOut { .. }) => {
+                    return Err(Error::StillDeleting {
+                        namespace: namespace.to_string(),
+                        seconds: at_most.as_secs(),
+                    });
+                }
+                gone => gone?,
+            }
             return Ok(Observed::default());
         }
         Ok(observed)
+    }
+
+    fn place(&self) -> &SshPlace {
+        &self.manager.settings().place
+    }
+
+    fn render(
+        &self,
+        desired: &PodSpec,
+        restarted_at: Option<DateTime<Utc>>,
+    ) -> Result<Vec<Manifest>, Error> {
+        let render = PodRender { restarted_at };
+        let templates = self.manager.templates();
+        Ok(templates.pod_manifests(self.owner, desired, &render)?)
     }
 
     async fn apply(
@@ -229,14 +248,13 @@ impl Work<'_> {
         observed: &Observed,
         restarted_at: Option<DateTime<Utc>>,
     ) -> Result<(), Error> {
-        let render = PodRender { restarted_at };
-        let manifests = self
-            .manager
-            .templates()
-            .pod_manifests(self.owner, desired, &render)?;
+        let manifests = self.render(desired, restarted_at)?;
         self.progress.step(&Step::Applying {
             objects: manifests.len(),
         });
+        // Whoever has taken the lease over since is at work on the same objects.
+        self.held.confirm().await?;
+        self.has_applied.store(true, Ordering::Relaxed);
         self.manager.cluster().apply(&manifests, false).await?;
         if desired.ports.is_empty() && observed.service.is_some() {
             let namespace = self.owner.namespace();
@@ -259,6 +277,7 @@ impl Work<'_> {
             .status(PodStatus::Created)
             .image(&desired.image)
             .resources(&desired.resources)
+            .ssh(self.place())
             .pod_name(None)
             .diagnosis(None);
         let store = self.manager.store();
@@ -306,6 +325,7 @@ impl Work<'_> {
             .status(PodStatus::Running)
             .image(&desired.image)
             .resources(&desired.resources)
+            .ssh(self.place())
             .pod_name(Some(&ready.name))
             .service(&details)
             .diagnosis(None);
@@ -318,41 +338,54 @@ impl Work<'_> {
         Ok(Managed { record, action })
     }
 
-    /// Writes down why the call failed. What is known of the pod itself is left as it was, unless
-    /// this call was the first to speak of it.
-    async fn write_down(&self, error: Error, existed: bool) -> Error {
-        let cause = match (&error, error.kind()) {
+    /// Writes down why the call failed. What is known of the pod itself is left as it was, unless the
+    /// cluster has spoken about it; a record that this call made and that nothing came of is taken back.
+    async fn write_down(&self, error: &Error, existed: bool) {
+        let verdict = match error {
             // Its record says so already.
-            (Error::PodFailed { .. }, _) => return error,
-            // Nothing of ours is there, and nothing may be.
-            (Error::Invalid(_) | Error::NotOurs { .. }, _) if !existed => {
-                if let Err(failed) = self.manager.store().delete(self.held.lease()).await {
-                    tracing::warn!(error = %failed, "a record without a pod could not be taken back");
-                }
-                return error;
-            }
-            (_, Kind::Unreachable | Kind::LinkLost | Kind::TimedOut) => Cause::Unreachable,
-            (Error::Cluster(refused), _) => cause_of(refused),
-            _ => return error,
+            Error::PodFailed { .. } => return,
+            Error::Cluster(refused) => verdict(refused),
+            _ => None,
         };
-        let diagnosis = Diagnosis::new(cause, error.to_string());
-        let mut changes = PodChanges::new().diagnosis(Some(&diagnosis));
-        if !existed || cause != Cause::Unreachable {
-            changes = changes.status(PodStatus::Error);
-        }
-        if let Err(failed) = self.manager.store().save(self.held.lease(), changes).await {
+        // The cluster, or the way to it, failed without a word about the pod.
+        let is_away = verdict.is_none() && matches!(error, Error::Cluster(_));
+        let has_applied = self.has_applied.load(Ordering::Relaxed);
+        let store = self.manager.store();
+        let nothing_came_of_it = !existed && !has_applied;
+        let written = if nothing_came_of_it && !is_away {
+            store.delete(self.held.lease()).await
+        } else {
+            let cause = verdict.unwrap_or(match error.kind() {
+                Kind::Denied => Cause::Denied,
+                _ => Cause::Unreachable,
+            });
+            let diagnosis = Diagnosis::new(cause, error.to_string());
+            let mut changes = PodChanges::new().diagnosis(Some(&diagnosis));
+            if !existed || verdict.is_some() {
+                changes = changes.status(PodStatus::Error);
+            }
+            store.save(self.held.lease(), changes).await.map(|_| ())
+        };
+        if let Err(failed) = written {
             tracing::warn!(error = %failed, "the failure could not be recorded");
         }
-        error
     }
 }
 
-/// What a refusal of the cluster means for the pod.
-fn cause_of(refused: &ClusterError) -> Cause {
+/// What the cluster's refusal says about the pod; none when it says nothing about it.
+fn verdict(refused: &ClusterError) -> Option<Cause> {
     match refused {
-        ClusterError::Quota { .. } => Cause::Quota,
-        ClusterError::PodSecurity { .. } => Cause::PodSecurity,
-        _ => Cause::Refused,
+        ClusterError::Quota { .. } => Some(Cause::Quota),
+        ClusterError::PodSecurity { .. } => Some(Cause::PodSecurity),
+        ClusterError::Refused { .. }
+        | ClusterError::Invalid { .. }
+        | ClusterError::Immutable { .. }
+        | ClusterError::UnknownField { .. }
+        | ClusterError::BadYaml { .. }
+        | ClusterError::Conflict { .. }
+        | ClusterError::NodePortTaken { .. }
+        | ClusterError::TooLarge { .. } => Some(Cause::Refused),
+        _ => None,
     }
 }
 

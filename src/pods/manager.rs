@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::Utc;
 use k8s_openapi::api::core::v1::Service;
+use tokio::sync::OwnedMutexGuard;
 
 use super::{
     Progress, Step,
@@ -133,8 +135,52 @@ impl PodManager {
         &self.0.holder
     }
 
-    pub(super) fn turns(&self) -> &Turns {
-        &self.0.turns
+    /// Waits for the owner's turn in this process; it ends when the guard is dropped.
+    pub(super) async fn take_turn(
+        &self,
+        owner: &Owner,
+        progress: &dyn Progress,
+    ) -> Result<OwnedMutexGuard<()>, Error> {
+        let namespace = owner.namespace();
+        let turns = &self.0.turns;
+        if let Some(turn) = turns.try_take(&namespace) {
+            return Ok(turn);
+        }
+        let holder = self.holder().to_string();
+        progress.step(&Step::Queued {
+            holder: holder.clone(),
+        });
+        let since = Utc::now();
+        tokio::time::timeout(self.settings().limits.ready, turns.take(&namespace))
+            .await
+            .map_err(|_| Error::Busy {
+                owner: owner.clone(),
+                holder,
+                since: since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            })
+    }
+
+    /// What the record of an owner starts with who has none.
+    pub(super) fn new_record(&self) -> NewPod {
+        let settings = self.settings();
+        NewPod {
+            image: settings.defaults.image.clone(),
+            resources: settings.defaults.resources.clone(),
+            ssh: settings.place.clone(),
+        }
+    }
+
+    /// The error for a pod that is not in this cluster, when it was recorded on another host.
+    pub(super) fn if_elsewhere(&self, record: &PodRecord) -> Result<(), Error> {
+        let place = &self.settings().place;
+        if record.ssh.is_same_host(place) {
+            return Ok(());
+        }
+        Err(Error::OtherHost {
+            owner: record.owner.clone(),
+            recorded: record.ssh.to_string(),
+            host: place.to_string(),
+        })
     }
 
     /// Takes the lease on the owner's record, which is made when there is none.

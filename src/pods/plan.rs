@@ -2,12 +2,14 @@
 
 use chrono::{DateTime, Utc};
 
+use super::drift::has_drifted;
 use crate::{
     cluster::{
         Observed,
-        assess::{Assessment, assess},
+        assess::{Assessment, Urgency, assess},
     },
     domain::{ANNOTATION_SPEC, OwnerLabels, PodSpec},
+    manifest::Manifest,
 };
 
 /// The annotation that makes a Deployment replace its pod, as `kubectl rollout restart` sets it.
@@ -64,8 +66,14 @@ pub(super) fn current_spec(observed: &Observed) -> Option<PodSpec> {
     serde_json::from_str(annotations.get(ANNOTATION_SPEC)?).ok()
 }
 
-/// What is to be done so that the pod is there, runs, and is as `desired`.
-pub(super) fn plan(observed: &Observed, desired: &PodSpec, now: DateTime<Utc>) -> Plan {
+/// What is to be done so that the pod is there, runs, and is as `desired`, which renders to `wanted`
+/// with the time of [`restarted_at`].
+pub(super) fn plan(
+    observed: &Observed,
+    desired: &PodSpec,
+    wanted: &[Manifest],
+    now: DateTime<Utc>,
+) -> Plan {
     let restarted_at = restarted_at(observed);
     let state = assess(observed.deployment.as_ref(), &observed.pods);
     if state == Assessment::Absent {
@@ -74,8 +82,14 @@ pub(super) fn plan(observed: &Observed, desired: &PodSpec, now: DateTime<Utc>) -
             restarted_at: None,
         };
     }
-    let service_missing = observed.service.is_none() && !desired.ports.is_empty();
-    if current_spec(observed).as_ref() != Some(desired) || service_missing {
+    let is_as_asked_for = current_spec(observed).as_ref() == Some(desired);
+    if is_as_asked_for && state == Assessment::Stopped {
+        return Plan::Apply {
+            why: Why::NotRunning,
+            restarted_at,
+        };
+    }
+    if !is_as_asked_for || differs(observed, desired, wanted) {
         return Plan::Apply {
             why: Why::Different,
             restarted_at,
@@ -83,20 +97,35 @@ pub(super) fn plan(observed: &Observed, desired: &PodSpec, now: DateTime<Utc>) -
     }
     match state {
         Assessment::Ready { pod, node } => Plan::Keep { pod, node },
-        Assessment::Progress(_) => Plan::Wait,
-        Assessment::Stopped => Plan::Apply {
-            why: Why::NotRunning,
-            restarted_at,
-        },
-        Assessment::Failing { .. } | Assessment::Absent => Plan::Apply {
+        // What may pass by itself is given its time: a new pod would lose what is in the old one.
+        Assessment::Progress(_)
+        | Assessment::Failing {
+            urgency: Urgency::After(_) | Urgency::AtDeadline,
+            ..
+        } => Plan::Wait,
+        Assessment::Failing { .. } | Assessment::Stopped | Assessment::Absent => Plan::Apply {
             why: Why::NotRunning,
             restarted_at: Some(now),
         },
     }
 }
 
+/// Whether Deployment or Service are not as they would be applied.
+fn differs(observed: &Observed, desired: &PodSpec, wanted: &[Manifest]) -> bool {
+    let unwanted_service = desired.ports.is_empty() && observed.service.is_some();
+    let drifted = wanted.iter().any(|wanted| {
+        let live = match wanted.kind() {
+            "Deployment" => serde_json::to_value(&observed.deployment),
+            "Service" => serde_json::to_value(&observed.service),
+            _ => return false,
+        };
+        live.is_ok_and(|live| has_drifted(wanted.object(), &live))
+    });
+    unwanted_service || drifted
+}
+
 /// The time that the Deployment carries; leaving it out of what is applied would replace the pod.
-fn restarted_at(observed: &Observed) -> Option<DateTime<Utc>> {
+pub(super) fn restarted_at(observed: &Observed) -> Option<DateTime<Utc>> {
     let template = &observed.deployment.as_ref()?.spec.as_ref()?.template;
     let annotations = template.metadata.as_ref()?.annotations.as_ref()?;
     let time = annotations.get(ANNOTATION_RESTARTED_AT)?;

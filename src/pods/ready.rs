@@ -1,8 +1,8 @@
 //! The wait for a pod: a watch with a deadline that ends at once when the state can't get better.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream::BoxStream};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use tokio::time::Instant;
 
@@ -16,6 +16,16 @@ use crate::{
     error::Error,
 };
 
+/// How long the Deployment must have been gone, or want no pod, to be taken for that.
+const GONE: Duration = Duration::from_secs(2);
+/// A watch that lived for less than this is not begun anew at once.
+const SHORT_LIFE: Duration = Duration::from_secs(1);
+/// The longest pause between two watches; the first is 250 ms.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// The longest that the log of a failing container is waited for.
+const LOG_PATIENCE: Duration = Duration::from_secs(10);
+/// The most that is kept of one of its lines, in characters.
+const LINE_LENGTH: usize = 1000;
 /// How many of a failing container's last lines are kept.
 const LOG_LINES: u32 = 20;
 
@@ -78,7 +88,9 @@ impl Standing {
                 Urgency::After(patience) => Some(self.since + *patience),
                 Urgency::AtDeadline => None,
             },
-            Assessment::Absent | Assessment::Stopped | Assessment::Progress(_) => None,
+            // Somebody has taken it away, or stopped it; the two objects are seen one after the other.
+            Assessment::Absent | Assessment::Stopped => Some(self.since + GONE),
+            Assessment::Progress(_) => None,
         }
     }
 
@@ -106,41 +118,53 @@ impl PodManager {
     ) -> Result<Outcome, Error> {
         let at_most = self.settings().limits.ready;
         let deadline = Instant::now() + at_most;
+        let mut pause = Duration::from_millis(250);
+        while Instant::now() < deadline {
+            let begun = Instant::now();
+            let left = deadline - begun;
+            let mut changes = self.cluster().watch(namespace, owner, left).await?;
+            let last = self.follow(&mut changes, deadline, progress).await?;
+            // Nothing is left of the watch while a log is fetched.
+            drop(changes);
+            if let Some((assessment, seen)) = last {
+                return self.conclude(namespace, assessment, &seen).await;
+            }
+            // The API server ends a watch when it likes; a new one tells anew what there is.
+            if begun.elapsed() < SHORT_LIFE {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+        }
+        Err(Error::Cluster(ClusterError::TimedOut {
+            condition: "the cluster to say what it has".to_owned(),
+            reply: Box::default(),
+        }))
+    }
+
+    /// Follows a watch until the matter is settled, or time is up with something seen. None when the
+    /// watch ended before that.
+    async fn follow(
+        &self,
+        changes: &mut BoxStream<'static, Result<Change, ClusterError>>,
+        deadline: Instant,
+        progress: &dyn Progress,
+    ) -> Result<Option<(Assessment, Seen)>, Error> {
         let mut seen = Seen::default();
-        let mut standing = Standing {
-            assessment: Assessment::Absent,
-            since: Instant::now(),
-        };
-        let mut changes = self.cluster().watch(namespace, owner, at_most).await?;
+        let mut standing: Option<Standing> = None;
         loop {
-            let over_at = standing.over_at().unwrap_or(deadline).min(deadline);
-            let next = tokio::time::timeout_at(over_at, changes.next()).await;
-            match next {
-                Ok(Some(Ok(change))) => seen.take(change),
-                Ok(Some(Err(error))) => return Err(error.into()),
-                // The API server ends a watch when it likes; what has been seen is told anew.
-                Ok(None) if Instant::now() < deadline => {
-                    seen = Seen::default();
-                    let left = deadline - Instant::now();
-                    changes = self.cluster().watch(namespace, owner, left).await?;
-                    continue;
-                }
-                Ok(None) | Err(_) => {
-                    // Nothing is left of the watch while the log is fetched.
-                    drop(changes);
-                    return self.conclude(namespace, standing.assessment, &seen).await;
-                }
+            let over_at = standing.as_ref().and_then(Standing::over_at);
+            let over_at = over_at.unwrap_or(deadline).min(deadline);
+            match tokio::time::timeout_at(over_at, changes.next()).await {
+                Ok(Some(change)) => seen.take(change?),
+                Ok(None) => return Ok(None),
+                Err(_) => return Ok(standing.map(|standing| (standing.assessment, seen))),
             }
             let assessment = seen.assess();
             report(&assessment, progress);
-            if standing.is_same_matter(&assessment) {
-                standing.assessment = assessment;
-            } else {
-                standing = Standing {
-                    assessment,
-                    since: Instant::now(),
-                };
-            }
+            let since = standing
+                .filter(|standing| standing.is_same_matter(&assessment))
+                .map_or_else(Instant::now, |standing| standing.since);
+            standing = Some(Standing { assessment, since });
         }
     }
 
@@ -227,12 +251,19 @@ impl PodManager {
     ) -> Result<Vec<String>, ClusterError> {
         let mut logs = self.cluster().logs(namespace, request).await?;
         let mut bytes = Vec::new();
-        while let Some(part) = logs.next().await {
-            bytes.extend_from_slice(&part?);
-        }
+        let read = async {
+            while let Some(part) = logs.next().await {
+                bytes.extend_from_slice(&part?);
+            }
+            Ok::<(), ClusterError>(())
+        };
+        // A node that is lost answers late or never; what has come by then is kept.
+        tokio::time::timeout(LOG_PATIENCE, read)
+            .await
+            .unwrap_or(Ok(()))?;
         Ok(String::from_utf8_lossy(&bytes)
             .lines()
-            .map(str::to_owned)
+            .map(|line| line.chars().take(LINE_LENGTH).collect())
             .collect())
     }
 }

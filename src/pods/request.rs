@@ -140,7 +140,7 @@ impl ManageRequest {
     /// What the container runs.
     ///
     /// # Errors
-    /// When it is an empty argument vector, or a word of it is empty or has a NUL byte.
+    /// When the argument vector is empty, names no program, or has a NUL byte in a word.
     pub fn command(mut self, command: PodCommand) -> Result<Self, Invalid> {
         if let PodCommand::Argv(words) = &command {
             let refuse = |value: &str, problem: &str| {
@@ -156,8 +156,9 @@ impl ManageRequest {
                 Some(program) if program.is_empty() => return refuse("", "has no program"),
                 Some(_) => {}
             }
-            if let Some(word) = words.iter().find(|word| word.contains('\0')) {
-                return refuse(word, "has a NUL byte");
+            // The word may be secret: it is named by its place.
+            if let Some(at) = words.iter().position(|word| word.contains('\0')) {
+                return refuse("", &format!("has a NUL byte in its word {}", at + 1));
             }
         }
         self.command = Some(command);
@@ -168,6 +169,23 @@ impl ManageRequest {
     #[must_use]
     pub fn owner(&self) -> &Owner {
         &self.owner
+    }
+
+    /// Whether the request agrees with itself, before anything is known of what there is.
+    pub(super) fn check(&self) -> Result<(), Invalid> {
+        // What is left open agrees with what is said.
+        let (cpu, memory): (Cpu, Memory) = ("1".parse()?, "1Gi".parse()?);
+        let cpu_limit = self.cpu_limit.as_ref().or(self.cpu_request.as_ref());
+        let cpu_request = self.cpu_request.as_ref().or(self.cpu_limit.as_ref());
+        let memory_limit = self.memory_limit.as_ref().or(self.memory_request.as_ref());
+        let memory_request = self.memory_request.as_ref().or(self.memory_limit.as_ref());
+        Resources::new(
+            cpu_limit.unwrap_or(&cpu).clone(),
+            memory_limit.unwrap_or(&memory).clone(),
+            cpu_request.unwrap_or(&cpu).clone(),
+            memory_request.unwrap_or(&memory).clone(),
+        )
+        .map(|_| ())
     }
 
     /// What is wanted, given what there is.
@@ -348,9 +366,14 @@ fn check(program: &Program) -> Result<(), Invalid> {
             "give a program and its arguments, or a shell line",
         );
     }
-    if let Some(word) = words.iter().find(|word| word.contains('\0')) {
+    // The word may be secret: it is named by its place.
+    if let Some(at) = words.iter().position(|word| word.contains('\0')) {
         let remedy = "leave the NUL byte out; binary data goes to the command's stdin";
-        return refuse(word, "has a NUL byte", remedy);
+        return refuse(
+            "",
+            &format!("has a NUL byte in its word {}", at + 1),
+            remedy,
+        );
     }
     Ok(())
 }

@@ -36,10 +36,18 @@ impl PodManager {
         };
         let record = self.store().find(owner).await?.ok_or_else(no_pod)?;
         let observed = self.cluster().observe(&owner.namespace()).await?;
+        if observed.deployment.is_none() {
+            self.if_elsewhere(&record)?;
+        }
         let assessment = assess(observed.deployment.as_ref(), &observed.pods);
         let warnings = match assessment {
             Assessment::Ready { .. } | Assessment::Absent | Assessment::Stopped => Vec::new(),
-            _ => self.cluster().warnings(&owner.namespace()).await?,
+            // They are welcome, and not everybody may read them.
+            _ => self
+                .cluster()
+                .warnings(&owner.namespace())
+                .await
+                .unwrap_or_default(),
         };
         let mut view = View::of(&assessment, record.diagnosis.as_ref());
         if observed

@@ -71,6 +71,9 @@ pub(super) struct ChangedRow {
     service_details: Option<String>,
     pod_name: Option<Option<String>>,
     diagnosis: Option<Option<String>>,
+    ssh_host: Option<String>,
+    ssh_port: Option<i32>,
+    ssh_user: Option<String>,
     updated_at: Option<NaiveDateTime>,
 }
 
@@ -89,6 +92,9 @@ impl ChangedRow {
                 Change::Keep => None,
                 Change::To(diagnosis) => Some(diagnosis.as_ref().map(to_json).transpose()?),
             },
+            ssh_port: changes.ssh.as_ref().map(|ssh| ssh.port.into()),
+            ssh_user: changes.ssh.as_ref().map(|ssh| ssh.user.clone()),
+            ssh_host: changes.ssh.map(|ssh| ssh.host),
             updated_at: None,
         })
     }

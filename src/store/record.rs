@@ -1,5 +1,7 @@
 //! What is remembered of an owner's pod, and the changes that can be made to it.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 
 use super::LeaseInfo;
@@ -49,6 +51,21 @@ pub struct SshPlace {
     pub user: String,
 }
 
+impl SshPlace {
+    /// Whether both name the same server, whoever logs in.
+    #[must_use]
+    pub fn is_same_host(&self, other: &Self) -> bool {
+        (&self.host, self.port) == (&other.host, other.port)
+    }
+}
+
+/// `host:port`
+impl fmt::Display for SshPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
 /// What a record starts with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPod {
@@ -77,6 +94,7 @@ pub struct PodChanges {
     pub(super) image: Option<Image>,
     pub(super) resources: Option<Resources>,
     pub(super) service: Option<ServiceDetails>,
+    pub(super) ssh: Option<SshPlace>,
     pub(super) pod_name: Change<String>,
     pub(super) diagnosis: Change<Diagnosis>,
 }
@@ -116,6 +134,12 @@ impl PodChanges {
     /// How the pod's Service is reached.
     pub fn service(mut self, service: &ServiceDetails) -> Self {
         self.service = Some(service.clone());
+        self
+    }
+
+    /// Where `kubectl` runs.
+    pub fn ssh(mut self, place: &SshPlace) -> Self {
+        self.ssh = Some(place.clone());
         self
     }
 

@@ -1,5 +1,7 @@
 //! The pod of an owner is there, runs, and is as it is asked for.
 
+mod failure;
+
 use std::{
     fmt,
     sync::atomic::{AtomicBool, Ordering},
@@ -18,10 +20,8 @@ use super::{
 };
 use crate::{
     cluster::{ClusterError, Observed},
-    domain::{
-        Cause, Diagnosis, Endpoint, Owner, OwnerLabels, PodSpec, PodStatus, Port, ServiceDetails,
-    },
-    error::{Error, Kind},
+    domain::{Endpoint, Owner, OwnerLabels, PodSpec, PodStatus, Port, ServiceDetails},
+    error::Error,
     manifest::{Manifest, PodRender},
     store::{PodChanges, PodRecord, SshPlace},
 };
@@ -337,60 +337,10 @@ impl Work<'_> {
         self.progress.step(&Step::Ready { pod: ready.name });
         Ok(Managed { record, action })
     }
-
-    /// Writes down why the call failed. What is known of the pod itself is left as it was, unless the
-    /// cluster has spoken about it; a record that this call made and that nothing came of is taken back.
-    async fn write_down(&self, error: &Error, existed: bool) {
-        let verdict = match error {
-            // Its record says so already.
-            Error::PodFailed { .. } => return,
-            Error::Cluster(refused) => verdict(refused),
-            _ => None,
-        };
-        // The cluster, or the way to it, failed without a word about the pod.
-        let is_away = verdict.is_none() && matches!(error, Error::Cluster(_));
-        let has_applied = self.has_applied.load(Ordering::Relaxed);
-        let store = self.manager.store();
-        let nothing_came_of_it = !existed && !has_applied;
-        let written = if nothing_came_of_it && !is_away {
-            store.delete(self.held.lease()).await
-        } else {
-            let cause = verdict.unwrap_or(match error.kind() {
-                Kind::Denied => Cause::Denied,
-                _ => Cause::Unreachable,
-            });
-            let diagnosis = Diagnosis::new(cause, error.to_string());
-            let mut changes = PodChanges::new().diagnosis(Some(&diagnosis));
-            if !existed || verdict.is_some() {
-                changes = changes.status(PodStatus::Error);
-            }
-            store.save(self.held.lease(), changes).await.map(|_| ())
-        };
-        if let Err(failed) = written {
-            tracing::warn!(error = %failed, "the failure could not be recorded");
-        }
-    }
-}
-
-/// What the cluster's refusal says about the pod; none when it says nothing about it.
-fn verdict(refused: &ClusterError) -> Option<Cause> {
-    match refused {
-        ClusterError::Quota { .. } => Some(Cause::Quota),
-        ClusterError::PodSecurity { .. } => Some(Cause::PodSecurity),
-        ClusterError::Refused { .. }
-        | ClusterError::Invalid { .. }
-        | ClusterError::Immutable { .. }
-        | ClusterError::UnknownField { .. }
-        | ClusterError::BadYaml { .. }
-        | ClusterError::Conflict { .. }
-        | ClusterError::NodePortTaken { .. }
-        | ClusterError::TooLarge { .. } => Some(Cause::Refused),
-        _ => None,
-    }
 }
 
 /// The ports of a Service that lead to the container's, in the container's order.
-pub(super) fn endpoints(service: Option<&Service>, ports: &[Port]) -> Vec<Endpoint> {
+pub(in crate::pods) fn endpoints(service: Option<&Service>, ports: &[Port]) -> Vec<Endpoint> {
     let of_service = service
         .and_then(|service| service.spec.as_ref()?.ports.as_ref())
         .map(Vec::as_slice)

@@ -239,7 +239,14 @@ impl PodManager {
             lines = self.log_lines(namespace, &request).await;
         }
         match lines {
-            Ok(lines) => diagnosis.log_tail = lines,
+            Ok(lines) => {
+                // A container's termination message is often its last lines, which are told below.
+                let mut said = diagnosis.message.lines().filter(|line| !line.trim().is_empty());
+                if !lines.is_empty() && said.all(|said| lines.iter().any(|line| line == said)) {
+                    diagnosis.message.clear();
+                }
+                diagnosis.log_tail = lines;
+            }
             Err(error) => tracing::debug!(pod, %error, "no log lines of the failing pod"),
         }
     }

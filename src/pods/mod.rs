@@ -16,6 +16,7 @@ mod manager;
 mod plan;
 mod progress;
 mod ready;
+mod recorded;
 mod request;
 mod status;
 
@@ -27,6 +28,7 @@ pub use self::{
     manage::{Action, Managed},
     manager::{PodManager, Settings},
     progress::{Progress, Silent, Step},
+    recorded::recorded,
     request::{ExecuteRequest, ManageRequest},
     status::PodReport,
 };

@@ -150,6 +150,55 @@ fn the_example_settings_are_the_ones_that_are_read() {
     }
 }
 
+/// Variables that are no settings: the log's, the end-to-end suites', and the mark of a command in a
+/// pod.
+const NO_SETTINGS: &[&str] = &[
+    "BERTH_LOG",
+    "BERTH_COMMAND",
+    "BERTH_E2E",
+    "BERTH_E2E_IMAGE",
+    "BERTH_SANDBOX_CONTROL",
+    "BERTH_SANDBOX_DIR",
+];
+
+/// Wrong names that are known, each in its file; to go when the file is corrected.
+const TO_CORRECT: &[(&str, &str)] = &[("src/ssh/error.rs", "K8S_SSH_USER")];
+
+#[test]
+fn no_text_names_a_variable_that_is_not_read() {
+    let settings = berth::config::variables::ALL.iter().map(|it| it.name);
+    let known: Vec<&str> = settings.chain(NO_SETTINGS.iter().copied()).collect();
+    let mut unknown = Vec::new();
+    for file in sources().into_iter().chain([root().join("README.md")]) {
+        let text = fs::read_to_string(&file).unwrap();
+        for (line, text) in text.lines().enumerate() {
+            for word in variables_named(text) {
+                let is_excused = TO_CORRECT
+                    .iter()
+                    .any(|(path, wrong)| file.ends_with(path) && *wrong == word);
+                if !known.contains(&word) && !is_excused {
+                    unknown.push(format!("{}:{}: {word}", file.display(), line + 1));
+                }
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{}", unknown.join("\n"));
+}
+
+/// The words that look like a variable of ours; one that ends in `_` stands for many (`K8S_SSH_*`).
+fn variables_named(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
+        .filter(|word| word.starts_with("K8S_") || word.starts_with("BERTH_"))
+        .filter(|word| !word.ends_with('_'))
+}
+
+#[test]
+fn the_variables_in_a_text_are_seen() {
+    let text = "set K8S_SSH_HOST, not `BERTH_X=1` nor K8S_SSH_* or MY_BERTH_X";
+    let seen: Vec<_> = variables_named(text).collect();
+    assert_eq!(seen, ["K8S_SSH_HOST", "BERTH_X"]);
+}
+
 fn floor(room: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| floor.contains(&room))
 }

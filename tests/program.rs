@@ -10,8 +10,8 @@
 mod support;
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    process::{Command, Output, Stdio},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    process::{Child, Command, Output, Stdio},
 };
 
 use support::bench::{World, skipped_on_a_cluster, stdout_json, text};
@@ -174,6 +174,9 @@ async fn a_failure_is_told_to_people_and_to_scripts() {
     let value = stdout_json(&failed);
     assert_eq!(value["error"]["kind"], "pod_failed");
     assert_eq!(value["error"]["diagnosis"]["cause"], "image_pull");
+    assert_eq!(value["error"]["owner"]["id"], id);
+    assert_eq!(value["error"]["namespace"], project.namespace());
+    assert!(value["error"].get("pod").is_some(), "{value}");
     let talk = text(&failed.stderr);
     assert!(talk.contains("error: the pod of project"), "{talk}");
     assert!(talk.contains("hint: check the image's name"), "{talk}");
@@ -234,6 +237,158 @@ async fn what_is_typed_wrong_is_refused_with_a_remedy() {
         let said = said.replace("export NOT_SET_HERE", "export NAME");
         assert!(talk.contains(&said), "{args:?}: {talk}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_limit_has_a_bound() {
+    let world = World::sqlite().await;
+    for limit in ["8d", "18446744073709551615", "1e300"] {
+        let args = [
+            "execute",
+            "--project-id",
+            "x",
+            "--timeout",
+            limit,
+            "--",
+            "a",
+        ];
+        let output = run(world.berth(&args));
+        let talk = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{limit}: {talk}");
+        assert!(talk.contains("--timeout"), "{limit}: {talk}");
+        assert!(talk.contains("use at most 7d"), "{limit}: {talk}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_limit_tells_scripts_what_had_been_printed() {
+    let world = World::sqlite().await;
+    let project = world.project();
+    let [flag, id] = project.flags();
+    ok(world.berth(&["create", "-q", flag, id]));
+    let line = "echo half; exec sleep 1000";
+    let output = run(world.berth(&[
+        "execute",
+        "-o",
+        "json",
+        flag,
+        id,
+        "--timeout",
+        "3s",
+        "--command",
+        line,
+    ]));
+    assert_eq!(output.status.code(), Some(124), "{}", text(&output.stderr));
+    let error = &stdout_json(&output)["error"];
+    assert_eq!(error["kind"], "timed_out");
+    assert_eq!(error["stdout"], "half\n");
+    assert_eq!(error["stdout_cut_bytes"], 0);
+    assert_eq!(error["stderr"], "");
+    assert_eq!(error["ended_in_pod"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_has_gone_is_no_failure() {
+    let world = World::sqlite().await;
+    let project = world.project();
+    let [flag, id] = project.flags();
+    ok(world.berth(&["create", "-q", flag, id]));
+    let line = "while :; do echo more; done";
+    let mut berth = world.berth(&["execute", flag, id, "--command", line]);
+    let mut berth = berth
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // As `| head -1` does.
+    let mut head = BufReader::new(berth.stdout.take().unwrap());
+    let mut first = String::new();
+    head.read_line(&mut first).unwrap();
+    assert_eq!(first, "more\n");
+    drop(head);
+    let output = berth.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(141), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_ends_the_command_and_says_what_is_left() {
+    let world = World::sqlite().await;
+    let project = world.project();
+    let [flag, id] = project.flags();
+    ok(world.berth(&["create", "-q", flag, id]));
+    let alive = |world: &World| {
+        let line = "ps -o args | grep '^sleep 1000'; true";
+        let found = ok(world.berth(&["execute", flag, id, "--command", line]));
+        text(&found.stdout).contains("sleep 1000")
+    };
+    let line = "echo up; exec sleep 1000";
+    let mut berth = world.berth(&["execute", flag, id, "--command", line]);
+    let mut berth = berth
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(berth.stdout.take().unwrap());
+    let mut first = String::new();
+    stdout.read_line(&mut first).unwrap();
+    assert_eq!(first, "up\n");
+    assert!(alive(&world));
+    interrupt(&berth);
+    let output = berth.wait_with_output().unwrap();
+    let talk = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{talk}");
+    assert!(
+        talk.starts_with("interrupted; the command is ended on the host"),
+        "{talk}"
+    );
+    assert!(!alive(&world));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_create_tells_scripts_how_to_go_on() {
+    let world = World::sqlite().await;
+    let project = world.project();
+    let [flag, id] = project.flags();
+    let image = "missing.invalid/nothing:1";
+    let mut berth = world.berth(&["create", "-o", "json", flag, id, "--image", image]);
+    let mut berth = berth
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(berth.stderr.take().unwrap());
+    let mut step = String::new();
+    stderr.read_line(&mut step).unwrap();
+    interrupt(&berth);
+    let mut talk = String::new();
+    stderr.read_to_string(&mut talk).unwrap();
+    let output = berth.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{talk}");
+    let hint = "the pod may be half made: `berth create` finishes it, `berth delete` removes it";
+    assert!(talk.contains(&format!("interrupted; {hint}\n")), "{talk}");
+    let error = &stdout_json(&output)["error"];
+    assert_eq!(error["kind"], "interrupted");
+    assert_eq!(error["hint"], hint);
+}
+
+/// Ctrl-C.
+fn interrupt(berth: &Child) {
+    let mut kill = Command::new("kill");
+    kill.args(["-INT", &berth.id().to_string()]);
+    ok(kill);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_needs_no_host() {
+    let world = World::sqlite().await;
+    let mut berth = world.berth(&["list", "-o", "json"]);
+    for variable in berth::config::variables::ALL {
+        if variable.name != "DATABASE_URL" {
+            berth.env_remove(variable.name);
+        }
+    }
+    assert_eq!(stdout_json(&ok(berth)), serde_json::json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -204,7 +204,8 @@ from being run has codes of its own:
   64 wrong usage          124 time limit
   66 no such pod          125 link lost, the end is not known
   69 host or API away     126 could not start in the pod
-  77 not allowed           70 anything else
+  77 not allowed          141 the output's reader has gone
+  70 anything else
 With -o json the result, or the error, is one JSON value on stdout."
 )]
 pub struct ExecuteArgs {
@@ -225,7 +226,7 @@ pub struct ExecuteArgs {
     /// The folder to run in.
     #[arg(long, short = 'w', value_name = "FOLDER")]
     pub(super) workdir: Option<String>,
-    /// The longest it may take: 30, 30s, 5m.
+    /// The longest it may take: 30, 30s, 5m; at most 7d.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(super) timeout: Option<Duration>,
     /// Pass stdin on even when it is a terminal.
@@ -293,13 +294,7 @@ pub struct CompletionsArgs {
     pub(super) shell: Shell,
 }
 
+/// clap says the value and the flag itself.
 fn duration(text: &str) -> Result<Duration, String> {
-    let seconds = text
-        .parse::<f64>()
-        .ok()
-        .and_then(|s| Duration::try_from_secs_f64(s).ok());
-    seconds
-        .or_else(|| humantime::parse_duration(text).ok())
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "use seconds, or a duration such as 30s or 5m".to_owned())
+    crate::domain::duration(text).map_err(|refused| refused.remedy().to_owned())
 }

@@ -1,6 +1,9 @@
 //! `berth execute`
 
-use std::{io::IsTerminal as _, process::ExitCode};
+use std::{
+    io::{ErrorKind, IsTerminal as _},
+    process::ExitCode,
+};
 
 use async_trait::async_trait;
 use serde_json::json;
@@ -8,11 +11,13 @@ use tokio::io::{AsyncWriteExt as _, Stderr, Stdout};
 
 use super::{
     args::ExecuteArgs,
+    exit::BROKEN_PIPE,
     owner::{environment, owner},
+    printer::streams,
     session::Session,
 };
 use crate::{
-    cluster::{Captured, ExecOutput, ExecSink, Program, Stdin, Stream},
+    cluster::{ExecError, ExecOutput, ExecSink, Program, Stdin, Stream},
     error::Error,
     pods::{DryRun, ExecuteRequest},
 };
@@ -33,7 +38,13 @@ pub(super) async fn run(args: ExecuteArgs, session: &Session) -> Result<ExitCode
         request = request.sink(Box::new(PassOn::new())).keep_bytes(0);
     }
     let manager = session.manager().await?;
-    let output = manager.execute(request).await?;
+    let output = match manager.execute(request).await {
+        // The reader has gone (`| head`): an end like any other, and nothing to talk about.
+        Err(Error::Exec(ExecError::Sink(error))) if error.kind() == ErrorKind::BrokenPipe => {
+            return Ok(ExitCode::from(BROKEN_PIPE));
+        }
+        result => result?,
+    };
     if !session.printer.is_for_people() {
         session.printer.value(&value(&output), String::new);
     }
@@ -57,16 +68,15 @@ fn request(args: ExecuteArgs) -> Result<ExecuteRequest, Error> {
 }
 
 fn value(output: &ExecOutput) -> serde_json::Value {
-    let stream = |kept: &Captured| kept.to_text();
-    json!({
+    let mut value = json!({
         "pod": output.pod,
         "exit_code": output.exit_code,
         "signal": output.signal(),
-        "stdout": stream(&output.stdout),
-        "stdout_cut_bytes": output.stdout.cut,
-        "stderr": stream(&output.stderr),
-        "stderr_cut_bytes": output.stderr.cut,
-    })
+    });
+    if let Some(fields) = value.as_object_mut() {
+        fields.extend(streams(&output.stdout, &output.stderr));
+    }
+    value
 }
 
 /// Passes output on byte for byte while it comes.

@@ -1,30 +1,67 @@
-//! The wish of a person or a supervisor that the program end.
+//! The wish of a person or a supervisor that the program end, and what it leaves behind.
 
 use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Waits for SIGINT, SIGTERM or SIGHUP; the exit code is 128 and the signal's number, as in shells.
-pub(super) async fn received() -> ExitCode {
-    let [mut interrupt, mut terminate, mut hangup] = [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-    ]
-    .map(|kind| signal(kind).ok());
-    tokio::select! {
-        () = wait(&mut interrupt) => ExitCode::from(130),
-        () = wait(&mut terminate) => ExitCode::from(143),
-        () = wait(&mut hangup) => ExitCode::from(129),
+use super::args::Command;
+
+/// Listens for SIGINT, SIGTERM and SIGHUP, from when it is made on.
+pub(super) struct Interrupts([(Option<Signal>, u8); 3]);
+
+impl Interrupts {
+    pub(super) fn listen() -> Self {
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        // The exit code is 128 and the signal's number, as in shells.
+        Self(kinds.map(|kind| {
+            let code = u8::try_from(128 + kind.as_raw_value()).unwrap_or(u8::MAX);
+            (signal(kind).ok(), code)
+        }))
+    }
+
+    /// Waits for the next signal; the exit code that it asks for.
+    pub(super) async fn next(&mut self) -> ExitCode {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            code = wait(interrupt) => code,
+            code = wait(terminate) => code,
+            code = wait(hangup) => code,
+        }
     }
 }
 
 /// A signal that can't be listened for never comes.
-async fn wait(signal: &mut Option<Signal>) {
+async fn wait((signal, code): &mut (Option<Signal>, u8)) -> ExitCode {
     match signal {
         Some(signal) => {
             signal.recv().await;
+            ExitCode::from(*code)
         }
         None => std::future::pending().await,
+    }
+}
+
+/// What is left of a command that is interrupted now; none where that is how it ends as a rule.
+pub(super) fn aftermath(command: &Command) -> Option<&'static str> {
+    const NOTHING: &str = "nothing was sent";
+    match command {
+        Command::Create(args) if args.dry_run => Some(NOTHING),
+        Command::Execute(args) if args.dry_run => Some(NOTHING),
+        Command::Delete(args) if args.dry_run => Some(NOTHING),
+        Command::Create(_) => {
+            Some("the pod may be half made: `berth create` finishes it, `berth delete` removes it")
+        }
+        Command::Execute(_) => {
+            Some("the command is ended on the host and, where possible, in the pod")
+        }
+        Command::Delete(_) => {
+            Some("the deletion may go on without berth: `berth delete` again waits for its end")
+        }
+        Command::List(_) | Command::Status(_) => Some("nothing was changed in the cluster"),
+        Command::Logs(_) | Command::Completions(_) => None,
     }
 }

@@ -20,28 +20,44 @@ mod status;
 mod trace;
 mod view;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 pub use args::{Args, Command};
 pub use exit::WRONG_USAGE;
+use interrupt::Interrupts;
 use printer::Printer;
 use session::Session;
 
 use crate::error::Error;
 
+/// The longest that ending what still runs on the host may hold up the program's end.
+const CLOSING: Duration = Duration::from_secs(8);
+
 /// Runs what was typed, and returns the program's exit code.
 ///
-/// Ctrl-C and SIGTERM end the command on the host as well, before the program ends.
+/// Ctrl-C and SIGTERM end the command on the host as well, before the program ends; a second one ends
+/// the program at once.
 pub async fn run(args: Args) -> ExitCode {
+    let mut interrupts = Interrupts::listen();
     let session = Session::new(args.global, Printer::new(args.output));
+    let aftermath = interrupt::aftermath(&args.command);
     let code = tokio::select! {
         result = perform(args.command, &session) => result.unwrap_or_else(|error| {
             session.printer.error(&error);
             exit::code(&error)
         }),
-        code = interrupt::received() => code,
+        code = interrupts.next() => {
+            if let Some(aftermath) = aftermath {
+                session.printer.interrupted(aftermath);
+            }
+            code
+        }
     };
-    session.close().await;
+    // Whoever asks twice does not want to wait for the host's goodbye.
+    tokio::select! {
+        _ = tokio::time::timeout(CLOSING, session.close()) => {}
+        _ = interrupts.next() => {}
+    }
     code
 }
 

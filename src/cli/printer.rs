@@ -3,10 +3,14 @@
 use std::io::Write as _;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::args::Output;
-use crate::{domain::Diagnosis, error::Error};
+use crate::{
+    cluster::{Captured, ExecError},
+    domain::Diagnosis,
+    error::Error,
+};
 
 /// Prints what was found, in the form that was asked for.
 pub(super) struct Printer {
@@ -56,18 +60,37 @@ impl Printer {
         if !self.is_for_people() {
             self.value(&error_value(error), String::new);
         }
-        let mut talk = format!("error: {error}\n");
-        for cause in causes(error) {
-            talk.push_str(&format!("  caused by: {cause}\n"));
-        }
-        if let Some(diagnosis) = error.diagnosis() {
-            talk.push_str(&log_tail(diagnosis));
-        }
-        if let Some(hint) = error.hint() {
-            talk.push_str(&format!("hint: {hint}\n"));
-        }
-        let _ = std::io::stderr().write_all(talk.as_bytes());
+        let _ = std::io::stderr().write_all(talk(error).as_bytes());
     }
+
+    /// Says that the program was interrupted and what is left behind; for a script, on stdout as a
+    /// value as well.
+    pub(super) fn interrupted(&self, aftermath: &str) {
+        let _ = writeln!(std::io::stderr(), "interrupted; {aftermath}");
+        if !self.is_for_people() {
+            self.value(&interrupted_value(aftermath), String::new);
+        }
+    }
+}
+
+/// An error for a person: the message, its causes, the last log lines, and what to do.
+fn talk(error: &Error) -> String {
+    let shown = |text: &str| match error {
+        // One setting or one template line below the other; all of it is our user's own text.
+        Error::Config(_) | Error::Manifest(_) => printable_lines(text),
+        _ => one_line(text),
+    };
+    let mut talk = format!("error: {}\n", shown(&error.to_string()));
+    for cause in causes(error) {
+        talk.push_str(&format!("  caused by: {}\n", shown(&cause)));
+    }
+    if let Some(diagnosis) = error.diagnosis() {
+        talk.push_str(&log_tail(diagnosis));
+    }
+    if let Some(hint) = error.hint() {
+        talk.push_str(&format!("hint: {}\n", one_line(&hint)));
+    }
+    talk
 }
 
 /// The last log lines, below a headline, each behind a bar.
@@ -88,13 +111,29 @@ pub(super) fn log_tail(diagnosis: &Diagnosis) -> String {
 pub(super) fn printable(line: &str) -> String {
     line.chars()
         .map(|c| {
-            if c.is_control() && c != '\t' {
+            // Marks that turn the direction of writing make a line look like another.
+            let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            if turns || (c.is_control() && c != '\t') {
                 '\u{fffd}'
             } else {
                 c
             }
         })
         .collect()
+}
+
+/// A stranger's text in a place for one line.
+pub(super) fn one_line(text: &str) -> String {
+    text.lines()
+        .map(|line| printable(line.trim_end()))
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" | ")
+}
+
+/// A text of several lines without what would command a terminal.
+fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// The errors below this one, each said once.
@@ -113,16 +152,66 @@ fn causes(error: &Error) -> Vec<String> {
     causes
 }
 
-fn error_value(error: &Error) -> serde_json::Value {
+fn error_value(error: &Error) -> Value {
+    let mut value = json!({
+        "kind": error.kind(),
+        "message": error.to_string(),
+        "causes": causes(error),
+        "hint": error.hint(),
+        "diagnosis": error.diagnosis(),
+    });
+    let more = match error {
+        Error::Exec(ExecError::TimedOut {
+            ended_in_pod,
+            partial,
+            ..
+        }) => {
+            let mut more = streams(&partial.stdout, &partial.stderr);
+            more.insert("ended_in_pod".to_owned(), (*ended_in_pod).into());
+            more
+        }
+        Error::Exec(ExecError::LinkLost { partial, .. }) => {
+            streams(&partial.stdout, &partial.stderr)
+        }
+        Error::PodFailed { owner, record, .. } => [
+            ("owner", json!({ "kind": owner.kind(), "id": owner.id() })),
+            ("namespace", json!(record.namespace.to_string())),
+            ("pod", json!(record.pod_name)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect(),
+        _ => Map::new(),
+    };
+    if let Some(fields) = value.as_object_mut() {
+        fields.extend(more);
+    }
+    json!({ "error": value })
+}
+
+fn interrupted_value(aftermath: &str) -> Value {
     json!({
         "error": {
-            "kind": error.kind(),
-            "message": error.to_string(),
-            "causes": causes(error),
-            "hint": error.hint(),
-            "diagnosis": error.diagnosis(),
+            "kind": "interrupted",
+            "message": "interrupted",
+            "causes": [],
+            "hint": aftermath,
+            "diagnosis": null,
         }
     })
+}
+
+/// What a command printed, as scripts read it: text, and how many bytes are missing from its end.
+pub(super) fn streams(stdout: &Captured, stderr: &Captured) -> Map<String, Value> {
+    [
+        ("stdout", json!(stdout.to_text())),
+        ("stdout_cut_bytes", json!(stdout.cut)),
+        ("stderr", json!(stderr.to_text())),
+        ("stderr_cut_bytes", json!(stderr.cut)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into_iter()
+    .collect()
 }
 
 /// A closed pipe (`| head`) is the reader's choice, not a failure.
@@ -133,6 +222,8 @@ fn put(bytes: &[u8]) {
 
 /// Rows in columns, two spaces apart, under a headline. The last column is never padded.
 pub(super) fn table(headline: &[&str], rows: &[Vec<String>]) -> String {
+    let shown = |row: &Vec<String>| row.iter().map(|cell| one_line(cell)).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
     let width = |column: usize| {
         rows.iter()
             .filter_map(|row| row.get(column))
@@ -150,7 +241,7 @@ pub(super) fn table(headline: &[&str], rows: &[Vec<String>]) -> String {
         padded.join("  ").trim_end().to_owned() + "\n"
     };
     let mut text = line(&mut headline.iter().copied());
-    for row in rows {
+    for row in &rows {
         text.push_str(&line(&mut row.iter().map(String::as_str)));
     }
     text
@@ -162,13 +253,14 @@ pub(super) fn fields(fields: &[(&str, String)]) -> String {
     fields
         .iter()
         .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| format!("{:<width$}  {value}\n", format!("{name}:")))
+        .map(|(name, value)| format!("{:<width$}  {}\n", format!("{name}:"), one_line(value)))
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::Partial;
 
     #[test]
     fn columns_stand_below_each_other() {
@@ -182,5 +274,54 @@ mod tests {
     #[test]
     fn a_strangers_line_cannot_command_the_terminal() {
         assert_eq!(printable("a\u{1b}[2Jb\tc"), "a\u{fffd}[2Jb\tc");
+        assert_eq!(printable("a\u{9b}2J\u{202e}b"), "a\u{fffd}2J\u{fffd}b");
+        let hostile = "x\u{1b}[2J\r\n\nhint: trust me\n";
+        let safe = "x\u{fffd}[2J | hint: trust me";
+        assert_eq!(one_line(hostile), safe);
+        assert_eq!(
+            fields(&[("seen", hostile.to_owned())]),
+            format!("seen:  {safe}\n")
+        );
+        assert_eq!(
+            table(&["SEEN"], &[vec![hostile.to_owned()]]),
+            format!("SEEN\n{safe}\n")
+        );
+        let reason = hostile.to_owned();
+        let error = Error::Exec(ExecError::CouldNotStart { reason });
+        assert_eq!(
+            talk(&error).lines().next(),
+            Some(format!("error: the command could not start: {safe}").as_str())
+        );
+    }
+
+    #[test]
+    fn what_a_command_had_printed_is_in_its_error() {
+        let partial = || {
+            Box::new(Partial {
+                stdout: Captured {
+                    bytes: b"half".to_vec(),
+                    cut: 7,
+                },
+                stderr: Captured::default(),
+            })
+        };
+        let timed_out = Error::Exec(ExecError::TimedOut {
+            limit: std::time::Duration::from_secs(1),
+            ended_in_pod: true,
+            partial: partial(),
+        });
+        let lost = Error::Exec(ExecError::LinkLost {
+            reason: "gone".to_owned(),
+            partial: partial(),
+        });
+        for error in [&timed_out, &lost] {
+            let value = &error_value(error)["error"];
+            assert_eq!(value["stdout"], "half");
+            assert_eq!(value["stdout_cut_bytes"], 7);
+            assert_eq!(value["stderr"], "");
+            assert_eq!(value["stderr_cut_bytes"], 0);
+        }
+        assert_eq!(error_value(&timed_out)["error"]["ended_in_pod"], true);
+        assert_eq!(error_value(&lost)["error"]["ended_in_pod"], Value::Null);
     }
 }

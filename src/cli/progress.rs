@@ -8,6 +8,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::printer::one_line;
 use crate::pods::{Progress, Step};
 
 /// Shows the steps of one operation.
@@ -46,7 +47,7 @@ impl Steps {
 
 impl Progress for Steps {
     fn step(&self, step: &Step) {
-        let phrase = step.to_string();
+        let phrase = one_line(&step.to_string());
         match &self.shown {
             Shown::Nothing => {}
             Shown::Spinner(bar) => bar.set_message(phrase),

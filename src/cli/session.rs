@@ -4,7 +4,7 @@ use tokio::sync::OnceCell;
 
 use super::{args::Global, printer::Printer, progress::Steps};
 use crate::{
-    config::{Config, ConfigError, Variables, variables},
+    config::{Config, ConfigError, DatabaseUrl, Variables, variables},
     error::Error,
     pods::PodManager,
 };
@@ -27,6 +27,22 @@ impl Session {
 
     /// The settings: flags over the environment over the `.env` file.
     pub(super) fn config(&self) -> Result<Config, ConfigError> {
+        let found = self.variables()?;
+        // A key file that was typed is meant, whatever key string stands in the environment.
+        let typed_key = self.global.ssh_key_file.is_some();
+        Config::from_vars(|name| {
+            let hidden = typed_key && name == variables::K8S_SSH_KEY_STRING.name;
+            if hidden { None } else { found.get(name) }
+        })
+    }
+
+    /// Where the records are; no other setting is looked at.
+    pub(super) fn database(&self) -> Result<DatabaseUrl, ConfigError> {
+        let found = self.variables()?;
+        DatabaseUrl::from_vars(|name| found.get(name))
+    }
+
+    fn variables(&self) -> Result<Variables, ConfigError> {
         let global = &self.global;
         let mut found = match &global.env_file {
             Some(file) => Variables::load_file(file)?,
@@ -49,12 +65,7 @@ impl Session {
                 found.set(variable.name, value);
             }
         }
-        // A key file that was typed is meant, whatever key string stands in the environment.
-        let typed_key = global.ssh_key_file.is_some();
-        Config::from_vars(|name| {
-            let hidden = typed_key && name == variables::K8S_SSH_KEY_STRING.name;
-            if hidden { None } else { found.get(name) }
-        })
+        Ok(found)
     }
 
     /// The manager with these settings. Nothing has been sent yet when it is first returned.

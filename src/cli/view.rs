@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::printer::{fields, log_tail, printable};
+use super::printer::{fields, log_tail, one_line, printable};
 use crate::{
     domain::{Diagnosis, OwnerKind, PodStatus, Resources, ServiceDetails},
     pods::{Action, Managed, PodReport},
@@ -118,10 +118,7 @@ impl PodView {
             .join(", ");
         let resources = &self.resources;
         vec![
-            (
-                "owner",
-                printable(&format!("{} {}", self.owner.kind, self.owner.id)),
-            ),
+            ("owner", format!("{} {}", self.owner.kind, self.owner.id)),
             ("status", status),
             ("url", self.service.access_url.clone().unwrap_or_default()),
             ("image", self.image.clone()),
@@ -174,7 +171,7 @@ impl StatusView {
 
     pub(super) fn to_fields(&self) -> String {
         let mut list = self.pod.field_list();
-        list.insert(2, ("seen", printable(&self.seen)));
+        list.insert(2, ("seen", self.seen.clone()));
         if self.restarts > 0 {
             list.insert(3, ("restarts", self.restarts.to_string()));
         }
@@ -186,7 +183,7 @@ impl StatusView {
         if !self.warnings.is_empty() {
             text.push_str("warnings of the cluster:\n");
             for warning in &self.warnings {
-                text.push_str(&format!("  {}\n", printable(warning)));
+                text.push_str(&format!("  {}\n", one_line(warning)));
             }
         }
         text

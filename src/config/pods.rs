@@ -44,13 +44,21 @@ impl PodDefaults {
 
 fn ports(reader: &mut Reader<'_>) -> Option<Vec<Port>> {
     let text = reader.text(&variables::BERTH_PORTS)?;
+    if text.trim() == "none" {
+        return Some(Vec::new());
+    }
     let mut ports = Vec::new();
     for part in text.split(',') {
         match part.trim().parse::<Port>() {
             Ok(port) if ports.contains(&port) => {}
             Ok(port) => ports.push(port),
             Err(refused) => {
-                reader.push(refused.named(variables::BERTH_PORTS.name));
+                reader.refuse(
+                    &variables::BERTH_PORTS,
+                    part,
+                    "is not a TCP port",
+                    format!("{}, with commas between them, or none", refused.remedy()),
+                );
                 return None;
             }
         }

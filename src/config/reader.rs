@@ -3,7 +3,7 @@
 use std::{fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{ConfigError, variables::Variable};
-use crate::domain::Invalid;
+use crate::domain::{Invalid, duration};
 
 /// A source of variables, and the problems seen so far.
 pub(super) struct Reader<'a> {
@@ -58,19 +58,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The variable's value as a duration: `90`, `90s`, `5m`, `1h 30m`.
+    /// The variable's value as a [`duration`]: `90`, `90s`, `5m`, `1h 30m`.
     pub(super) fn duration(&mut self, variable: &Variable) -> Option<Duration> {
         let text = self.text(variable)?;
-        let seconds = text.trim().parse::<u64>().map(Duration::from_secs);
-        match seconds.or_else(|_| humantime::parse_duration(text.trim())) {
-            Ok(duration) if !duration.is_zero() => Some(duration),
-            _ => {
-                self.refuse(
-                    variable,
-                    &text,
-                    "is not a duration",
-                    "use seconds, or a duration such as 90s or 5m; it must be more than zero",
-                );
+        match duration(&text) {
+            Ok(duration) => Some(duration),
+            Err(refused) => {
+                self.problems.push(refused.named(variable.name));
                 None
             }
         }

@@ -131,7 +131,8 @@ impl fmt::Debug for Fingerprint {
 pub struct SshLimits {
     /// For the TCP connection, the SSH banner and the key exchange together. 10 s.
     pub connect_timeout: Duration,
-    /// For authentication, which may wait for a touch on a hardware key of the agent. 30 s.
+    /// For authentication, which may wait for a touch on a hardware key of the agent. 30 s, or
+    /// `connect_timeout` where the settings make that longer.
     pub auth_timeout: Duration,
     /// A keep-alive is sent after this much silence from the server. 10 s.
     pub keepalive_interval: Duration,
@@ -268,10 +269,12 @@ fn host_trust(reader: &mut Reader<'_>) -> Option<HostTrust> {
 fn limits(reader: &mut Reader<'_>) -> Option<SshLimits> {
     let connect_timeout = reader.duration(&variables::K8S_SSH_CONNECT_TIMEOUT);
     let keepalive_interval = reader.duration(&variables::K8S_SSH_KEEPALIVE);
+    let usual = SshLimits::default();
     Some(SshLimits {
         connect_timeout: connect_timeout?,
+        auth_timeout: connect_timeout?.max(usual.auth_timeout),
         keepalive_interval: keepalive_interval?,
-        ..SshLimits::default()
+        ..usual
     })
 }
 

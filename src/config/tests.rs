@@ -114,6 +114,40 @@ fn every_bad_value_is_reported_at_once_with_a_remedy() {
 }
 
 #[test]
+fn the_database_alone_needs_no_host() {
+    let home = |name: &str| (name == "HOME").then(|| "/home/ada".to_owned());
+    let url = DatabaseUrl::from_vars(home).unwrap();
+    assert!(url.to_string().starts_with("sqlite:///home/ada/"), "{url}");
+    let error = DatabaseUrl::from_vars(|_| None).unwrap_err();
+    assert_eq!(error.problems()[0].field(), "DATABASE_URL");
+}
+
+#[test]
+fn a_pod_may_have_no_port_by_default() {
+    let ports = |text| with(&[("BERTH_PORTS", text)]).map(|config| config.pods.ports);
+    assert_eq!(ports("none"), Ok(Vec::new()));
+    assert_eq!(ports("80, 443, 80").unwrap().len(), 2);
+    let refused = ports("80,none").unwrap_err();
+    assert!(refused.to_string().ends_with("or none"), "{refused}");
+}
+
+#[test]
+fn logging_in_has_the_time_of_connecting_and_half_a_minute_at_least() {
+    for (connect, login) in [("5s", 30), ("2m", 120)] {
+        let config = with(&[("K8S_SSH_CONNECT_TIMEOUT", connect)]).unwrap();
+        assert_eq!(config.ssh.limits.auth_timeout, Duration::from_secs(login));
+    }
+}
+
+#[test]
+fn an_endless_duration_is_refused() {
+    for name in ["BERTH_READY_TIMEOUT", "K8S_SSH_KEEPALIVE"] {
+        assert_eq!(refused(&[(name, "18446744073709551615")]), [name]);
+        assert_eq!(refused(&[(name, "8d")]), [name]);
+    }
+}
+
+#[test]
 fn what_is_missing_is_reported_too() {
     let error = read(&[]).unwrap_err();
     let named: Vec<_> = error.problems().iter().map(Invalid::field).collect();

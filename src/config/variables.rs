@@ -43,7 +43,7 @@ variables! {
     K8S_SSH_HOST_KEY;
     /// What to do with a host that is not known: `strict` refuses it, `accept-new` remembers it.
     K8S_SSH_HOST_KEY_POLICY = "strict";
-    /// The longest that connecting and logging in may take.
+    /// The longest that connecting may take. Logging in may then take as long again, and 30 s at least.
     K8S_SSH_CONNECT_TIMEOUT = "10s";
     /// The pause after which a silent link is probed; after three silent probes it counts as lost.
     K8S_SSH_KEEPALIVE = "10s";
@@ -61,7 +61,7 @@ variables! {
     BERTH_TEMPLATES;
     /// The image of a pod that does not say.
     BERTH_IMAGE = "busybox:latest";
-    /// The ports of a pod that does not say, with commas between them.
+    /// The ports of a pod that does not say, with commas between them; `none` for no port.
     BERTH_PORTS = "8080";
     /// The CPU limit of a pod that does not say.
     BERTH_CPU_LIMIT = "200m";

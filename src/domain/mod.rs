@@ -1,9 +1,11 @@
-//! What berth speaks about, as values that can't be wrong: owners, names, images, resources, ports.
+//! What berth speaks about, as values that can't be wrong: owners, names, images, resources, ports,
+//! durations.
 //!
 //! Everything here is checked at birth and pure: no I/O, no clock, no other room of the crate.
 //! Below the front doors (`cli`, the library's requests) there are no bare strings for these things.
 
 mod diagnosis;
+mod duration;
 mod environment;
 mod image;
 mod invalid;
@@ -15,6 +17,7 @@ mod port;
 mod resources;
 
 pub use diagnosis::{Cause, Diagnosis};
+pub use duration::{LONGEST_DURATION, duration};
 pub use environment::{EnvName, Environment};
 pub use image::Image;
 pub use invalid::Invalid;

@@ -19,7 +19,7 @@ use crate::{
     error::Error,
     manifest::Templates,
     ssh::SshClient,
-    store::{Claim, Holder, LeaseInfo, NewPod, PodFilter, PodRecord, SshPlace, Store},
+    store::{Claim, Holder, LeaseInfo, NewPod, PodRecord, SshPlace, Store},
 };
 
 /// Manages the pods of all owners on one cluster.
@@ -105,7 +105,7 @@ impl PodManager {
     /// # Errors
     /// When the records can't be read.
     pub async fn list(&self, status: Option<PodStatus>) -> Result<Vec<PodRecord>, Error> {
-        Ok(self.store().list(PodFilter { status, kind: None }).await?)
+        super::recorded::list(self.store(), status).await
     }
 
     /// Ends what still runs for this manager on the host, and disconnects. A later call connects anew.

@@ -17,6 +17,7 @@ mod manager;
 mod plan;
 mod progress;
 mod ready;
+mod recorded;
 mod request;
 mod status;
 
@@ -28,6 +29,7 @@ pub use self::{
     manage::{Action, Managed},
     manager::{PodManager, Settings},
     progress::{Progress, Silent, Step},
+    recorded::recorded,
     request::{ExecuteRequest, ManageRequest},
     status::PodReport,
 };

@@ -10,7 +10,7 @@ use std::{
 
 use tokio_postgres::Config;
 
-use super::{reader::Reader, variables};
+use super::{ConfigError, reader::Reader, variables};
 use crate::domain::Invalid;
 
 const FIELD: &str = "DATABASE_URL";
@@ -68,6 +68,18 @@ impl DatabaseUrl {
                 None
             }
         }
+    }
+
+    /// Reads where the records are, and no other setting. `lookup` is as for
+    /// [`Config::from_vars`](super::Config::from_vars).
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the URL can't be used, or there is none and no home folder either.
+    pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(&lookup);
+        let url = Self::read(&mut reader);
+        reader.finish()?;
+        url.ok_or_else(ConfigError::default)
     }
 
     pub(crate) fn place(&self) -> &Place {

@@ -170,7 +170,7 @@ async fn a_failure_is_told_to_people_and_to_scripts() {
     let [flag, id] = project.flags();
     let image = "missing.invalid/nothing:1";
     let failed = run(world.berth(&["create", "-o", "json", flag, id, "--image", image]));
-    assert_eq!(failed.status.code(), Some(1));
+    assert_eq!(failed.status.code(), Some(71));
     let value = stdout_json(&failed);
     assert_eq!(value["error"]["kind"], "pod_failed");
     assert_eq!(value["error"]["diagnosis"]["cause"], "image_pull");

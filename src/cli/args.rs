@@ -206,6 +206,7 @@ from being run has codes of its own:
   69 host or API away     126 could not start in the pod
   77 not allowed          141 the output's reader has gone
   70 anything else
+  71 the pod does not run
 With -o json the result, or the error, is one JSON value on stdout."
 )]
 pub struct ExecuteArgs {
@@ -248,6 +249,9 @@ pub struct ExecuteArgs {
 pub struct DeleteArgs {
     #[command(flatten)]
     pub(super) owner: OwnerArgs,
+    /// Only forget the record, for a host that is no more; nothing is sent.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) forget: bool,
     /// Print the command, and send nothing.
     #[arg(long)]
     pub(super) dry_run: bool,

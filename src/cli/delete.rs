@@ -5,13 +5,31 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{args::DeleteArgs, owner::owner, session::Session};
-use crate::{error::Error, pods::DryRun};
+use crate::{
+    error::Error,
+    pods::{DryRun, forget},
+};
 
 pub(super) async fn run(args: DeleteArgs, session: &Session) -> Result<ExitCode, Error> {
     let owner = owner(&args.owner)?;
     if args.dry_run {
         let plan = DryRun::delete(&session.config()?, &owner);
         session.printer.text(&plan.to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.forget {
+        let was_there = forget(&session.database()?, &owner).await?;
+        let value = json!({
+            "owner": { "kind": owner.kind(), "id": owner.id() },
+            "forgotten": was_there,
+        });
+        session.printer.value(&value, || {
+            if was_there {
+                format!("forgot the pod of {owner}; no host was asked\n")
+            } else {
+                format!("nothing to forget: {owner} has no record\n")
+            }
+        });
         return Ok(ExitCode::SUCCESS);
     }
     let manager = session.manager().await?;

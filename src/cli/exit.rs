@@ -15,7 +15,7 @@ pub(super) const BROKEN_PIPE: u8 = 141;
 /// The exit code for an error.
 pub(super) fn code(error: &Error) -> ExitCode {
     ExitCode::from(match error.kind() {
-        Kind::PodFailed => 1,
+        Kind::PodFailed => 71,
         Kind::BadInput => WRONG_USAGE,
         Kind::NotFound => 66,
         Kind::Unreachable => 69,

@@ -51,7 +51,7 @@ pub(super) fn aftermath(command: &Command) -> Option<&'static str> {
     match command {
         Command::Create(args) if args.dry_run => Some(NOTHING),
         Command::Execute(args) if args.dry_run => Some(NOTHING),
-        Command::Delete(args) if args.dry_run => Some(NOTHING),
+        Command::Delete(args) if args.dry_run || args.forget => Some(NOTHING),
         Command::Create(_) => {
             Some("the pod may be half made: `berth create` finishes it, `berth delete` removes it")
         }

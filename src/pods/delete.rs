@@ -1,6 +1,6 @@
 //! Deletion: what is berth's goes, is seen gone, and only then is forgotten.
 
-use super::{PodManager, Progress, Silent, Step, lease::HeldLease};
+use super::{PodManager, Progress, Silent, Step, lease::HeldLease, recorded};
 use crate::{
     domain::{Owner, OwnerLabels},
     error::Error,
@@ -61,13 +61,9 @@ impl PodManager {
     /// cluster stays there. Tells whether there was a record.
     ///
     /// # Errors
-    /// When the records fail.
+    /// When the records fail, or somebody works on this pod.
     pub async fn forget(&self, owner: &Owner) -> Result<bool, Error> {
-        let _turn = self.take_turn(owner, &Silent).await?;
-        let (_, held, existed) = self.claim(owner, &self.new_record(), &Silent).await?;
-        self.store().delete(held.lease()).await?;
-        held.gone();
-        Ok(existed)
+        recorded::forget_in(self.store(), owner).await
     }
 
     /// Whether there was something to remove.

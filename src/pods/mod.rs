@@ -29,7 +29,7 @@ pub use self::{
     manage::{Action, Managed},
     manager::{PodManager, Settings},
     progress::{Progress, Silent, Step},
-    recorded::recorded,
+    recorded::{forget, recorded},
     request::{ExecuteRequest, ManageRequest},
     status::PodReport,
 };

@@ -241,7 +241,10 @@ impl PodManager {
         match lines {
             Ok(lines) => {
                 // A container's termination message is often its last lines, which are told below.
-                let mut said = diagnosis.message.lines().filter(|line| !line.trim().is_empty());
+                let mut said = diagnosis
+                    .message
+                    .lines()
+                    .filter(|line| !line.trim().is_empty());
                 if !lines.is_empty() && said.all(|said| lines.iter().any(|line| line == said)) {
                     diagnosis.message.clear();
                 }

@@ -1,10 +1,11 @@
-//! The recorded pods, read without a way to the cluster.
+//! The records alone, without a way to the cluster.
 
+use super::lease::TTL;
 use crate::{
     config::DatabaseUrl,
-    domain::PodStatus,
+    domain::{Owner, PodStatus},
     error::Error,
-    store::{PodFilter, PodRecord, Store},
+    store::{Claim, Holder, PodFilter, PodRecord, Store},
 };
 
 /// The recorded pods, those that were last seen in this state when one is given. The database is all
@@ -24,4 +25,29 @@ pub(super) async fn list(
     status: Option<PodStatus>,
 ) -> Result<Vec<PodRecord>, Error> {
     Ok(store.list(PodFilter { status, kind: None }).await?)
+}
+
+/// Forgets an owner's pod; [`PodManager::forget`](super::PodManager::forget) is the same for who has a
+/// manager. Tells whether there was a record.
+///
+/// # Errors
+/// When the records fail, or somebody works on this pod.
+pub async fn forget(database: &DatabaseUrl, owner: &Owner) -> Result<bool, Error> {
+    forget_in(&Store::open(database).await?, owner).await
+}
+
+pub(super) async fn forget_in(store: &Store, owner: &Owner) -> Result<bool, Error> {
+    let holder = Holder::this_process();
+    match store.find_and_lease(owner, &holder, TTL).await? {
+        None => Ok(false),
+        Some(Claim::Taken { lease, .. }) => {
+            store.delete(&lease).await?;
+            Ok(true)
+        }
+        Some(Claim::Held { by, .. }) => Err(Error::Busy {
+            owner: owner.clone(),
+            holder: by.holder.to_string(),
+            since: by.since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        }),
+    }
 }

@@ -45,6 +45,7 @@ impl PodManager {
             follow: options.follow,
             previous: options.previous,
             tail_lines: options.tail_lines,
+            limit_bytes: None,
             timestamps: options.timestamps,
         };
         if let Some(pod) = record.pod_name {

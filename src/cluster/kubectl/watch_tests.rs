@@ -10,8 +10,8 @@ fn one_command_watches_both() {
         &OwnerLabels::of(&owner),
         Duration::from_millis(90_500),
     );
-    insta::assert_snapshot!(deployment, @"kubectl get --raw '/apis/apps/v1/namespaces/project-it-s--24ceef1cb6b0cbc0b332/deployments?watch=1&fieldSelector=metadata.name%3Dworkspace&labelSelector=app.kubernetes.io%2Fmanaged-by%3Dberth%2Cberth.dev%2Fowner%3Dproject-it-s--24ceef1cb6b0cbc0b332%2Cberth.dev%2Fowner-kind%3Dproject&timeoutSeconds=91'");
-    insta::assert_snapshot!(pods, @"kubectl get --raw '/api/v1/namespaces/project-it-s--24ceef1cb6b0cbc0b332/pods?watch=1&labelSelector=app.kubernetes.io%2Fmanaged-by%3Dberth%2Cberth.dev%2Fowner%3Dproject-it-s--24ceef1cb6b0cbc0b332%2Cberth.dev%2Fowner-kind%3Dproject&timeoutSeconds=91'");
+    insta::assert_snapshot!(deployment, @"kubectl get --raw '/apis/apps/v1/namespaces/project-it-s--24ceef1cb6b0cbc0b332/deployments?watch=1&fieldSelector=metadata.name%3Dworkspace&labelSelector=app.kubernetes.io%2Fmanaged-by%3Dberth%2Cberth.dev%2Fowner%3Dproject-it-s--24ceef1cb6b0cbc0b332%2Cberth.dev%2Fowner-kind%3Dproject&timeoutSeconds=60'");
+    insta::assert_snapshot!(pods, @"kubectl get --raw '/api/v1/namespaces/project-it-s--24ceef1cb6b0cbc0b332/pods?watch=1&labelSelector=app.kubernetes.io%2Fmanaged-by%3Dberth%2Cberth.dev%2Fowner%3Dproject-it-s--24ceef1cb6b0cbc0b332%2Cberth.dev%2Fowner-kind%3Dproject&timeoutSeconds=60'");
 }
 
 fn line(text: &str) -> String {

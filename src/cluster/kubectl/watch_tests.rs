@@ -64,3 +64,36 @@ fn lines_are_put_together_from_any_pieces() {
     assert_eq!(seen, ["{\"a\":1}", "{\"b\":2}", ""]);
     assert_eq!(lines.rest(), b"rest");
 }
+
+#[test]
+fn only_a_failure_of_kubectl_is_one_of_the_watch() {
+    let mut watching = Watching {
+        process: None,
+        stdout: Lines::default(),
+        stderr: Lines::default(),
+        words: String::new(),
+        has_failed: false,
+        ready: VecDeque::new(),
+    };
+    for line in [
+        "sudo: unable to resolve host a",
+        "something new",
+        "",
+        "WARN[0000] x",
+    ] {
+        watching.take(line.as_bytes());
+        assert!(!watching.has_failed, "{line}");
+    }
+    // Kept for the case that the process ends badly.
+    assert_eq!(watching.words, "something new\n");
+    for line in [
+        "Error from server (Forbidden): pods is forbidden: User \"u\" cannot watch",
+        "error: x",
+        "Unable to connect to the server: EOF",
+        "The connection to the server a was refused",
+    ] {
+        watching.has_failed = false;
+        watching.take(line.as_bytes());
+        assert!(watching.has_failed, "{line}");
+    }
+}

@@ -215,6 +215,7 @@ fn variables_that_were_cut_off_start_nothing() {
         .args(&cut.argv[1..])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     child

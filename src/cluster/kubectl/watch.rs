@@ -29,7 +29,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The longest that one watch lasts. Then it ends by itself, and so does a kubectl that runs under sudo
 /// and that the SSH user may not end.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 
 /// The longest line that is taken for an event, in bytes: an object has at most 1.5 MiB in etcd.
 const LINE_MAX: usize = 8 * 1024 * 1024;

@@ -90,7 +90,8 @@ pub(super) struct Plan {
     pub(super) bare: Option<Vec<String>>,
 }
 
-/// What runs in the pod for this command. `mark` and `token` are random.
+/// What runs in the pod for this command. `mark` and `token` are random, so no output holds them by
+/// chance; a command that looks for them finds both, and can lie about nothing but its own end.
 pub(super) fn plan(command: &ExecCommand, mark: &str, token: &str) -> Result<Plan, ExecError> {
     let ExecCommand {
         program,

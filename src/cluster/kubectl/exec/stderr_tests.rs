@@ -136,7 +136,7 @@ fn the_preludes_words_are_not_passed_on() {
 #[test]
 fn a_token_with_another_word_is_the_commands_own() {
     for text in [
-        format!("{TOKEN}"),
+        TOKEN.to_owned(),
         format!("{TOKEN}\n"),
         format!("{TOKEN} ended 256\n"),
         format!("{TOKEN} ended"),

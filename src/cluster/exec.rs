@@ -21,7 +21,9 @@ pub enum PodRef {
 /// What runs in the pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Program {
-    /// This argument vector, as it is.
+    /// This argument vector, as it is. A `/bin/sh` in the pod runs it and tells how it ended. In an
+    /// image that has none it runs by itself; there its exit code 0 is kubectl's word alone, which
+    /// kubectl also gives when the link was closed without an error.
     Argv(Vec<String>),
     /// This line, by `/bin/sh -c` in the pod.
     Shell(String),

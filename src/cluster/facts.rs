@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{PersistentVolumeClaim, Pod, Service},
+    core::v1::{Pod, Service},
 };
 
 /// A namespace's labels and whether it is on its way out.
@@ -25,8 +25,6 @@ pub struct Observed {
     pub deployment: Option<Deployment>,
     /// The owner's Service.
     pub service: Option<Service>,
-    /// The volume claims in the namespace.
-    pub volume_claims: Vec<PersistentVolumeClaim>,
     /// The pods of the Deployment, those on their way out too.
     pub pods: Vec<Pod>,
 }
@@ -86,6 +84,8 @@ pub struct LogRequest {
     pub previous: bool,
     /// At most this many of the last lines.
     pub tail_lines: Option<u32>,
+    /// At most this many bytes, counted from the first line that is wanted.
+    pub limit_bytes: Option<u32>,
     /// Each line begins with its time (RFC 3339).
     pub timestamps: bool,
 }

@@ -31,8 +31,8 @@ use crate::{
 /// says otherwise.
 #[async_trait]
 pub trait Cluster: Send + Sync + 'static {
-    /// Everything that bears on an owner's pod: the namespace, and in it the Deployment, Service,
-    /// volume claims and pods. A namespace that does not exist is an empty observation.
+    /// Everything that bears on an owner's pod: the namespace, and in it the Deployment, Service
+    /// and pods. A namespace that does not exist is an empty observation.
     async fn observe(&self, namespace: &Namespace) -> Result<Observed, ClusterError>;
 
     /// Applies the manifests server-side as field manager `berth`, all in one call, in their order.
@@ -47,8 +47,7 @@ pub trait Cluster: Send + Sync + 'static {
     /// The state of the owner's Deployment and pods as it is and as it changes, until the stream
     /// is dropped or `at_most` is over. The first changes tell what exists already.
     ///
-    /// The stream may end sooner, when the API server ends the watch: look with
-    /// [`observe`](Self::observe) and watch again.
+    /// The stream may end sooner, when the API server or the lane ends the watch: watch again.
     async fn watch(
         &self,
         namespace: &Namespace,

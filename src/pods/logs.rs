@@ -61,6 +61,7 @@ impl PodManager {
             follow: options.follow,
             previous: options.previous,
             tail_lines: options.tail_lines,
+            limit_bytes: None,
             timestamps: options.timestamps,
             ..LogRequest::default()
         };

@@ -7,7 +7,7 @@
 mod stop;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use russh::client::Msg;
@@ -96,8 +96,10 @@ async fn launch(job: Job) -> Result<Process, SshError> {
         stdout_bytes = tracing::field::Empty,
         stderr_bytes = tracing::field::Empty,
     );
+    let listened = Arc::new(AtomicBool::new(false));
     let task = Task {
         job,
+        listened: Arc::clone(&listened),
         events: events_sender,
         ready: Some(ready),
         line_sent: false,
@@ -120,6 +122,7 @@ async fn launch(job: Job) -> Result<Process, SshError> {
             end,
             stdin,
             trip,
+            listened,
         }),
         Ok(Err(error)) => Err(error),
         // The task ended without a word: only if the runtime is being shut down.
@@ -134,6 +137,8 @@ struct Started {
 
 struct Task {
     job: Job,
+    /// Whether the command ends with its stdin.
+    listened: Arc<AtomicBool>,
     events: mpsc::Sender<ProcessEvent>,
     /// Gone once the caller has been told that the command runs.
     ready: Option<oneshot::Sender<Result<Started, SshError>>>,

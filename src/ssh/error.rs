@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Captured, CommandError, Fingerprint, HostKeyError, KeyError};
+use crate::config::variables::{K8S_SSH_HOST, K8S_SSH_PORT, K8S_SSH_USERNAME};
 
 /// A failure of the connection, or of a command to run to a known end.
 ///
@@ -170,22 +171,24 @@ impl SshError {
         Some(match self {
             Self::Key(error) => return error.hint(),
             Self::HostKey(error) => error.hint(),
-            Self::Resolve { .. } => "check K8S_SSH_HOST and the name server".into(),
+            Self::Resolve { .. } => format!("check {} and the name server", K8S_SSH_HOST.name),
             Self::Refused { port, .. } => {
                 format!(
-                    "check that sshd runs on the host and listens on port {port} (K8S_SSH_PORT)"
+                    "check that sshd runs on the host and listens on port {port} ({})",
+                    K8S_SSH_PORT.name
                 )
             }
-            Self::Unreachable { .. } => "check K8S_SSH_HOST, the network and any VPN".into(),
+            Self::Unreachable { .. } => {
+                format!("check {}, the network and any VPN", K8S_SSH_HOST.name)
+            }
             Self::ConnectTimeout {
                 stage: ConnectStage::Tcp,
                 ..
-            } => {
-                "a firewall may be dropping the packets: check K8S_SSH_HOST, K8S_SSH_PORT and any \
-                 VPN"
-                .into()
-            }
-            Self::NotSsh { .. } => "check K8S_SSH_PORT".into(),
+            } => format!(
+                "a firewall may be dropping the packets: check {}, {} and any VPN",
+                K8S_SSH_HOST.name, K8S_SSH_PORT.name
+            ),
+            Self::NotSsh { .. } => format!("check {}", K8S_SSH_PORT.name),
             Self::AuthRefused { partial: true, .. } => {
                 "berth logs in with one key and nothing else; let this user in with publickey alone"
                     .into()
@@ -193,19 +196,20 @@ impl SshError {
             Self::AuthRefused {
                 user, keys_tried, ..
             } => format!(
-                "check K8S_SSH_USER, and that ~{user}/.ssh/authorized_keys on the host holds the \
-                 public key of {}",
+                "check {}, and that ~{user}/.ssh/authorized_keys on the host holds the public half of \
+                 {}",
+                K8S_SSH_USERNAME.name,
                 keys(keys_tried)
             ),
             Self::ChannelRefused { .. } => {
                 "check MaxSessions in the host's sshd_config, and that the account may run commands"
                     .into()
             }
-            Self::NoShell { .. } => {
-                "check that K8S_SSH_USER may log in and run commands: its shell in /etc/passwd, \
-                 ForceCommand and `command=` on the host"
-                    .into()
-            }
+            Self::NoShell { .. } => format!(
+                "check that the user of {} may log in and run commands: its shell in /etc/passwd, \
+                 ForceCommand and `command=` on the host",
+                K8S_SSH_USERNAME.name
+            ),
             Self::LinkLost { started: false, .. } => "nothing was started; try again".into(),
             Self::LinkLost { started: true, .. } => {
                 "the command may have run; look at its effect before you try again".into()
@@ -248,5 +252,27 @@ fn offers(methods: &[String], partial: bool) -> String {
         (_, []) => String::new(),
         (true, methods) => format!(" alone; it also wants {}", methods.join(", ")),
         (false, methods) => format!("; it accepts {}", methods.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_login_names_the_variable_and_the_key_once() {
+        let refused = SshError::AuthRefused {
+            user: "ann".into(),
+            host: "node".into(),
+            keys_tried: Vec::new(),
+            methods: Vec::new(),
+            partial: false,
+        };
+        let hint = refused.hint().unwrap();
+        assert_eq!(
+            hint,
+            "check K8S_SSH_USERNAME, and that ~ann/.ssh/authorized_keys on the host holds the \
+             public half of any key"
+        );
     }
 }

@@ -1,24 +1,22 @@
 //! A command that is listened to: it runs until it ends or nobody listens any more.
 
-use std::time::Duration;
-
-use tokio::runtime::Handle;
+use std::sync::atomic::Ordering;
 
 use super::{ExitStatus, Process, ProcessEvent, SshError};
-
-/// How long a command may take to end once its stdin has.
-const TO_END: Duration = Duration::from_secs(2);
 
 /// A running command that ends with its stdin; see
 /// [`Script::until_stdin_ends`](super::Script::until_stdin_ends).
 ///
-/// Dropping it closes that stdin, which needs no command on the host: unlike a signal, it works for
-/// every user and with every server. A command that does not heed it is ended as [`Process`] is.
+/// Dropping it closes that stdin, which needs no command on the host: unlike a signal, it works with
+/// every server. Where the command has not ended within a second, its channel is closed over its head.
+/// That is the case where it runs under sudo: the SSH user may not end what is root's. It stays until it
+/// ends by itself, or finds nobody to write to, so its time is to be bounded where it is made.
 #[derive(Debug)]
 pub struct Listening(Option<Process>);
 
 impl Listening {
     pub(super) fn new(process: Process) -> Self {
+        process.listened.store(true, Ordering::Relaxed);
         Self(Some(process))
     }
 
@@ -42,21 +40,6 @@ impl Listening {
         match self.0.take() {
             Some(process) => process.wait().await,
             None => Err(SshError::Stopped),
-        }
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        let Some(mut process) = self.0.take() else {
-            return;
-        };
-        if let (Some(stdin), Ok(runtime)) = (process.take_stdin(), Handle::try_current()) {
-            runtime.spawn(async move {
-                stdin.finish().await;
-                // When time is up, the process is dropped.
-                drop(tokio::time::timeout(TO_END, process.wait()).await);
-            });
         }
     }
 }

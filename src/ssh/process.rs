@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use russh::ChannelWriteHalf;
@@ -91,6 +92,8 @@ pub struct Process {
     pub(super) end: oneshot::Receiver<Result<ExitStatus, SshError>>,
     pub(super) stdin: Option<StdinWriter>,
     pub(super) trip: u64,
+    /// Whether the command ends with its stdin.
+    pub(super) listened: Arc<AtomicBool>,
 }
 
 impl Process {

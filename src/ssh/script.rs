@@ -40,11 +40,20 @@ const UNTIL_STDIN_ENDS: &str = "exec 3<&0; {} </dev/null 3<&- & berth_main=$!; \
     wait \"$berth_main\"; berth_status=$?; kill \"$berth_guard\" 2>/dev/null; \
     exit \"$berth_status\"";
 
-const BESIDE_UNTIL_STDIN_ENDS: &str = "exec 3<&0; {} </dev/null >&2 3<&- & berth_beside=$!; \
+/// A shell of its own waits for the second command, and ends the first one when the second ends by
+/// itself; told to end, it passes that on and exits with 143. So a 143 of the first command is no status
+/// of its own: that of the second one is what began the end.
+const BESIDE_UNTIL_STDIN_ENDS: &str = "exec 3<&0; berth_end=; berth_child=; \
     {} </dev/null 3<&- & berth_main=$!; \
+    { trap 'berth_end=1; kill \"$berth_child\" 2>/dev/null' TERM; \
+    {} </dev/null >&2 3<&- & berth_child=$!; \
+    [ -z \"$berth_end\" ] || kill \"$berth_child\"; \
+    wait \"$berth_child\" 2>/dev/null; berth_status=$?; [ -z \"$berth_end\" ] || exit 143; \
+    kill \"$berth_main\" 2>/dev/null; exit \"$berth_status\"; } 3<&- & berth_beside=$!; \
     { cat <&3; kill \"$berth_main\" \"$berth_beside\"; } >/dev/null 2>&1 & berth_guard=$!; \
-    exec 3<&-; wait \"$berth_main\"; berth_status=$?; \
+    exec 3<&-; wait \"$berth_main\" 2>/dev/null; berth_status=$?; \
     kill \"$berth_beside\" \"$berth_guard\" 2>/dev/null; wait \"$berth_beside\" 2>/dev/null; \
+    berth_second=$?; [ \"$berth_status\" != 143 ] || berth_status=$berth_second; \
     exit \"$berth_status\"";
 
 const CAPTURING: &str = "berth_value=$({} </dev/null) || exit \"$?\"; \
@@ -193,15 +202,18 @@ impl Script {
         Command::new(words).into()
     }
 
-    /// Runs `main` with its output on stdout, and `beside` with its output on stderr, until `main` ends
-    /// or stdin does; then what is left of them is ended. The exit status is that of `main`.
+    /// Runs `main` with its output on stdout, and `beside` with its output on stderr, until one of them
+    /// ends or stdin does; then what is left of them is ended. The exit status is that of the one that
+    /// ended by itself.
     ///
-    /// Stdin ends with the connection too, so nothing is left behind that nobody listens to.
+    /// Stdin ends with the connection too, so nothing is left behind that nobody listens to, where the
+    /// user may end the commands. Those that run under sudo are root's; they end by themselves alone, so
+    /// give them a bounded time.
     #[must_use]
     pub fn beside_until_stdin_ends(beside: Command, main: Command) -> Self {
         Self {
             template: BESIDE_UNTIL_STDIN_ENDS,
-            parts: vec![beside, main],
+            parts: vec![main, beside],
         }
     }
 

@@ -204,6 +204,25 @@ fn beside_runs_next_to_the_main_command_and_ends_with_it() {
 }
 
 #[test]
+fn the_main_command_ends_with_the_one_beside_it() {
+    for code in [0, 7] {
+        let beside = sh(&format!("echo watching; exit {code}"));
+        let main = Command::new(["sleep", "1000"]);
+        let script = Script::beside_until_stdin_ends(beside, main);
+        for shell in SHELLS {
+            let Some(seen) = run_listened(shell, &script, false) else {
+                continue;
+            };
+            assert_eq!(
+                seen,
+                (String::new(), "watching\n".into(), code),
+                "{shell:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_nobody_listens_to_ends() {
     let forever = || Command::new(["sleep", "1000"]);
     for shell in SHELLS {

@@ -102,6 +102,25 @@ async fn a_command_that_ignores_sigterm_is_killed() {
 }
 
 #[tokio::test]
+async fn a_listened_command_that_does_not_heed_delays_no_goodbye() {
+    let sshd = Sshd::plain();
+    let client = SshClient::new(sshd.settings());
+    // As root's would be: neither the end of stdin nor a signal of the user ends it.
+    let line = "trap '' TERM HUP; echo ready; exec sleep 8";
+    let script = Script::command(["sh", "-c", line]);
+    let mut listening = client.listen(&script).await.unwrap();
+    assert!(listening.next().await.is_some());
+    let begun = Instant::now();
+    drop(listening);
+    client.close().await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test]
 async fn a_command_dropped_while_it_waits_for_a_channel_never_runs() {
     let sshd = Sshd::start(&Options {
         max_sessions: Some(1),

@@ -43,6 +43,9 @@ fn command(settings: &KubectlSettings, namespace: &Namespace, request: &LogReque
     if let Some(lines) = request.tail_lines {
         command = command.arg(format!("--tail={lines}"));
     }
+    if let Some(bytes) = request.limit_bytes {
+        command = command.arg(format!("--limit-bytes={bytes}"));
+    }
     if request.timestamps {
         command = command.arg("--timestamps");
     }
@@ -102,9 +105,10 @@ mod tests {
             follow: true,
             previous: true,
             tail_lines: Some(20),
+            limit_bytes: Some(65_536),
             timestamps: true,
             ..plain
         };
-        insta::assert_snapshot!(command(&settings, &namespace, &all), @"kubectl logs -n project-shop 'pod/a b; reboot' -c init --follow --previous --tail=20 --timestamps");
+        insta::assert_snapshot!(command(&settings, &namespace, &all), @"kubectl logs -n project-shop 'pod/a b; reboot' -c init --follow --previous --tail=20 --limit-bytes=65536 --timestamps");
     }
 }

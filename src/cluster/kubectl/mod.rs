@@ -149,14 +149,14 @@ impl Cluster for Kubectl {
         let script = reads::address(&self.settings, namespace, node);
         let limits = RunLimits::within(self.settings.call_limit);
         let output = self.ssh.run(&script, Bytes::new(), limits).await?;
-        // A node that may not be read is no reason to do without the Service.
-        if output.status.success() || !output.stdout.bytes.is_empty() {
+        let stderr = output.stderr.text();
+        if output.status.success() || reads::lacks_only_the_node(&stderr) {
             return reads::parse_address(&output.stdout.bytes);
         }
         Err(classify(Reply {
             act: "get node and service".to_owned(),
             exit: output.status.code(),
-            stderr: output.stderr.text(),
+            stderr: reads::without_the_node(&stderr),
             applied: Vec::new(),
         }))
     }

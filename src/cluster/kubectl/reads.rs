@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{Event, Namespace as NamespaceObject, Node, PersistentVolumeClaim, Pod, Service},
+    core::v1::{Event, Namespace as NamespaceObject, Node, Pod, Service},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{
     super::{Address, ClusterError, NamespaceFacts, Observed},
     KubectlSettings,
+    reply::words,
 };
 use crate::{
     domain::{DEPLOYMENT, LABEL_OWNER, Namespace, SERVICE},
@@ -25,7 +26,7 @@ pub(super) fn observe(settings: &KubectlSettings, namespace: &Namespace) -> Scri
 
 pub(super) fn observe_commands(settings: &KubectlSettings, namespace: &Namespace) -> [Command; 2] {
     let name = namespace.as_str();
-    let kinds = "deployment,service,persistentvolumeclaim,pod";
+    let kinds = "deployment,service,pod";
     [
         settings.kubectl(["get", "namespace", name, "-o", "json", "--ignore-not-found"]),
         settings.kubectl(["get", kinds, "-n", name, "-o", "json"]),
@@ -105,9 +106,6 @@ pub(super) fn parse_observed(
             "Service" if name(&object) == SERVICE => {
                 observed.service = Some(typed::<Service>(ACT, object)?);
             }
-            "PersistentVolumeClaim" => observed
-                .volume_claims
-                .push(typed::<PersistentVolumeClaim>(ACT, object)?),
             "Pod" => {
                 let pod: Pod = typed(ACT, object)?;
                 let labels = pod.metadata.labels.as_ref();
@@ -142,6 +140,29 @@ pub(super) fn parse_address(answer: &[u8]) -> Result<Address, ClusterError> {
         }
     }
     Ok(address)
+}
+
+/// Whether [`address`] failed for the node alone. Who may not read nodes, which belong to no namespace,
+/// can do without; the Service is needed.
+pub(super) fn lacks_only_the_node(stderr: &str) -> bool {
+    let said = words(stderr);
+    !said.is_empty() && said.lines().all(is_about_a_node)
+}
+
+/// kubectl's words without those about the node.
+pub(super) fn without_the_node(stderr: &str) -> String {
+    stderr
+        .lines()
+        .filter(|line| !is_about_a_node(line))
+        .flat_map(|line| [line, "\n"])
+        .collect()
+}
+
+/// `Error from server (Forbidden): nodes "a" is forbidden: …`, or another reason.
+fn is_about_a_node(line: &str) -> bool {
+    let said = line.strip_prefix("Error from server (");
+    said.and_then(|rest| rest.split_once("): "))
+        .is_some_and(|(_, said)| said.starts_with("nodes \""))
 }
 
 /// The node's `ExternalIP`, else its `InternalIP`.

@@ -1,7 +1,7 @@
 //! Finds out from kubectl's words what went wrong. The one place that reads them.
 //!
 //! kubectl's exit code is 1 for nearly everything, so its standard error decides: the whole of it,
-//! without log lines (`E1121 …`, klog's format) and warnings. When several objects failed, the first
+//! without [noise](is_noise). When several objects failed, the first
 //! failure is told: the later ones are often its consequence.
 
 use super::super::{ClusterError, Reply};
@@ -29,14 +29,49 @@ pub(super) fn classify(reply: Reply) -> ClusterError {
         })
 }
 
-/// kubectl's words without its log lines and warnings.
+/// How each of kubectl's failures begins.
+const BEGINNINGS: [&str; 5] = [
+    "Error from server",
+    "error: ",
+    "Unable to connect to the server",
+    "The connection to the server",
+    // `The Pod "a" is invalid`
+    "The ",
+];
+
+/// Whether a line is the first of a failure that kubectl tells.
+pub(super) fn is_failure(line: &str) -> bool {
+    BEGINNINGS.iter().any(|words| line.starts_with(words))
+}
+
+/// kubectl's words without [noise](is_noise).
 pub(super) fn words(stderr: &str) -> String {
     let lines = stderr
         .lines()
-        .filter(|line| !is_log_line(line))
-        .filter(|line| !line.starts_with("Warning:") && !line.starts_with("WARNING:"))
+        .filter(|line| !is_noise(line))
         .collect::<Vec<_>>();
     lines.join("\n").trim().to_owned()
+}
+
+/// Whether a line says nothing of the outcome: log lines and warnings of kubectl, and what sudo, k3s
+/// and shells print before they do as they were told.
+pub(super) fn is_noise(line: &str) -> bool {
+    const BEGINNINGS: [&str; 8] = [
+        "Warning:",
+        "WARNING:",
+        "WARN[",
+        "INFO[",
+        "DEBU[",
+        "sudo: unable to resolve host",
+        "sudo: setrlimit(",
+        "nss_",
+    ];
+    BEGINNINGS.iter().any(|words| line.starts_with(words))
+        || is_log_line(line)
+        || is_logrus_line(line)
+        || (line.starts_with("Flag --") && line.contains(" has been deprecated"))
+        || line.contains("warning: setlocale: ")
+        || line.contains("warning: Setting locale failed")
 }
 
 /// klog's header: severity, month and day, then a time (`E1121 01:28:30.920335`).
@@ -47,12 +82,22 @@ pub(super) fn is_log_line(line: &str) -> bool {
     severity && is_date && bytes.next() == Some(b' ')
 }
 
-/// The first of kubectl's failures; each begins with one of a few phrases.
+/// A log line of k3s that is not about its end: `time="…" level=warning msg=…`.
+fn is_logrus_line(line: &str) -> bool {
+    let level = line
+        .strip_prefix("time=\"")
+        .and_then(|rest| rest.split_once("\" level="));
+    level.is_some_and(|(_, level)| !level.starts_with("fatal") && !level.starts_with("panic"))
+}
+
+/// The first of kubectl's failures, or all that was said when there is none.
 fn first_failure(text: &str) -> String {
-    const BEGINNINGS: [&str; 3] = ["Error from server", "error: ", "The "];
-    let mut lines = text.lines();
+    let mut lines = text.lines().peekable();
+    if text.lines().any(is_failure) {
+        while lines.next_if(|line| !is_failure(line)).is_some() {}
+    }
     let mut first: Vec<_> = lines.next().into_iter().collect();
-    first.extend(lines.take_while(|line| !BEGINNINGS.iter().any(|b| line.starts_with(b))));
+    first.extend(lines.take_while(|line| !is_failure(line)));
     first.join("\n")
 }
 

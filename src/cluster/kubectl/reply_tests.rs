@@ -72,6 +72,37 @@ wait-timeout: TimedOut: time was up while waiting for the condition on pods/notr
 "#);
 }
 
+/// What a host may print before kubectl's own words.
+const NOISE: &str = "sudo: unable to resolve host node-1: Name or service not known\n\
+    bash: warning: setlocale: LC_ALL: cannot change locale (de_DE.UTF-8)\n\
+    WARN[0000] Unable to read /etc/rancher/k3s/k3s.yaml, please start server with --write-kubeconfig-mode\n\
+    INFO[0000] x\n\
+    time=\"2026-11-21T01:28:30Z\" level=warning msg=\"permission denied\"\n\
+    I1121 01:28:30.920335    7749 x.go:1] not found\n\
+    Warning: v1 Endpoints is deprecated\n\
+    WARNING: Kubernetes configuration file is group-readable.\n\
+    Flag --x has been deprecated, not found\n";
+
+#[test]
+fn noise_before_the_words_changes_nothing() {
+    for recorded in recorded::all() {
+        if recorded.exit == 0 {
+            continue;
+        }
+        let noisy = format!("{NOISE}{}", recorded.stderr);
+        assert_eq!(
+            shown(recorded.exit, &noisy),
+            shown(recorded.exit, &recorded.stderr),
+            "{}",
+            recorded.name
+        );
+    }
+    // Lines that nobody knows are passed over where kubectl's own follow.
+    let unknown =
+        "motd: welcome\nUnable to connect to the server: dial tcp: lookup a: no such host\n";
+    insta::assert_snapshot!(shown(1, unknown), @"ApiUnreachable: the host can't reach the API server: Unable to connect to the server: dial tcp: lookup a: no such host");
+}
+
 #[test]
 fn a_kubectl_that_is_not_there_is_noticed_in_every_shells_words() {
     for (exit, stderr) in [

@@ -14,7 +14,7 @@ use super::{
     super::{Change, ClusterError, Reply},
     KubectlSettings,
     reads::{kind, name, typed, unexpected},
-    reply::{classify, words},
+    reply::{classify, is_failure, is_noise},
     writes::seconds,
 };
 use crate::{
@@ -27,10 +27,15 @@ const ACT: &str = "watch";
 /// How long the rest may follow after kubectl's first words of failure.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// The longest that one watch lasts. Then it ends by itself, and so does a kubectl that runs under sudo
+/// and that the SSH user may not end.
+const WINDOW: Duration = Duration::from_mins(1);
+
 /// The longest line that is taken for an event, in bytes: an object has at most 1.5 MiB in etcd.
 const LINE_MAX: usize = 8 * 1024 * 1024;
 
-/// The pods' watch on stdout, the Deployment's on stderr; when the first ends the other is ended.
+/// The pods' watch on stdout, the Deployment's on stderr; when one ends the other is ended. They end at
+/// the latest after [`WINDOW`].
 pub(super) fn watch(
     settings: &KubectlSettings,
     namespace: &Namespace,
@@ -48,7 +53,7 @@ pub(super) fn watch_commands(
     at_most: Duration,
 ) -> [Command; 2] {
     let selector = percent_encoded(&owner.selector());
-    let seconds = seconds(at_most);
+    let seconds = seconds(at_most.min(WINDOW));
     let raw = |path: String| settings.kubectl(["get", "--raw", &path]);
     [
         raw(format!(
@@ -67,6 +72,7 @@ pub(super) fn stream(process: Listening) -> BoxStream<'static, Result<Change, Cl
         stdout: Lines::default(),
         stderr: Lines::default(),
         words: String::new(),
+        has_failed: false,
         ready: VecDeque::new(),
     };
     stream::unfold(watching, |mut watching| async move {
@@ -80,8 +86,10 @@ struct Watching {
     process: Option<Listening>,
     stdout: Lines,
     stderr: Lines,
-    /// kubectl's own lines on stderr, without log lines and warnings.
+    /// kubectl's and the host's own lines, without noise.
     words: String,
+    /// Whether one of them tells a failure.
+    has_failed: bool,
     ready: VecDeque<Result<Change, ClusterError>>,
 }
 
@@ -97,9 +105,7 @@ impl Watching {
                 return Some(item);
             }
             let process = self.process.as_mut()?;
-            let event = if self.words.is_empty() {
-                process.next().await
-            } else {
+            let event = if self.has_failed {
                 // One of the two has said something and may be about to end. The exit code is that of
                 // the pods' watch, which fails for the same reason more often than not.
                 let Ok(event) = tokio::time::timeout(LAST_WORDS, process.next()).await else {
@@ -107,6 +113,8 @@ impl Watching {
                     continue;
                 };
                 event
+            } else {
+                process.next().await
             };
             match event {
                 Some(ProcessEvent::Stdout(bytes)) => {
@@ -140,8 +148,8 @@ impl Watching {
             Line::Broken(error) => self.ready.push_back(Err(error)),
             Line::Expired => self.process = None,
             Line::Words(line) => {
-                // A watch that works says nothing but events, log lines and warnings.
-                if !words(&line).is_empty() {
+                if !is_noise(&line) {
+                    self.has_failed |= is_failure(&line);
                     self.words.push_str(&line);
                     self.words.push('\n');
                 }
@@ -151,7 +159,7 @@ impl Watching {
 
     async fn end(&self, process: Listening) -> Option<ClusterError> {
         match process.wait().await {
-            Ok(status) if status.success() && self.words.is_empty() => None,
+            Ok(status) if status.success() && !self.has_failed => None,
             Ok(status) if status.success() => Some(classify(self.reply(Some(1)))),
             Ok(status) => Some(classify(self.reply(status.code()))),
             Err(error) => Some(error.into()),

@@ -10,8 +10,8 @@ fn one_command_watches_both() {
         &OwnerLabels::of(&owner),
         Duration::from_millis(90_500),
     );
-    insta::assert_snapshot!(deployment, @"kubectl get --raw '/apis/apps/v1/namespaces/project-it-s--24ceef1cb6b0cbc0b332/deployments?watch=1&fieldSelector=metadata.name%3Dworkspace&labelSelector=app.kubernetes.io%2Fmanaged-by%3Dberth%2Cberth.dev%2Fowner%3Dproject-it-s--24ceef1cb6b0cbc0b332%2Cberth.dev%2Fowner-kind%3Dproject&timeoutSeconds=91'");
-    insta::assert_snapshot!(pods, @"kubectl get --raw '/api/v1/namespaces/project-it-s--24ceef1cb6b0cbc0b332/pods?watch=1&labelSelector=app.kubernetes.io%2Fmanaged-by%3Dberth%2Cberth.dev%2Fowner%3Dproject-it-s--24ceef1cb6b0cbc0b332%2Cberth.dev%2Fowner-kind%3Dproject&timeoutSeconds=91'");
+    insta::assert_snapshot!(deployment, @"kubectl get --raw '/apis/apps/v1/namespaces/project-it-s--24ceef1cb6b0cbc0b332/deployments?watch=1&fieldSelector=metadata.name%3Dworkspace&labelSelector=app.kubernetes.io%2Fmanaged-by%3Dberth%2Cberth.dev%2Fowner%3Dproject-it-s--24ceef1cb6b0cbc0b332%2Cberth.dev%2Fowner-kind%3Dproject&timeoutSeconds=60'");
+    insta::assert_snapshot!(pods, @"kubectl get --raw '/api/v1/namespaces/project-it-s--24ceef1cb6b0cbc0b332/pods?watch=1&labelSelector=app.kubernetes.io%2Fmanaged-by%3Dberth%2Cberth.dev%2Fowner%3Dproject-it-s--24ceef1cb6b0cbc0b332%2Cberth.dev%2Fowner-kind%3Dproject&timeoutSeconds=60'");
 }
 
 fn line(text: &str) -> String {
@@ -63,4 +63,37 @@ fn lines_are_put_together_from_any_pieces() {
         .collect();
     assert_eq!(seen, ["{\"a\":1}", "{\"b\":2}", ""]);
     assert_eq!(lines.rest(), b"rest");
+}
+
+#[test]
+fn only_a_failure_of_kubectl_is_one_of_the_watch() {
+    let mut watching = Watching {
+        process: None,
+        stdout: Lines::default(),
+        stderr: Lines::default(),
+        words: String::new(),
+        has_failed: false,
+        ready: VecDeque::new(),
+    };
+    for line in [
+        "sudo: unable to resolve host a",
+        "something new",
+        "",
+        "WARN[0000] x",
+    ] {
+        watching.take(line.as_bytes());
+        assert!(!watching.has_failed, "{line}");
+    }
+    // Kept for the case that the process ends badly.
+    assert_eq!(watching.words, "something new\n");
+    for line in [
+        "Error from server (Forbidden): pods is forbidden: User \"u\" cannot watch",
+        "error: x",
+        "Unable to connect to the server: EOF",
+        "The connection to the server a was refused",
+    ] {
+        watching.has_failed = false;
+        watching.take(line.as_bytes());
+        assert!(watching.has_failed, "{line}");
+    }
 }

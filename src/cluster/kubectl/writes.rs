@@ -32,12 +32,16 @@ pub(super) fn apply(settings: &KubectlSettings, dry_run: bool) -> Script {
     }
 }
 
-/// The manifests as one stream of JSON documents, one a line.
+/// The manifests as one JSON object, a `v1` `List`: of a stream of documents that was cut midway kubectl
+/// would apply the first ones, while a part of an object can't be read at all.
 pub(super) fn apply_stdin(manifests: &[Manifest]) -> String {
-    manifests
-        .iter()
-        .map(|manifest| manifest.json() + "\n")
-        .collect()
+    let items: Vec<_> = manifests.iter().map(Manifest::json).collect();
+    list(&items)
+}
+
+fn list(items: &[String]) -> String {
+    let items = items.join(",");
+    format!("{{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[{items}]}}\n")
 }
 
 /// `RESOURCE/NAME` a line; a dry run may say so behind the name.
@@ -162,6 +166,21 @@ mod tests {
             wait_until_gone(&settings, &owner.namespace(), Duration::ZERO),
             @"kubectl wait namespace/project-rm-rf--969b198f27e0a142d320 --for=delete --timeout=1s"
         );
+    }
+
+    #[test]
+    fn what_is_applied_is_one_object_so_that_a_part_of_it_is_none() {
+        let [first, second] = ["one", "two"].map(|name| {
+            format!(r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}"}}}}"#)
+        });
+        let stdin = list(&[first, second]);
+        let object: serde_json::Value = serde_json::from_str(&stdin).unwrap();
+        assert_eq!(object["kind"], "List");
+        assert_eq!(object["items"][1]["metadata"]["name"], "two");
+        for length in 0..stdin.trim_end().len() {
+            let part = &stdin[..length];
+            assert!(serde_json::from_str::<serde_json::Value>(part).is_err());
+        }
     }
 
     #[test]

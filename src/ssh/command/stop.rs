@@ -1,6 +1,7 @@
 //! Ending a command against its will, and freeing its channel.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use russh::client::Msg;
@@ -14,6 +15,9 @@ use super::{Message, Task};
 /// it works at all, it works within a round trip.
 const DELIVERY: Duration = Duration::from_millis(300);
 
+/// How long a command that is listened to may take to end once its stdin has.
+const TO_HEED: Duration = Duration::from_secs(1);
+
 impl Task {
     /// Ends the command on the host: SIGTERM, after the grace SIGKILL, after that again its
     /// channel is closed over its head. The signals go to its process group.
@@ -25,6 +29,10 @@ impl Task {
         output: &mut ChannelReadHalf,
         input: &Arc<ChannelWriteHalf<Msg>>,
     ) {
+        if self.line_sent && self.listened.load(Ordering::Relaxed) {
+            self.end_stdin(output, input).await;
+            return;
+        }
         // Without its line the launcher runs nothing, and ends when the channel is closed.
         if self.line_sent {
             for (signal, name) in [(Sig::TERM, "TERM"), (Sig::KILL, "KILL")] {
@@ -41,6 +49,27 @@ impl Task {
             }
         }
         self.close(output, input).await;
+    }
+
+    /// Ends a command by the end of its stdin. One that does not heed it is root's most likely, and out of
+    /// a signal's reach, so there is no long wait for what a signal does.
+    async fn end_stdin(
+        &mut self,
+        output: &mut ChannelReadHalf,
+        input: &Arc<ChannelWriteHalf<Msg>>,
+    ) {
+        // Detached, for the reason given below.
+        let channel = Arc::clone(input);
+        tokio::spawn(async move { channel.eof().await });
+        if timeout(TO_HEED, self.drain(output)).await.is_err() {
+            tracing::debug!(
+                pid = self.pid,
+                "a command outlives its stdin; its channel is closed"
+            );
+            let channel = Arc::clone(input);
+            tokio::spawn(async move { channel.signal(Sig::TERM).await });
+            self.close(output, input).await;
+        }
     }
 
     /// Whether the command ended within the grace.

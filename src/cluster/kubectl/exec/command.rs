@@ -1,9 +1,13 @@
 //! The command lines that run a program in a pod.
 //!
-//! A bare argument vector goes to the pod as it is. Where a shell is needed anyway (a line, variables,
-//! a working folder) a fixed prelude runs first, in the pod: it takes the variables from stdin, marks
-//! the command, enters the folder, and puts the program in its own place. Text of users reaches it as
-//! arguments and on stdin, never as part of its text.
+//! A fixed prelude runs in the pod, around the program: it says that it has begun, takes the variables
+//! from stdin, marks the command, enters the folder, runs the program and says how that ended. Text of
+//! users reaches it as arguments and on stdin, never as part of its text. Its own words go to stderr
+//! after a random token.
+//!
+//! The end must be told from inside, since kubectl's exit code 0 proves none: when the kubelet closes
+//! the error stream without a word, kubectl takes that for success
+//! (<https://github.com/kubernetes/kubectl/issues/1726>).
 
 use super::super::{
     super::{ExecCommand, ExecError, Program},
@@ -14,10 +18,17 @@ use crate::{
     ssh::{Command, Script, WORD_MAX, Word},
 };
 
-/// What the prelude prints after the token when the folder can't be entered.
+/// What the prelude prints after the token, first of all.
+pub(super) const BEGUN: &str = " begun";
+/// What it prints when the folder can't be entered.
 pub(super) const NO_FOLDER: &str = " no-folder";
-/// What the prelude prints after the token when there is no such program.
+/// What it prints when there is no such program, or none that can be executed.
 pub(super) const NO_PROGRAM: &str = " no-program";
+/// What it prints before the exit code when the program has ended.
+pub(super) const ENDED: &str = " ended ";
+
+/// The shell that runs the prelude.
+pub(super) const SHELL: &str = "/bin/sh";
 
 /// The most bytes of a command in a pod, percent-encoded: kubectl puts it into the URL of its request,
 /// and the API server reads at most 1 MiB of headers (Go's `http.DefaultMaxHeaderBytes`).
@@ -26,7 +37,14 @@ const URL_MAX: usize = 900 * 1024;
 /// `$1` the mark, `$2` the token, `$3` `env` when variables are on stdin, `$4` the folder or nothing,
 /// then the program. Variables come as lines of `NAME=VALUE`, with the value as `printf %b` takes it,
 /// and end with an empty line; `read` takes no byte more than that from a pipe (POSIX.1-2024, read).
-const PRELUDE: &str = r#"export BERTH_COMMAND="$1"
+///
+/// The program takes the place of a subshell, so that the names of builtins mean programs. What the
+/// shell itself says of a child that a signal ended goes to `/dev/null`; the child's stderr waits on
+/// descriptor 9. Signals that are meant for the program by its command line (`pkill -f`) leave the
+/// prelude alone: a subshell does not inherit its traps. The trap for the subshell's exit is heard only
+/// when the program could not take its place.
+const PRELUDE: &str = r#"printf '%s begun\n' "$2" >&2
+export BERTH_COMMAND="$1"
 if [ "$3" = env ]; then
 while :; do
 IFS= read -r berth_line || exit 1
@@ -39,9 +57,19 @@ fi
 if [ -n "$4" ]; then
 case $4 in /*) cd "$4" ;; *) cd "./$4" ;; esac 2>/dev/null || { printf '%s no-folder\n' "$2" >&2; exit 1; }
 fi
-command -v "$5" >/dev/null 2>&1 || { printf '%s no-program\n' "$2" >&2; exit 127; }
+case $5 in
+-*) false ;;
+*/*) [ -f "$5" ] && [ -x "$5" ] ;;
+*) command -v "$5" >/dev/null 2>&1 ;;
+esac || { printf '%s no-program\n' "$2" >&2; exit 127; }
+berth_token=$2
 shift 4
-exec "$@""#;
+trap : HUP INT TERM
+exec 9>&2 2>/dev/null
+( exec 2>&9 9>&-; trap 'printf "%s no-program\n" "$berth_token" >&2' EXIT; exec "$@" )
+berth_status=$?
+printf '%s ended %s\n' "$berth_token" "$berth_status" >&9
+exit "$berth_status""#;
 
 /// Says the pod's name on stderr, then becomes the command: `$1` the token, `$2` the pod.
 const ANNOUNCE: &str = r#"printf '%s %s\n' "$1" "$2" >&2; shift 2; exec "$@""#;
@@ -58,12 +86,12 @@ pub(super) struct Plan {
     pub(super) argv: Vec<String>,
     /// What goes to stdin before the command's own.
     pub(super) preface: String,
-    /// Whether the command's processes carry the mark.
-    pub(super) is_marked: bool,
+    /// What runs in a pod without a shell, where the command can do without one.
+    pub(super) bare: Option<Vec<String>>,
 }
 
-/// What runs in the pod for this command. `mark` and `token` are random: the mark shows in the pod, the
-/// token does not.
+/// What runs in the pod for this command. `mark` and `token` are random, so no output holds them by
+/// chance; a command that looks for them finds both, and can lie about nothing but its own end.
 pub(super) fn plan(command: &ExecCommand, mark: &str, token: &str) -> Result<Plan, ExecError> {
     let ExecCommand {
         program,
@@ -72,32 +100,26 @@ pub(super) fn plan(command: &ExecCommand, mark: &str, token: &str) -> Result<Pla
     } = command;
     let (words, needs_shell) = match program {
         Program::Argv(words) => (words.clone(), false),
-        Program::Shell(line) => (["/bin/sh", "-c", line].map(str::to_owned).to_vec(), true),
+        Program::Shell(line) => ([SHELL, "-c", line].map(str::to_owned).to_vec(), true),
     };
     if words.is_empty() {
         return Err(ExecError::CouldNotStart {
             reason: "there is no program to run".to_owned(),
         });
     }
-    let is_marked = needs_shell || !environment.is_empty() || working_dir.is_some();
-    let argv = if is_marked {
-        let folder = working_dir.as_deref().unwrap_or_default();
-        let variables = if environment.is_empty() { "" } else { "env" };
-        [
-            "/bin/sh", "-c", PRELUDE, "sh", mark, token, variables, folder,
-        ]
-        .map(str::to_owned)
+    let needs_shell = needs_shell || !environment.is_empty() || working_dir.is_some();
+    let folder = working_dir.as_deref().unwrap_or_default();
+    let variables = if environment.is_empty() { "" } else { "env" };
+    let argv: Vec<_> = [SHELL, "-c", PRELUDE, "sh", mark, token, variables, folder]
         .into_iter()
-        .chain(words)
-        .collect()
-    } else {
-        words
-    };
+        .chain(words.iter().map(String::as_str))
+        .map(str::to_owned)
+        .collect();
     check_length(&argv)?;
     Ok(Plan {
         argv,
         preface: preface(environment),
-        is_marked,
+        bare: (!needs_shell).then_some(words),
     })
 }
 

@@ -25,15 +25,18 @@ fn namespace() -> Namespace {
 }
 
 #[test]
-fn an_argument_vector_goes_to_the_pod_as_it_is() {
-    let plan = plan(&command(argv(&["echo", HOSTILE, ""])), "m", "t").unwrap();
-    assert!(!plan.is_marked);
+fn an_argument_vector_is_the_preludes_arguments_and_can_do_without_it() {
+    let words = ["echo", HOSTILE, ""];
+    let plan = plan(&command(argv(&words)), "m", "t").unwrap();
+    assert_eq!(plan.argv[2], PRELUDE);
+    assert_eq!(plan.argv[8..], words);
+    let bare = plan.bare.unwrap();
     let settings = KubectlSettings::default();
-    insta::assert_snapshot!(in_pod(&settings, &namespace(), "pod-1", false, &plan.argv), @r#"
+    insta::assert_snapshot!(in_pod(&settings, &namespace(), "pod-1", false, &bare), @r#"
 kubectl exec -n project-shop pod/pod-1 -c workspace -- echo "'"'; reboot #$(id)`id`
 "' ''
 "#);
-    insta::assert_snapshot!(in_pod(&settings, &namespace(), HOSTILE, true, &plan.argv), @r#"
+    insta::assert_snapshot!(in_pod(&settings, &namespace(), HOSTILE, true, &bare), @r#"
 kubectl exec -n project-shop 'pod/'"'"'; reboot #$(id)`id`
 "' -c workspace -i -- echo "'"'; reboot #$(id)`id`
 "' ''
@@ -43,7 +46,7 @@ kubectl exec -n project-shop 'pod/'"'"'; reboot #$(id)`id`
 #[test]
 fn a_line_is_one_argument_of_the_prelude() {
     let plan = plan(&command(Program::Shell(HOSTILE.into())), "MARK", "TOKEN").unwrap();
-    assert!(plan.is_marked);
+    assert_eq!(plan.bare, None);
     assert_eq!(plan.preface, "");
     let [shell, c, prelude, rest @ ..] = plan.argv.as_slice() else {
         panic!("{:?}", plan.argv);
@@ -101,7 +104,7 @@ fn what_no_host_can_carry_is_refused_before_anything_is_sent() {
     };
     insta::assert_snapshot!(refused(&["echo".into(), "x".repeat(WORD_MAX + 1)]), @"the command is too long: an argument has 131072 bytes, more than 131071");
     let slashes = vec!["/".repeat(100_000); 4];
-    insta::assert_snapshot!(refused(&slashes), @"the command is too long: it takes 1200036 bytes in the request to the API server, more than 921600; pass what is long on stdin");
+    insta::assert_snapshot!(refused(&slashes), @"the command is too long: it takes 1201396 bytes in the request to the API server, more than 921600; pass what is long on stdin");
     plan(
         &command(Program::Argv(vec!["x".repeat(WORD_MAX); 6])),
         "m",
@@ -112,6 +115,15 @@ fn what_no_host_can_carry_is_refused_before_anything_is_sent() {
 
 /// The shells that an image may have, as far as they are installed here.
 const SHELLS: [&[&str]; 4] = [&["sh"], &["dash"], &["bash", "--posix"], &["busybox", "sh"]];
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What the prelude says around a command that says nothing.
+fn ended(code: i32) -> String {
+    format!("TOKEN begun\nTOKEN ended {code}\n")
+}
 
 /// Runs the plan's prelude under every shell, as a pod would.
 fn run_everywhere(command: &ExecCommand, stdin: &[u8], check: impl Fn(&str, Output)) {
@@ -180,7 +192,7 @@ fn variables_of_any_text_arrive_and_the_rest_of_stdin_is_the_commands() {
         ..command(Program::Shell(script + "cat"))
     };
     run_everywhere(&command, b"rest\\ of\nstdin", |shell, output| {
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{shell}");
+        assert_eq!(said(&output), ended(0), "{shell}");
         assert!(
             output.stdout == expected,
             "{shell}: {}",
@@ -203,6 +215,7 @@ fn variables_that_were_cut_off_start_nothing() {
         .args(&cut.argv[1..])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     child
@@ -260,24 +273,74 @@ fn what_keeps_the_prelude_from_starting_the_program_is_said_with_the_token() {
     };
     run_everywhere(&no_folder, b"", |shell, output| {
         assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{shell}");
-        assert_eq!(
-            String::from_utf8_lossy(&output.stderr),
-            "TOKEN no-folder\n",
-            "{shell}"
-        );
+        assert_eq!(said(&output), "TOKEN begun\nTOKEN no-folder\n", "{shell}");
         assert_eq!(output.status.code(), Some(1), "{shell}");
     });
-    let no_program = ExecCommand {
-        working_dir: Some("/".into()),
-        ..command(argv(&["no-such-program", "x"]))
-    };
-    run_everywhere(&no_program, b"", |shell, output| {
-        assert_eq!(
-            String::from_utf8_lossy(&output.stderr),
-            "TOKEN no-program\n",
-            "{shell}"
-        );
-        assert_eq!(output.status.code(), Some(127), "{shell}");
+    for program in [
+        "no-such-program",
+        "",
+        "-x",
+        "/no/such",
+        "/etc/passwd",
+        "/etc",
+    ] {
+        let no_program = command(argv(&[program, "x"]));
+        run_everywhere(&no_program, b"", |shell, output| {
+            assert_eq!(
+                said(&output),
+                "TOKEN begun\nTOKEN no-program\n",
+                "{shell}: {program}"
+            );
+            assert_eq!(output.status.code(), Some(127), "{shell}");
+        });
+    }
+    // The names of builtins and keywords are looked up as programs.
+    for program in ["if", "exit", "shift"] {
+        run_everywhere(&command(argv(&[program, "0"])), b"", |shell, output| {
+            assert!(
+                said(&output).ends_with("TOKEN no-program\nTOKEN ended 127\n"),
+                "{shell}: {program}: {}",
+                said(&output)
+            );
+        });
+    }
+}
+
+#[test]
+fn the_prelude_tells_the_end_whatever_it_is() {
+    for (line, code) in [
+        ("true", 0),
+        ("exit 127", 127),
+        ("exit 255", 255),
+        ("kill -9 $$", 137),
+        ("kill -15 $$", 143),
+        ("printf x >&2; exit 3", 3),
+        // What is aimed at the command by its command line does not hit the prelude.
+        ("kill -15 $PPID; kill -1 $PPID; exit 4", 4),
+    ] {
+        for program in [Program::Shell(line.into()), argv(&["sh", "-c", line])] {
+            run_everywhere(&command(program), b"", |shell, output| {
+                let expected = ended(code).replace(
+                    "begun\n",
+                    if line.contains("printf") {
+                        "begun\nx"
+                    } else {
+                        "begun\n"
+                    },
+                );
+                assert_eq!(said(&output), expected, "{shell}: {line}");
+                assert_eq!(output.status.code(), Some(code), "{shell}: {line}");
+            });
+        }
+    }
+}
+
+#[test]
+fn a_program_finds_neither_the_preludes_traps_nor_its_descriptors() {
+    let look = "trap; [ -e /proc/self/fd/9 ] && echo open; kill -15 $$; echo survived";
+    run_everywhere(&command(argv(&["sh", "-c", look])), b"", |shell, output| {
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{shell}");
+        assert_eq!(output.status.code(), Some(143), "{shell}");
     });
 }
 

@@ -1,15 +1,20 @@
 //! What is known of a command's end. The rule: without proof of an end there is none.
 //!
-//! kubectl answers 1 both for a command that ended with 1 and for a link that was lost. What tells
-//! them apart is its last line: `command terminated with exit code N`, with N its own exit code, is
-//! proof. A command may print that line too, but when the link is lost kubectl prints another one
-//! after it. (kubectl's `cmd/util/helpers.go` and `cmd/exec`; recorded in `errors/exec-*`.)
+//! kubectl answers 1 both for a command that ended with 1 and for a link that was lost, and 0 both for
+//! one that ended with 0 and for an error stream that was closed without a word. So an end is what the
+//! prelude in the pod tells of it, and what kubectl tells must agree: its exit code, and for other than 0
+//! its last line, `command terminated with exit code N`. (kubectl's `cmd/util/helpers.go` and `cmd/exec`;
+//! recorded in `errors/exec-*`.) In a pod without a shell kubectl's word is all that there is.
+//!
+//! Likewise for the start: that a command did not start is told only by words which can't be a
+//! command's, since the prelude has not begun.
 
 use super::{
     super::{
         super::{ClusterError, Reply},
-        reply::{classify, words},
+        reply::{classify, is_failure, words},
     },
+    command::SHELL,
     stderr::{PreludeWord, StderrEnd},
 };
 use crate::ssh::{ExitStatus, NOTHING_CAPTURED, SshError};
@@ -21,6 +26,8 @@ pub(super) enum Ending {
     Exited(u8),
     /// The program could not be started; the runtime's words.
     CouldNotStart(String),
+    /// There is no `/bin/sh` for the prelude, so nothing has run; the runtime's words.
+    NoShell(String),
     /// The folder can't be entered.
     NoSuchFolder,
     /// There is no such pod.
@@ -34,13 +41,15 @@ pub(super) enum Ending {
 }
 
 /// What kubectl prints when the stream to the container broke.
-const LINK_WORDS: [&str; 6] = [
+const LINK_WORDS: [&str; 8] = [
     "error reading from error stream",
     "websocket: close",
     "unexpected EOF",
     "connection reset by peer",
     "connection lost",
     "stream error",
+    "read tcp",
+    "write tcp",
 ];
 
 /// What kubectl and the API server say of a container that does not run.
@@ -71,7 +80,7 @@ pub(super) fn ending(
 ) -> Ending {
     let status = match status {
         Ok(status) => status,
-        Err(error) => return of_lost_host(error, awaited_pod),
+        Err(error) => return of_lost_host(error),
     };
     if awaited_pod {
         let is_empty = words(&stderr.words).is_empty();
@@ -81,28 +90,49 @@ pub(super) fn ending(
             Ending::Failed(classify(reply(&status, stderr)))
         };
     }
-    match (status.code(), stderr.told) {
-        (None, _) => Ending::Lost(format!("kubectl was ended on the host by {status}")),
-        (Some(0), _) => Ending::Exited(0),
-        (Some(code), Some(told)) if u32::from(told) == code => match stderr.prelude {
-            Some(PreludeWord::NoFolder) => Ending::NoSuchFolder,
-            Some(PreludeWord::NoProgram) => {
-                Ending::CouldNotStart("the program was not found in the pod".to_owned())
-            }
-            None => Ending::Exited(told),
-        },
-        _ => of_failed_kubectl(&status, stderr, has_stdout),
+    let Some(code) = status.code() else {
+        return Ending::Lost(format!("kubectl was ended on the host by {status}"));
+    };
+    let is_kubectls_word = code == 0 || stderr.told.is_some_and(|told| u32::from(told) == code);
+    if is_kubectls_word {
+        of_told_end(code, stderr)
+    } else {
+        of_failed_kubectl(&status, stderr, has_stdout)
+    }
+}
+
+/// kubectl tells that the command has ended.
+fn of_told_end(code: u32, stderr: &StderrEnd) -> Ending {
+    match stderr.prelude {
+        Some(PreludeWord::NoFolder) => return Ending::NoSuchFolder,
+        Some(PreludeWord::NoProgram) => {
+            let reason = match stderr.ended {
+                Some(126) => "the program can't be executed in the pod",
+                _ => "the program was not found in the pod, or can't be executed there",
+            };
+            return Ending::CouldNotStart(reason.to_owned());
+        }
+        None => {}
+    }
+    match (stderr.ended, u8::try_from(code)) {
+        (Some(ended), Ok(code)) if ended == code => Ending::Exited(code),
+        (None, Ok(code)) if !stderr.has_prelude => Ending::Exited(code),
+        // A signal ended the prelude itself, as happens to all that runs in a pod that goes away.
+        (None, Ok(code)) if code > 128 => Ending::Exited(code),
+        _ => Ending::Lost(format!(
+            "kubectl ended with exit status {code}, and the pod did not say how the command ended"
+        )),
     }
 }
 
 /// The connection to the host, or to the command on it, was lost.
-fn of_lost_host(error: SshError, awaited_pod: bool) -> Ending {
+fn of_lost_host(error: SshError) -> Ending {
     let may_have_started = match &error {
-        SshError::LinkLost { started, .. } => *started,
+        SshError::LinkLost { started, .. } | SshError::TimedOut { started, .. } => *started,
         SshError::NoExitStatus | SshError::Stopped => true,
         _ => false,
     };
-    if may_have_started && !awaited_pod {
+    if may_have_started {
         Ending::Lost(error.to_string())
     } else {
         Ending::Failed(error.into())
@@ -116,25 +146,47 @@ fn of_failed_kubectl(status: &ExitStatus, stderr: &StderrEnd, has_stdout: bool) 
     if LINK_WORDS.iter().any(|words| last.contains(words)) {
         return Ending::Lost(last.to_owned());
     }
-    // A command that has printed anything has started; kubectl's own failures are one line each.
-    if has_stdout || !stderr.is_whole || said.lines().count() != 1 {
+    let has_begun = has_stdout || (stderr.has_prelude && stderr.has_begun) || !stderr.is_whole;
+    if has_begun || last.is_empty() {
         let seen = match last {
             "" => "no word about the command's end",
             last => last,
         };
         return Ending::Lost(format!("kubectl ended with {status}: {seen}"));
     }
+    // Without a prelude the words may be the command's, with kubectl's at their end.
+    let is_kubectls = is_failure(&said) && (stderr.has_prelude || said.lines().count() == 1);
     let says = |list: &[&str]| list.iter().any(|words| said.contains(words));
-    if says(&NOT_RUNNING) {
-        Ending::NotRunning(said)
-    } else if said.starts_with("error: Internal error occurred: ") && says(&NOT_STARTED) {
-        Ending::CouldNotStart(runtime_words(&said))
-    } else {
-        match classify(reply(status, stderr)) {
-            ClusterError::NotFound { .. } => Ending::NoPod,
-            error => Ending::Failed(error),
-        }
+    let is_runtimes = said.starts_with("error: Internal error occurred: ") && says(&NOT_STARTED);
+    if is_kubectls && is_runtimes {
+        let reason = runtime_words(&said);
+        return if stderr.has_prelude && is_missing_shell(&reason) {
+            Ending::NoShell(reason)
+        } else {
+            Ending::CouldNotStart(reason)
+        };
     }
+    if !stderr.has_prelude {
+        return Ending::Lost(format!("kubectl ended with {status}: {last}"));
+    }
+    if is_kubectls && says(&NOT_RUNNING) {
+        return Ending::NotRunning(said);
+    }
+    match classify(reply(status, stderr)) {
+        ClusterError::NotFound { .. } if is_kubectls => Ending::NoPod,
+        ClusterError::Kubectl { .. } | ClusterError::NotFound { .. } if !is_kubectls => {
+            Ending::Lost(format!("kubectl ended with {status}: {last}"))
+        }
+        error => Ending::Failed(error),
+    }
+}
+
+/// Whether the runtime's words are that the image has no shell at the place where one is expected.
+fn is_missing_shell(reason: &str) -> bool {
+    reason.contains(SHELL)
+        && ["no such file or directory", "not found"]
+            .iter()
+            .any(|words| reason.to_lowercase().contains(words))
 }
 
 /// The part of the runtime's words that is about the program.

@@ -1,5 +1,6 @@
 //! Runs a command in a pod: one trip to the host, and a second one only when the first leaves open
-//! whether the pod was lost (exit code 137 or 143) or left something running (a time limit).
+//! whether the pod was lost (exit code 137 or 143) or left something running (a time limit), or when it
+//! found no shell there, so that nothing ran.
 
 mod command;
 mod ending;
@@ -7,12 +8,17 @@ mod outlet;
 mod stderr;
 mod sweep;
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::Bytes;
-use tokio::io::AsyncReadExt as _;
+use tokio::{io::AsyncReadExt as _, sync::Notify, time::Instant};
 
-use self::{ending::Ending, outlet::Outlet, stderr::Stderr, sweep::Sweep};
+use self::{
+    ending::Ending,
+    outlet::Outlet,
+    stderr::{Around, Stderr},
+    sweep::Sweep,
+};
 use super::{
     super::{
         ClusterError, ExecCommand, ExecError, ExecOutput, ExecRequest, Partial, PodRef, Stdin,
@@ -47,74 +53,146 @@ pub(super) async fn run(
 ) -> Result<ExecOutput, ExecError> {
     let ExecRequest {
         command,
-        stdin,
+        mut stdin,
         sink,
         time_limit,
         keep_bytes,
     } = request;
     let (mark, token) = (random_word()?, random_word()?);
     let plan = command::plan(&command, &mark, &token)?;
-    let with_stdin = !plan.preface.is_empty() || !matches!(stdin, Stdin::None);
-    let mut sweep = Sweep::new(lane, namespace, &plan, &mark, &token);
-    let script = match pod {
-        PodRef::Named(pod) => {
-            sweep.pod = Some(pod.clone());
-            command::in_pod(&lane.settings, namespace, pod, with_stdin, &plan.argv)
-        }
-        PodRef::Current => {
-            command::in_current(&lane.settings, namespace, &token, with_stdin, &plan.argv)
-        }
-    };
     let mut outlet = Outlet::new(sink, keep_bytes);
-    let mut stderr = Stderr::new(&token, *pod == PodRef::Current);
-
-    let work = async {
-        let process = if with_stdin {
-            lane.ssh.spawn(&script).await
-        } else {
-            lane.ssh.spawn_without_stdin(&script).await
+    let mut attempt = Attempt {
+        lane,
+        namespace,
+        pod,
+        argv: &plan.argv,
+        mark: &mark,
+        token: &token,
+        has_prelude: true,
+        keeps_stdin: plan.bare.is_some(),
+        limit: time_limit.map(|limit| (limit, Instant::now() + limit)),
+    };
+    let (mut name, mut ending) = attempt.make(plan.preface, &mut stdin, &mut outlet).await?;
+    if let (Ending::NoShell(reason), Some(bare)) = (&ending, &plan.bare) {
+        tracing::debug!(reason, "the image has no shell; running the bare command");
+        attempt = Attempt {
+            argv: bare,
+            has_prelude: false,
+            keeps_stdin: false,
+            ..attempt
         };
-        match process {
-            Ok(process) => {
-                tracing::Span::current().record("trip", process.trip());
-                let input = (plan.preface, stdin);
-                communicate(process, input, &mut outlet, &mut stderr, &mut sweep).await
-            }
-            Err(error) => Run::Ended(Err(error)),
-        }
-    };
-    let run = match time_limit {
-        None => Ok(work.await),
-        Some(limit) => tokio::time::timeout(limit, work).await.map_err(|_| limit),
-    };
-    let status = match run {
-        Ok(Run::Ended(status)) => status,
-        // kubectl has been ended; dropping `sweep` ends what it has left in the pod.
-        Ok(Run::SinkFailed(error)) => return Err(ExecError::Sink(error)),
-        Ok(Run::StdinFailed(error)) => return Err(ExecError::Stdin(error)),
-        Err(limit) => {
-            // Without a pod nothing has begun.
-            let ended_in_pod = stderr.awaits_pod() || sweep.run().await;
-            return Err(ExecError::TimedOut {
-                limit,
-                ended_in_pod,
-                partial: Box::new(outlet.into_kept()),
-            });
-        }
-    };
-    sweep.disarm();
-
-    let awaited_pod = stderr.awaits_pod();
-    let name = match pod {
-        PodRef::Named(name) => name.clone(),
-        PodRef::Current => stderr.pod().unwrap_or(NO_NAME).to_owned(),
-    };
-    let end = stderr.finish();
-    let ending = ending::ending(status, &end, awaited_pod, outlet.has_stdout());
-    let written = outlet.write(Stream::Stderr, &end.rest).await;
-    written.map_err(ExecError::Sink)?;
+        (name, ending) = attempt.make(String::new(), &mut stdin, &mut outlet).await?;
+    }
     let folder = command.working_dir.unwrap_or_default();
     conclude(lane, namespace, name, folder, ending, outlet.into_kept()).await
+}
+
+/// One run of kubectl for a command.
+struct Attempt<'a> {
+    lane: &'a Kubectl,
+    namespace: &'a Namespace,
+    pod: &'a PodRef,
+    argv: &'a [String],
+    mark: &'a str,
+    token: &'a str,
+    has_prelude: bool,
+    /// Nothing of stdin is read before the command has begun, so that another attempt can have it.
+    keeps_stdin: bool,
+    /// The time that the command may take, and when it is over.
+    limit: Option<(Duration, Instant)>,
+}
+
+impl Attempt<'_> {
+    /// The pod's name, and what is known of the command's end.
+    async fn make(
+        &self,
+        preface: String,
+        stdin: &mut Stdin,
+        outlet: &mut Outlet,
+    ) -> Result<(String, Ending), ExecError> {
+        let with_stdin = !preface.is_empty() || !matches!(stdin, Stdin::None);
+        let Self {
+            lane, namespace, ..
+        } = *self;
+        let mut sweep = Sweep::new(lane, namespace, self.has_prelude, self.mark, self.token);
+        let settings = &lane.settings;
+        let script = match self.pod {
+            PodRef::Named(pod) => {
+                sweep.pod = Some(pod.clone());
+                command::in_pod(settings, namespace, pod, with_stdin, self.argv)
+            }
+            PodRef::Current => {
+                command::in_current(settings, namespace, self.token, with_stdin, self.argv)
+            }
+        };
+        let around = Around {
+            announced: *self.pod == PodRef::Current,
+            prelude: self.has_prelude,
+        };
+        let mut stderr = Stderr::new(self.token, around);
+        let mut is_sent = false;
+        let work = async {
+            let process = if with_stdin {
+                lane.ssh.spawn(&script).await
+            } else {
+                lane.ssh.spawn_without_stdin(&script).await
+            };
+            match process {
+                Ok(process) => {
+                    is_sent = true;
+                    tracing::Span::current().record("trip", process.trip());
+                    let input = Input {
+                        preface,
+                        stdin,
+                        awaits_begin: self.keeps_stdin,
+                    };
+                    communicate(process, input, outlet, &mut stderr, &mut sweep).await
+                }
+                Err(error) => Run::Ended(Err(error)),
+            }
+        };
+        let run = match self.limit {
+            None => Ok(work.await),
+            Some((limit, end)) => tokio::time::timeout_at(end, work).await.map_err(|_| limit),
+        };
+        let status = match run {
+            Ok(Run::Ended(status)) => status,
+            // kubectl has been ended; dropping `sweep` ends what it has left in the pod.
+            Ok(Run::SinkFailed(error)) => return Err(ExecError::Sink(error)),
+            Ok(Run::StdinFailed(error)) => return Err(ExecError::Stdin(error)),
+            Err(limit) => {
+                if !is_sent {
+                    sweep.disarm();
+                    return Err(not_sent(limit));
+                }
+                return Err(ExecError::TimedOut {
+                    limit,
+                    ended_in_pod: sweep.run().await,
+                    partial: Box::new(outlet.take_kept()),
+                });
+            }
+        };
+        sweep.disarm();
+        let awaited_pod = stderr.awaits_pod();
+        let name = match self.pod {
+            PodRef::Named(name) => name.clone(),
+            PodRef::Current => stderr.pod().unwrap_or(NO_NAME).to_owned(),
+        };
+        let end = stderr.finish();
+        let ending = ending::ending(status, &end, awaited_pod, outlet.has_stdout());
+        let written = outlet.write(Stream::Stderr, &end.rest).await;
+        written.map_err(ExecError::Sink)?;
+        Ok((name, ending))
+    }
+}
+
+/// The time limit was reached before the host had taken the command.
+fn not_sent(limit: Duration) -> ExecError {
+    ExecError::Cluster(ClusterError::Ssh(SshError::TimedOut {
+        after: limit,
+        started: false,
+        written: Box::default(),
+    }))
 }
 
 /// What [`run`] would run in the pod, with words in the place of its random ones.
@@ -150,7 +228,9 @@ async fn conclude(
                 stderr: kept.stderr,
             })
         }
-        Ending::CouldNotStart(reason) => Err(ExecError::CouldNotStart { reason }),
+        Ending::CouldNotStart(reason) | Ending::NoShell(reason) => {
+            Err(ExecError::CouldNotStart { reason })
+        }
         Ending::NoSuchFolder => Err(ExecError::NoSuchFolder { folder }),
         Ending::NoPod => Err(ExecError::PodGone {
             pod,
@@ -183,20 +263,33 @@ async fn is_gone(lane: &Kubectl, namespace: &Namespace, pod: &str) -> bool {
     }
 }
 
+/// What a process is to read.
+struct Input<'a> {
+    preface: String,
+    stdin: &'a mut Stdin,
+    /// Whether to wait until the prelude has begun.
+    awaits_begin: bool,
+}
+
 /// Feeds the process and takes its output, both at once.
 async fn communicate(
     mut process: Process,
-    (preface, stdin): (String, Stdin),
+    input: Input<'_>,
     outlet: &mut Outlet,
     stderr: &mut Stderr,
     sweep: &mut Sweep,
 ) -> Run {
     let writer = process.take_stdin();
+    let begun = Notify::new();
     let feed = async {
-        if let Some(writer) = writer
-            && let Err(error) = feed(writer, preface, stdin).await
-        {
-            return error;
+        if let Some(writer) = writer {
+            if input.awaits_begin {
+                begun.notified().await;
+            }
+            let stdin = std::mem::take(input.stdin);
+            if let Err(error) = feed(writer, input.preface, stdin).await {
+                return error;
+            }
         }
         // A command that reads less than it is given may still end well.
         std::future::pending().await
@@ -207,6 +300,9 @@ async fn communicate(
                 ProcessEvent::Stdout(bytes) => outlet.write(Stream::Stdout, &bytes).await,
                 ProcessEvent::Stderr(bytes) => {
                     let own = stderr.push(&bytes);
+                    if stderr.has_begun() {
+                        begun.notify_one();
+                    }
                     if sweep.pod.is_none() {
                         sweep.pod = stderr.pod().map(str::to_owned);
                     }

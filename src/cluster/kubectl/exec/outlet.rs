@@ -37,6 +37,10 @@ impl Outlet {
         !stdout.bytes.is_empty() || stdout.cut > 0
     }
 
+    pub(super) fn take_kept(&mut self) -> Partial {
+        std::mem::take(&mut self.kept)
+    }
+
     pub(super) fn into_kept(self) -> Partial {
         self.kept
     }

@@ -1,6 +1,9 @@
 //! Takes kubectl's and berth's own words out of a command's standard error while it comes.
+//!
+//! The stream has up to three parts, in this order: the host's words up to the line `TOKEN POD`, then
+//! kubectl's up to the prelude's `TOKEN begun`, then the command's. Text of users is in the last alone.
 
-use super::command::{NO_FOLDER, NO_PROGRAM};
+use super::command::{BEGUN, ENDED, NO_FOLDER, NO_PROGRAM};
 
 /// What kubectl prints last when the command has ended with an exit code other than 0.
 const TERMINATED: &str = "command terminated with exit code ";
@@ -8,22 +11,44 @@ const TERMINATED: &str = "command terminated with exit code ";
 /// The longest end of the stream that is kept to decide on, in bytes.
 const KEPT: usize = 16 * 1024;
 
+/// The longest word of the prelude after its token, with its line end.
+const WORD_MAX: usize = 16;
+
 /// Separates a command's standard error from what is printed around it.
 ///
-/// The user's text is passed on as it comes; held back is only what may yet turn out to be kubectl's
-/// last line or a word of the prelude, both at the very end of the stream.
+/// The user's text is passed on as it comes; held back is only what may yet turn out to be a line of
+/// the prelude, or kubectl's last line at the very end of the stream.
 #[derive(Debug)]
 pub(super) struct Stderr {
     token: String,
     pod: Option<String>,
-    /// Until the pod is announced, everything is the host's.
-    awaits_pod: bool,
-    /// What came before the announcement.
+    part: Part,
+    has_prelude: bool,
+    /// What came in a part that is not the command's.
     before: Vec<u8>,
     held: Vec<u8>,
+    prelude: Option<PreludeWord>,
+    ended: Option<u8>,
     /// The last bytes of the command's part, up to [`KEPT`].
     last: Vec<u8>,
     total: u64,
+}
+
+/// Whose words are coming.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Hosts,
+    Kubectls,
+    Commands,
+}
+
+/// What surrounds a command's standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Around {
+    /// The stream begins with the host's words up to the line `TOKEN POD`.
+    pub(super) announced: bool,
+    /// A prelude runs around the command.
+    pub(super) prelude: bool,
 }
 
 /// The end of a standard error.
@@ -33,11 +58,17 @@ pub(super) struct StderrEnd {
     pub(super) rest: Vec<u8>,
     /// The exit code that kubectl's last line tells.
     pub(super) told: Option<u8>,
-    /// What the prelude said.
+    /// Why the prelude did not start the program.
     pub(super) prelude: Option<PreludeWord>,
-    /// The last part of the stream; the host's words when no pod was announced.
+    /// The exit code that the prelude tells.
+    pub(super) ended: Option<u8>,
+    /// Whether a prelude was to run around the command.
+    pub(super) has_prelude: bool,
+    /// Whether the command's own part had begun.
+    pub(super) has_begun: bool,
+    /// The last part of the stream. Before the command's own part it is the host's and kubectl's words.
     pub(super) words: String,
-    /// Whether `words` is all that there was.
+    /// Whether `words` is all that there was of that part.
     pub(super) is_whole: bool,
 }
 
@@ -49,14 +80,22 @@ pub(super) enum PreludeWord {
 }
 
 impl Stderr {
-    /// With `awaits_pod`, the stream begins with the host's words up to the line `TOKEN POD`.
-    pub(super) fn new(token: &str, awaits_pod: bool) -> Self {
+    pub(super) fn new(token: &str, around: Around) -> Self {
         Self {
             token: token.to_owned(),
             pod: None,
-            awaits_pod,
+            part: match around {
+                Around {
+                    announced: true, ..
+                } => Part::Hosts,
+                Around { prelude: true, .. } => Part::Kubectls,
+                _ => Part::Commands,
+            },
+            has_prelude: around.prelude,
             before: Vec::new(),
             held: Vec::new(),
+            prelude: None,
+            ended: None,
             last: Vec::new(),
             total: 0,
         }
@@ -67,49 +106,114 @@ impl Stderr {
         self.pod.as_deref()
     }
 
-    /// Whether the command can't have been sent to a pod yet.
+    /// Whether no pod has been announced yet.
     pub(super) fn awaits_pod(&self) -> bool {
-        self.awaits_pod
+        self.part == Part::Hosts
+    }
+
+    /// Whether the prelude has said that it runs.
+    pub(super) fn has_begun(&self) -> bool {
+        self.part == Part::Commands
     }
 
     /// Takes bytes in; returns those that are certainly the user's.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
-        if !self.awaits_pod {
+        if self.part == Part::Commands {
             return self.pass(bytes);
         }
         self.before.extend_from_slice(bytes);
-        match self.take_announcement() {
-            Some(after) => self.pass(&after),
-            None => Vec::new(),
+        if self.part == Part::Hosts
+            && let Some((pod, after)) = take_line(&self.before, &format!("{} ", self.token))
+        {
+            self.pod = Some(String::from_utf8_lossy(&pod).into_owned());
+            self.before = after;
+            self.part = if self.has_prelude {
+                Part::Kubectls
+            } else {
+                Part::Commands
+            };
         }
-    }
-
-    /// Finds the line `TOKEN POD` in what has come so far; returns what came after it.
-    fn take_announcement(&mut self) -> Option<Vec<u8>> {
-        let mark = format!("{} ", self.token);
-        let start = find(&self.before, mark.as_bytes())?;
-        let (_, line) = self.before.split_at(start + mark.len());
-        let end = line.iter().position(|byte| *byte == b'\n')?;
-        let (pod, after) = line.split_at(end);
-        self.pod = Some(String::from_utf8_lossy(pod).into_owned());
-        self.awaits_pod = false;
-        Some(after.iter().skip(1).copied().collect())
+        if self.part == Part::Kubectls
+            && let Some((_, after)) = take_line(&self.before, &format!("{}{BEGUN}", self.token))
+        {
+            self.before = after;
+            self.part = Part::Commands;
+        }
+        if self.part == Part::Commands {
+            let own = std::mem::take(&mut self.before);
+            return self.pass(&own);
+        }
+        Vec::new()
     }
 
     fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
-        self.total += bytes.len() as u64;
-        self.last.extend_from_slice(bytes);
+        self.held.extend_from_slice(bytes);
+        let mut own = Vec::new();
+        if self.has_prelude {
+            while self.take_word(&mut own) {}
+        }
+        let kept = self.held.split_off(self.suspicious_from());
+        own.append(&mut self.held);
+        self.held = kept;
+        self.total += own.len() as u64;
+        self.last.extend_from_slice(&own);
         let surplus = self.last.len().saturating_sub(KEPT);
         self.last.drain(..surplus);
-        self.held.extend_from_slice(bytes);
-        let kept = self.held.split_off(self.suspicious_from());
-        std::mem::replace(&mut self.held, kept)
+        own
+    }
+
+    /// Takes the first whole line that begins with the token; what comes before it goes to `own`, and
+    /// so does a line that is not the prelude's. False when there is none.
+    fn take_word(&mut self, own: &mut Vec<u8>) -> bool {
+        let Some(start) = find(&self.held, self.token.as_bytes()) else {
+            return false;
+        };
+        let rest = self.held.split_off(start);
+        own.append(&mut self.held);
+        let (token, line) = rest.split_at(self.token.len());
+        let end = line.iter().take(WORD_MAX).position(|byte| *byte == b'\n');
+        let Some(end) = end else {
+            if line.len() < WORD_MAX {
+                self.held = rest;
+                return false;
+            }
+            own.extend_from_slice(token);
+            self.held = line.to_vec();
+            return true;
+        };
+        let (word, after) = line.split_at(end);
+        let after = after.iter().skip(1).copied().collect();
+        if !self.hear(word) {
+            own.extend_from_slice(token);
+            own.extend_from_slice(word);
+            own.push(b'\n');
+        }
+        self.held = after;
+        true
+    }
+
+    /// Whether this is a word of the prelude.
+    fn hear(&mut self, word: &[u8]) -> bool {
+        let Ok(word) = std::str::from_utf8(word) else {
+            return false;
+        };
+        match word {
+            NO_FOLDER => self.prelude = Some(PreludeWord::NoFolder),
+            NO_PROGRAM => self.prelude = Some(PreludeWord::NoProgram),
+            _ => match word.strip_prefix(ENDED).and_then(|code| code.parse().ok()) {
+                Some(code) => self.ended = Some(code),
+                None => return false,
+            },
+        }
+        true
     }
 
     /// Where the part begins that may be kubectl's last line or the prelude's.
     fn suspicious_from(&self) -> usize {
         let held = &self.held;
-        if let Some(start) = find(held, self.token.as_bytes()) {
+        if self.has_prelude
+            && let Some(start) = find(held, self.token.as_bytes())
+        {
             return start;
         }
         let window = self.token.len().max(TERMINATED.len() + "255\n".len());
@@ -125,9 +229,10 @@ impl Stderr {
     }
 
     /// The stream has ended.
-    pub(super) fn finish(self) -> StderrEnd {
-        if self.awaits_pod {
+    pub(super) fn finish(mut self) -> StderrEnd {
+        if self.part != Part::Commands {
             return StderrEnd {
+                has_prelude: self.has_prelude,
                 words: String::from_utf8_lossy(&self.before).into_owned(),
                 is_whole: true,
                 ..StderrEnd::default()
@@ -143,27 +248,28 @@ impl Stderr {
             Some((user, code)) => (user, Some(code)),
             None => (self.held.as_slice(), None),
         };
-        let prelude = prelude_word(user, &self.token);
+        let rest = user.to_vec();
+        let is_whole = self.total + self.held.len() as u64 <= KEPT as u64;
+        self.last.extend_from_slice(&self.held);
         StderrEnd {
-            rest: match prelude {
-                Some(_) => Vec::new(),
-                None => user.to_vec(),
-            },
+            rest,
             told,
-            prelude,
+            prelude: self.prelude,
+            ended: self.ended,
+            has_prelude: self.has_prelude,
+            has_begun: true,
             words: String::from_utf8_lossy(&self.last).into_owned(),
-            is_whole: self.total <= KEPT as u64,
+            is_whole,
         }
     }
 }
 
-fn prelude_word(user: &[u8], token: &str) -> Option<PreludeWord> {
-    let text = String::from_utf8_lossy(user);
-    match text.trim_end().strip_prefix(token)? {
-        NO_FOLDER => Some(PreludeWord::NoFolder),
-        NO_PROGRAM => Some(PreludeWord::NoProgram),
-        _ => None,
-    }
+/// The rest of the line that begins with `mark`, wherever that is, and what comes after the line.
+fn take_line(text: &[u8], mark: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (_, line) = text.split_at(find(text, mark.as_bytes())? + mark.len());
+    let end = line.iter().position(|byte| *byte == b'\n')?;
+    let (line, after) = line.split_at(end);
+    Some((line.to_vec(), after.iter().skip(1).copied().collect()))
 }
 
 /// What a text that begins with [`TERMINATED`] and has nothing after its line tells.

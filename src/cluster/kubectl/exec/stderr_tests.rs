@@ -4,7 +4,14 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// What is passed on of these pieces, and the end.
 fn filtered(awaits_pod: bool, pieces: &[&[u8]]) -> (String, StderrEnd, Option<String>) {
-    let mut stderr = Stderr::new(TOKEN, awaits_pod);
+    let around = Around {
+        announced: awaits_pod,
+        prelude: true,
+    };
+    let mut stderr = Stderr::new(TOKEN, around);
+    if !awaits_pod {
+        stderr.push(format!("{TOKEN} begun\n").as_bytes());
+    }
     let mut passed = Vec::new();
     for piece in pieces {
         passed.extend(stderr.push(piece));
@@ -13,6 +20,15 @@ fn filtered(awaits_pod: bool, pieces: &[&[u8]]) -> (String, StderrEnd, Option<St
     let end = stderr.finish();
     passed.extend(&end.rest);
     (String::from_utf8_lossy(&passed).into_owned(), end, pod)
+}
+
+/// One whose command's part has begun.
+fn begun() -> Stderr {
+    let around = Around {
+        announced: false,
+        prelude: false,
+    };
+    Stderr::new(TOKEN, around)
 }
 
 fn bytewise(text: &str) -> Vec<&[u8]> {
@@ -76,7 +92,7 @@ fn kubectls_last_line_is_taken_out_however_it_arrives() {
 
 #[test]
 fn ordinary_text_is_passed_on_at_once() {
-    let mut stderr = Stderr::new(TOKEN, false);
+    let mut stderr = begun();
     assert_eq!(stderr.push(b"progress: 10%"), b"progress: 10%");
     assert_eq!(stderr.push(b"done\nc"), b"done\n", "may be kubectl's");
     assert_eq!(stderr.push(b"ontinue"), b"continue", "is not");
@@ -85,7 +101,7 @@ fn ordinary_text_is_passed_on_at_once() {
 #[test]
 fn the_pod_is_read_from_the_announcement_and_the_hosts_words_are_kept_apart() {
     let text = format!(
-        "sudo: unable to resolve host\n{TOKEN} workspace-7d-x2\nown\ncommand terminated with exit code 1\n"
+        "sudo: unable to resolve host\n{TOKEN} workspace-7d-x2\nI1121 01:28:30.1 x\n{TOKEN} begun\nown\ncommand terminated with exit code 1\n"
     );
     for pieces in [vec![text.as_bytes()], bytewise(&text)] {
         let (passed, end, pod) = filtered(true, &pieces);
@@ -98,7 +114,7 @@ fn the_pod_is_read_from_the_announcement_and_the_hosts_words_are_kept_apart() {
 }
 
 #[test]
-fn the_preludes_word_is_not_passed_on() {
+fn the_preludes_words_are_not_passed_on() {
     let text = format!("{TOKEN} no-folder\ncommand terminated with exit code 1\n");
     for pieces in [vec![text.as_bytes()], bytewise(&text)] {
         let (passed, end, _) = filtered(false, &pieces);
@@ -108,12 +124,35 @@ fn the_preludes_word_is_not_passed_on() {
             (Some(PreludeWord::NoFolder), Some(1))
         );
     }
+    // A command's last line need not be whole, and something of it may outlive it.
+    let text = format!("own{TOKEN} ended 3\nlate\ncommand terminated with exit code 3\n");
+    for pieces in [vec![text.as_bytes()], bytewise(&text)] {
+        let (passed, end, _) = filtered(false, &pieces);
+        assert_eq!(passed, "ownlate\n");
+        assert_eq!((end.ended, end.told), (Some(3), Some(3)));
+    }
+}
+
+#[test]
+fn a_token_with_another_word_is_the_commands_own() {
+    for text in [
+        TOKEN.to_owned(),
+        format!("{TOKEN}\n"),
+        format!("{TOKEN} ended 256\n"),
+        format!("{TOKEN} ended"),
+        format!("a{TOKEN}{TOKEN} something that is long\nb"),
+    ] {
+        for pieces in [vec![text.as_bytes()], bytewise(&text)] {
+            let (passed, end, _) = filtered(false, &pieces);
+            assert_eq!((passed, end.ended), (text.clone(), None));
+        }
+    }
 }
 
 #[test]
 fn a_long_stream_is_bounded_and_known_to_be_cut() {
     let line = "x".repeat(100) + "\n";
-    let mut stderr = Stderr::new(TOKEN, false);
+    let mut stderr = begun();
     let mut passed = 0;
     for _ in 0..1000 {
         passed += stderr.push(line.as_bytes()).len();

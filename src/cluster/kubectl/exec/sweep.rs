@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    super::Kubectl,
-    command::{self, Plan},
-};
+use super::{super::Kubectl, command};
 use crate::{
     domain::Namespace,
     ssh::{RunLimits, Script},
@@ -49,11 +46,11 @@ pub(super) struct Sweep {
 }
 
 impl Sweep {
-    /// Armed only when the plan's processes carry the mark.
+    /// Armed only when the command's processes carry the mark.
     pub(super) fn new(
         lane: &Kubectl,
         namespace: &Namespace,
-        plan: &Plan,
+        is_marked: bool,
         mark: &str,
         token: &str,
     ) -> Self {
@@ -63,7 +60,7 @@ impl Sweep {
             mark: mark.to_owned(),
             token: token.to_owned(),
             pod: None,
-            is_armed: plan.is_marked,
+            is_armed: is_marked,
         }
     }
 

@@ -26,6 +26,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
 /// The most that is kept of one of its lines, in characters.
 const LINE_LENGTH: usize = 1000;
+/// The most of that log, in bytes.
+const LOG_BYTES: u32 = 64 * 1024;
 /// How many of a failing container's last lines are kept.
 const LOG_LINES: u32 = 20;
 
@@ -231,6 +233,7 @@ impl PodManager {
         let mut request = LogRequest {
             pod: pod.to_owned(),
             tail_lines: Some(LOG_LINES),
+            limit_bytes: Some(LOG_BYTES),
             ..LogRequest::default()
         };
         let mut lines = self.log_lines(namespace, &request).await;

@@ -528,3 +528,17 @@ async fn a_host_that_cannot_be_used_is_told_by_its_fault() {
     assert_eq!(code, 69, "{talk}");
     assert!(talk.contains("refused"), "{talk}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn output_that_cannot_be_written_is_no_success() {
+    let world = World::sqlite().await;
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut list = world.berth(&["list", "-o", "json"]);
+    let output = list.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+    let output = output.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(74));
+    assert!(text(&output.stderr).contains("could not be written"));
+}

@@ -93,7 +93,7 @@ pub(super) struct Global {
     /// Say nothing but results and errors.
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
-    /// Say more: -v for each command on the host, -vv for everything.
+    /// Say more: -v for each trip to the host, -vv for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
 }

@@ -12,6 +12,9 @@ pub const WRONG_USAGE: u8 = 64;
 /// The exit code when nobody reads the output any more: 128 and SIGPIPE, as in shells.
 pub(super) const BROKEN_PIPE: u8 = 141;
 
+/// The exit code when the output could not be written: `EX_IOERR`.
+pub(super) const NOT_WRITTEN: u8 = 74;
+
 /// The exit code for an error.
 pub(super) fn code(error: &Error) -> ExitCode {
     ExitCode::from(match error.kind() {
@@ -20,7 +23,7 @@ pub(super) fn code(error: &Error) -> ExitCode {
         Kind::NotFound => 66,
         Kind::Unreachable => 69,
         Kind::Internal => 70,
-        Kind::Database => 74,
+        Kind::Database => NOT_WRITTEN,
         Kind::Busy => 75,
         Kind::Denied => 77,
         Kind::Configuration => 78,

@@ -58,6 +58,9 @@ pub async fn run(args: Args) -> ExitCode {
         _ = tokio::time::timeout(CLOSING, session.close()) => {}
         _ = interrupts.next() => {}
     }
+    if session.printer.has_failed() {
+        return ExitCode::from(exit::NOT_WRITTEN);
+    }
     code
 }
 

@@ -1,6 +1,9 @@
 //! Data on stdout, talk on stderr.
 
-use std::io::Write as _;
+use std::{
+    io::{self, Write as _},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -15,11 +18,28 @@ use crate::{
 /// Prints what was found, in the form that was asked for.
 pub(super) struct Printer {
     output: Output,
+    /// Whether something could not be written.
+    has_failed: AtomicBool,
 }
 
 impl Printer {
     pub(super) fn new(output: Output) -> Self {
-        Self { output }
+        Self {
+            output,
+            has_failed: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether something that was asked for could not be written, to a full disk for one.
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
+    }
+
+    fn put(&self, bytes: &[u8]) {
+        if let Err(error) = put(bytes) {
+            self.has_failed.store(true, Ordering::Relaxed);
+            self.note(&format!("error: the output could not be written: {error}"));
+        }
     }
 
     /// Whether a person reads stdout.
@@ -34,16 +54,12 @@ impl Printer {
             Output::Json => serde_json::to_string_pretty(value).unwrap_or_default() + "\n",
             Output::Yaml => serde_saphyr::to_string(value).unwrap_or_default(),
         };
-        put(text.as_bytes());
+        self.put(text.as_bytes());
     }
 
     /// Prints text as it is.
-    #[expect(
-        clippy::unused_self,
-        reason = "stdout is reached through the printer alone"
-    )]
     pub(super) fn text(&self, text: &str) {
-        put(text.as_bytes());
+        self.put(text.as_bytes());
     }
 
     /// Says to a person what else there is to know.
@@ -52,7 +68,7 @@ impl Printer {
         reason = "stderr is reached through the printer alone"
     )]
     pub(super) fn note(&self, note: &str) {
-        let _ = writeln!(std::io::stderr(), "{note}");
+        let _ = writeln!(io::stderr(), "{note}");
     }
 
     /// Prints an error with its causes and its hint; for a script, on stdout as a value as well.
@@ -60,13 +76,13 @@ impl Printer {
         if !self.is_for_people() {
             self.value(&error_value(error), String::new);
         }
-        let _ = std::io::stderr().write_all(talk(error).as_bytes());
+        let _ = io::stderr().write_all(talk(error).as_bytes());
     }
 
     /// Says that the program was interrupted and what is left behind; for a script, on stdout as a
     /// value as well.
     pub(super) fn interrupted(&self, aftermath: &str) {
-        let _ = writeln!(std::io::stderr(), "interrupted; {aftermath}");
+        let _ = writeln!(io::stderr(), "interrupted; {aftermath}");
         if !self.is_for_people() {
             self.value(&interrupted_value(aftermath), String::new);
         }
@@ -215,9 +231,12 @@ pub(super) fn streams(stdout: &Captured, stderr: &Captured) -> Map<String, Value
 }
 
 /// A closed pipe (`| head`) is the reader's choice, not a failure.
-fn put(bytes: &[u8]) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+fn put(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// Rows in columns, two spaces apart, under a headline. The last column is never padded.

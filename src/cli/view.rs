@@ -29,6 +29,8 @@ pub(super) struct PodView {
     diagnosis: Option<Diagnosis>,
     created_at: String,
     updated_at: String,
+    #[serde(skip)]
+    age: chrono::TimeDelta,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,7 +48,7 @@ struct SshView {
 
 impl PodView {
     /// The columns of `berth list`.
-    pub(super) const HEADLINE: [&'static str; 5] = ["OWNER", "STATUS", "IMAGE", "URL", "UPDATED"];
+    pub(super) const HEADLINE: [&'static str; 5] = ["OWNER", "STATUS", "IMAGE", "URL", "AGE"];
 
     pub(super) fn of_record(record: &PodRecord) -> Self {
         let time = |at: chrono::DateTime<chrono::Utc>| {
@@ -74,6 +76,7 @@ impl PodView {
             diagnosis: record.diagnosis.clone(),
             created_at: time(record.created_at),
             updated_at: time(record.updated_at),
+            age: chrono::Utc::now() - record.created_at,
         }
     }
 
@@ -95,7 +98,7 @@ impl PodView {
                 .access_url
                 .clone()
                 .unwrap_or_else(|| "-".to_owned()),
-            self.updated_at.clone(),
+            age(self.age),
         ]
     }
 
@@ -187,6 +190,16 @@ impl StatusView {
             }
         }
         text
+    }
+}
+
+/// A span of time in its largest unit, as kubectl tells ages.
+fn age(span: chrono::TimeDelta) -> String {
+    match (span.num_days(), span.num_hours(), span.num_minutes()) {
+        (days @ 1.., ..) => format!("{days}d"),
+        (_, hours @ 1.., _) => format!("{hours}h"),
+        (.., minutes @ 1..) => format!("{minutes}m"),
+        _ => format!("{}s", span.num_seconds().max(0)),
     }
 }
 

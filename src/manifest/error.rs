@@ -91,7 +91,9 @@ impl ManifestError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Unreadable { .. } => "name a folder that can be read, or none",
+            Self::Unreadable { .. } => {
+                "let BERTH_TEMPLATES (or --templates) name a folder that can be read, or none"
+            }
             Self::UnknownTemplate { .. } => "rename the file, or take it out of the folder",
             Self::Syntax { .. } => "see https://keats.github.io/tera/ for the syntax of templates",
             Self::Render { .. } => "use only the values that the built-in template uses",

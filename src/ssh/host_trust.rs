@@ -48,6 +48,14 @@ pub enum HostKeyError {
         /// Its line, from 1.
         line: usize,
     },
+    /// A file of known hosts can't be read, so nobody knows what it says of the host.
+    #[error("the known hosts in {} can't be read: {reason}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the operating system says.
+        reason: String,
+    },
     /// The key is marked as revoked.
     #[error("the host key {seen} of {host}:{port} is revoked in {}:{line}", file.display())]
     Revoked {
@@ -127,6 +135,9 @@ impl HostKeyError {
                  key, delete line {line} of {} and add the new key",
                 file.display()
             ),
+            Self::Unreadable { .. } => {
+                "let K8S_SSH_KNOWN_HOSTS name a file that you may read".into()
+            }
             Self::Revoked { .. } => "ask the host's owner why it still uses this key".into(),
             Self::NotPinned { .. } => {
                 "ask the host's owner for its key; if it has been replaced, update \
@@ -153,7 +164,10 @@ impl Judge {
     pub(super) fn known_algorithms(&self) -> Vec<Algorithm> {
         match self.trust.pinned {
             Some(_) => Vec::new(),
-            None => self.read_files().algorithms(&self.host, self.port),
+            None => self
+                .read_files()
+                .unwrap_or_default()
+                .algorithms(&self.host, self.port),
         }
     }
 
@@ -172,7 +186,7 @@ impl Judge {
                 expected,
             });
         }
-        match self.read_files().check(&self.host, self.port, key) {
+        match self.read_files()?.check(&self.host, self.port, key) {
             HostKeyCheck::Trusted => Ok(()),
             HostKeyCheck::Changed {
                 file,
@@ -205,18 +219,21 @@ impl Judge {
         }
     }
 
-    fn read_files(&self) -> KnownHosts {
+    fn read_files(&self) -> Result<KnownHosts, HostKeyError> {
         let mut known = KnownHosts::default();
         for file in &self.trust.known_hosts {
             match std::fs::read(file) {
                 Ok(bytes) => known.add(file, &String::from_utf8_lossy(&bytes)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => {
-                    tracing::warn!(file = %file.display(), %error, "could not read known_hosts");
+                    return Err(HostKeyError::Unreadable {
+                        file: file.clone(),
+                        reason: error.to_string(),
+                    });
                 }
             }
         }
-        known
+        Ok(known)
     }
 
     fn remember(

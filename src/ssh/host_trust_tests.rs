@@ -43,6 +43,20 @@ fn an_unknown_key_is_refused_with_the_way_to_trust_it() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_not_an_empty_one() {
+    // A folder can't be read as a file, whoever asks.
+    let folder = tempfile::tempdir().unwrap();
+    for policy in [HostKeyPolicy::Strict, HostKeyPolicy::AcceptNew] {
+        let error = judge(policy, folder.path()).judge(&key(A)).unwrap_err();
+        assert!(
+            matches!(error, HostKeyError::Unreadable { .. }),
+            "{error:?}"
+        );
+        assert!(error.hint().contains("K8S_SSH_KNOWN_HOSTS"));
+    }
+}
+
+#[test]
 fn accept_new_remembers_once_and_refuses_a_changed_key() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("new").join("known_hosts");
@@ -108,11 +122,13 @@ fn accept_new_at_the_same_time_writes_one_line_a_host() {
 
 #[test]
 fn a_key_that_cannot_be_remembered_is_not_accepted() {
-    let dir = tempfile::tempdir().unwrap();
-    // A directory in the place of the file.
-    let error = judge(HostKeyPolicy::AcceptNew, dir.path())
-        .judge(&key(A))
-        .unwrap_err();
+    // Nobody, not even root, can make a file there.
+    let error = judge(
+        HostKeyPolicy::AcceptNew,
+        Path::new("/proc/berth/known_hosts"),
+    )
+    .judge(&key(A))
+    .unwrap_err();
     assert!(
         matches!(error, HostKeyError::NotRemembered { .. }),
         "{error:?}"

@@ -117,6 +117,11 @@ impl Cluster for Kubectl {
         if output.status.success()
             || (dry_run && writes::lacks_only_the_namespace(&stderr, manifests))
         {
+            if !dry_run && applied.len() != manifests.len() {
+                let (seen, sent) = (applied.len(), manifests.len());
+                let problem = format!("it names {seen} of {sent} objects; is K8S_KUBECTL kubectl?");
+                return Err(reads::unexpected("apply", problem));
+            }
             return Ok(applied);
         }
         Err(classify(Reply {

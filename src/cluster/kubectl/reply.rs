@@ -321,8 +321,8 @@ fn without_server(text: &str) -> String {
 }
 
 fn after(text: &str, mark: &str) -> Option<String> {
-    text.split_once(mark)
-        .map(|(_, rest)| rest.trim().to_owned())
+    let (_, rest) = text.split_once(mark)?;
+    rest.lines().next().map(|line| line.trim().to_owned())
 }
 
 /// What stands between two marks.

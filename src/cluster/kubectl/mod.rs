@@ -15,11 +15,12 @@ mod settings;
 mod watch;
 mod writes;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use tokio::sync::RwLock;
 
 use self::reply::classify;
 use super::{
@@ -39,6 +40,9 @@ const ANSWER_MAX: usize = 64 * 1024 * 1024;
 /// The most of kubectl's words that is kept, in bytes.
 const WORDS_MAX: usize = 256 * 1024;
 
+/// The longest that ending what was abandoned may hold up the end of the connection.
+const TIDYING: Duration = Duration::from_secs(4);
+
 /// What a wait on the host may take beyond its own time: connecting, starting, answering.
 const AROUND_A_WAIT: Duration = Duration::from_secs(15);
 
@@ -47,13 +51,19 @@ const AROUND_A_WAIT: Duration = Duration::from_secs(15);
 pub struct Kubectl {
     ssh: SshClient,
     settings: KubectlSettings,
+    /// Read-locked by whatever still ends something in a pod after its caller has gone.
+    tidying: Arc<RwLock<()>>,
 }
 
 impl Kubectl {
     /// The cluster that this kubectl on this host speaks with. Does no I/O.
     #[must_use]
     pub fn new(ssh: SshClient, settings: KubectlSettings) -> Self {
-        Self { ssh, settings }
+        Self {
+            ssh,
+            settings,
+            tidying: Arc::default(),
+        }
     }
 
     /// Runs a short call; its answer when kubectl succeeds.
@@ -255,6 +265,8 @@ impl Cluster for Kubectl {
     }
 
     async fn close(&self) {
+        // What was abandoned is ended in its pod first, for which the connection is needed.
+        drop(tokio::time::timeout(TIDYING, self.tidying.write()).await);
         self.ssh.close().await;
     }
 }

@@ -1,6 +1,6 @@
 //! Ends a command's processes in the pod. kubectl's end does not: a real cluster leaves them running.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{super::Kubectl, command};
 use crate::{
@@ -99,7 +99,12 @@ impl Drop for Sweep {
         if let (Some(script), Ok(runtime)) = (self.script(), tokio::runtime::Handle::try_current())
         {
             let (lane, token) = (self.lane.clone(), self.token.clone());
-            runtime.spawn(async move { sweep(&lane, &script, &token).await });
+            // Closing the lane waits for this.
+            let tidying = Arc::clone(&lane.tidying).try_read_owned();
+            runtime.spawn(async move {
+                sweep(&lane, &script, &token).await;
+                drop(tidying);
+            });
         }
     }
 }

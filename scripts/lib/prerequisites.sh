@@ -38,7 +38,9 @@ as_root() {
 # Installs Debian packages, or says what a person has to do.
 install_packages() {
   echo "installing $*" >&2
-  if has_program apt-get && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qqy "$@" >&2; then
+  # A fresh machine has no package lists yet, or old ones.
+  if has_program apt-get && as_root apt-get update -qq >&2 &&
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends "$@" >&2; then
     return 0
   fi
   echo "please install: $*" >&2

@@ -86,7 +86,7 @@ need_for_sandbox() {
 
 # What only tests need: the other login shells, and a PostgreSQL server.
 need_for_tests() {
-  need_programs bash dash fish tcsh curl
+  need_programs bash dash fish tcsh
   if ! has_program initdb && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
     install_packages postgresql || exit 1
   fi

@@ -366,8 +366,13 @@ async fn a_link_that_is_cut_under_a_command_is_no_success() {
             async move { manager.execute(request).await }
         });
         wait_for_sleep(&manager, &project).await;
-        world.bench.control("POST", path, &fault);
-        let error = running.await.unwrap().unwrap_err();
+        // A fault that comes before the stream is open hits nothing: it is made until it does.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !running.is_finished() && Instant::now() < deadline {
+            world.bench.control("POST", path, &fault);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        let error = running.await.unwrap().expect_err(path);
         assert_eq!(error.kind(), Kind::LinkLost, "{path}: {error:?}");
         let Error::Exec(ExecError::LinkLost { partial, .. }) = error else {
             panic!("{path}: {error:?}");

@@ -50,6 +50,14 @@ impl Templates {
         Self::compile(BTreeMap::new())
     }
 
+    /// The templates of a folder over those that berth comes with, or these alone.
+    ///
+    /// # Errors
+    /// As [`Templates::with_overrides`].
+    pub fn load(folder: Option<&Path>) -> Result<Self, ManifestError> {
+        folder.map_or_else(Self::built_in, Self::with_overrides)
+    }
+
     /// The templates that berth comes with, but for those that `folder` replaces by a file of the
     /// same name (such as `folder/pod/service.yaml`). Files whose names begin with `.` are passed over.
     ///

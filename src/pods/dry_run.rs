@@ -29,10 +29,7 @@ impl DryRun {
     /// # Errors
     /// When the request or a template can't be used.
     pub fn manage(config: &Config, request: &ManageRequest) -> Result<Self, Error> {
-        let templates = match &config.templates {
-            Some(folder) => Templates::with_overrides(folder)?,
-            None => Templates::built_in()?,
-        };
+        let templates = Templates::load(config.templates.as_deref())?;
         let spec = request.onto(&default_spec(&config.pods))?;
         let owner = request.owner();
         let manifests = templates.pod_manifests(owner, &spec, &PodRender::default())?;

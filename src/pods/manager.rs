@@ -58,10 +58,7 @@ impl PodManager {
     /// # Errors
     /// When the database can't be used, or a template of one's own can't.
     pub async fn open(config: &Config) -> Result<Self, Error> {
-        let templates = match &config.templates {
-            Some(folder) => Templates::with_overrides(folder)?,
-            None => Templates::built_in()?,
-        };
+        let templates = Templates::load(config.templates.as_deref())?;
         let store = Store::open(&config.database).await?;
         let ssh = SshClient::new(config.ssh.clone());
         let cluster = Kubectl::new(ssh, config.kubectl.clone());

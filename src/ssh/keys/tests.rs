@@ -132,7 +132,13 @@ fn what_is_no_private_key_is_said() {
 
     let pem = std::fs::read_to_string(fixture("ed.pem")).unwrap();
     let damaged = pem.replacen("AAAA", "AAAB", 1);
-    for text in ["", "hello", "/home/ada/.ssh/id_ed25519", &damaged, &pem[..120]] {
+    for text in [
+        "",
+        "hello",
+        "/home/ada/.ssh/id_ed25519",
+        &damaged,
+        &pem[..120],
+    ] {
         let error = load_text(text).unwrap_err();
         assert!(matches!(error, KeyError::NotAKey { .. }), "{error:?}");
         assert!(error.to_string().contains("K8S_SSH_KEY_STRING"), "{error}");

@@ -22,7 +22,7 @@ impl Bounds {
             resolve(value.unwrap_or(&Value::Null), replicas, up)
         };
         let (surge, unavailable) = if text(deployment, "/spec/strategy/type") == "Recreate" {
-            (0, replicas)
+            (0, 0)
         } else {
             match (part("maxSurge", true), part("maxUnavailable", false)) {
                 // Otherwise a rollout could not move at all.

@@ -118,10 +118,14 @@ impl Deployments {
         let least = bounds.replicas - bounds.unavailable;
         let new_missing = replicas(new) - available(new);
         let mut room = all - least - new_missing;
+        // Also when a status still counts pods that have just been given up.
+        if room <= 0 {
+            return;
+        }
         let mut left: Vec<i64> = old.iter().map(replicas).collect();
         // What does not work is no loss.
         for (set, left) in old.iter().zip(&mut left) {
-            let drop = (*left - available(set)).clamp(0, room.max(0));
+            let drop = (*left - available(set)).clamp(0, room);
             *left -= drop;
             room -= drop;
         }

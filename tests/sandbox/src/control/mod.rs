@@ -1,6 +1,7 @@
 //! The control endpoint: HTTP and JSON on loopback, by which tests make faults and look behind the
 //! scenes. What each path does is told in the README; nothing here is part of Kubernetes.
 
+mod alb;
 pub(crate) mod faults;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -43,7 +44,7 @@ pub(crate) async fn start(controls: Controls) -> Result<SocketAddr> {
         .route("/ssh/commands", get(commands))
         .route("/processes", get(processes))
         .route("/pods/evict", post(evict))
-        .route("/alb", get(load_balancers).post(change_controller))
+        .route("/alb", get(alb::describe).post(alb::change))
         .with_state(Arc::new(controls));
     tokio::spawn(async move { axum::serve(listener, routes).await });
     Ok(address)
@@ -188,22 +189,4 @@ async fn evict(
             "no such pod on the node".to_owned(),
         ))
     }
-}
-
-async fn load_balancers(State(controls): Shared) -> Json<Value> {
-    Json(controls.alb.describe())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ControllerChange {
-    controller: bool,
-}
-
-async fn change_controller(
-    State(controls): Shared,
-    Json(change): Json<ControllerChange>,
-) -> Result<Json<Value>, Problem> {
-    controls.alb.set_working(change.controller).await?;
-    Ok(done())
 }

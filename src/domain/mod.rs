@@ -4,11 +4,13 @@
 //! Everything here is checked at birth and pure: no I/O, no clock, no other room of the crate.
 //! Below the front doors (`cli`, the library's requests) there are no bare strings for these things.
 
+mod deployment_name;
 mod diagnosis;
 mod duration;
 mod environment;
 mod image;
 mod invalid;
+mod label;
 mod labels;
 mod namespace;
 mod owner;
@@ -16,14 +18,15 @@ mod pod;
 mod port;
 mod resources;
 
+pub use deployment_name::DeploymentName;
 pub use diagnosis::{Cause, Diagnosis};
 pub use duration::{LONGEST_DURATION, duration};
 pub use environment::{EnvName, Environment};
 pub use image::Image;
 pub use invalid::Invalid;
 pub use labels::{
-    ANNOTATION_OWNER_ID, ANNOTATION_SPEC, LABEL_MANAGED_BY, LABEL_OWNER, LABEL_OWNER_KIND,
-    MANAGED_BY, OwnerLabels,
+    ANNOTATION_OWNER_ID, ANNOTATION_RELEASE, ANNOTATION_SPEC, LABEL_BUILD, LABEL_CONTEXT,
+    LABEL_DEPLOYMENT, LABEL_MANAGED_BY, LABEL_OWNER, LABEL_OWNER_KIND, MANAGED_BY, OwnerLabels,
 };
 pub use namespace::Namespace;
 pub use owner::{Owner, OwnerKind};

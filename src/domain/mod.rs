@@ -8,6 +8,7 @@ mod deployment_name;
 mod diagnosis;
 mod duration;
 mod environment;
+mod host_name;
 mod image;
 mod invalid;
 mod label;
@@ -22,6 +23,7 @@ pub use deployment_name::DeploymentName;
 pub use diagnosis::{Cause, Diagnosis};
 pub use duration::{LONGEST_DURATION, duration};
 pub use environment::{EnvName, Environment};
+pub use host_name::HostName;
 pub use image::Image;
 pub use invalid::Invalid;
 pub use labels::{

@@ -260,6 +260,8 @@ fn cluster_kind(error: &ClusterError) -> Kind {
         | ClusterError::Refused { .. }
         | ClusterError::NotRunning { .. } => Kind::PodFailed,
         ClusterError::TimedOut { .. } => Kind::TimedOut,
+        ClusterError::AwsMissing => Kind::Configuration,
+        ClusterError::Aws { .. } => Kind::Denied,
         _ => Kind::Internal,
     }
 }

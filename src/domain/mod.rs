@@ -7,6 +7,7 @@
 mod deployment_name;
 mod diagnosis;
 mod duration;
+mod ecr;
 mod environment;
 mod host_name;
 mod image;
@@ -22,6 +23,7 @@ mod resources;
 pub use deployment_name::DeploymentName;
 pub use diagnosis::{Cause, Diagnosis};
 pub use duration::{LONGEST_DURATION, duration};
+pub use ecr::EcrRegistry;
 pub use environment::{EnvName, Environment};
 pub use host_name::HostName;
 pub use image::Image;

@@ -45,6 +45,12 @@ pub enum Error {
         /// The namespace.
         namespace: String,
     },
+    /// The namespace in which images are to be built was not made by berth.
+    #[error("the namespace {namespace} was not made by berth")]
+    ForeignNamespace {
+        /// The namespace.
+        namespace: String,
+    },
     /// The pod was recorded on another host, and is not in this one's cluster.
     #[error("the pod of {owner} was recorded on {recorded}, and is not in the cluster of {host}")]
     OtherHost {
@@ -183,7 +189,7 @@ impl Error {
             Self::PodFailed { .. } | Self::DeployFailed { .. } => Kind::PodFailed,
             Self::NoPod { .. } | Self::NoDeployment { .. } => Kind::NotFound,
             Self::HostTaken { .. } | Self::GroupConflict { .. } => Kind::Conflict,
-            Self::NotOurs { .. } => Kind::Denied,
+            Self::NotOurs { .. } | Self::ForeignNamespace { .. } => Kind::Denied,
             Self::Busy { .. } => Kind::Busy,
             Self::StillDeleting { .. } => Kind::TimedOut,
             Self::Cluster(error) => cluster_kind(error),
@@ -215,6 +221,10 @@ impl Error {
             Self::NotOurs { .. } => {
                 Some("use another id, or remove or label the namespace by hand".to_owned())
             }
+            Self::ForeignNamespace { .. } => Some(
+                "name another with BUILDER_NAMESPACE, or use it all the same with --adopt"
+                    .to_owned(),
+            ),
             Self::OtherHost { recorded, .. } => Some(format!(
                 "use the settings of {recorded}; or, if that host is no more, forget the pod with \
                  `berth delete --forget`"

@@ -4,6 +4,7 @@
 //! Everything here is checked at birth and pure: no I/O, no clock, no other room of the crate.
 //! Below the front doors (`cli`, the library's requests) there are no bare strings for these things.
 
+mod builder;
 mod deployment_name;
 mod diagnosis;
 mod duration;
@@ -20,6 +21,7 @@ mod pod;
 mod port;
 mod resources;
 
+pub use builder::{AWS_CREDENTIALS, BUILDER_ACCOUNT, REGISTRY_CREDENTIALS};
 pub use deployment_name::DeploymentName;
 pub use diagnosis::{Cause, Diagnosis};
 pub use duration::{LONGEST_DURATION, duration};

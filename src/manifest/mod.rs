@@ -5,6 +5,7 @@
 //! is decoded strictly before it leaves (see [`ManifestError`]), and what is sent is what was decoded.
 //! Nothing here speaks to a cluster or a database.
 
+mod builder;
 mod check;
 mod error;
 mod escape;
@@ -16,7 +17,7 @@ use std::{borrow::Cow, fmt};
 
 use serde_json::Value;
 
-pub use self::{error::ManifestError, pod::PodRender, templates::Templates};
+pub use self::{builder::BuilderSpec, error::ManifestError, pod::PodRender, templates::Templates};
 
 /// One Kubernetes object, rendered and checked.
 #[derive(Clone, PartialEq)]

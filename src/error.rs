@@ -72,7 +72,7 @@ pub enum Error {
         since: String,
     },
     /// A deployment's new revision can't run, or did not in time; the record says so too.
-    #[error("the deployment {name} of {owner} does not run: {diagnosis}{}", after_failure(.serving, .rolled_back))]
+    #[error("the deployment {name} of {owner} does not run: {diagnosis}{}", after_failure(.serving.as_deref(), *.rolled_back))]
     DeployFailed {
         /// The project.
         owner: Owner,
@@ -138,7 +138,7 @@ pub enum Error {
 }
 
 /// What is to be said after a deployment's failure.
-fn after_failure(serving: &Option<String>, rolled_back: &Option<i64>) -> String {
+fn after_failure(serving: Option<&str>, rolled_back: Option<i64>) -> String {
     match (serving, rolled_back) {
         (_, Some(revision)) => format!("; it was rolled back to revision {revision}"),
         (Some(image), None) => format!("; {image} goes on serving"),
@@ -262,7 +262,8 @@ fn cluster_kind(error: &ClusterError) -> Kind {
         ClusterError::SudoPassword { .. }
         | ClusterError::ApiUntrusted { .. }
         | ClusterError::Unauthorized { .. }
-        | ClusterError::Forbidden { .. } => Kind::Denied,
+        | ClusterError::Forbidden { .. }
+        | ClusterError::Aws { .. } => Kind::Denied,
         ClusterError::NotFound { .. } => Kind::NotFound,
         ClusterError::Conflict { .. } | ClusterError::Terminating { .. } => Kind::Busy,
         ClusterError::Quota { .. }
@@ -271,7 +272,6 @@ fn cluster_kind(error: &ClusterError) -> Kind {
         | ClusterError::NotRunning { .. } => Kind::PodFailed,
         ClusterError::TimedOut { .. } => Kind::TimedOut,
         ClusterError::AwsMissing => Kind::Configuration,
-        ClusterError::Aws { .. } => Kind::Denied,
         _ => Kind::Internal,
     }
 }

@@ -51,9 +51,9 @@ Examples:
   berth setup-kubeconfig --eks-cluster prod --region eu-west-1
 
 The new file is tried on the host, by a call to its API server, before it takes
-the place of the old one, which is kept beside it."
+the place of the old one, which is kept beside it.",
+    group(clap::ArgGroup::new("source").required(true).args(["file", "stdin", "eks_cluster"]))
 )]
-#[group(id = "source", required = true, multiple = false, args = ["file", "stdin", "eks_cluster"])]
 pub struct SetupKubeconfigArgs {
     /// The kubeconfig.
     #[arg(long, value_name = "FILE")]
@@ -70,7 +70,7 @@ pub struct SetupKubeconfigArgs {
     /// The role that kubectl is to assume there.
     #[arg(long, value_name = "ARN", requires = "eks_cluster")]
     pub(in crate::cli) role_arn: Option<String>,
-    /// Where to put it on the host; by default K8S_KUBECONFIG, or ~/.kube/config.
+    /// Where to put it on the host [`K8S_KUBECONFIG`, else ~/.kube/config].
     #[arg(long, value_name = "PATH")]
     pub(in crate::cli) path: Option<String>,
 }

@@ -4,7 +4,7 @@ use std::{path::Path, process::ExitCode};
 
 use super::super::{args::SetupBuilderArgs, printer::fields, secret_input, session::Session};
 use crate::{
-    config::{Config, Variables, variables},
+    config::{Config, Registry, Variables, variables},
     domain::Invalid,
     error::Error,
     manifest::Templates,
@@ -82,8 +82,8 @@ fn aws(
     config: &Config,
 ) -> Result<Option<AwsCredentials>, Invalid> {
     let variable = |variable: variables::Variable| found.get(variable.name);
-    let registrys = config.builds.registry.as_ref().and_then(|it| it.ecr());
-    let region = variable(variables::AWS_DEFAULT_REGION).or(registrys.map(|it| it.region));
+    let ecr = config.builds.registry.as_ref().and_then(Registry::ecr);
+    let region = variable(variables::AWS_DEFAULT_REGION).or(ecr.map(|it| it.region));
     if let Some(profile) = &args.profile {
         let home = found.get("HOME").unwrap_or_else(|| "/".to_owned());
         let mut aws = AwsCredentials::of_profile(Path::new(&home), profile)?;

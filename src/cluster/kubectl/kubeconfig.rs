@@ -105,7 +105,7 @@ async fn write(
             let text = text.expose();
             let script = Command::new(["dd".to_owned(), format!("of={}", place.new)]).into();
             let output = run(lane, script, Bytes::from(text.clone().into_bytes())).await?;
-            succeeded(output)?;
+            succeeded(&output)?;
             // A link that was cut ends stdin too early.
             let counted = host(lane, Command::new(["wc", "-c", &place.new])).await?;
             let written = counted.split_whitespace().next();
@@ -168,10 +168,10 @@ async fn check(lane: &Kubectl, new: &str) -> Result<String, ClusterError> {
 
 /// Runs a command of the host's own that must succeed; what it printed.
 async fn host(lane: &Kubectl, command: Command) -> Result<String, ClusterError> {
-    succeeded(run(lane, command.into(), Bytes::new()).await?)
+    succeeded(&run(lane, command.into(), Bytes::new()).await?)
 }
 
-fn succeeded(output: Output) -> Result<String, ClusterError> {
+fn succeeded(output: &Output) -> Result<String, ClusterError> {
     if output.status.success() {
         return Ok(output.stdout.text());
     }

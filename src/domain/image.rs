@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Digest, Invalid};
 
 /// The longest reference that is taken, in bytes. (The grammar bounds its name alone, by 255.)
 const LONGEST: usize = 512;
@@ -21,6 +21,20 @@ impl Image {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name without tag and digest: registry, if one is given, and repository.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        split(&self.0).0
+    }
+
+    /// The image of this name with this digest. A tag can be moved and is left out.
+    ///
+    /// # Errors
+    /// When the reference becomes too long.
+    pub fn at(&self, digest: &Digest) -> Result<Self, Invalid> {
+        format!("{}@{digest}", self.name()).parse()
     }
 }
 
@@ -68,22 +82,27 @@ fn check(text: &str) -> Result<(), String> {
     if text.len() > LONGEST {
         return Err(format!("has more than {LONGEST} characters"));
     }
-    let (named, digest) = match text.split_once('@') {
-        Some((named, digest)) => (named, Some(digest)),
-        None => (text, None),
-    };
+    let (name, tag, digest) = split(text);
     if let Some(digest) = digest {
         check_digest(digest)?;
     }
-    let last_slash = named.rfind('/').map_or(0, |at| at + 1);
-    let (name, tag) = match named.rfind(':') {
-        Some(at) if at >= last_slash => (named.get(..at).unwrap_or_default(), named.get(at + 1..)),
-        _ => (named, None),
-    };
     if let Some(tag) = tag {
         check_tag(tag)?;
     }
     check_name(name)
+}
+
+/// Name, tag and digest.
+fn split(text: &str) -> (&str, Option<&str>, Option<&str>) {
+    let (named, digest) = match text.split_once('@') {
+        Some((named, digest)) => (named, Some(digest)),
+        None => (text, None),
+    };
+    match named.rsplit_once(':') {
+        // Before a slash it is the port of the registry.
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag), digest),
+        _ => (named, None, digest),
+    }
 }
 
 fn check_name(name: &str) -> Result<(), String> {
@@ -201,6 +220,28 @@ mod tests {
             &digest,
         ] {
             assert!(good.parse::<Image>().is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_what_is_left_without_tag_and_digest() {
+        let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+        for name in [
+            "busybox",
+            "localhost:5000/a/b",
+            "123.ecr.aws.com/hosting/agent-images",
+        ] {
+            for reference in [
+                name.to_owned(),
+                format!("{name}:v1"),
+                format!("{name}@{digest}"),
+                format!("{name}:v1@{digest}"),
+            ] {
+                let image: Image = reference.parse().unwrap();
+                assert_eq!(image.name(), name);
+                let pinned = image.at(&digest).unwrap();
+                assert_eq!(pinned.as_str(), format!("{name}@{digest}"));
+            }
         }
     }
 

@@ -67,7 +67,7 @@ fn is_plain_label(id: &str) -> bool {
 }
 
 /// The readable part of an id: lower-case letters and digits, everything else one `-`.
-fn slug(id: &str, longest: usize) -> String {
+pub(super) fn slug(id: &str, longest: usize) -> String {
     let mut slug = String::new();
     for c in id.chars().map(|c| c.to_ascii_lowercase()) {
         if slug.len() == longest {

@@ -36,11 +36,13 @@
 //! # }
 //! ```
 
+mod cell;
 mod changed;
 mod claim;
 mod error;
 mod fault;
 mod lease;
+mod lock;
 mod migrations;
 mod pools;
 mod postgres;
@@ -55,6 +57,7 @@ use std::{fmt, sync::Arc};
 pub use self::{
     error::StoreError,
     lease::{Claim, Holder, Lease, LeaseInfo},
+    lock::{Lock, Locked},
     record::{NewPod, PodChanges, PodFilter, PodRecord, SshPlace},
 };
 use self::{pools::Pools, postgres::Postgres, sqlite::Sqlite};

@@ -17,6 +17,7 @@ mod postgres;
 mod child;
 mod concurrency;
 mod leases;
+mod locks;
 mod opening;
 mod opening_postgres;
 mod opening_sqlite;

@@ -36,12 +36,14 @@
 //! # }
 //! ```
 
+mod builds;
 mod cell;
 mod changed;
 mod claim;
 mod error;
 mod fault;
 mod lease;
+mod listed;
 mod lock;
 mod migrations;
 mod pools;
@@ -55,8 +57,10 @@ mod sqlite;
 use std::{fmt, sync::Arc};
 
 pub use self::{
+    builds::{BuildEnd, BuildFilter, BuildRecord, EndedBuild, NewBuild},
     error::StoreError,
     lease::{Claim, Holder, Lease, LeaseInfo},
+    listed::Listed,
     lock::{Lock, Locked},
     record::{NewPod, PodChanges, PodFilter, PodRecord, SshPlace},
 };

@@ -14,6 +14,7 @@
 #[path = "../support/postgres.rs"]
 mod postgres;
 
+mod builds;
 mod child;
 mod concurrency;
 mod leases;

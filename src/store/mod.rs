@@ -40,6 +40,7 @@ mod builds;
 mod cell;
 mod changed;
 mod claim;
+mod deployments;
 mod error;
 mod fault;
 mod lease;
@@ -58,6 +59,9 @@ use std::{fmt, sync::Arc};
 
 pub use self::{
     builds::{BuildEnd, BuildFilter, BuildRecord, EndedBuild, NewBuild},
+    deployments::{
+        DeploymentChanges, DeploymentClaim, DeploymentFilter, DeploymentRecord, NewDeployment,
+    },
     error::StoreError,
     lease::{Claim, Holder, Lease, LeaseInfo},
     listed::Listed,

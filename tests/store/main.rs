@@ -17,12 +17,14 @@ mod postgres;
 mod builds;
 mod child;
 mod concurrency;
+mod deployments;
 mod leases;
 mod locks;
 mod opening;
 mod opening_postgres;
 mod opening_sqlite;
 mod records;
+mod upgrading;
 
 use std::time::Duration;
 

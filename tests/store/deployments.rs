@@ -234,6 +234,21 @@ on_both! {
         assert!(matches!(ask().await, Some(DeploymentClaim::Taken { existed: true, .. })));
     }
 
+    async fn what_was_seen_is_noted_without_a_lease_unless_somebody_has_it(database) {
+        let store = database.store().await;
+        let seen = || DeploymentChanges::new().status(DeploymentStatus::Running).revision(Some(2));
+        assert_eq!(store.refresh_deployment(&shop(), "api", seen()).await.unwrap(), None);
+        let (before, lock) = take(&store, &shop(), "api", LONG).await;
+        let left_alone = store.refresh_deployment(&shop(), "api", seen()).await.unwrap();
+        assert_eq!(left_alone, Some(before));
+        store.unlock(&lock).await.unwrap();
+        let refreshed = store.refresh_deployment(&shop(), "api", seen()).await.unwrap().unwrap();
+        assert_eq!((refreshed.status, refreshed.revision), (DeploymentStatus::Running, Some(2)));
+        assert_eq!(refreshed.lease, None);
+        let claim = claim(&store, &shop(), "api", LONG).await;
+        assert!(matches!(claim, DeploymentClaim::Taken { existed: true, .. }));
+    }
+
     async fn another_lease_writes_no_deployment(database) {
         let store = database.store().await;
         take(&store, &shop(), "api", LONG).await;
@@ -340,7 +355,7 @@ on_both! {
                  UPDATE deployments SET {column} = {content} WHERE owner_id = 'shop'"
             )).await;
             let listed = store.list_deployments(DeploymentFilter::default()).await.unwrap();
-            assert_eq!(listed.records, [good.clone()]);
+            assert_eq!(listed.records, std::slice::from_ref(&good));
             let [problem] = &listed.unreadable[..] else { panic!("{column}: {listed:?}") };
             assert!(
                 matches!(problem, StoreError::Unreadable { table: "deployments", row: 2, column: named, .. }

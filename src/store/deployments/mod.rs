@@ -5,6 +5,8 @@ mod claim;
 mod record;
 mod row;
 
+use std::time::Duration;
+
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
@@ -12,11 +14,11 @@ pub use self::record::{
     DeploymentChanges, DeploymentClaim, DeploymentFilter, DeploymentRecord, NewDeployment,
 };
 use self::{
-    changed::{ChangedRow, stored_host},
+    changed::{ChangedRow, lock_name, stored_host},
     row::{Found, Row, into_record},
 };
 use super::{
-    Listed, Lock, SshPlace, Store, StoreError,
+    Holder, Listed, Lock, Locked, SshPlace, Store, StoreError,
     fault::Fault,
     lock::Leases,
     pools::{Clock, read, write},
@@ -153,6 +155,42 @@ impl Store {
                 None => Err(not_a_deployments(&lock)),
             }
         })
+    }
+
+    /// Writes down what was seen by somebody who has no lease, and returns the record as it is then,
+    /// if there is one. While somebody else holds the lease nothing is written: they will write what
+    /// they see.
+    ///
+    /// # Errors
+    /// When the record can't be read, or the database can't be asked.
+    pub async fn refresh_deployment(
+        &self,
+        owner: &Owner,
+        name: &str,
+        changes: DeploymentChanges,
+    ) -> Result<Option<DeploymentRecord>, StoreError> {
+        let (holder, at_once) = (Holder::this_process(), Duration::ZERO);
+        let changes = ChangedRow::new(changes)?;
+        let lock_name = lock_name(owner, name);
+        write!(
+            self,
+            "refresh the deployment's record",
+            async |connection| {
+                // Held for this transaction alone.
+                let locked = connection.take(&lock_name, &holder, at_once).await?;
+                if let Locked::Taken(lock) = locked {
+                    let now = connection.now().await?;
+                    diesel::update(deployments::table)
+                        .filter(deployments::lock_name.eq(lock.name()))
+                        .set(changes.at(now))
+                        .execute(connection)
+                        .await?;
+                    connection.give_back(&lock).await?;
+                }
+                Ok(())
+            }
+        )?;
+        self.find_deployment(owner, name).await
     }
 
     /// Deletes the record, and with it the lease.

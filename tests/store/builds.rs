@@ -196,7 +196,7 @@ on_both! {
                  UPDATE builds SET {column} = {content} WHERE name = 'build-bad'"
             )).await;
             let listed = store.list_builds(BuildFilter::default()).await.unwrap();
-            assert_eq!(listed.records, [good.clone()]);
+            assert_eq!(listed.records, std::slice::from_ref(&good));
             let [problem] = &listed.unreadable[..] else { panic!("{column}: {listed:?}") };
             let StoreError::Unreadable { table: "builds", row: 2, column: named, .. } = problem else {
                 panic!("{column}: {problem:?}");

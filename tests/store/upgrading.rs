@@ -74,7 +74,7 @@ on_both! {
             "DELETE FROM __diesel_schema_migrations WHERE version = '20261121000000'"
         ).await;
         let store = database.store().await;
-        assert_eq!(store.list(PodFilter::default()).await.unwrap().len(), 1);
+        assert_eq!(store.list(PodFilter::default()).await.unwrap().records.len(), 1);
         assert_eq!(store.list_builds(BuildFilter::default()).await.unwrap().records.len(), 0);
     }
 }

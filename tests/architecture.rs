@@ -17,10 +17,12 @@ use std::{
 /// own room alone.
 const FLOORS: &[&[&str]] = &[
     &["cli"],
-    &["pods"],
+    &["deployments"],
+    &["pods", "builds", "ingress"],
+    &["site"],
     &["error"],
     &["cluster"],
-    &["manifest", "store"],
+    &["manifest", "store", "context"],
     &["ssh"],
     &["config"],
     &["domain", "secret"],

@@ -8,6 +8,7 @@ mod error;
 mod exec;
 mod facts;
 pub mod kubectl;
+mod objects;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub use self::{
         Program, Stdin, Stream,
     },
     facts::{Address, Applied, Change, LogRequest, NamespaceFacts, Observed},
+    objects::{ObjectChange, Objects, Query, Resource},
 };
 use crate::{
     domain::{Namespace, OwnerLabels},
@@ -54,6 +56,20 @@ pub trait Cluster: Send + Sync + 'static {
         owner: &OwnerLabels,
         at_most: Duration,
     ) -> Result<BoxStream<'static, Result<Change, ClusterError>>, ClusterError>;
+
+    /// What up to four queries find, in one trip. In a namespace that does not exist nothing is found.
+    async fn find(&self, queries: &[Query]) -> Result<Objects, ClusterError>;
+
+    /// What two queries of one resource each find, as it is and as it changes, until the stream is
+    /// dropped or `at_most` is over. It may end sooner, as [`Cluster::watch`] does.
+    async fn watch_objects(
+        &self,
+        queries: &[Query; 2],
+        at_most: Duration,
+    ) -> Result<BoxStream<'static, Result<ObjectChange, ClusterError>>, ClusterError>;
+
+    /// Deletes what the query finds, waits until it is gone, and names it. Finding nothing is no error.
+    async fn delete(&self, query: &Query, at_most: Duration) -> Result<Vec<Applied>, ClusterError>;
 
     /// Where the owner's pod is reached: the node's address, and the owner's Service.
     async fn address(

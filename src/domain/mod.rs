@@ -7,12 +7,15 @@
 mod build;
 mod build_failure;
 mod deployment;
+mod deployment_name;
 mod diagnosis;
 mod digest;
 mod duration;
 mod environment;
+mod host_name;
 mod image;
 mod invalid;
+mod label;
 mod labels;
 mod namespace;
 mod owner;
@@ -23,15 +26,17 @@ mod resources;
 pub use build::{BuildId, BuildStatus};
 pub use build_failure::{BuildCause, BuildFailure};
 pub use deployment::DeploymentStatus;
+pub use deployment_name::DeploymentName;
 pub use diagnosis::{Cause, Diagnosis};
 pub use digest::Digest;
 pub use duration::{LONGEST_DURATION, duration};
 pub use environment::{EnvName, Environment};
+pub use host_name::HostName;
 pub use image::Image;
 pub use invalid::Invalid;
 pub use labels::{
-    ANNOTATION_OWNER_ID, ANNOTATION_SPEC, LABEL_MANAGED_BY, LABEL_OWNER, LABEL_OWNER_KIND,
-    MANAGED_BY, OwnerLabels,
+    ANNOTATION_OWNER_ID, ANNOTATION_RELEASE, ANNOTATION_SPEC, LABEL_BUILD, LABEL_CONTEXT,
+    LABEL_DEPLOYMENT, LABEL_MANAGED_BY, LABEL_OWNER, LABEL_OWNER_KIND, MANAGED_BY, OwnerLabels,
 };
 pub use namespace::Namespace;
 pub use owner::{Owner, OwnerKind};

@@ -9,18 +9,17 @@ mod check;
 mod error;
 mod escape;
 mod kinds;
+mod pod;
 mod templates;
-mod values;
+
+use std::{borrow::Cow, fmt};
 
 use serde_json::Value;
 
-pub use self::{
-    error::ManifestError,
-    templates::{PodRender, Templates},
-};
+pub use self::{error::ManifestError, pod::PodRender, templates::Templates};
 
 /// One Kubernetes object, rendered and checked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Manifest {
     kind: String,
     name: String,
@@ -48,10 +47,18 @@ impl Manifest {
         self.namespace.as_deref()
     }
 
-    /// The YAML as the template gave it, for people to read.
+    /// The YAML as the template gave it, for people to read; of a Secret, its name alone.
     #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
+    pub fn text(&self) -> Cow<'_, str> {
+        if self.kind != "Secret" {
+            return Cow::Borrowed(&self.text);
+        }
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        let name = &self.name;
+        Cow::Owned(format!(
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: {namespace}\n\
+             # its values are not shown\n"
+        ))
     }
 
     /// The object that was checked.
@@ -65,5 +72,13 @@ impl Manifest {
     #[must_use]
     pub fn json(&self) -> String {
         self.object.to_string()
+    }
+}
+
+/// What is in a manifest may be secret: this shows what it is of.
+impl fmt::Debug for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        write!(f, "Manifest({} {namespace}/{})", self.kind, self.name)
     }
 }

@@ -46,7 +46,7 @@ pub(super) async fn forget_in(store: &Store, owner: &Owner) -> Result<bool, Erro
             Ok(true)
         }
         Some(Claim::Held { by, .. }) => Err(Error::Busy {
-            owner: owner.clone(),
+            what: format!("the pod of {owner}"),
             holder: by.holder.to_string(),
             since: by.since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
         }),

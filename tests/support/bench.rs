@@ -20,6 +20,7 @@ use berth::{
     domain::Owner,
     manifest::Templates,
     pods::{Managed, Settings},
+    site::Site,
     ssh::SshClient,
     store::{SshPlace, Store},
 };
@@ -245,18 +246,14 @@ impl World {
         let config = self.config();
         let ssh = SshClient::new(config.ssh.clone());
         let cluster = Kubectl::new(ssh.clone(), config.kubectl.clone());
-        let settings = Settings {
-            place: SshPlace {
-                host: config.ssh.host.clone(),
-                port: config.ssh.port,
-                user: config.ssh.user.clone(),
-            },
-            node_address: config.kubectl.node_address.clone(),
-            defaults: config.pods.clone(),
-            limits: config.limits.clone(),
+        let place = SshPlace {
+            host: config.ssh.host.clone(),
+            port: config.ssh.port,
+            user: config.ssh.user.clone(),
         };
         let templates = Templates::built_in().unwrap();
-        let manager = PodManager::new(Arc::new(cluster), self.store().await, templates, settings);
+        let site = Site::new(Arc::new(cluster), self.store().await, templates, place);
+        let manager = PodManager::new(site, Settings::of(&config));
         (manager, ssh)
     }
 

@@ -7,6 +7,7 @@
 pub mod describe;
 mod exec;
 mod logs;
+mod objects;
 mod reads;
 #[cfg(test)]
 mod recorded;
@@ -25,7 +26,7 @@ use tokio::sync::RwLock;
 use self::reply::classify;
 use super::{
     Address, Applied, Change, Cluster, ClusterError, ExecError, ExecOutput, ExecRequest,
-    LogRequest, NamespaceFacts, Observed, PodRef, Reply,
+    LogRequest, NamespaceFacts, ObjectChange, Objects, Observed, PodRef, Query, Reply,
 };
 use crate::config::KubectlSettings;
 use crate::{
@@ -153,6 +154,38 @@ impl Cluster for Kubectl {
         let process = self.ssh.listen(&script).await?;
         tracing::Span::current().record("trip", process.trip());
         Ok(watch::stream(process))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn find(&self, queries: &[Query]) -> Result<Objects, ClusterError> {
+        const ACT: &str = "get objects";
+        let Some(script) = objects::find(&self.settings, queries) else {
+            let most = objects::QUERIES_MAX;
+            let problem = format!("{} queries in one call, of 1 to {most}", queries.len());
+            return Err(reads::unexpected(ACT, problem));
+        };
+        let found = reads::objects(ACT, &self.ask(ACT, &script).await?)?;
+        Ok(Objects::new(found))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(trip))]
+    async fn watch_objects(
+        &self,
+        queries: &[Query; 2],
+        at_most: Duration,
+    ) -> Result<BoxStream<'static, Result<ObjectChange, ClusterError>>, ClusterError> {
+        let script = watch::watch_objects(&self.settings, queries, at_most);
+        let process = self.ssh.listen(&script).await?;
+        tracing::Span::current().record("trip", process.trip());
+        Ok(watch::objects_stream(process))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn delete(&self, query: &Query, at_most: Duration) -> Result<Vec<Applied>, ClusterError> {
+        let script = objects::delete(&self.settings, query, at_most);
+        let limit = at_most + AROUND_A_WAIT;
+        let output = self.call("delete", &script, Bytes::new(), limit).await?;
+        Ok(writes::parse_applied(&output.stdout.text()))
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(%namespace, node))]

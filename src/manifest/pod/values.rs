@@ -35,6 +35,24 @@ pub(super) struct PodValues {
     pub(super) memory_request: String,
 }
 
+/// What `{{ … }}` can name in the template of a namespace.
+#[derive(Debug, Serialize)]
+pub(super) struct NamespaceValues {
+    pub(super) namespace: String,
+    pub(super) labels: Vec<Label>,
+    pub(super) owner_id: String,
+}
+
+impl NamespaceValues {
+    pub(super) fn new(owner: &Owner) -> Self {
+        Self {
+            namespace: owner.namespace().to_string(),
+            labels: labels(&OwnerLabels::of(owner)),
+            owner_id: owner.id().to_owned(),
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct Label {
     pub(super) key: &'static str,
@@ -59,20 +77,13 @@ impl PodValues {
         spec: &PodSpec,
         render: &PodRender,
     ) -> Result<Self, serde_json::Error> {
-        let labels = OwnerLabels::of(owner);
         Ok(Self {
             namespace: owner.namespace().to_string(),
             deployment: DEPLOYMENT,
             service: SERVICE,
             container: CONTAINER,
             workspace_path: WORKSPACE_PATH,
-            labels: labels
-                .pairs()
-                .map(|(key, value)| Label {
-                    key,
-                    value: value.to_owned(),
-                })
-                .into(),
+            labels: labels(&OwnerLabels::of(owner)),
             owner_id: owner.id().to_owned(),
             spec: serde_json::to_string(spec)?,
             restarted_at: render
@@ -113,6 +124,14 @@ impl PodValues {
             memory_request: spec.resources.memory_request.to_string(),
         })
     }
+}
+
+fn labels(labels: &OwnerLabels) -> Vec<Label> {
+    let pairs = labels.pairs().map(|(key, value)| Label {
+        key,
+        value: value.to_owned(),
+    });
+    pairs.into()
 }
 
 /// The text that Kubernetes turns into `text`: in a container's command and variables it replaces

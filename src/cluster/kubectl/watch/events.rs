@@ -1,4 +1,4 @@
-//! Watches an owner's Deployment and pods: two API watches in one command, one on each output stream.
+//! What two API watches say that run in one command, one on each output stream.
 //!
 //! Follows <https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-watch>: without
 //! a resource version a watch begins with the state as it is, as `ADDED` events, each event one line
@@ -10,63 +10,23 @@ use futures::{StreamExt as _, stream, stream::BoxStream};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{
-    super::{Change, ClusterError, Reply},
-    KubectlSettings,
-    reads::{kind, name, typed, unexpected},
+use super::super::{
+    super::{ClusterError, ObjectChange, Reply},
+    reads::unexpected,
     reply::{classify, is_failure, is_noise},
-    writes::seconds,
 };
-use crate::{
-    domain::{DEPLOYMENT, Namespace, OwnerLabels},
-    ssh::{Command, Listening, ProcessEvent, Script},
-};
+use crate::ssh::{Listening, ProcessEvent};
 
 const ACT: &str = "watch";
 
 /// How long the rest may follow after kubectl's first words of failure.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// The longest that one watch lasts. Then it ends by itself, and so does a kubectl that runs under sudo
-/// and that the SSH user may not end.
-const WINDOW: Duration = Duration::from_mins(1);
-
 /// The longest line that is taken for an event, in bytes: an object has at most 1.5 MiB in etcd.
 const LINE_MAX: usize = 8 * 1024 * 1024;
 
-/// The pods' watch on stdout, the Deployment's on stderr; when one ends the other is ended. They end at
-/// the latest after [`WINDOW`].
-pub(super) fn watch(
-    settings: &KubectlSettings,
-    namespace: &Namespace,
-    owner: &OwnerLabels,
-    at_most: Duration,
-) -> Script {
-    let [deployment, pods] = watch_commands(settings, namespace, owner, at_most);
-    Script::beside_until_stdin_ends(deployment, pods)
-}
-
-pub(super) fn watch_commands(
-    settings: &KubectlSettings,
-    namespace: &Namespace,
-    owner: &OwnerLabels,
-    at_most: Duration,
-) -> [Command; 2] {
-    let selector = percent_encoded(&owner.selector());
-    let seconds = seconds(at_most.min(WINDOW));
-    let raw = |path: String| settings.kubectl(["get", "--raw", &path]);
-    [
-        raw(format!(
-            "/apis/apps/v1/namespaces/{namespace}/deployments?watch=1&fieldSelector=metadata.name%3D{DEPLOYMENT}&labelSelector={selector}&timeoutSeconds={seconds}"
-        )),
-        raw(format!(
-            "/api/v1/namespaces/{namespace}/pods?watch=1&labelSelector={selector}&timeoutSeconds={seconds}"
-        )),
-    ]
-}
-
-/// The changes that a process started by [`watch`] reports.
-pub(super) fn stream(process: Listening) -> BoxStream<'static, Result<Change, ClusterError>> {
+/// The changes that a process reports which runs the watches.
+pub(super) fn stream(process: Listening) -> BoxStream<'static, Result<ObjectChange, ClusterError>> {
     let watching = Watching {
         process: Some(process),
         stdout: Lines::default(),
@@ -90,11 +50,11 @@ struct Watching {
     words: String,
     /// Whether one of them tells a failure.
     has_failed: bool,
-    ready: VecDeque<Result<Change, ClusterError>>,
+    ready: VecDeque<Result<ObjectChange, ClusterError>>,
 }
 
 impl Watching {
-    async fn next(&mut self) -> Option<Result<Change, ClusterError>> {
+    async fn next(&mut self) -> Option<Result<ObjectChange, ClusterError>> {
         loop {
             if let Some(item) = self.ready.pop_front() {
                 if item.is_err() {
@@ -180,7 +140,7 @@ impl Watching {
 #[derive(Debug)]
 enum Line {
     Nothing,
-    Change(Change),
+    Change(ObjectChange),
     /// The API server no longer has the history that the watch needs (410 Gone): look anew.
     Expired,
     /// kubectl's own words.
@@ -220,13 +180,9 @@ fn read_event(event: Event) -> Result<Line, ClusterError> {
             message.unwrap_or("an error event").to_owned(),
         ));
     }
-    Ok(match (kind(&object), type_.as_str()) {
-        ("Pod", "DELETED") => Line::Change(Change::PodGone(name(&object).to_owned())),
-        ("Pod", "ADDED" | "MODIFIED") => Line::Change(Change::Pod(Box::new(typed(ACT, object)?))),
-        ("Deployment", "ADDED" | "MODIFIED") => {
-            Line::Change(Change::Deployment(Box::new(typed(ACT, object)?)))
-        }
-        ("Deployment", "DELETED") => Line::Change(Change::DeploymentGone),
+    Ok(match type_.as_str() {
+        "ADDED" | "MODIFIED" => Line::Change(ObjectChange::Is(object)),
+        "DELETED" => Line::Change(ObjectChange::Gone(object)),
         _ => Line::Nothing,
     })
 }
@@ -256,19 +212,6 @@ impl Lines {
     }
 }
 
-/// A query's value (RFC 3986, 3.4): everything but unreserved characters is encoded.
-fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
-        .collect()
-}
-
 #[cfg(test)]
-#[path = "watch_tests.rs"]
+#[path = "events_tests.rs"]
 mod tests;

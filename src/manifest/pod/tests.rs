@@ -1,7 +1,9 @@
 use chrono::TimeZone;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
 
-use super::*;
+use std::{fs, path::Path};
+
+use super::{super::templates, *};
 use crate::domain::{Environment, PodCommand, Port, Resources};
 
 fn spec() -> PodSpec {
@@ -367,7 +369,10 @@ fn overridden(name: &str, text: &str) -> Result<Vec<Manifest>, ManifestError> {
 }
 
 fn built_in(name: &str) -> &'static str {
-    BUILT_IN.iter().find(|(known, _)| *known == name).unwrap().1
+    templates::built_in()
+        .find(|(known, _)| *known == name)
+        .unwrap()
+        .1
 }
 
 /// What is refused when a part of a built-in template is replaced.

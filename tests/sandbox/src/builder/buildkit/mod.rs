@@ -1,0 +1,2 @@
+//! placeholder
+pub(super) fn main(_: &[String]) -> u8 { 1 }

@@ -33,14 +33,16 @@ impl Reference {
             ),
             None => (named, "latest"),
         };
+        if path.is_empty() {
+            return Err(format!("could not parse reference: {text}"));
+        }
         let (registry, repository) = match path.split_once('/') {
             Some((first, rest)) if first.contains(['.', ':']) => (first, rest.to_owned()),
             Some(_) => (HUB, path.to_owned()),
             None => (HUB, format!("library/{path}")),
         };
-        check(text, "repository", &repository, "abcdefghijklmnopqrstuvwxyz0123456789_-./")?;
+        check("repository", &repository, "abcdefghijklmnopqrstuvwxyz0123456789_-./")?;
         check(
-            text,
             "tag",
             tag,
             "abcdefghijklmnopqrstuvwxyz0123456789_-.ABCDEFGHIJKLMNOPQRSTUVWXYZ",
@@ -74,12 +76,9 @@ impl Reference {
     }
 }
 
-fn check(whole: &str, what: &str, part: &str, allowed: &str) -> Result<(), String> {
-    if part.is_empty() {
-        return Err(format!("could not parse reference: {whole}"));
-    }
+fn check(what: &str, part: &str, allowed: &str) -> Result<(), String> {
     let limit = if what == "tag" { 128 } else { 255 };
-    if part.len() > limit {
+    if part.is_empty() || part.len() > limit {
         return Err(format!("{what} must be between 1 and {limit} characters in length: {part}"));
     }
     match part.chars().all(|letter| allowed.contains(letter)) {

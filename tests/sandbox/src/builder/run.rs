@@ -41,9 +41,10 @@ pub(crate) fn execute(tree: &Tree, plan: &Plan<'_>, report: &dyn Report) -> Outc
     let note = plan.work.join("not-started");
     fs::write(&note, "").calling("open", &note)?;
     let devices = Devices::make(tree).calling("mknod", Path::new("/dev"))?;
-    let cwd = match tree.real(Path::new(plan.cwd), true).is_dir() {
-        true => plan.cwd,
-        false => "/",
+    // A folder that is not there is no reason not to run.
+    let cwd = match plan.cwd {
+        cwd if !cwd.is_empty() && tree.real(Path::new(cwd), true).is_dir() => cwd,
+        _ => "/",
     };
     let mut child = Command::new("/proc/self/exe");
     child

@@ -1,5 +1,13 @@
 //! The stand-in for Kaniko's executor, held against recordings of the real one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+#![allow(dead_code, reason = "the support modules serve several test programs")]
+
 mod builder_pod;
 mod image_registry;
 
@@ -216,18 +224,41 @@ fn a_cached_layer_is_not_made_again() {
     let dockerfile = "FROM busybox\nCOPY a /a\nRUN echo ran && cat /a > /b\n";
     let pod = Pod::new(&[("Dockerfile", dockerfile), ("a", "one")]);
     let first = pod.kaniko(&arguments);
-    assert_eq!((first.code, first.stdout.as_str()), (0, "ran\n"), "{}", first.log);
+    assert_eq!(
+        (first.code, first.stdout.as_str()),
+        (0, "ran\n"),
+        "{}",
+        first.log
+    );
     assert_eq!(registry.tags("x/cache"), 1);
     let again = Pod::new(&[("Dockerfile", dockerfile), ("a", "one")]);
     let second = again.kaniko(&arguments);
-    assert_eq!((second.code, second.stdout.as_str()), (0, ""), "{}", second.log);
-    assert!(second.log.contains("Using caching version of cmd: RUN echo ran"));
-    assert!(second.log.contains("Found cached layer, extracting to filesystem"));
+    assert_eq!(
+        (second.code, second.stdout.as_str()),
+        (0, ""),
+        "{}",
+        second.log
+    );
+    assert!(
+        second
+            .log
+            .contains("Using caching version of cmd: RUN echo ran")
+    );
+    assert!(
+        second
+            .log
+            .contains("Found cached layer, extracting to filesystem")
+    );
     let layers = registry.layers("x/y", "1");
     assert!(layers[2].contains(&("b".to_owned(), "one".to_owned())));
     let changed = Pod::new(&[("Dockerfile", dockerfile), ("a", "two")]);
     let third = changed.kaniko(&arguments);
-    assert_eq!((third.code, third.stdout.as_str()), (0, "ran\n"), "{}", third.log);
+    assert_eq!(
+        (third.code, third.stdout.as_str()),
+        (0, "ran\n"),
+        "{}",
+        third.log
+    );
     assert_eq!(registry.tags("x/cache"), 2);
 }
 
@@ -244,7 +275,11 @@ fn a_later_stage_takes_files_of_an_earlier_one() {
     let to = destination(&registry);
     let built = pod.kaniko(&["--insecure", &to, "--build-arg", "V=7"]);
     assert_eq!(built.code, 0, "{}", built.log);
-    assert!(built.log.contains("Built cross stage deps: map[0:[/out/]]") || built.log.contains("Built cross stage deps: map[0:[/out]]"), "{}", built.log);
+    assert!(
+        built.log.contains("Built cross stage deps: map[0:[/out/]]"),
+        "{}",
+        built.log
+    );
     let layers = registry.layers("x/y", "1");
     assert_eq!(layers.len(), 1);
     let app = ("srv/app".to_owned(), "made 7 in /out as /root\n".to_owned());
@@ -270,9 +305,11 @@ fn mistakes_on_the_command_line_are_told_with_the_usage() {
         "Error: error resolving dockerfile path: please provide a valid path to a Dockerfile \
          within the build context with --dockerfile\n"
     ));
-    assert!(told(&["--no-push", "--context=tar:///none.tar.gz"]).contains(
-        "Error: error resolving source context: open /none.tar.gz: no such file or directory\n"
-    ));
+    assert!(
+        told(&["--no-push", "--context=tar:///none.tar.gz"]).contains(
+            "Error: error resolving source context: open /none.tar.gz: no such file or directory\n"
+        )
+    );
 }
 
 #[test]
@@ -298,7 +335,9 @@ fn what_can_not_be_started_is_told_by_name() {
     pod.set_context(&[("Dockerfile", "FROM busybox\nRUN [\"nosuch\"]\n")]);
     let built = pod.kaniko(&["--no-push"]);
     assert!(
-        built.log.contains("exec: \"nosuch\": executable file not found in $PATH"),
+        built
+            .log
+            .contains("exec: \"nosuch\": executable file not found in $PATH"),
         "{}",
         built.log
     );

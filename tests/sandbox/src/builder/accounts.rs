@@ -70,7 +70,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let tree = Tree::new(&dir.path().join("root"), &[]).unwrap();
         fs::create_dir(tree.root().join("etc")).unwrap();
-        fs::write(tree.root().join("etc/passwd"), "app:x:10:20::/srv:/bin/sh\n").unwrap();
+        fs::write(
+            tree.root().join("etc/passwd"),
+            "app:x:10:20::/srv:/bin/sh\n",
+        )
+        .unwrap();
         fs::write(tree.root().join("etc/group"), "staff:x:50:\n").unwrap();
         assert_eq!(user(&tree, "app").unwrap().home, "/srv");
         assert_eq!(user(&tree, "1000").unwrap().owner, (1000, 1000));

@@ -69,15 +69,15 @@ impl<'a> Bases<'a> {
             registry: Some(&reference.registry),
         });
         self.report.tell(&Event::Credentials);
-        let found = match self.is_within_reach(reference) {
-            true => self.client.image(reference, platform, Right::Pull),
-            false => stand_in(self.layers, platform)
-                .map_err(|error| Refusal::Unfit(format!("{error:#}"))),
+        let found = if self.is_within_reach(reference) {
+            self.client.image(reference, platform, Right::Pull)
+        } else {
+            stand_in(self.layers, platform).map_err(|error| Refusal::Unfit(format!("{error:#}")))
         };
         found.map_err(|refusal| {
             Fault::new(Cause::Base {
                 image: reference.original.clone(),
-                refusal,
+                refusal: Box::new(refusal),
             })
         })
     }
@@ -142,7 +142,7 @@ fn stand_in(layers: &Path, platform: &Platform) -> anyhow::Result<Image> {
     let mut image = Image::empty(&platform.os, &platform.architecture);
     image.add(layer, "the sandbox's busybox");
     image.config.author = None;
-    let run = &mut image.config.config;
+    let run = &mut image.config.run;
     run.cmd = Some(vec!["sh".to_owned()]);
     run.env = Some(vec![super::DEFAULT_PATH.to_owned()]);
     Ok(image)

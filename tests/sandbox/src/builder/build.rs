@@ -2,23 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use super::base::Bases;
 use super::cache::Key;
-use super::copying::Wish;
-use super::dockerfile::{self, Kind};
+use super::dockerfile::{self};
 use super::fault::{Calling as _, Cause, Fault, Outcome, Place, Within as _};
 use super::image::Image;
 use super::metadata::{self, State};
-use super::plan::{self, Plan};
+use super::plan;
 use super::platform::Platform;
 use super::report::Event;
 use super::scope::Scope;
 use super::snapshot::Snapshot;
 use super::stage::Stage;
-use super::tree::{Tree, clean};
-use super::{DEFAULT_PATH, Deps, Setting, copying, now};
+use super::tree::Tree;
+use super::{DEFAULT_PATH, Deps, Setting, kept, now};
 
 /// What earlier stages left for later ones.
 #[derive(Default)]
@@ -33,21 +31,28 @@ struct Left {
 pub(crate) fn image(setting: &Setting<'_>, bases: &Bases<'_>) -> Outcome<Image> {
     let options = setting.options;
     let text = fs::read_to_string(&options.dockerfile).calling("open", &options.dockerfile)?;
-    let dockerfile = dockerfile::parse(&text).map_err(complain).within(Place::Parsing)?;
+    let dockerfile = dockerfile::parse(&text)
+        .map_err(complain)
+        .within(Place::Parsing)?;
     let target = options.target.as_deref();
     let known = options.platform.arguments(target.unwrap_or("default"));
     let scope = Scope::new(&options.arguments, known, &dockerfile.arguments)?;
     let mut plan = plan::make(&dockerfile, target, &scope)?;
-    for (stage, base) in &plan.resolved {
-        setting.report.tell(&Event::Resolved { stage, base });
+    for stage in plan.iter().rev() {
+        if let Some(name) = &stage.name {
+            setting.report.tell(&Event::Resolved {
+                stage: name,
+                base: &stage.base,
+            });
+        }
     }
     add_triggers(setting, bases, &mut plan)?;
-    let wanted = dependencies(setting, bases, &plan, &scope)?;
+    let wanted = kept::wanted(setting, bases, &plan, &scope)?;
     setting.report.tell(&Event::Dependencies(&wanted));
     let mut left = Left::default();
-    keep_foreign(setting, bases, &plan, &mut left)?;
+    kept::images(setting, bases, &plan, &mut left.deps)?;
     let mut done = None;
-    for stage in &plan.stages {
+    for stage in &plan {
         let paths = wanted
             .iter()
             .find(|(index, _)| *index == stage.index)
@@ -70,7 +75,7 @@ fn complain(complaint: dockerfile::Complaint) -> Fault {
 }
 
 /// What a stage starts from. With a cache, images are looked for twice: there first.
-fn base(
+pub(crate) fn base(
     setting: &Setting<'_>,
     bases: &Bases<'_>,
     stage: &plan::Stage,
@@ -99,96 +104,27 @@ fn platform(setting: &Setting<'_>, stage: &plan::Stage) -> Outcome<Platform> {
     }
 }
 
-fn lookups(setting: &Setting<'_>) -> usize {
-    if setting.options.snapshot_everything { 2 } else { 1 }
+pub(crate) fn lookups(setting: &Setting<'_>) -> usize {
+    if setting.options.snapshot_everything {
+        2
+    } else {
+        1
+    }
 }
 
 /// Puts the bases' `ONBUILD` instructions in front.
-fn add_triggers(
-    setting: &Setting<'_>,
-    bases: &Bases<'_>,
-    plan: &mut Plan,
-) -> Outcome<()> {
-    for stage in plan.stages.iter_mut().rev() {
+fn add_triggers(setting: &Setting<'_>, bases: &Bases<'_>, plan: &mut [plan::Stage]) -> Outcome<()> {
+    for stage in plan.iter_mut().rev() {
         if stage.from.is_some() || stage.base == "scratch" {
             continue;
         }
         let found = base(setting, bases, stage, lookups(setting))?;
-        let triggers = found.config.config.on_build.unwrap_or_default();
+        let triggers = found.config.run.on_build.unwrap_or_default();
         let parsed = triggers
             .iter()
             .map(|trigger| dockerfile::parse_trigger(trigger).map_err(complain))
             .collect::<Outcome<Vec<_>>>()?;
         stage.instructions.splice(0..0, parsed);
-    }
-    Ok(())
-}
-
-/// Which paths later stages copy out of each stage.
-fn dependencies(
-    setting: &Setting<'_>,
-    bases: &Bases<'_>,
-    plan: &Plan,
-    scope: &Scope,
-) -> Outcome<Vec<(usize, Vec<String>)>> {
-    let mut found: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    for stage in &plan.stages {
-        let mut state = State {
-            run: super::image::Run::default(),
-            scope: scope.clone(),
-        };
-        if stage.from.is_none() {
-            state.run = base(setting, bases, stage, lookups(setting))?.config.config;
-        }
-        for instruction in &stage.instructions {
-            match &instruction.kind {
-                Kind::Env(_) | Kind::Arg(_) => state.apply(instruction, &super::Silent)?,
-                Kind::Copy(copy) => {
-                    let Some(from) = copy.from.as_ref().and_then(|from| from.parse().ok()) else {
-                        continue;
-                    };
-                    for source in &copy.sources {
-                        let source = state.expand(source)?;
-                        let source = clean(Path::new(&source)).display().to_string();
-                        found.entry(from).or_default().push(source);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(plan::sorted(found))
-}
-
-/// `COPY --from=IMAGE`: lays such images out beside.
-fn keep_foreign(
-    setting: &Setting<'_>,
-    bases: &Bases<'_>,
-    plan: &Plan,
-    left: &mut Left,
-) -> Outcome<()> {
-    let instructions = plan.stages.iter().flat_map(|stage| &stage.instructions);
-    for instruction in instructions {
-        let Kind::Copy(copy) = &instruction.kind else {
-            continue;
-        };
-        let Some(from) = copy.from.as_ref().filter(|from| from.parse::<usize>().is_err()) else {
-            continue;
-        };
-        if left.deps.contains_key(from) {
-            continue;
-        }
-        let image = bases.image(from, &setting.options.platform)?;
-        let root = setting.options.work.join("deps").join(from);
-        let mut tree = Tree::new(&root, &[]).calling("mkdir", &root)?;
-        for layer in &image.layers {
-            let path = setting
-                .client
-                .layer(layer, &setting.layers)
-                .map_err(|refusal| Fault::said(refusal.to_string()))?;
-            super::unpack::layer(&mut tree, &path).calling("extract", &path)?;
-        }
-        left.deps.insert(from.clone(), tree);
     }
     Ok(())
 }
@@ -205,14 +141,9 @@ fn one(
         Some(earlier) => earlier.clone(),
         None => base(setting, bases, stage, lookups(setting))?,
     };
-    setting.report.tell(&Event::Stage {
-        base: &stage.base,
-        index: stage.index,
-        from: stage.from,
-        commands: stage.instructions.len(),
-    });
-    image.config.config.on_build = None;
-    let mut run = image.config.config.clone();
+    setting.report.tell(&Event::Stage(stage));
+    image.config.run.on_build = None;
+    let mut run = image.config.run.clone();
     run.env.get_or_insert_with(|| vec![DEFAULT_PATH.to_owned()]);
     if stage.last && !setting.options.labels.is_empty() {
         let labels = setting.options.labels.iter().cloned();
@@ -246,27 +177,31 @@ fn one(
         ..
     } = building;
     metadata::review(&mut state.run, &stage.instructions);
-    image.config.config = state.run;
+    image.config.run = state.run;
     image.config.os.clone_from(&setting.options.platform.os);
     image
         .config
         .architecture
         .clone_from(&setting.options.platform.architecture);
-    image.config.variant.clone_from(&setting.options.platform.variant);
+    image
+        .config
+        .variant
+        .clone_from(&setting.options.platform.variant);
     left.scopes.insert(stage.index, state.scope);
     left.keys.insert(stage.index, key);
     if stage.last {
         date(&mut image, setting.options.reproducible);
     } else {
-        keep(setting, &tree, stage, wanted, left)?;
+        kept::keep(setting, &tree, stage, wanted, &mut left.deps)?;
     }
     Ok(image)
 }
 
 fn date(image: &mut Image, reproducible: bool) {
-    image.config.created = Some(match reproducible {
-        true => "0001-01-01T00:00:00Z".to_owned(),
-        false => now(),
+    image.config.created = Some(if reproducible {
+        "0001-01-01T00:00:00Z".to_owned()
+    } else {
+        now()
     });
 }
 
@@ -291,62 +226,4 @@ fn push_fresh(setting: &Setting<'_>, stage: &Stage<'_>) {
             ))),
         }
     }
-}
-
-/// Keeps the files of a stage that later ones copy, with what links among them lead to.
-fn keep(
-    setting: &Setting<'_>,
-    tree: &Tree,
-    stage: &plan::Stage,
-    wanted: &[String],
-    left: &mut Left,
-) -> Outcome<()> {
-    let name = stage.index.to_string();
-    if stage.is_base {
-        let path = setting.options.work.join("stages").join(&name);
-        setting.report.tell(&Event::Detail(format!(
-            "Storing source image from stage {name} at path {}",
-            path.display()
-        )));
-    }
-    let root = setting.options.work.join("deps").join(&name);
-    let mut kept = Tree::new(&root, &[]).calling("mkdir", &root)?;
-    let origin = copying::Origin {
-        root: tree.root(),
-        ignore: &setting.everything,
-        owners: Some(tree),
-    };
-    for path in paths_to_keep(tree, wanted)? {
-        let inside = path.strip_prefix("/").unwrap_or(&path);
-        setting.report.tell(&Event::Kept(inside));
-        origin.copy(&mut kept, &inside.to_string_lossy(), &path, Wish::default())?;
-    }
-    left.deps.insert(name, kept);
-    setting.report.tell(&Event::Cleared);
-    Ok(())
-}
-
-fn paths_to_keep(tree: &Tree, wanted: &[String]) -> Outcome<Vec<PathBuf>> {
-    let root = Path::new("/");
-    let all = tree.walk(root).calling("lstat", root)?;
-    let mut found: Vec<PathBuf> = Vec::new();
-    for pattern in wanted {
-        let pattern = format!("/{}", pattern.trim_start_matches('/'));
-        for path in &all {
-            if super::glob::matches(&pattern, &path.to_string_lossy(), false) {
-                found.push(tree.resolve(path, true));
-                found.push(tree.resolve(path, false));
-            }
-        }
-        // A path through a link is none of those that were walked.
-        let direct = tree.resolve(Path::new(&pattern), true);
-        if tree.real(&direct, false).exists() {
-            found.push(direct);
-            found.push(PathBuf::from(&pattern));
-        }
-    }
-    found.retain(|path| path != root && tree.real(path, false).symlink_metadata().is_ok());
-    found.sort();
-    found.dedup();
-    Ok(found)
 }

@@ -96,7 +96,9 @@ mod tests {
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o755);
         header.set_size(1);
-        archive.append_data(&mut header, "sub/a", &b"x"[..]).unwrap();
+        archive
+            .append_data(&mut header, "sub/a", &b"x"[..])
+            .unwrap();
         let bytes = archive.into_inner().unwrap().finish().unwrap();
         let path = dir.path().join("context.tar.gz");
         fs::write(&path, bytes).unwrap();

@@ -47,9 +47,10 @@ impl Origin<'_> {
         destination: &str,
     ) -> Outcome<Vec<String>> {
         let wild = sources.iter().any(|source| is_wild(source));
-        let found = match wild {
-            true => self.wildcards(sources)?,
-            false => sources.to_vec(),
+        let found = if wild {
+            self.wildcards(sources)?
+        } else {
+            sources.to_vec()
         };
         let several = Fault::said(
             "when specifying multiple sources in a COPY command, destination must be a \
@@ -74,9 +75,10 @@ impl Origin<'_> {
         for source in &found {
             files += self.below(source)?.len();
         }
-        match files > 1 && !folder {
-            true => Err(several),
-            false => Ok(found),
+        if files > 1 && !folder {
+            Err(several)
+        } else {
+            Ok(found)
         }
     }
 
@@ -228,14 +230,21 @@ pub(crate) fn archive(path: &Path) -> Outcome<Option<Box<dyn io::Read>>> {
         return Ok(None);
     }
     let mut head = Vec::new();
-    open()?.take(512).read_to_end(&mut head).calling("read", path)?;
+    open()?
+        .take(512)
+        .read_to_end(&mut head)
+        .calling("read", path)?;
     if head.starts_with(b"BZh") || head.starts_with(b"\xfd7zXZ") {
-        return Err(Fault::said("this stand-in unpacks no bzip2 and no xz archives"));
+        return Err(Fault::said(
+            "this stand-in unpacks no bzip2 and no xz archives",
+        ));
     }
     let packed = head.starts_with(b"\x1f\x8b");
     if packed {
         head.clear();
-        let unpacked = MultiGzDecoder::new(open()?).take(512).read_to_end(&mut head);
+        let unpacked = MultiGzDecoder::new(open()?)
+            .take(512)
+            .read_to_end(&mut head);
         if unpacked.is_err() {
             return Ok(None);
         }
@@ -243,9 +252,10 @@ pub(crate) fn archive(path: &Path) -> Outcome<Option<Box<dyn io::Read>>> {
     if head.get(257..262) != Some(b"ustar".as_slice()) {
         return Ok(None);
     }
-    Ok(Some(match packed {
-        true => Box::new(MultiGzDecoder::new(open()?)),
-        false => Box::new(open()?),
+    Ok(Some(if packed {
+        Box::new(MultiGzDecoder::new(open()?))
+    } else {
+        Box::new(open()?)
     }))
 }
 

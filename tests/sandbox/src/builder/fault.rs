@@ -49,7 +49,10 @@ pub(crate) enum Cause {
     /// A command could not be started.
     Start { command: String, reason: String },
     /// A registry refused, or is away.
-    Base { image: String, refusal: Refusal },
+    Base {
+        image: String,
+        refusal: Box<Refusal>,
+    },
     /// Anything whose words are the same in every program.
     Said(String),
 }

@@ -18,7 +18,9 @@ fn fits(pattern: &[char], name: &[char], any_depth: bool) -> bool {
                     _ => false,
                 })
         }
-        ['*', '*', rest @ ..] if any_depth => suffixes(name).any(|tail| fits(rest, tail, any_depth)),
+        ['*', '*', rest @ ..] if any_depth => {
+            suffixes(name).any(|tail| fits(rest, tail, any_depth))
+        }
         ['*', rest @ ..] => {
             let end = name.iter().position(|c| *c == '/').unwrap_or(name.len());
             (0..=end).any(|at| {

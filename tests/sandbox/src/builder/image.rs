@@ -59,8 +59,8 @@ pub(crate) struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) variant: Option<String>,
     pub(crate) rootfs: RootFs,
-    #[serde(default)]
-    pub(crate) config: Run,
+    #[serde(default, rename = "config")]
+    pub(crate) run: Run,
 }
 
 /// How a layer came to be.
@@ -259,7 +259,7 @@ mod tests {
         let text = r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":["a"]},
             "config":{"Env":["A=b"],"ExposedPorts":{"80/tcp":{}},"Cmd":["x"]},"history":[{"empty_layer":true}]}"#;
         let config: Config = serde_json::from_str(text).unwrap();
-        assert_eq!(config.config.env.as_deref().unwrap(), ["A=b"]);
+        assert_eq!(config.run.env.as_deref().unwrap(), ["A=b"]);
         let again: Value = serde_json::to_value(&config).unwrap();
         assert_eq!(again["config"]["ExposedPorts"]["80/tcp"], json!({}));
         assert_eq!(again["history"][0]["empty_layer"], true);

@@ -160,7 +160,7 @@ impl<W: Write> Archive<'_, W> {
 /// Passes bytes on and sums them up.
 struct Sum<W> {
     to: W,
-    sum: Sha256,
+    hash: Sha256,
     size: u64,
 }
 
@@ -168,14 +168,14 @@ impl<W> Sum<W> {
     fn new(to: W) -> Self {
         Self {
             to,
-            sum: Sha256::new(),
+            hash: Sha256::new(),
             size: 0,
         }
     }
 
     /// Where it went, its digest, and how many bytes it was.
     fn finish(self) -> (W, String, u64) {
-        (self.to, named(&self.sum.finalize()), self.size)
+        (self.to, named(&self.hash.finalize()), self.size)
     }
 }
 
@@ -183,7 +183,7 @@ impl<W: Write> Write for Sum<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.to.write(bytes)?;
         if let Some(written) = bytes.get(..count) {
-            self.sum.update(written);
+            self.hash.update(written);
         }
         self.size += count as u64;
         Ok(count)

@@ -69,7 +69,10 @@ impl State {
             Kind::Workdir(path) => {
                 detail("Cmd: workdir".to_owned());
                 self.change_workdir(path)?;
-                detail(format!("Changed working directory to {}", self.run.working_dir));
+                detail(format!(
+                    "Changed working directory to {}",
+                    self.run.working_dir
+                ));
             }
             Kind::User(user) => {
                 detail("Cmd: USER".to_owned());
@@ -117,9 +120,10 @@ impl State {
     /// `WORKDIR`: relative to the one before.
     pub(crate) fn change_workdir(&mut self, path: &str) -> Outcome<()> {
         let path = self.expand(path)?;
-        let whole = match path.starts_with('/') {
-            true => path,
-            false => format!("/{}/{path}", self.run.working_dir),
+        let whole = if path.starts_with('/') {
+            path
+        } else {
+            format!("/{}/{path}", self.run.working_dir)
         };
         let clean = super::tree::clean(whole.as_ref());
         self.run.working_dir = clean.display().to_string();

@@ -18,6 +18,7 @@ mod glob;
 mod ignore;
 mod image;
 mod kaniko;
+mod kept;
 mod layer;
 mod metadata;
 mod plan;

@@ -7,9 +7,10 @@ use super::fault::{Cause, Fault, Outcome, Place, Within as _};
 use super::scope::Scope;
 
 /// A stage that will be built.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stage {
     pub(crate) index: usize,
+    pub(crate) name: Option<String>,
     /// What it starts from: an image, `scratch`, or an earlier stage's name.
     pub(crate) base: String,
     /// The earlier stage.
@@ -22,20 +23,12 @@ pub(crate) struct Stage {
     pub(crate) is_base: bool,
 }
 
-/// Stages and the names that they were resolved from.
-#[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    pub(crate) stages: Vec<Stage>,
-    /// Name and base of the stages that have a name, last one first.
-    pub(crate) resolved: Vec<(String, String)>,
-}
-
 /// Decides; `target` is the stage to build, or the last.
 pub(crate) fn make(
     dockerfile: &Dockerfile,
     target: Option<&str>,
     scope: &Scope,
-) -> Outcome<Plan> {
+) -> Outcome<Vec<Stage>> {
     let last = find_target(dockerfile, target).within(Place::Target)?;
     let mut stages: Vec<Stage> = Vec::new();
     let names: Vec<Option<&str>> = dockerfile
@@ -52,6 +45,7 @@ pub(crate) fn make(
             .position(|name| *name == Some(lower.as_str()));
         stages.push(Stage {
             index,
+            name: stage.name.clone(),
             base,
             from,
             platform: stage.platform.clone(),
@@ -60,25 +54,15 @@ pub(crate) fn make(
             is_base: false,
         });
     }
-    let mut plan = keep_used(stages, last);
-    plan.resolved = plan
-        .stages
-        .iter()
-        .rev()
-        .filter_map(|stage| {
-            let name = names.get(stage.index).copied().flatten()?;
-            Some((name.to_owned(), stage.base.clone()))
-        })
-        .collect();
-    Ok(plan)
+    Ok(keep_used(stages, last))
 }
 
 fn find_target(dockerfile: &Dockerfile, target: Option<&str>) -> Outcome<usize> {
     let count = dockerfile.stages.len();
     let Some(target) = target else {
-        return count.checked_sub(1).ok_or_else(|| {
-            Fault::said("dockerfile must contain at least one FROM instruction")
-        });
+        return count
+            .checked_sub(1)
+            .ok_or_else(|| Fault::said("dockerfile must contain at least one FROM instruction"));
     };
     let lower = target.to_lowercase();
     dockerfile
@@ -105,8 +89,8 @@ fn number_sources(
             continue;
         };
         let lower = from.to_lowercase();
-        let named = names.iter().position(|name| *name == Some(lower.as_str()));
-        if let Some(index) = named.filter(|index| *index < count) {
+        let index = names.iter().position(|name| *name == Some(lower.as_str()));
+        if let Some(index) = index.filter(|index| *index < count) {
             *from = index.to_string();
         }
         if let Ok(index) = from.parse::<usize>() {
@@ -116,7 +100,9 @@ fn number_sources(
                 )));
             }
             if index >= stage {
-                return Err(Fault::said(format!("{text} refers to invalid stage: {index}")));
+                return Err(Fault::said(format!(
+                    "{text} refers to invalid stage: {index}"
+                )));
             }
         }
     }
@@ -124,7 +110,7 @@ fn number_sources(
 }
 
 /// Leaves out the stages that the last one does not need.
-fn keep_used(stages: Vec<Stage>, last: usize) -> Plan {
+fn keep_used(stages: Vec<Stage>, last: usize) -> Vec<Stage> {
     let mut used = vec![last];
     let mut bases = Vec::new();
     for stage in stages.iter().rev() {
@@ -135,18 +121,14 @@ fn keep_used(stages: Vec<Stage>, last: usize) -> Plan {
         bases.extend(stage.from);
         used.extend(sources(stage).map(|(index, _)| index));
     }
-    let stages = stages
+    stages
         .into_iter()
         .filter(|stage| used.contains(&stage.index))
         .map(|mut stage| {
             stage.is_base = bases.contains(&stage.index);
             stage
         })
-        .collect();
-    Plan {
-        stages,
-        resolved: Vec::new(),
-    }
+        .collect()
 }
 
 /// What a stage copies out of earlier ones: their numbers, and the paths as written.
@@ -175,7 +157,7 @@ mod tests {
     use super::super::dockerfile;
     use super::*;
 
-    fn plan(text: &str, target: Option<&str>) -> Outcome<Plan> {
+    fn plan(text: &str, target: Option<&str>) -> Outcome<Vec<Stage>> {
         let dockerfile = dockerfile::parse(text).unwrap();
         let scope = Scope::new(&[], Vec::new(), &dockerfile.arguments).unwrap();
         make(&dockerfile, target, &scope)
@@ -187,14 +169,14 @@ mod tests {
     #[test]
     fn only_stages_that_are_needed_are_built() {
         let found = plan(THREE, Some("ONE")).unwrap();
-        assert_eq!(found.stages.len(), 1);
-        assert_eq!(found.stages[0].base, "a:1");
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].base, "a:1");
         let found = plan(THREE, None).unwrap();
-        let numbers: Vec<usize> = found.stages.iter().map(|stage| stage.index).collect();
+        let numbers: Vec<usize> = found.iter().map(|stage| stage.index).collect();
         assert_eq!(numbers, [0, 1, 2, 3]);
-        assert_eq!(found.stages[2].from, Some(0));
-        assert!(found.stages[0].is_base && !found.stages[1].is_base);
-        assert_eq!(sources(&found.stages[2]).next().unwrap().0, 1);
+        assert_eq!(found[2].from, Some(0));
+        assert!(found[0].is_base && !found[1].is_base);
+        assert_eq!(sources(&found[2]).next().unwrap().0, 1);
     }
 
     #[test]

@@ -26,9 +26,7 @@ impl Reference {
         let last = named.rsplit('/').next().unwrap_or(named);
         let (path, tag) = match last.rsplit_once(':') {
             Some((_, tag)) => (
-                named
-                    .get(..named.len() - tag.len() - 1)
-                    .unwrap_or_default(),
+                named.get(..named.len() - tag.len() - 1).unwrap_or_default(),
                 tag,
             ),
             None => (named, "latest"),
@@ -41,7 +39,11 @@ impl Reference {
             Some(_) => (HUB, path.to_owned()),
             None => (HUB, format!("library/{path}")),
         };
-        check("repository", &repository, "abcdefghijklmnopqrstuvwxyz0123456789_-./")?;
+        check(
+            "repository",
+            &repository,
+            "abcdefghijklmnopqrstuvwxyz0123456789_-./",
+        )?;
         check(
             "tag",
             tag,
@@ -79,11 +81,16 @@ impl Reference {
 fn check(what: &str, part: &str, allowed: &str) -> Result<(), String> {
     let limit = if what == "tag" { 128 } else { 255 };
     if part.is_empty() || part.len() > limit {
-        return Err(format!("{what} must be between 1 and {limit} characters in length: {part}"));
+        return Err(format!(
+            "{what} must be between 1 and {limit} characters in length: {part}"
+        ));
     }
-    match part.chars().all(|letter| allowed.contains(letter)) {
-        true => Ok(()),
-        false => Err(format!("{what} can only contain the characters `{allowed}`: {part}")),
+    if part.chars().all(|letter| allowed.contains(letter)) {
+        Ok(())
+    } else {
+        Err(format!(
+            "{what} can only contain the characters `{allowed}`: {part}"
+        ))
     }
 }
 
@@ -118,7 +125,11 @@ mod tests {
     fn a_name_with_capitals_is_refused() {
         let error = Reference::parse("r.x/Foo/bar").unwrap_err();
         assert!(error.starts_with("repository can only contain"), "{error}");
-        assert!(Reference::parse("r.x/a:b c").unwrap_err().starts_with("tag"));
+        assert!(
+            Reference::parse("r.x/a:b c")
+                .unwrap_err()
+                .starts_with("tag")
+        );
         assert!(Reference::parse("").is_err());
     }
 

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use super::dockerfile::Instruction;
+use super::plan::Stage;
+
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
@@ -18,13 +21,8 @@ pub(crate) enum Event<'a> {
     Resolved { stage: &'a str, base: &'a str },
     /// Which paths later stages take from earlier ones.
     Dependencies(&'a [(usize, Vec<String>)]),
-    /// A stage begins; `commands` is how many instructions it has.
-    Stage {
-        base: &'a str,
-        index: usize,
-        from: Option<usize>,
-        commands: usize,
-    },
+    /// A stage begins.
+    Stage(&'a Stage),
     /// The cache is asked for a layer.
     CacheAsked(&'a str),
     /// It has none for this command.
@@ -38,7 +36,7 @@ pub(crate) enum Event<'a> {
     /// No command needs the base.
     NotUnpacking,
     /// A command begins.
-    Command(&'a str),
+    Command(&'a Instruction),
     /// The files are looked at for the first time.
     FirstSnapshot,
     /// All files are looked at.

@@ -155,9 +155,8 @@ mod tests {
     fn without_times_the_same_files_give_the_same_bytes() {
         let (dir, tree) = tree();
         let changes = Snapshot::default().changes(&tree).unwrap();
-        let write = || {
-            layer::write(&tree, &changes, layer::Times::None, &dir.path().join("l")).unwrap()
-        };
+        let write =
+            || layer::write(&tree, &changes, layer::Times::None, &dir.path().join("l")).unwrap();
         let first = write();
         File::open(tree.root().join("same"))
             .unwrap()

@@ -52,7 +52,7 @@ impl Stage<'_> {
             if self.cache().is_some() {
                 self.extend_key(instruction)?;
                 if asking && matches!(instruction.kind, Kind::Run(_)) {
-                    found = self.ask_cache(&instruction.text)?;
+                    found = self.ask_cache(&instruction.text);
                     asking = found.is_some();
                 }
             }
@@ -67,10 +67,8 @@ impl Stage<'_> {
         Ok(())
     }
 
-    fn ask_cache(&self, text: &str) -> Outcome<Option<Layer>> {
-        let Some(cache) = self.cache() else {
-            return Ok(None);
-        };
+    fn ask_cache(&self, text: &str) -> Option<Layer> {
+        let cache = self.cache()?;
         let key = self.key.hash();
         self.tell(&Event::CacheAsked(&cache.name(&key)));
         self.tell(&Event::Credentials);
@@ -81,7 +79,7 @@ impl Stage<'_> {
             None => Event::CacheMissed(text),
         };
         self.tell(&event);
-        Ok(found)
+        found
     }
 
     /// Adds to the key what an instruction depends on.
@@ -90,7 +88,9 @@ impl Stage<'_> {
             let mut seen = self.state.scope.environment(self.state.env());
             seen.sort();
             self.key.add(format!("|{}", seen.len()));
-            seen.into_iter().for_each(|entry| self.key.add(entry));
+            for entry in seen {
+                self.key.add(entry);
+            }
         }
         self.key.add(instruction.text.as_str());
         let (Kind::Copy(copy) | Kind::Add(copy)) = &instruction.kind else {
@@ -168,7 +168,7 @@ impl Stage<'_> {
         if self.cache().is_some() {
             self.extend_key(instruction)?;
         }
-        self.tell(&Event::Command(&instruction.text));
+        self.tell(&Event::Command(instruction));
         if let Some(layer) = cached {
             return self.take_cached(instruction, layer);
         }
@@ -180,9 +180,10 @@ impl Stage<'_> {
             .carry_out(instruction, &sources)
             .within(Place::Command)?;
         let options = self.setting.options;
-        let due = match options.single_snapshot {
-            true => last,
-            false => options.snapshot_everything || !is_metadata(&instruction.kind),
+        let due = if options.single_snapshot {
+            last
+        } else {
+            options.snapshot_everything || !is_metadata(&instruction.kind)
         };
         if !due {
             return Ok(());
@@ -201,7 +202,9 @@ impl Stage<'_> {
     fn begin_snapshot(&mut self) -> Outcome<()> {
         self.tell(&Event::FirstSnapshot);
         self.tell(&Event::FullSnapshot);
-        self.snapshot.take(&self.tree).calling("lstat", Path::new("/"))
+        self.snapshot
+            .take(&self.tree)
+            .calling("lstat", Path::new("/"))
     }
 
     fn take_cached(&mut self, instruction: &Instruction, layer: Layer) -> Outcome<()> {
@@ -234,12 +237,12 @@ impl Stage<'_> {
             }
         };
         let setting = self.setting;
-        let times = match setting.options.reproducible {
-            true => Times::None,
-            false => Times::Own,
+        let times = if setting.options.reproducible {
+            Times::None
+        } else {
+            Times::Own
         };
-        layer::write(&self.tree, &changes, times, &setting.layers)
-            .calling("write", &setting.layers)
+        layer::write(&self.tree, &changes, times, &setting.layers).calling("write", &setting.layers)
     }
 
     /// The sources of a command, looked up.

@@ -29,9 +29,9 @@ impl Stage<'_> {
                 if let Kind::Volume(_) = instruction.kind {
                     // What is written to a volume from now on is in no layer.
                     let volumes = self.state.run.volumes.clone().unwrap_or_default();
-                    volumes
-                        .keys()
-                        .for_each(|volume| self.tree.ignore(volume.as_ref()));
+                    for volume in volumes.keys() {
+                        self.tree.ignore(volume.as_ref());
+                    }
                 }
                 Ok(Vec::new())
             }
@@ -89,8 +89,7 @@ impl Stage<'_> {
 
     /// Owner and mode of what is copied. Files of the context belong to the stage's `USER`.
     fn wish(&self, copy: &Copy) -> Outcome<Wish> {
-        let failed =
-            |words: String| Fault::said(format!("getting user group from chown: {words}"));
+        let failed = |words: String| Fault::said(format!("getting user group from chown: {words}"));
         let owner = match &copy.owner {
             Some(words) => {
                 let words = self.state.expand(words)?;

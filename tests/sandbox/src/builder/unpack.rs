@@ -72,7 +72,12 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn put(tree: &mut Tree, entry: &mut Entry<'_, impl Read>, path: &Path, at: &Path) -> io::Result<()> {
+fn put(
+    tree: &mut Tree,
+    entry: &mut Entry<'_, impl Read>,
+    path: &Path,
+    at: &Path,
+) -> io::Result<()> {
     let real = tree.real(path, false);
     if let Some(parent) = real.parent() {
         fs::create_dir_all(parent)?;

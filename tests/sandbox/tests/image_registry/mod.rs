@@ -100,7 +100,10 @@ impl Registry {
     pub(crate) fn tags(&self, repository: &str) -> usize {
         let prefix = format!("{repository}:");
         let manifests = lock(&self.kept.manifests);
-        manifests.keys().filter(|name| name.starts_with(&prefix)).count()
+        manifests
+            .keys()
+            .filter(|name| name.starts_with(&prefix))
+            .count()
     }
 
     /// Every request so far: method and path.
@@ -158,7 +161,9 @@ async fn answer(
     if kept.login.is_some() && shown != kept.login.as_deref() {
         let mut refusal = error(401, "UNAUTHORIZED", "authentication required", None);
         let challenge = "Basic realm=\"test\"".parse().unwrap();
-        refusal.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        refusal
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
         return refusal;
     }
     let Some(rest) = path.strip_prefix("/v2/") else {
@@ -168,7 +173,13 @@ async fn answer(
         return plain(200);
     }
     if let Some((repository, upload)) = rest.split_once("/blobs/uploads/") {
-        return kept.upload(&method, repository, upload, uri.query().unwrap_or_default(), &body);
+        return kept.upload(
+            &method,
+            repository,
+            upload,
+            uri.query().unwrap_or_default(),
+            &body,
+        );
     }
     if let Some((_, digest)) = rest.split_once("/blobs/") {
         return match lock(&kept.blobs).get(digest) {
@@ -227,7 +238,11 @@ impl Kept {
         body: Bytes,
     ) -> Response<Body> {
         let mut manifests = lock(&self.manifests);
-        let separator = if which.starts_with("sha256:") { "@" } else { ":" };
+        let separator = if which.starts_with("sha256:") {
+            "@"
+        } else {
+            ":"
+        };
         let name = format!("{repository}{separator}{which}");
         if *method == Method::PUT {
             let kind = headers[header::CONTENT_TYPE].to_str().unwrap().to_owned();

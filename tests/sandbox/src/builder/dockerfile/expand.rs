@@ -119,7 +119,9 @@ impl Expander<'_> {
             (Some('-'), value) => Ok(value.unwrap_or(other)),
             (Some('+'), value) => Ok(value.map_or_else(String::new, |_| other)),
             (Some('?'), Some(value)) => Ok(value),
-            (Some('?'), None) if other.is_empty() => Err(format!("{name}: is not allowed to be unset")),
+            (Some('?'), None) if other.is_empty() => {
+                Err(format!("{name}: is not allowed to be unset"))
+            }
             (Some('?'), None) => Err(format!("{name}: {other}")),
             (modifier, _) => Err(format!(
                 "unsupported modifier (:{}) in substitution",

@@ -51,7 +51,13 @@ pub(super) fn parse(flags: &Flags, rest: &str) -> Result<Check, String> {
         other => return Err(format!("Unknown type {other:?} in HEALTHCHECK (try CMD)")),
     }
     let flags = flags.parse(
-        &["interval", "timeout", "start-period", "start-interval", "retries"],
+        &[
+            "interval",
+            "timeout",
+            "start-period",
+            "start-interval",
+            "retries",
+        ],
         &[],
     )?;
     let time = |name: &str| flags.get(name).map_or(Ok(0), |value| nanoseconds(value));
@@ -81,9 +87,13 @@ fn nanoseconds(text: &str) -> Result<u64, String> {
     let mut total = 0_u64;
     let mut rest = text;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(invalid)?;
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .ok_or_else(invalid)?;
         let (number, after) = rest.split_at(digits);
-        let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let end = after
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(after.len());
         let (unit, after) = after.split_at(end);
         let unit = match unit {
             "ns" => 1,

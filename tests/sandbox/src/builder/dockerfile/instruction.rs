@@ -70,11 +70,7 @@ pub(super) enum Parsed {
 }
 
 /// Understands a line whose instruction is `name`; `None` if there is no such instruction.
-pub(super) fn parse(
-    name: &str,
-    arguments: &str,
-    escape: char,
-) -> Option<Result<Parsed, String>> {
+pub(super) fn parse(name: &str, arguments: &str, escape: char) -> Option<Result<Parsed, String>> {
     let (flags, rest) = flags::take(arguments);
     let name = name.to_uppercase();
     let parsed = match name.as_str() {
@@ -97,9 +93,12 @@ fn plain(name: &str, rest: &str, escape: char) -> Option<Result<Kind, String>> {
         "" => Err(format!("{name} requires exactly one argument")),
         one => Ok(one.to_owned()),
     };
-    let at_least_one = |words: Vec<String>| match words.is_empty() {
-        true => Err(format!("{name} requires at least one argument")),
-        false => Ok(words),
+    let at_least_one = |words: Vec<String>| {
+        if words.is_empty() {
+            Err(format!("{name} requires at least one argument"))
+        } else {
+            Ok(words)
+        }
     };
     Some(match name {
         "ARG" => arg(rest, escape).map(Kind::Arg),
@@ -117,7 +116,9 @@ fn plain(name: &str, rest: &str, escape: char) -> Option<Result<Kind, String>> {
             .map(Kind::Volume),
         "SHELL" => match words::json(rest) {
             Ok(Some(shell)) => at_least_one(shell).map(Kind::Shell),
-            Ok(None) => Err(format!("SHELL requires the arguments to be in JSON form: {rest}")),
+            Ok(None) => Err(format!(
+                "SHELL requires the arguments to be in JSON form: {rest}"
+            )),
             Err(error) => Err(error),
         },
         "ONBUILD" => exactly_one().map(Kind::OnBuild),
@@ -183,12 +184,15 @@ fn copy(name: &str, flags: &Flags, rest: &str) -> Result<Copy, String> {
     };
     without_heredoc(rest)?;
     let mut sources = words::json_or_blanks(rest)?;
-    let destination = sources.pop().filter(|_| !sources.is_empty()).ok_or_else(|| {
-        format!(
-            "{name} requires at least two arguments, but only one was provided. \
+    let destination = sources
+        .pop()
+        .filter(|_| !sources.is_empty())
+        .ok_or_else(|| {
+            format!(
+                "{name} requires at least two arguments, but only one was provided. \
              Destination could not be determined"
-        )
-    })?;
+            )
+        })?;
     if name == "ADD" && sources.iter().any(|source| is_remote(source)) {
         return Err("this stand-in has no ADD of URLs".to_owned());
     }
@@ -212,9 +216,10 @@ fn without_heredoc(rest: &str) -> Result<(), String> {
             .strip_prefix("<<")
             .is_some_and(|end| !end.is_empty() && !end.starts_with('<'))
     };
-    match rest.split_whitespace().any(starts) {
-        true => Err("this stand-in has no heredocs".to_owned()),
-        false => Ok(()),
+    if rest.split_whitespace().any(starts) {
+        Err("this stand-in has no heredocs".to_owned())
+    } else {
+        Ok(())
     }
 }
 

@@ -28,11 +28,12 @@ pub(super) fn instruction(word: &str) -> Option<String> {
         .iter()
         .map(|name| (distance(&upper, name), *name))
         .min_by_key(|(distance, _)| *distance)?;
-    let lower_case = word == word.to_lowercase();
-    (distance < 3).then(|| match lower_case {
-        true => name.to_lowercase(),
-        false if word == upper => name.to_owned(),
-        false => name.to_lowercase(),
+    (distance < 3).then(|| {
+        if word == upper {
+            name.to_owned()
+        } else {
+            name.to_lowercase()
+        }
     })
 }
 

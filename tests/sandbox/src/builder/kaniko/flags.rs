@@ -212,7 +212,14 @@ mod tests {
 
     #[test]
     fn values_follow_an_equals_sign_or_the_flag() {
-        let flags = read(&["--context=dir:///x", "-d", "a", "--destination", "b", "--cache"]);
+        let flags = read(&[
+            "--context=dir:///x",
+            "-d",
+            "a",
+            "--destination",
+            "b",
+            "--cache",
+        ]);
         let flags = flags.unwrap();
         assert_eq!(flags.text("context"), Some("dir:///x"));
         assert_eq!(flags.all("destination"), ["a", "b"]);

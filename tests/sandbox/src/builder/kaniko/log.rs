@@ -43,7 +43,11 @@ impl Log {
             "info" => Level::Info,
             "debug" => Level::Debug,
             "trace" => Level::Trace,
-            _ => return Err(format!("parsing log level: not a valid logrus Level: {level:?}")),
+            _ => {
+                return Err(format!(
+                    "parsing log level: not a valid logrus Level: {level:?}"
+                ));
+            }
         };
         let format = match format {
             "color" => Format::Color,
@@ -75,9 +79,10 @@ impl Log {
         if level <= self.level {
             let time = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
             let seconds = self.started.elapsed().as_secs();
-            let stamp = match self.timestamp {
-                true => time.clone(),
-                false => format!("{seconds:04}"),
+            let stamp = if self.timestamp {
+                time.clone()
+            } else {
+                format!("{seconds:04}")
             };
             let line = line(self.format, level, message, (&time, &stamp));
             // Nobody hears that nobody hears.
@@ -100,9 +105,10 @@ fn line(format: Format, level: Level, message: &str, (time, stamp): (&str, &str)
         Format::Color => format!("\u{1b}[{color}m{short}\u{1b}[0m[{stamp}] {message:<44} \n"),
         Format::Text => {
             let plain = |c: char| c.is_ascii_alphanumeric() || "-._/@^+".contains(c);
-            let message = match message.chars().all(plain) && !message.is_empty() {
-                true => message.to_owned(),
-                false => format!("{message:?}"),
+            let message = if message.chars().all(plain) && !message.is_empty() {
+                message.to_owned()
+            } else {
+                format!("{message:?}")
             };
             format!("time=\"{time}\" level={long} msg={message}\n")
         }
@@ -119,7 +125,14 @@ mod tests {
 
     #[test]
     fn lines_look_as_logrus_makes_them() {
-        let show = |format| line(format, Level::Info, "Taking it", ("2026-11-21T01:44:22Z", "0003"));
+        let show = |format| {
+            line(
+                format,
+                Level::Info,
+                "Taking it",
+                ("2026-11-21T01:44:22Z", "0003"),
+            )
+        };
         assert_eq!(
             show(Format::Color),
             format!("\u{1b}[36mINFO\u{1b}[0m[0003] {:<44} \n", "Taking it")

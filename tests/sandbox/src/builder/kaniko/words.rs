@@ -38,11 +38,14 @@ fn lines(event: &Event<'_>) -> Vec<String> {
         Event::NoBase => "No base image, nothing to extract".to_owned(),
         Event::Resolved { stage, base } => format!("Resolved base name of {stage} to {base}"),
         Event::Dependencies(all) => format!("Built cross stage deps: {}", map(all)),
-        Event::Stage {
-            base, index, from, ..
-        } => {
-            let from = from.map_or_else(|| "-1".to_owned(), |from| from.to_string());
-            format!("Building stage '{base}' [idx: '{index}', base-idx: '{from}']")
+        Event::Stage(stage) => {
+            let from = stage
+                .from
+                .map_or_else(|| "-1".to_owned(), |from| from.to_string());
+            format!(
+                "Building stage '{}' [idx: '{}', base-idx: '{from}']",
+                stage.base, stage.index
+            )
         }
         Event::CacheAsked(name) => format!("Checking for cached layer {name}..."),
         Event::CacheMissed(text) => format!("No cached layer found for cmd {text}"),
@@ -50,7 +53,7 @@ fn lines(event: &Event<'_>) -> Vec<String> {
         Event::CacheTaken => "Found cached layer, extracting to filesystem".to_owned(),
         Event::Unpacking(text) => format!("Unpacking rootfs as cmd {text} requires it."),
         Event::NotUnpacking => "Skipping unpacking as no commands require it.".to_owned(),
-        Event::Command(text) => (*text).to_owned(),
+        Event::Command(instruction) => instruction.text.clone(),
         Event::FirstSnapshot => "Initializing snapshotter ...".to_owned(),
         Event::FullSnapshot => "Taking snapshot of full filesystem...".to_owned(),
         Event::FileSnapshot => "Taking snapshot of files...".to_owned(),

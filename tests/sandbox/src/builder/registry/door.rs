@@ -83,7 +83,11 @@ pub(super) async fn open(
     let lock = match (status, asked) {
         (200, _) => Lock::None,
         (401, Some(asked)) => lock(&asked),
-        _ => return Err(Refusal::Answered(Answer::read("GET", &url, status, &body))),
+        _ => {
+            return Err(Refusal::Answered(Box::new(Answer::read(
+                "GET", &url, status, &body,
+            ))));
+        }
     };
     Ok(Door {
         base: format!("http://{registry}"),
@@ -176,7 +180,10 @@ pub(super) async fn key(
         .map_err(|error| broken("GET", url.as_str(), &error))?
         .expect("GET", &url, &[200])?;
     let token: Token = serde_json::from_slice(&reply.bytes).unwrap_or_default();
-    match [token.token, token.access_token].into_iter().find(|t| !t.is_empty()) {
+    match [token.token, token.access_token]
+        .into_iter()
+        .find(|t| !t.is_empty())
+    {
         Some(token) => Ok(Key::Bearer(token)),
         None => Err(Refusal::Unfit("no token in bearer response".to_owned())),
     }

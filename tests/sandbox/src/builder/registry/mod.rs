@@ -171,11 +171,7 @@ impl Reply {
         if good.contains(&self.status) {
             return Ok(self);
         }
-        Err(Refusal::Answered(Answer::read(
-            method,
-            url.as_str(),
-            self.status,
-            &self.bytes,
-        )))
+        let answer = Answer::read(method, url.as_str(), self.status, &self.bytes);
+        Err(Refusal::Answered(Box::new(answer)))
     }
 }

@@ -55,9 +55,10 @@ impl Client {
                 source: Source::Registry(image.clone()),
             })
             .collect();
-        let format = match reply.media_type.contains("oci") {
-            true => Format::Oci,
-            false => Format::Docker,
+        let format = if reply.media_type.contains("oci") {
+            Format::Oci
+        } else {
+            Format::Docker
         };
         Ok(Image {
             config,
@@ -84,7 +85,9 @@ impl Client {
 
     fn blob(&self, image: &Reference, digest: &str, right: Right) -> Result<Vec<u8>, Refusal> {
         let (request, url) = self.request(image, right, Method::GET, &format!("blobs/{digest}"))?;
-        let reply = self.send("GET", &url, request)?.expect("GET", &url, &[200])?;
+        let reply = self
+            .send("GET", &url, request)?
+            .expect("GET", &url, &[200])?;
         match image::digest(&reply.bytes) {
             found if found == digest => Ok(reply.bytes),
             found => Err(mismatch(&found, digest)),
@@ -124,7 +127,7 @@ impl Client {
             None => {}
             Some((status, body)) => {
                 let answer = super::Answer::read("GET", url.as_str(), status, &body);
-                return Err(Refusal::Answered(answer));
+                return Err(Refusal::Answered(Box::new(answer)));
             }
         }
         let unfit = |error: std::io::Error| Refusal::Unfit(error.to_string());

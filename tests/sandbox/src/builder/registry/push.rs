@@ -94,9 +94,11 @@ impl Client {
     fn upload(&self, to: &Reference, digest: &str, body: Body) -> Result<(), Refusal> {
         let location = self.begin(to)?;
         let (request, url) = self.request(to, Right::Push, Method::PATCH, location.as_str())?;
-        let reply = self
-            .send("PATCH", &url, request.body(body))?
-            .expect("PATCH", &url, &[202, 204, 201])?;
+        let reply = self.send("PATCH", &url, request.body(body))?.expect(
+            "PATCH",
+            &url,
+            &[202, 204, 201],
+        )?;
         let mut location = next(&url, reply.location)?;
         location.query_pairs_mut().append_pair("digest", digest);
         let (request, url) = self.request(to, Right::Push, Method::PUT, location.as_str())?;

@@ -17,7 +17,7 @@ pub(crate) enum Refusal {
     /// The connection was lost: method, address, why.
     Broken(String, String, String),
     /// It answered, and not as hoped.
-    Answered(Answer),
+    Answered(Box<Answer>),
     /// What it keeps can't be used.
     Unfit(String),
 }

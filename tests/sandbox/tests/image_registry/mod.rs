@@ -75,6 +75,11 @@ impl Registry {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// The executor's flag for a push to `x/y:1`.
+    pub(crate) fn destination(&self) -> String {
+        format!("--destination={}/x/y:1", self.host())
+    }
+
     /// A manifest and its digest.
     pub(crate) fn manifest(&self, repository: &str, tag: &str) -> Option<(Value, String)> {
         let manifests = lock(&self.kept.manifests);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::registry::digest::Digest;
+
 /// What comes of asking for an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Pull {
@@ -104,7 +106,7 @@ fn parse(image: &str) -> Result<(), String> {
         .all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
     let well_formed = domain_ok
         && tag.is_none_or(is_tag)
-        && digest.is_none_or(is_digest)
+        && digest.is_none_or(|digest| Digest::parse(digest).is_some())
         && path.split('/').all(is_path_component);
     if well_formed { Ok(()) } else { bad() }
 }
@@ -114,7 +116,8 @@ fn is_domain(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost" || first.to_lowercase() != first
 }
 
-fn is_path_component(part: &str) -> bool {
+/// Whether a repository's name may have that between its slashes.
+pub(crate) fn is_path_component(part: &str) -> bool {
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     edge(part.chars().next())
         && edge(part.chars().last())
@@ -125,20 +128,12 @@ fn is_path_component(part: &str) -> bool {
         && !part.contains("___")
 }
 
-fn is_tag(tag: &str) -> bool {
+/// Whether it can follow the colon.
+pub(crate) fn is_tag(tag: &str) -> bool {
     let mut letters = tag.chars();
     letters
         .next()
         .is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
         && letters.all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
         && tag.len() <= 128
-}
-
-fn is_digest(digest: &str) -> bool {
-    digest.strip_prefix("sha256:").is_some_and(|hex| {
-        hex.len() == 64
-            && hex
-                .chars()
-                .all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
-    })
 }

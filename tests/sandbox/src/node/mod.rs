@@ -7,7 +7,7 @@ mod ending;
 mod env;
 pub(crate) mod events;
 mod exec;
-mod image;
+pub(crate) mod image;
 pub(crate) mod json;
 mod log;
 mod memory;

@@ -148,7 +148,7 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
     let store = Store::new();
     let tls = tls::generate(&["127.0.0.1", "localhost", "kubernetes.default.svc"])?;
     let registry = Registry::start(&dir.join("registry"))?;
-    let node = Node::new(&store, dir)?;
+    let node = Node::new(&store, dir, registry.address())?;
     let token = format!("sandbox-{}", crate::api::write::new_uid());
     let node_ports = Arc::new(ports::NodePorts::default());
     let probe = Arc::clone(&node_ports);

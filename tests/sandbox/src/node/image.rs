@@ -17,14 +17,19 @@ pub(crate) enum Pull {
     Never,
     /// The name is no image reference.
     Invalid(String),
+    /// The sandbox's registry has to be asked.
+    Ask,
 }
 
-/// Decides for an image name and a pull policy.
-pub(crate) fn decide(image: &str, policy: &str) -> Pull {
+/// Decides for an image name and a pull policy; `is_pushed` says that it names our registry.
+pub(crate) fn decide(image: &str, policy: &str, is_pushed: bool) -> Pull {
     if let Err(reason) = parse(image) {
         return Pull::Invalid(format!(
             "Failed to apply default image tag \"{image}\": couldn't parse image name \"{image}\": {reason}"
         ));
+    }
+    if is_pushed {
+        return Pull::Ask;
     }
     let full = with_tag(image);
     let (registry, rest) = full.split_once('/').unwrap_or(("", &full));
@@ -52,12 +57,17 @@ pub(crate) fn canonical(image: &str) -> String {
     }
 }
 
-/// What an image runs when the pod does not say: `busybox`'s own `CMD`, for every name.
-pub(crate) fn default_command() -> Vec<String> {
-    vec!["sh".to_owned()]
+/// This machine, as images name it.
+pub(crate) fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
 }
 
-fn with_tag(image: &str) -> String {
+/// The name with the tag that it has if it says none.
+pub(crate) fn with_tag(image: &str) -> String {
     let name = image.rsplit('/').next().unwrap_or(image);
     if name.contains(':') || image.contains('@') {
         image.to_owned()

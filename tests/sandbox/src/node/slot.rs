@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::container::Running;
+use super::images::Image;
 use super::json::{integer, stamp, text};
 
 /// The first back-off; each further one is twice as long.
@@ -87,6 +88,18 @@ impl Probe {
     }
 }
 
+/// A fetch from the registry.
+#[derive(Debug)]
+pub(crate) enum Fetch {
+    /// None is under way.
+    Idle,
+    UnderWay,
+    /// It has ended, after so long.
+    Ended(Result<Arc<Image>, String>, Duration),
+    /// It has failed before, with this message.
+    Failed(String),
+}
+
 /// One container.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -109,6 +122,10 @@ pub(crate) struct Slot {
     pub(crate) pull_again: Option<Instant>,
     /// When a pull that is under way has ended.
     pub(crate) pull_ends: Option<(Instant, Duration)>,
+    /// What is fetched from the registry.
+    pub(crate) fetch: Fetch,
+    /// What the latest run was made from, or the next one will be.
+    pub(crate) image: Option<Arc<Image>>,
     pub(crate) running: Option<Arc<Running>>,
     pub(crate) tasks: Vec<AbortHandle>,
     /// Consecutive results: how many, and of which kind.
@@ -146,6 +163,8 @@ impl Slot {
             pull_back_off: BackOff::default(),
             pull_again: None,
             pull_ends: None,
+            fetch: Fetch::Idle,
+            image: None,
             running: None,
             tasks: Vec::new(),
             streak: [(0, false); 3],

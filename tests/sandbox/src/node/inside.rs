@@ -7,6 +7,9 @@ use std::path::{Component, Path, PathBuf};
 
 use super::view::View;
 
+/// More links that lead to nothing are a loop.
+const MAX_LINKS: u32 = 40;
+
 /// A place in a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Inside {
@@ -23,24 +26,7 @@ pub(super) fn directory(root: &Path, path: &Path) -> io::Result<Inside> {
 
 /// The same in a container's whole tree.
 pub(super) fn directory_in(view: &View, path: &Path) -> io::Result<Inside> {
-    let mut at = PathBuf::from("/");
-    for part in path.components() {
-        match part {
-            Component::Normal(name) => {
-                let next = at.join(name);
-                at = if let Some(real) = view.real(&next) {
-                    real
-                } else {
-                    fs::create_dir(view.on_host(&next))?;
-                    next
-                };
-            }
-            Component::ParentDir => {
-                at.pop();
-            }
-            _ => {}
-        }
-    }
+    let at = make(view, path, MAX_LINKS)?;
     let host = view.on_host(&at);
     if host.is_dir() {
         return Ok(Inside { path: at, host });
@@ -49,6 +35,32 @@ pub(super) fn directory_in(view: &View, path: &Path) -> io::Result<Inside> {
         io::ErrorKind::NotADirectory,
         format!("{} is not a directory", path.display()),
     ))
+}
+
+/// Makes what is missing; a link that leads to nothing gets what it leads to.
+fn make(view: &View, path: &Path, links: u32) -> io::Result<PathBuf> {
+    let mut at = PathBuf::from("/");
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => {
+                let next = at.join(name);
+                let host = view.on_host(&next);
+                at = match (view.real(&next), fs::read_link(&host)) {
+                    (Some(real), _) => real,
+                    (None, Ok(target)) if links > 0 => make(view, &at.join(target), links - 1)?,
+                    _ => {
+                        fs::create_dir(host)?;
+                        next
+                    }
+                };
+            }
+            Component::ParentDir => {
+                at.pop();
+            }
+            _ => {}
+        }
+    }
+    Ok(at)
 }
 
 /// A place in a directory of the container, which is made; what is at the place is left alone.
@@ -88,7 +100,7 @@ mod tests {
     #[test]
     fn links_lead_to_places_in_the_root() {
         let root = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(root.path().join("run")).unwrap();
+        // `/run` itself is missing, as in many an image that was built from nothing.
         std::fs::create_dir_all(root.path().join("var")).unwrap();
         std::os::unix::fs::symlink("/run", root.path().join("var/run")).unwrap();
         std::os::unix::fs::symlink("../../../..", root.path().join("up")).unwrap();
@@ -96,6 +108,8 @@ mod tests {
         assert_eq!(made.path, Path::new("/run/secrets/a"));
         assert_eq!(made.host, root.path().join("run/secrets/a"));
         assert!(made.host.is_dir());
+        std::os::unix::fs::symlink("loop", root.path().join("loop")).unwrap();
+        directory(root.path(), Path::new("/loop/x")).unwrap_err();
         let up = place(root.path(), Path::new("up/../../etc/passwd")).unwrap();
         assert_eq!(up.host, root.path().join("etc/passwd"));
     }

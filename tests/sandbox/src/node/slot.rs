@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -207,6 +208,15 @@ impl Slot {
     /// An init container that goes on beside the others.
     pub(crate) fn is_sidecar(&self) -> bool {
         self.init && text(&self.spec, "/restartPolicy") == "Always"
+    }
+
+    /// What asks its process to end.
+    pub(crate) fn stop_signal(&self) -> Signal {
+        let asked = self
+            .image
+            .as_ref()
+            .and_then(|image| image.config.stop_signal);
+        asked.unwrap_or(Signal::SIGTERM)
     }
 
     /// Forgets the run that has ended.

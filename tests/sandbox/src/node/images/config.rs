@@ -1,5 +1,6 @@
 //! What an image says of the containers that are made from it.
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::api::json::{items, text};
@@ -15,6 +16,8 @@ pub(crate) struct Config {
     pub(crate) working_dir: String,
     /// `uid`, `uid:gid`, `name` or `name:group`; empty for root.
     pub(crate) user: String,
+    /// What asks its process to end; SIGTERM if it does not say.
+    pub(crate) stop_signal: Option<Signal>,
 }
 
 impl Config {
@@ -38,6 +41,7 @@ impl Config {
                 .collect(),
             working_dir: text(image, "/config/WorkingDir").to_owned(),
             user: text(image, "/config/User").to_owned(),
+            stop_signal: signal(text(image, "/config/StopSignal")),
         }
     }
 
@@ -54,9 +58,19 @@ impl Config {
     }
 }
 
+/// `SIGQUIT`, `QUIT` or `3`.
+fn signal(text: &str) -> Option<Signal> {
+    if let Ok(number) = text.parse::<i32>() {
+        return Signal::try_from(number).ok();
+    }
+    format!("SIG{}", text.trim_start_matches("SIG"))
+        .parse()
+        .ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Config;
+    use super::{Config, Signal, signal};
 
     #[test]
     fn a_pod_s_words_take_the_place_of_the_image_s() {
@@ -81,5 +95,13 @@ mod tests {
                 words(whole)
             );
         }
+    }
+
+    #[test]
+    fn signals_are_named_or_numbered() {
+        for text in ["SIGQUIT", "QUIT", "3"] {
+            assert_eq!(signal(text), Some(Signal::SIGQUIT), "{text}");
+        }
+        assert_eq!(signal(""), None);
     }
 }

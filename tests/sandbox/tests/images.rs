@@ -26,6 +26,14 @@ fn waits(pod: &Value, reason: &str) -> bool {
     status(pod)["state"]["waiting"]["reason"] == reason
 }
 
+/// What the pod says of its image that could not be pulled; the first word of it is short-lived.
+fn cannot_pull(pod: &Value) -> Option<&str> {
+    let told = status(pod)["state"]["waiting"]["message"].as_str()?;
+    let rest = told.split_once(": ErrImagePull: ").map(|(_, rest)| rest);
+    let pulled = waits(pod, "ErrImagePull") || waits(pod, "ImagePullBackOff");
+    pulled.then(|| rest.unwrap_or(told))
+}
+
 fn ended(pod: &Value) -> bool {
     matches!(
         pod["status"]["phase"].as_str(),
@@ -156,10 +164,8 @@ fn what_cannot_be_pulled_is_told_in_containerd_s_words() {
     );
     sandbox.apply(&pods);
     for (pod, _, message) in &expected {
-        let pod = sandbox.until(&format!("pod {pod} -n n"), |pod| waits(pod, "ErrImagePull"));
-        let told = status(&pod)["state"]["waiting"]["message"]
-            .as_str()
-            .unwrap();
+        let pod = sandbox.until(&format!("pod {pod} -n n"), |pod| cannot_pull(pod).is_some());
+        let told = cannot_pull(&pod).unwrap();
         assert!(told.starts_with(message), "{told}\n{message}");
     }
     sandbox.until("pod tag -n n", |pod| {
@@ -216,11 +222,9 @@ fn a_private_registry_lets_in_who_has_its_secret() {
         ),
     ] {
         let pod = sandbox.until(&format!("pod {name} -n n"), |pod| {
-            waits(pod, "ErrImagePull")
+            cannot_pull(pod).is_some()
         });
-        let told = status(&pod)["state"]["waiting"]["message"]
-            .as_str()
-            .unwrap();
+        let told = cannot_pull(&pod).unwrap();
         assert!(told.ends_with(end), "{told}");
     }
     let events = sandbox.ok("kubectl get events -n n -o jsonpath='{.items[*].reason}'");
@@ -240,7 +244,7 @@ fn what_was_pulled_is_kept_by_its_name() {
     let run = |pod: &str, container: &Value| {
         sandbox.apply(&[once(pod, &name, container)]);
         sandbox.until(&format!("pod {pod} -n n"), |pod| {
-            ended(pod) || waits(pod, "ErrImagePull")
+            ended(pod) || cannot_pull(pod).is_some()
         });
         sandbox.ssh(&format!("kubectl logs {pod} -n n")).stdout
     };
@@ -254,9 +258,7 @@ fn what_was_pulled_is_kept_by_its_name() {
     assert_eq!(run("away", &policy("IfNotPresent")), "two\n");
     assert_eq!(run("refused", &policy("Always")), "");
     let pod = sandbox.get("pod refused -n n").unwrap();
-    let told = status(&pod)["state"]["waiting"]["message"]
-        .as_str()
-        .unwrap();
+    let told = cannot_pull(&pod).unwrap();
     assert!(told.ends_with("connect: connection refused"), "{told}");
 }
 

@@ -12,3 +12,4 @@ mod control;
 mod controllers;
 mod host;
 mod node;
+mod registry;

@@ -82,6 +82,7 @@
 //! | [`pods`] | the operations: manage, execute, delete, status, logs |
 //! | [`cluster`] | what can be asked of a cluster, and [`cluster::kubectl`], the lane over SSH |
 //! | [`manifest`], [`store`] | templates to checked manifests; records in SQLite or Postgres |
+//! | [`context`] | from a folder to the bytes that an image is built from |
 //! | [`ssh`] | the connection: keys, host trust, channels, quoting |
 //! | [`config`] | settings, all bad ones reported at once |
 //! | [`domain`], [`secret`] | values checked at birth; secrets that mask themselves |
@@ -89,6 +90,7 @@
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod context;
 pub mod domain;
 mod error;
 pub mod manifest;

@@ -20,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
     &["pods"],
     &["error"],
     &["cluster"],
-    &["manifest", "store"],
+    &["context", "manifest", "store"],
     &["ssh"],
     &["config"],
     &["domain", "secret"],
@@ -30,6 +30,8 @@ const FLOORS: &[&[&str]] = &[
 const LIBRARIES: &[(&str, &str)] = &[
     ("russh", "ssh"),
     ("tera", "manifest"),
+    ("flate2", "context"),
+    ("tar", "context"),
     ("diesel", "store"),
     ("diesel_async", "store"),
     ("diesel_migrations", "store"),

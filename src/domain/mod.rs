@@ -4,6 +4,7 @@
 //! Everything here is checked at birth and pure: no I/O, no clock, no other room of the crate.
 //! Below the front doors (`cli`, the library's requests) there are no bare strings for these things.
 
+mod context;
 mod diagnosis;
 mod duration;
 mod environment;
@@ -16,6 +17,7 @@ mod pod;
 mod port;
 mod resources;
 
+pub use context::{ContextHash, Dockerfile, RenderedDockerfile, TemplateFile};
 pub use diagnosis::{Cause, Diagnosis};
 pub use duration::{LONGEST_DURATION, duration};
 pub use environment::{EnvName, Environment};

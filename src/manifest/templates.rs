@@ -9,7 +9,9 @@ use std::{
 use chrono::{DateTime, Utc};
 use tera::{Context, ErrorKind, Tera};
 
-use super::{Manifest, ManifestError, check::Expected, escape::write_scalar, values::PodValues};
+use super::{
+    Manifest, ManifestError, check::Expected, dockerfile, escape::write_scalar, values::PodValues,
+};
 use crate::domain::{Owner, PodSpec};
 
 const NAMESPACE: &str = "pod/namespace.yaml";
@@ -164,7 +166,7 @@ impl Templates {
 
 /// The line and the words of Tera's error, without the excerpt that it prints over several lines:
 /// the rendered values may be secret.
-fn explain(error: &tera::Error) -> (usize, String) {
+pub(super) fn explain(error: &tera::Error) -> (usize, String) {
     match error.kind() {
         ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
             (report.span().start_line, report.message().to_owned())
@@ -177,6 +179,9 @@ fn explain(error: &tera::Error) -> (usize, String) {
 fn files_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, ManifestError> {
     let mut files = Vec::new();
     for (name, path) in entries(folder)? {
+        if name == dockerfile::FOLDER {
+            continue;
+        }
         if path.is_dir() {
             for (inner, path) in entries(&path)? {
                 files.push((format!("{name}/{inner}"), path));

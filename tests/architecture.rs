@@ -22,7 +22,7 @@ const FLOORS: &[&[&str]] = &[
     &["site"],
     &["error"],
     &["cluster"],
-    &["manifest", "store", "context"],
+    &["context", "manifest", "store"],
     &["ssh"],
     &["config"],
     &["domain", "secret"],
@@ -32,6 +32,8 @@ const FLOORS: &[&[&str]] = &[
 const LIBRARIES: &[(&str, &str)] = &[
     ("russh", "ssh"),
     ("tera", "manifest"),
+    ("flate2", "context"),
+    ("tar", "context"),
     ("diesel", "store"),
     ("diesel_async", "store"),
     ("diesel_migrations", "store"),

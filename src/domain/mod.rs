@@ -7,6 +7,7 @@
 mod build;
 mod build_failure;
 mod builder;
+mod context;
 mod deployment;
 mod deployment_name;
 mod diagnosis;
@@ -28,6 +29,7 @@ mod resources;
 pub use build::{BuildId, BuildStatus};
 pub use build_failure::{BuildCause, BuildFailure};
 pub use builder::{AWS_CREDENTIALS, BUILDER_ACCOUNT, REGISTRY_CREDENTIALS};
+pub use context::{ContextHash, Dockerfile, RenderedDockerfile, TemplateFile};
 pub use deployment::DeploymentStatus;
 pub use deployment_name::DeploymentName;
 pub use diagnosis::{Cause, Diagnosis};

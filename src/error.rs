@@ -45,6 +45,12 @@ pub enum Error {
         /// The namespace.
         namespace: String,
     },
+    /// The namespace in which images are to be built was not made by berth.
+    #[error("the namespace {namespace} was not made by berth")]
+    ForeignNamespace {
+        /// The namespace.
+        namespace: String,
+    },
     /// The pod was recorded on another host, and is not in this one's cluster.
     #[error("the pod of {owner} was recorded on {recorded}, and is not in the cluster of {host}")]
     OtherHost {
@@ -55,15 +61,59 @@ pub enum Error {
         /// The host of the settings, with its port.
         host: String,
     },
-    /// Somebody else works on this owner's pod, and went on for longer than this call could wait.
-    #[error("{holder} has been working on the pod of {owner} since {since}")]
+    /// Somebody else works on the same thing, and went on for longer than this call could wait.
+    #[error("{holder} has been working on {what} since {since}")]
     Busy {
-        /// The owner.
-        owner: Owner,
+        /// What it is, as in `the pod of project shop`.
+        what: String,
         /// Host, process and a random part.
         holder: String,
         /// Since when, in UTC.
         since: String,
+    },
+    /// A deployment's new revision can't run, or did not in time; the record says so too.
+    #[error("the deployment {name} of {owner} does not run: {diagnosis}{}", after_failure(.serving.as_deref(), *.rolled_back))]
+    DeployFailed {
+        /// The project.
+        owner: Owner,
+        /// The deployment's name.
+        name: String,
+        /// Why.
+        diagnosis: Box<Diagnosis>,
+        /// The image of the earlier revision, which goes on serving.
+        serving: Option<String>,
+        /// The revision to which it was rolled back, when that was asked for.
+        rolled_back: Option<i64>,
+    },
+    /// There is no such deployment.
+    #[error("there is no deployment {name} in the namespace {namespace}")]
+    NoDeployment {
+        /// The namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// Another deployment has this host name already.
+    #[error("the host name {host} is taken by {by}")]
+    HostTaken {
+        /// The host name.
+        host: String,
+        /// Whose it is, as in `project shop (Ingress web in project-shop)`.
+        by: String,
+    },
+    /// The group of Ingresses that share a load balancer has another setting already.
+    #[error("the group {group} has {setting} {theirs} by {by}, and this asks for {ours}")]
+    GroupConflict {
+        /// The group.
+        group: String,
+        /// The setting, such as `scheme`.
+        setting: &'static str,
+        /// What is asked for.
+        ours: String,
+        /// What the group has.
+        theirs: String,
+        /// The Ingress that has it so, with its namespace.
+        by: String,
     },
     /// The deletion was sent, but the namespace is still there.
     #[error("the namespace {namespace} is still being deleted after {seconds} s")]
@@ -87,6 +137,15 @@ pub enum Error {
     Store(#[from] StoreError),
 }
 
+/// What is to be said after a deployment's failure.
+fn after_failure(serving: Option<&str>, rolled_back: Option<i64>) -> String {
+    match (serving, rolled_back) {
+        (_, Some(revision)) => format!("; it was rolled back to revision {revision}"),
+        (Some(image), None) => format!("; {image} goes on serving"),
+        (None, None) => String::new(),
+    }
+}
+
 /// The kind of a failure: what a program's exit code or an HTTP status is chosen by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -104,6 +163,8 @@ pub enum Kind {
     Unreachable,
     /// A key, a host key, credentials or rights are missing or wrong.
     Denied,
+    /// Something else stands against it, which has to be changed first.
+    Conflict,
     /// Somebody else works on it; later it may work.
     Busy,
     /// A time limit was reached.
@@ -125,9 +186,10 @@ impl Error {
         match self {
             Self::Invalid(_) => Kind::BadInput,
             Self::Config(_) | Self::Manifest(_) | Self::OtherHost { .. } => Kind::Configuration,
-            Self::PodFailed { .. } => Kind::PodFailed,
-            Self::NoPod { .. } => Kind::NotFound,
-            Self::NotOurs { .. } => Kind::Denied,
+            Self::PodFailed { .. } | Self::DeployFailed { .. } => Kind::PodFailed,
+            Self::NoPod { .. } | Self::NoDeployment { .. } => Kind::NotFound,
+            Self::HostTaken { .. } | Self::GroupConflict { .. } => Kind::Conflict,
+            Self::NotOurs { .. } | Self::ForeignNamespace { .. } => Kind::Denied,
             Self::Busy { .. } => Kind::Busy,
             Self::StillDeleting { .. } => Kind::TimedOut,
             Self::Cluster(error) => cluster_kind(error),
@@ -142,11 +204,27 @@ impl Error {
         match self {
             Self::Invalid(refused) => Some(refused.remedy().to_owned()),
             Self::Config(_) => Some("see .env.example for all settings".to_owned()),
-            Self::PodFailed { diagnosis, .. } => Some(diagnosis.cause.hint().to_owned()),
+            Self::PodFailed { diagnosis, .. } | Self::DeployFailed { diagnosis, .. } => {
+                Some(diagnosis.cause.hint().to_owned())
+            }
+            Self::NoDeployment { .. } => {
+                Some("`berth list-instances` shows what there is".to_owned())
+            }
+            Self::HostTaken { .. } => Some(
+                "choose another name with --hostname, or stop the deployment that has it"
+                    .to_owned(),
+            ),
+            Self::GroupConflict { setting, .. } => Some(format!(
+                "use the group's {setting}, or a load balancer of its own with --dedicated-alb"
+            )),
             Self::NoPod { .. } => Some("`berth create` makes one".to_owned()),
             Self::NotOurs { .. } => {
                 Some("use another id, or remove or label the namespace by hand".to_owned())
             }
+            Self::ForeignNamespace { .. } => Some(
+                "name another with BUILDER_NAMESPACE, or use it all the same with --adopt"
+                    .to_owned(),
+            ),
             Self::OtherHost { recorded, .. } => Some(format!(
                 "use the settings of {recorded}; or, if that host is no more, forget the pod with \
                  `berth delete --forget`"
@@ -166,7 +244,9 @@ impl Error {
     #[must_use]
     pub fn diagnosis(&self) -> Option<&Diagnosis> {
         match self {
-            Self::PodFailed { diagnosis, .. } => Some(diagnosis),
+            Self::PodFailed { diagnosis, .. } | Self::DeployFailed { diagnosis, .. } => {
+                Some(diagnosis)
+            }
             _ => None,
         }
     }
@@ -182,7 +262,8 @@ fn cluster_kind(error: &ClusterError) -> Kind {
         ClusterError::SudoPassword { .. }
         | ClusterError::ApiUntrusted { .. }
         | ClusterError::Unauthorized { .. }
-        | ClusterError::Forbidden { .. } => Kind::Denied,
+        | ClusterError::Forbidden { .. }
+        | ClusterError::Aws { .. } => Kind::Denied,
         ClusterError::NotFound { .. } => Kind::NotFound,
         ClusterError::Conflict { .. } | ClusterError::Terminating { .. } => Kind::Busy,
         ClusterError::Quota { .. }
@@ -190,6 +271,7 @@ fn cluster_kind(error: &ClusterError) -> Kind {
         | ClusterError::Refused { .. }
         | ClusterError::NotRunning { .. } => Kind::PodFailed,
         ClusterError::TimedOut { .. } => Kind::TimedOut,
+        ClusterError::AwsMissing => Kind::Configuration,
         _ => Kind::Internal,
     }
 }

@@ -17,10 +17,12 @@ use std::{
 /// own room alone.
 const FLOORS: &[&[&str]] = &[
     &["cli"],
-    &["pods"],
+    &["deployments"],
+    &["pods", "builds", "ingress", "setup"],
+    &["site"],
     &["error"],
     &["cluster"],
-    &["manifest", "store"],
+    &["context", "manifest", "store"],
     &["ssh"],
     &["config"],
     &["domain", "secret"],
@@ -30,6 +32,8 @@ const FLOORS: &[&[&str]] = &[
 const LIBRARIES: &[(&str, &str)] = &[
     ("russh", "ssh"),
     ("tera", "manifest"),
+    ("flate2", "context"),
+    ("tar", "context"),
     ("diesel", "store"),
     ("diesel_async", "store"),
     ("diesel_migrations", "store"),

@@ -23,6 +23,7 @@ pub(super) fn code(error: &Error) -> ExitCode {
         Kind::NotFound => 66,
         Kind::Unreachable => 69,
         Kind::Internal => 70,
+        Kind::Conflict => 73,
         Kind::Database => NOT_WRITTEN,
         Kind::Busy => 75,
         Kind::Denied => 77,

@@ -45,9 +45,10 @@ impl Steps {
     }
 }
 
-impl Progress for Steps {
-    fn step(&self, step: &Step) {
-        let phrase = one_line(&step.to_string());
+impl Steps {
+    /// Shows a phrase.
+    pub(super) fn say(&self, phrase: &str) {
+        let phrase = one_line(phrase);
         match &self.shown {
             Shown::Nothing => {}
             Shown::Spinner(bar) => bar.set_message(phrase),
@@ -60,6 +61,12 @@ impl Progress for Steps {
                 }
             }
         }
+    }
+}
+
+impl Progress for Steps {
+    fn step(&self, step: &Step) {
+        self.say(&step.to_string());
     }
 }
 

@@ -1,4 +1,4 @@
-//! One run of the program: what was typed for all commands, and the manager once one is needed.
+//! One run of the program: what was typed for all commands, and the site once one is needed.
 
 use tokio::sync::OnceCell;
 
@@ -6,14 +6,22 @@ use super::{args::Global, printer::Printer, progress::Steps};
 use crate::{
     config::{Config, ConfigError, DatabaseUrl, Variables, variables},
     error::Error,
-    pods::PodManager,
+    pods::{PodManager, Settings},
+    site::Site,
 };
 
 /// What every command is given.
 pub(super) struct Session {
     pub(super) global: Global,
     pub(super) printer: Printer,
-    manager: OnceCell<PodManager>,
+    opened: OnceCell<Opened>,
+}
+
+/// The settings, and the site that they name.
+struct Opened {
+    config: Config,
+    site: Site,
+    pods: PodManager,
 }
 
 impl Session {
@@ -21,7 +29,7 @@ impl Session {
         Self {
             global,
             printer,
-            manager: OnceCell::new(),
+            opened: OnceCell::new(),
         }
     }
 
@@ -42,7 +50,8 @@ impl Session {
         DatabaseUrl::from_vars(|name| found.get(name))
     }
 
-    fn variables(&self) -> Result<Variables, ConfigError> {
+    /// The variables that are set, by flags, the environment and the `.env` file.
+    pub(super) fn variables(&self) -> Result<Variables, ConfigError> {
         let global = &self.global;
         let mut found = match &global.env_file {
             Some(file) => Variables::load_file(file)?,
@@ -68,11 +77,28 @@ impl Session {
         Ok(found)
     }
 
-    /// The manager with these settings. Nothing has been sent yet when it is first returned.
-    pub(super) async fn manager(&self) -> Result<&PodManager, Error> {
-        self.manager
-            .get_or_try_init(|| async { PodManager::open(&self.config()?).await })
+    /// The site of these settings, with the settings. Nothing has been sent yet when it is first
+    /// returned.
+    async fn opened(&self) -> Result<&Opened, Error> {
+        self.opened
+            .get_or_try_init(|| async {
+                let config = self.config()?;
+                let site = Site::open(&config).await?;
+                let pods = PodManager::new(site.clone(), Settings::of(&config));
+                Ok(Opened { config, site, pods })
+            })
             .await
+    }
+
+    /// The site of these settings.
+    pub(super) async fn site(&self) -> Result<(&Site, &Config), Error> {
+        let opened = self.opened().await?;
+        Ok((&opened.site, &opened.config))
+    }
+
+    /// The manager of pods.
+    pub(super) async fn manager(&self) -> Result<&PodManager, Error> {
+        Ok(&self.opened().await?.pods)
     }
 
     /// Shows the steps of one operation, unless nobody wants to see them.
@@ -82,8 +108,8 @@ impl Session {
 
     /// Ends what still runs on the host.
     pub(super) async fn close(&self) {
-        if let Some(manager) = self.manager.get() {
-            manager.close().await;
+        if let Some(opened) = self.opened.get() {
+            opened.site.close().await;
         }
     }
 }

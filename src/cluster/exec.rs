@@ -7,15 +7,33 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 
 use super::ClusterError;
-use crate::domain::Environment;
+use crate::domain::{CONTAINER, Environment};
 
 /// Which pod a command runs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PodRef {
-    /// The pod of this name.
+    /// The pod of this name, in the container that berth names.
     Named(String),
+    /// This container of this pod.
+    Container {
+        /// The pod's name.
+        pod: String,
+        /// The container's.
+        container: String,
+    },
     /// Whichever pod is the owner's now.
     Current,
+}
+
+impl PodRef {
+    /// The container, and its pod where it has been named.
+    pub(super) fn place(&self) -> (Option<&str>, &str) {
+        match self {
+            Self::Named(pod) => (Some(pod), CONTAINER),
+            Self::Container { pod, container } => (Some(pod), container),
+            Self::Current => (None, CONTAINER),
+        }
+    }
 }
 
 /// What runs in the pod.

@@ -7,7 +7,9 @@ pub mod assess;
 mod error;
 mod exec;
 mod facts;
+mod host;
 pub mod kubectl;
+mod objects;
 
 use std::time::Duration;
 
@@ -21,9 +23,11 @@ pub use self::{
         Program, Stdin, Stream,
     },
     facts::{Address, Applied, Change, LogRequest, NamespaceFacts, Observed},
+    host::{EcrOutcome, InstalledKubeconfig, KubeconfigSource},
+    objects::{ObjectChange, Objects, Query, Resource},
 };
 use crate::{
-    domain::{Namespace, OwnerLabels},
+    domain::{EcrRegistry, Namespace, OwnerLabels},
     manifest::Manifest,
 };
 
@@ -54,6 +58,20 @@ pub trait Cluster: Send + Sync + 'static {
         owner: &OwnerLabels,
         at_most: Duration,
     ) -> Result<BoxStream<'static, Result<Change, ClusterError>>, ClusterError>;
+
+    /// What up to four queries find, in one trip. In a namespace that does not exist nothing is found.
+    async fn find(&self, queries: &[Query]) -> Result<Objects, ClusterError>;
+
+    /// What two queries of one resource each find, as it is and as it changes, until the stream is
+    /// dropped or `at_most` is over. It may end sooner, as [`Cluster::watch`] does.
+    async fn watch_objects(
+        &self,
+        queries: &[Query; 2],
+        at_most: Duration,
+    ) -> Result<BoxStream<'static, Result<ObjectChange, ClusterError>>, ClusterError>;
+
+    /// Deletes what the query finds, waits until it is gone, and names it. Finding nothing is no error.
+    async fn delete(&self, query: &Query, at_most: Duration) -> Result<Vec<Applied>, ClusterError>;
 
     /// Where the owner's pod is reached: the node's address, and the owner's Service.
     async fn address(
@@ -110,6 +128,23 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// The namespace's events of kind `Warning`, oldest first, one phrase each.
     async fn warnings(&self, namespace: &Namespace) -> Result<Vec<String>, ClusterError>;
+
+    /// Makes sure that a repository exists in Amazon ECR, with the host's own `aws` and its rights. One
+    /// trip when it exists, two when it has to be made.
+    async fn ensure_ecr_repository(
+        &self,
+        registry: &EcrRegistry,
+        repository: &str,
+    ) -> Result<EcrOutcome, ClusterError>;
+
+    /// Puts a kubeconfig on the host in the place of the one that is there, which is kept beside it.
+    /// The new one is tried first, with a call to its API server; when that fails nothing is changed.
+    /// `path` is a path on the host, of which a leading `~/` is the user's home.
+    async fn install_kubeconfig(
+        &self,
+        path: &str,
+        source: &KubeconfigSource,
+    ) -> Result<InstalledKubeconfig, ClusterError>;
 
     /// Ends what still runs for this program on the host, and disconnects. A later call connects anew.
     async fn close(&self);

@@ -3,7 +3,9 @@
 //! [`Variables`] knows where the variables come from (flags over the environment over a `.env`
 //! file); [`Config::from_vars`] makes settings of them. Nothing here opens what a setting names.
 
+mod builds;
 mod database;
+mod ingress;
 mod kubectl;
 mod limits;
 mod pods;
@@ -17,7 +19,9 @@ use std::{fmt, path::PathBuf};
 pub(crate) use self::database::Place;
 use self::reader::Reader;
 pub use self::{
+    builds::{BuildSettings, Builder, Cache, Registry},
     database::DatabaseUrl,
+    ingress::{GroupName, IngressSettings, Listeners, Scheme},
     kubectl::KubectlSettings,
     limits::TimeLimits,
     pods::PodDefaults,
@@ -39,6 +43,10 @@ pub struct Config {
     pub templates: Option<PathBuf>,
     /// What a pod gets that its request does not say.
     pub pods: PodDefaults,
+    /// How images are built, and where they go.
+    pub builds: BuildSettings,
+    /// How deployments are reached from outside.
+    pub ingress: IngressSettings,
     /// How long things may take.
     pub limits: TimeLimits,
 }
@@ -55,19 +63,25 @@ impl Config {
         let database = DatabaseUrl::read(&mut reader);
         let templates = reader.path(&variables::BERTH_TEMPLATES);
         let pods = PodDefaults::read(&mut reader);
+        let builds = BuildSettings::read(&mut reader);
+        let ingress = IngressSettings::read(&mut reader);
         let limits = TimeLimits::read(&mut reader);
-        match (ssh, kubectl, database, pods, limits, reader.finish()) {
-            (Some(ssh), Some(kubectl), Some(database), Some(pods), Some(limits), Ok(())) => {
-                Ok(Self {
-                    ssh,
-                    kubectl,
-                    database,
-                    templates,
-                    pods,
-                    limits,
-                })
-            }
-            (.., problems) => Err(problems.err().unwrap_or_default()),
+        let problems = reader.finish();
+        let read = || {
+            Some(Self {
+                ssh: ssh?,
+                kubectl: kubectl?,
+                database: database?,
+                templates,
+                pods: pods?,
+                builds: builds?,
+                ingress: ingress?,
+                limits: limits?,
+            })
+        };
+        match (read(), problems) {
+            (Some(config), Ok(())) => Ok(config),
+            (_, problems) => Err(problems.err().unwrap_or_default()),
         }
     }
 

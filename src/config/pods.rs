@@ -18,27 +18,17 @@ impl PodDefaults {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let image = reader.parsed(&variables::BERTH_IMAGE);
         let ports = ports(reader);
-        let cpu_limit = reader.parsed(&variables::BERTH_CPU_LIMIT);
-        let memory_limit = reader.parsed(&variables::BERTH_MEMORY_LIMIT);
-        let cpu_request = reader.parsed(&variables::BERTH_CPU_REQUEST);
-        let memory_request = reader.parsed(&variables::BERTH_MEMORY_REQUEST);
-        let resources = Resources::new(cpu_limit?, memory_limit?, cpu_request?, memory_request?);
-        match resources {
-            Ok(resources) => Some(Self {
-                image: image?,
-                ports: ports?,
-                resources,
-            }),
-            Err(refused) => {
-                let variable = match refused.field() {
-                    "cpu request" => variables::BERTH_CPU_REQUEST,
-                    "memory request" => variables::BERTH_MEMORY_REQUEST,
-                    _ => variables::BERTH_CPU_LIMIT,
-                };
-                reader.push(refused.named(variable.name));
-                None
-            }
-        }
+        let resources = reader.resources([
+            &variables::BERTH_CPU_LIMIT,
+            &variables::BERTH_MEMORY_LIMIT,
+            &variables::BERTH_CPU_REQUEST,
+            &variables::BERTH_MEMORY_REQUEST,
+        ]);
+        Some(Self {
+            image: image?,
+            ports: ports?,
+            resources: resources?,
+        })
     }
 }
 

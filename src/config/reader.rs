@@ -3,7 +3,7 @@
 use std::{fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{ConfigError, variables::Variable};
-use crate::domain::{Invalid, duration};
+use crate::domain::{Invalid, Resources, duration};
 
 /// A source of variables, and the problems seen so far.
 pub(super) struct Reader<'a> {
@@ -68,6 +68,40 @@ impl<'a> Reader<'a> {
                 None
             }
         }
+    }
+
+    /// CPU limit, memory limit, CPU request and memory request, in this order.
+    pub(super) fn resources(&mut self, variables: [&Variable; 4]) -> Option<Resources> {
+        let [cpu_limit, memory_limit, cpu_request, memory_request] = variables;
+        let limits = (self.parsed(cpu_limit), self.parsed(memory_limit));
+        let requests = (self.parsed(cpu_request), self.parsed(memory_request));
+        match Resources::new(limits.0?, limits.1?, requests.0?, requests.1?) {
+            Ok(resources) => Some(resources),
+            Err(refused) => {
+                let variable = match refused.field() {
+                    "cpu request" => cpu_request,
+                    "memory request" => memory_request,
+                    _ => cpu_limit,
+                };
+                self.push(refused.named(variable.name));
+                None
+            }
+        }
+    }
+
+    /// The variable's value as `true` or `false`.
+    pub(super) fn flag(&mut self, variable: &Variable) -> Option<bool> {
+        let text = self.text(variable)?;
+        if let Ok(flag) = text.trim().parse() {
+            return Some(flag);
+        }
+        self.refuse(
+            variable,
+            &text,
+            "is neither yes nor no",
+            "use true or false",
+        );
+        None
     }
 
     /// The variable's value as a path; a leading `~/` is the home folder.

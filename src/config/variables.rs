@@ -71,6 +71,54 @@ variables! {
     BERTH_CPU_REQUEST = "100m";
     /// The memory request of a pod that does not say.
     BERTH_MEMORY_REQUEST = "100Mi";
+    /// The registry to which images are pushed, with a path where all names begin with one.
+    IMAGE_REGISTRY;
+    /// Whether that registry is spoken to without TLS: `true` or `false`.
+    IMAGE_REGISTRY_PLAIN_HTTP = "false";
+    /// The namespace in which images are built; it alone has the registry's credentials.
+    BUILDER_NAMESPACE = "builder";
+    /// What builds images: `kaniko` or `buildkit`.
+    BUILDER = "kaniko";
+    /// The builder's image; by default a version of its own.
+    BUILDER_IMAGE;
+    /// The image that receives large build contexts; it needs busybox's programs.
+    BUILDER_CONTEXT_IMAGE = "busybox:1.37";
+    /// The image that fetches git repositories; it needs git and a shell.
+    BUILDER_GIT_IMAGE = "alpine/git:v2.49.1";
+    /// The CPU limit of a build.
+    BUILDER_CPU_LIMIT = "2";
+    /// The memory limit of a build.
+    BUILDER_MEMORY_LIMIT = "4Gi";
+    /// The CPU request of a build.
+    BUILDER_CPU_REQUEST = "500m";
+    /// The memory request of a build.
+    BUILDER_MEMORY_REQUEST = "1Gi";
+    /// The longest that a build may take.
+    BUILDER_TIMEOUT = "30m";
+    /// How long a finished build's Job stays in the cluster.
+    BUILDER_KEEP = "1h";
+    /// The repository that caches layers; by default `cache` beside the image; `none` for no cache.
+    BUILD_CACHE_REPO;
+    /// The domain below which each project's deployment has its host name.
+    DEPLOYMENT_DOMAIN;
+    /// The group of Ingresses that share one load balancer.
+    ALB_SHARED_GROUP_NAME = "alb-deployments";
+    /// Who can reach the load balancer: `internet-facing` or `internal`.
+    ALB_SCHEME = "internet-facing";
+    /// What it listens to: `http,https` (80 redirects to 443), `https`, or `http`.
+    ALB_LISTENERS = "http,https";
+    /// The certificate's ARN; by default the controller looks for one of the host's name.
+    ALB_CERTIFICATE_ARN;
+    /// AWS credentials, which `berth setup-builder` puts where images are built.
+    AWS_ACCESS_KEY_ID;
+    /// Their secret part.
+    AWS_SECRET_ACCESS_KEY;
+    /// Their session, when they are temporary.
+    AWS_SESSION_TOKEN;
+    /// The region of ECR and EKS; by default read off the registry's name.
+    AWS_DEFAULT_REGION;
+    /// The longest that a deployment's rollout may take.
+    BERTH_ROLLOUT_TIMEOUT = "10m";
     /// The longest that a pod may take to become ready.
     BERTH_READY_TIMEOUT = "5m";
     /// The longest that a command in a pod may take, when its caller does not say.

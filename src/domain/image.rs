@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Digest, Invalid};
 
 /// The longest reference that is taken, in bytes. (The grammar bounds its name alone, by 255.)
 const LONGEST: usize = 512;
@@ -21,6 +21,65 @@ impl Image {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The registry that the reference names, with its port; none for Docker Hub's short names.
+    #[must_use]
+    pub fn registry(&self) -> Option<&str> {
+        let (first, _) = self.0.split_once('/')?;
+        is_domain_like(first).then_some(first)
+    }
+
+    /// The name in the registry, without registry, tag and digest: `team/app`.
+    #[must_use]
+    pub fn repository(&self) -> &str {
+        let name = self.name();
+        self.registry()
+            .and_then(|registry| name.strip_prefix(registry))
+            .map_or(name, |path| path.trim_start_matches('/'))
+    }
+
+    /// Registry and repository, without tag and digest.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        split(&self.0).0
+    }
+
+    /// The tag, when one is given.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        split(&self.0).1
+    }
+
+    /// The digest, when one is given.
+    #[must_use]
+    pub fn digest(&self) -> Option<&str> {
+        split(&self.0).2
+    }
+
+    /// The image of this name with this digest. A tag can be moved and is left out.
+    ///
+    /// # Errors
+    /// When the reference becomes too long.
+    pub fn at(&self, digest: &Digest) -> Result<Self, Invalid> {
+        format!("{}@{digest}", self.name()).parse()
+    }
+}
+
+/// Name, tag and digest.
+fn split(text: &str) -> (&str, Option<&str>, Option<&str>) {
+    let (named, digest) = match text.split_once('@') {
+        Some((named, digest)) => (named, Some(digest)),
+        None => (text, None),
+    };
+    let last_slash = named.rfind('/').map_or(0, |at| at + 1);
+    match named.rfind(':') {
+        Some(at) if at >= last_slash => (
+            named.get(..at).unwrap_or_default(),
+            named.get(at + 1..),
+            digest,
+        ),
+        _ => (named, None, digest),
     }
 }
 
@@ -68,18 +127,10 @@ fn check(text: &str) -> Result<(), String> {
     if text.len() > LONGEST {
         return Err(format!("has more than {LONGEST} characters"));
     }
-    let (named, digest) = match text.split_once('@') {
-        Some((named, digest)) => (named, Some(digest)),
-        None => (text, None),
-    };
+    let (name, tag, digest) = split(text);
     if let Some(digest) = digest {
         check_digest(digest)?;
     }
-    let last_slash = named.rfind('/').map_or(0, |at| at + 1);
-    let (name, tag) = match named.rfind(':') {
-        Some(at) if at >= last_slash => (named.get(..at).unwrap_or_default(), named.get(at + 1..)),
-        _ => (named, None),
-    };
     if let Some(tag) = tag {
         check_tag(tag)?;
     }
@@ -202,6 +253,40 @@ mod tests {
         ] {
             assert!(good.parse::<Image>().is_ok(), "{good}");
         }
+    }
+
+    #[test]
+    fn a_digest_takes_the_place_of_tag_and_digest() {
+        let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+        for name in [
+            "busybox",
+            "localhost:5000/a/b",
+            "123.ecr.aws.com/hosting/app",
+        ] {
+            for reference in [
+                name.to_owned(),
+                format!("{name}:v1"),
+                format!("{name}:v1@{digest}"),
+            ] {
+                let pinned = reference.parse::<Image>().unwrap().at(&digest).unwrap();
+                assert_eq!(pinned.as_str(), format!("{name}@{digest}"));
+                assert_eq!(pinned.digest(), Some(digest.as_str()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_reference_is_told_apart() {
+        let image = |text: &str| text.parse::<Image>().unwrap();
+        let full = format!("localhost:5000/team/app:1@sha256:{}", "a".repeat(64));
+        let full = image(&full);
+        assert_eq!(full.registry(), Some("localhost:5000"));
+        assert_eq!((full.repository(), full.tag()), ("team/app", Some("1")));
+        assert_eq!(full.name(), "localhost:5000/team/app");
+        assert!(full.digest().unwrap().starts_with("sha256:a"));
+        let short = image("team/app");
+        assert_eq!((short.registry(), short.repository()), (None, "team/app"));
+        assert_eq!((short.tag(), short.digest()), (None, None));
     }
 
     #[test]

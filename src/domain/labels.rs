@@ -20,6 +20,15 @@ pub const ANNOTATION_OWNER_ID: &str = "berth.dev/owner-id";
 /// The [`PodSpec`](super::PodSpec) that a Deployment was rendered from, as JSON.
 pub const ANNOTATION_SPEC: &str = "berth.dev/spec";
 
+/// Names the deployment to which an object belongs; see [`DeploymentName`](super::DeploymentName).
+pub const LABEL_DEPLOYMENT: &str = "berth.dev/deployment";
+/// Names the build to which an object belongs.
+pub const LABEL_BUILD: &str = "berth.dev/build";
+/// Marks what a build is made from: an instance's files.
+pub const LABEL_CONTEXT: &str = "berth.dev/context";
+/// What a deployment's pods were rendered from, as a hash: pods with another one are older or newer.
+pub const ANNOTATION_RELEASE: &str = "berth.dev/release";
+
 /// The labels of one owner's objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnerLabels {

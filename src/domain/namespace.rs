@@ -1,20 +1,14 @@
 //! The namespace of an owner.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
-use super::Owner;
+use super::{Invalid, Owner, label};
 
-/// The longest name of a namespace: an RFC 1123 label.
-const LONGEST: usize = 63;
-/// Hexadecimal digits of the id's hash: 80 bits.
-const HASH: usize = 20;
-
-/// A Kubernetes namespace that berth made for one owner.
+/// A Kubernetes namespace: one that berth made for an owner, or one that somebody has named.
 ///
-/// The name is readable when the id is already a good label (`project-shop`), otherwise a slug and
+/// An owner's name is readable when the id is already a good label (`project-shop`), otherwise a slug and
 /// a hash (`project-my-shop--0f3c…`). A readable name never has `--` in it, so the two forms never
 /// meet, and two ids never share a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -24,23 +18,8 @@ pub struct Namespace(String);
 impl Namespace {
     pub(super) fn of(owner: &Owner) -> Self {
         let kind = owner.kind().as_str();
-        let id = owner.id();
-        let room = LONGEST - kind.len() - 1;
-        if is_plain_label(id) && id.len() <= room {
-            return Self(format!("{kind}-{id}"));
-        }
-        let hash: String = Sha256::digest(id.as_bytes())
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .filter_map(|digit| char::from_digit(digit.into(), 16))
-            .take(HASH)
-            .collect();
-        let slug = slug(id, room - HASH - 2);
-        if slug.is_empty() {
-            // `id` keeps the name a label: it may not start or end with `-`.
-            return Self(format!("{kind}-id--{hash}"));
-        }
-        Self(format!("{kind}-{slug}--{hash}"))
+        let room = label::LONGEST - kind.len() - 1;
+        Self(format!("{kind}-{}", label::of(owner.id(), room)))
     }
 
     /// The name, an RFC 1123 label of at most 63 characters.
@@ -50,36 +29,27 @@ impl Namespace {
     }
 }
 
+/// Follows <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names>.
+impl FromStr for Namespace {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if label::is_label(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Invalid::new(
+            "namespace",
+            text,
+            "is no name of a namespace",
+            "use at most 63 lower-case letters, digits and -, with a letter or digit at both ends",
+        ))
+    }
+}
+
 impl fmt::Display for Namespace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-fn is_plain_label(id: &str) -> bool {
-    !id.is_empty()
-        && id
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !id.starts_with('-')
-        && !id.ends_with('-')
-        && !id.contains("--")
-}
-
-/// The readable part of an id: lower-case letters and digits, everything else one `-`.
-fn slug(id: &str, longest: usize) -> String {
-    let mut slug = String::new();
-    for c in id.chars().map(|c| c.to_ascii_lowercase()) {
-        if slug.len() == longest {
-            break;
-        }
-        if c.is_ascii_alphanumeric() {
-            slug.push(c);
-        } else if !slug.is_empty() && !slug.ends_with('-') {
-            slug.push('-');
-        }
-    }
-    slug.trim_end_matches('-').to_owned()
 }
 
 #[cfg(test)]

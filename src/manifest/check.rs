@@ -1,13 +1,11 @@
 //! Decodes what a template rendered, strictly, and refuses anything but the expected object.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     Manifest, ManifestError,
     kinds::{Kind, Undecodable},
-    values::PodValues,
 };
-use crate::domain::{ANNOTATION_OWNER_ID, ANNOTATION_SPEC, LABEL_OWNER};
 
 /// What a template must render: kind, name and namespace, and the fields that deletes, updates and
 /// adoption rely on. Everything else is the template's own affair.
@@ -15,103 +13,86 @@ pub(super) struct Expected<'a> {
     kind: Kind,
     name: &'a str,
     namespace: Option<&'a str>,
-    /// Fields as JSON pointers (RFC 6901) with the values that they must have.
-    fields: Vec<(String, Value)>,
+    fields: Vec<Field>,
+}
+
+struct Field {
+    /// A JSON pointer (RFC 6901).
+    pointer: String,
+    value: Value,
+    /// How the value is called in the template, when it must not be shown.
+    secret: Option<&'static str>,
 }
 
 impl<'a> Expected<'a> {
-    pub(super) fn namespace(values: &'a PodValues) -> Self {
-        let mut fields = Vec::new();
-        push_marks(&mut fields, "/metadata", values);
+    /// An object of this kind and name; with no namespace, one of the whole cluster.
+    pub(super) fn new(kind: Kind, name: &'a str, namespace: Option<&'a str>) -> Self {
         Self {
-            kind: Kind::Namespace,
-            name: &values.namespace,
-            namespace: None,
-            fields,
+            kind,
+            name,
+            namespace,
+            fields: Vec::new(),
         }
     }
 
-    pub(super) fn deployment(values: &'a PodValues) -> Self {
-        let mut fields = Vec::new();
-        push_marks(&mut fields, "/metadata", values);
-        push_marks(&mut fields, "/spec/template/metadata", values);
-        fields.push((
-            pointer(&["metadata", "annotations", ANNOTATION_SPEC]),
-            values.spec.as_str().into(),
-        ));
-        fields.push((
-            pointer(&["spec", "selector"]),
-            json!({"matchLabels": {LABEL_OWNER: values.namespace}}),
-        ));
-        fields.push((pointer(&["spec", "strategy", "type"]), "Recreate".into()));
-        fields.push((
-            pointer(&["spec", "template", "spec", "containers", "0", "name"]),
-            values.container.into(),
-        ));
-        Self {
-            kind: Kind::Deployment,
-            name: values.deployment,
-            namespace: Some(&values.namespace),
-            fields,
-        }
+    /// With this value at the end of these steps.
+    pub(super) fn field(mut self, steps: &[&str], value: impl Into<Value>) -> Self {
+        self.fields.push(Field {
+            pointer: pointer(steps),
+            value: value.into(),
+            secret: None,
+        });
+        self
     }
 
-    pub(super) fn service(values: &'a PodValues) -> Self {
-        let mut fields = Vec::new();
-        push_marks(&mut fields, "/metadata", values);
-        fields.push((
-            pointer(&["spec", "selector", LABEL_OWNER]),
-            values.namespace.as_str().into(),
-        ));
-        Self {
-            kind: Kind::Service,
-            name: values.service,
-            namespace: Some(&values.namespace),
-            fields,
-        }
+    /// The same for a value that must not be shown; `called` is what the template says in its place.
+    pub(super) fn secret_field(
+        mut self,
+        steps: &[&str],
+        value: impl Into<Value>,
+        called: &'static str,
+    ) -> Self {
+        self.fields.push(Field {
+            pointer: pointer(steps),
+            value: value.into(),
+            secret: Some(called),
+        });
+        self
+    }
+
+    /// With these labels in the metadata at the end of these steps.
+    pub(super) fn labels<'l>(
+        self,
+        metadata: &[&str],
+        labels: impl IntoIterator<Item = (&'l str, &'l str)>,
+    ) -> Self {
+        labels.into_iter().fold(self, |expected, (key, value)| {
+            expected.field(&[metadata, &["labels", key]].concat(), value)
+        })
     }
 
     /// Decodes the text and compares it; `template` is for the message.
     pub(super) fn check(&self, template: &str, text: String) -> Result<Manifest, ManifestError> {
         let object = parse(template, &text)?;
-        let spec_pointer = pointer(&["metadata", "annotations", ANNOTATION_SPEC]);
-        let differs = |pointer: &str, expected: &Value| {
-            let found = object.pointer(pointer).unwrap_or(&Value::Null);
-            // The specification holds the environment's values, which may be secret.
-            let secret = *pointer == spec_pointer;
-            (found != expected).then(|| ManifestError::Differs {
-                template: template.to_owned(),
-                field: readable(pointer),
-                found: if secret {
-                    "something else".into()
-                } else {
-                    found.to_string()
-                },
-                expected: if secret {
-                    "{{ spec }}".into()
-                } else {
-                    expected.to_string()
-                },
-            })
-        };
         let identity = [
-            ("/apiVersion", self.kind.api_version().into()),
+            ("/apiVersion", Value::from(self.kind.api_version())),
             ("/kind", self.kind.name().into()),
             ("/metadata/name", self.name.into()),
             ("/metadata/namespace", self.namespace.into()),
         ];
         for (pointer, expected) in &identity {
-            if let Some(error) = differs(pointer, expected) {
-                return Err(error);
-            }
+            compare(template, &object, pointer, expected, None)?;
         }
         self.kind
             .decode(&object)
             .map_err(|error| undecodable(template, error))?;
-        for (pointer, expected) in &self.fields {
-            if let Some(error) = differs(pointer, expected) {
-                return Err(error);
-            }
+        for Field {
+            pointer,
+            value,
+            secret,
+        } in &self.fields
+        {
+            compare(template, &object, pointer, value, *secret)?;
         }
         Ok(Manifest {
             kind: self.kind.name().to_owned(),
@@ -123,21 +104,27 @@ impl<'a> Expected<'a> {
     }
 }
 
-/// The owner's labels and id, which every object carries.
-fn push_marks(fields: &mut Vec<(String, Value)>, metadata: &str, values: &PodValues) {
-    for label in &values.labels {
-        fields.push((
-            format!("{metadata}{}", pointer(&["labels", label.key])),
-            label.value.as_str().into(),
-        ));
+fn compare(
+    template: &str,
+    object: &Value,
+    pointer: &str,
+    expected: &Value,
+    secret: Option<&str>,
+) -> Result<(), ManifestError> {
+    let found = object.pointer(pointer).unwrap_or(&Value::Null);
+    if found == expected {
+        return Ok(());
     }
-    fields.push((
-        format!(
-            "{metadata}{}",
-            pointer(&["annotations", ANNOTATION_OWNER_ID])
-        ),
-        values.owner_id.as_str().into(),
-    ));
+    let (found, expected) = match secret {
+        Some(called) => ("something else".to_owned(), called.to_owned()),
+        None => (found.to_string(), expected.to_string()),
+    };
+    Err(ManifestError::Differs {
+        template: template.to_owned(),
+        field: readable(pointer),
+        found,
+        expected,
+    })
 }
 
 /// One YAML document of plain JSON data: each key once, no anchors, aliases, merges and tags.

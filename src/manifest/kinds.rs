@@ -4,53 +4,62 @@ use k8s_openapi::{
     Resource,
     api::{
         apps::v1::Deployment,
-        core::v1::{Namespace, Service},
+        batch::v1::Job,
+        core::v1::{ConfigMap, Namespace, Secret, Service, ServiceAccount},
+        networking::v1::Ingress,
     },
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// A kind that berth renders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Namespace,
-    Deployment,
-    Service,
+macro_rules! kinds {
+    ($($kind:ident),+) => {
+        /// A kind that berth renders.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Kind {
+            $($kind),+
+        }
+
+        impl Kind {
+            pub(super) fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $kind::KIND),+
+                }
+            }
+
+            pub(super) fn api_version(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $kind::API_VERSION),+
+                }
+            }
+
+            /// Decodes the value as this kind; unknown fields are refused, as the API server's strict
+            /// validation does.
+            pub(super) fn decode(self, object: &Value) -> Result<(), Undecodable> {
+                match self {
+                    $(Self::$kind => decode::<$kind>(object)),+
+                }
+            }
+        }
+    };
 }
+
+kinds![
+    ConfigMap,
+    Deployment,
+    Ingress,
+    Job,
+    Namespace,
+    Secret,
+    Service,
+    ServiceAccount
+];
 
 /// Why a value is not an object of its kind.
 #[derive(Debug)]
 pub(super) enum Undecodable {
     UnknownFields(Vec<String>),
     WrongType { field: String, problem: String },
-}
-
-impl Kind {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Namespace => Namespace::KIND,
-            Self::Deployment => Deployment::KIND,
-            Self::Service => Service::KIND,
-        }
-    }
-
-    pub(super) fn api_version(self) -> &'static str {
-        match self {
-            Self::Namespace => Namespace::API_VERSION,
-            Self::Deployment => Deployment::API_VERSION,
-            Self::Service => Service::API_VERSION,
-        }
-    }
-
-    /// Decodes the value as this kind; unknown fields are refused, as the API server's strict
-    /// validation does.
-    pub(super) fn decode(self, object: &Value) -> Result<(), Undecodable> {
-        match self {
-            Self::Namespace => decode::<Namespace>(object),
-            Self::Deployment => decode::<Deployment>(object),
-            Self::Service => decode::<Service>(object),
-        }
-    }
 }
 
 fn decode<T: DeserializeOwned>(object: &Value) -> Result<(), Undecodable> {

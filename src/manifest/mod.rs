@@ -3,24 +3,35 @@
 //! The only room that uses `tera`. Templates are plain YAML with `{{ value }}` in the place of whole
 //! scalars; each value is written as a JSON string, so that none can become syntax. What was rendered
 //! is decoded strictly before it leaves (see [`ManifestError`]), and what is sent is what was decoded.
+//! Dockerfiles are rendered here too, from templates of their own ([`DockerfileTemplates`]).
 //! Nothing here speaks to a cluster or a database.
 
+mod builder;
 mod check;
+mod dockerfile;
 mod error;
 mod escape;
 mod kinds;
+mod pod;
 mod templates;
-mod values;
+
+use std::{borrow::Cow, fmt};
 
 use serde_json::Value;
 
 pub use self::{
+    builder::BuilderSpec,
+    dockerfile::{
+        DockerfileTemplate, DockerfileTemplateError, DockerfileTemplates, TemplateVariable,
+        VariableKind,
+    },
     error::ManifestError,
-    templates::{PodRender, Templates},
+    pod::PodRender,
+    templates::Templates,
 };
 
 /// One Kubernetes object, rendered and checked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Manifest {
     kind: String,
     name: String,
@@ -48,10 +59,18 @@ impl Manifest {
         self.namespace.as_deref()
     }
 
-    /// The YAML as the template gave it, for people to read.
+    /// The YAML as the template gave it, for people to read; of a Secret, its name alone.
     #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
+    pub fn text(&self) -> Cow<'_, str> {
+        if self.kind != "Secret" {
+            return Cow::Borrowed(&self.text);
+        }
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        let name = &self.name;
+        Cow::Owned(format!(
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: {namespace}\n\
+             # its values are not shown\n"
+        ))
     }
 
     /// The object that was checked.
@@ -65,5 +84,13 @@ impl Manifest {
     #[must_use]
     pub fn json(&self) -> String {
         self.object.to_string()
+    }
+}
+
+/// What is in a manifest may be secret: this shows what it is of.
+impl fmt::Debug for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        write!(f, "Manifest({} {namespace}/{})", self.kind, self.name)
     }
 }

@@ -6,35 +6,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chrono::{DateTime, Utc};
+use serde::Serialize;
 use tera::{Context, ErrorKind, Tera};
 
-use super::{Manifest, ManifestError, check::Expected, escape::write_scalar, values::PodValues};
-use crate::domain::{Owner, PodSpec};
+use super::{
+    Manifest, ManifestError, builder, check::Expected, dockerfile, escape::write_scalar, pod,
+};
+/// Name and text of a built-in template.
+pub(super) type BuiltIn = (&'static str, &'static str);
 
-const NAMESPACE: &str = "pod/namespace.yaml";
-const DEPLOYMENT: &str = "pod/deployment.yaml";
-const SERVICE: &str = "pod/service.yaml";
-
-/// Name and text of each built-in template.
-const BUILT_IN: [(&str, &str); 3] = [
-    (
-        NAMESPACE,
-        include_str!("../../templates/pod/namespace.yaml"),
-    ),
-    (
-        DEPLOYMENT,
-        include_str!("../../templates/pod/deployment.yaml"),
-    ),
-    (SERVICE, include_str!("../../templates/pod/service.yaml")),
-];
-
-/// What is to be said of a pod beside its specification.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PodRender {
-    /// When given, the running pod is replaced by a new one, as `kubectl rollout restart` does it.
-    pub restarted_at: Option<DateTime<Utc>>,
-}
+/// All built-in templates, by concern.
+const BUILT_IN: [&[BuiltIn]; 2] = [&pod::TEMPLATES, &builder::TEMPLATES];
 
 /// The templates of all manifests.
 #[derive(Debug)]
@@ -66,12 +48,13 @@ impl Templates {
     pub fn with_overrides(folder: &Path) -> Result<Self, ManifestError> {
         let mut replaced = BTreeMap::new();
         for (name, path) in files_in(folder)? {
-            let Some((known, _)) = BUILT_IN.iter().find(|(known, _)| *known == name) else {
-                let known = BUILT_IN.map(|(known, _)| known).join(", ");
+            let Some((known, _)) = built_in().find(|(known, _)| *known == name) else {
+                let known: Vec<_> = built_in().map(|(known, _)| known).collect();
+                let known = known.join(", ");
                 return Err(ManifestError::UnknownTemplate { path, known });
             };
             let text = fs::read_to_string(&path).map_err(|source| unreadable(&path, source))?;
-            replaced.insert(*known, (path, text));
+            replaced.insert(known, (path, text));
         }
         Self::compile(replaced)
     }
@@ -84,9 +67,8 @@ impl Templates {
             tera: Tera::new(),
             replaced: BTreeMap::new(),
         };
-        let mut texts: BTreeMap<_, _> = BUILT_IN
-            .iter()
-            .map(|(name, text)| (*name, (*text).to_owned()))
+        let mut texts: BTreeMap<_, _> = built_in()
+            .map(|(name, text)| (name, text.to_owned()))
             .collect();
         for (name, (path, text)) in replaced {
             texts.insert(name, text);
@@ -106,47 +88,24 @@ impl Templates {
         Ok(templates)
     }
 
-    /// The manifests of an owner's pod, in the order in which they are to be applied: the namespace,
-    /// the Deployment, and the Service when there are ports.
-    ///
-    /// # Errors
-    /// When a template can't be filled in, or renders anything but the object that it must.
-    pub fn pod_manifests(
-        &self,
-        owner: &Owner,
-        spec: &PodSpec,
-        render: &PodRender,
-    ) -> Result<Vec<Manifest>, ManifestError> {
-        let values = PodValues::new(owner, spec, render)
-            .map_err(|error| self.unfilled(DEPLOYMENT, 0, error.to_string()))?;
-        let context = Context::from_serialize(&values).map_err(|error| {
-            let (line, problem) = explain(&error);
-            self.unfilled(DEPLOYMENT, line, problem)
-        })?;
-        let mut manifests = vec![
-            self.render(NAMESPACE, &context, &Expected::namespace(&values))?,
-            self.render(DEPLOYMENT, &context, &Expected::deployment(&values))?,
-        ];
-        if !spec.ports.is_empty() {
-            manifests.push(self.render(SERVICE, &context, &Expected::service(&values))?);
-        }
-        Ok(manifests)
-    }
-
-    fn render(
+    /// Fills in a template, and checks that what comes of it is the expected object.
+    pub(super) fn render(
         &self,
         name: &'static str,
-        context: &Context,
+        values: &impl Serialize,
         expected: &Expected<'_>,
     ) -> Result<Manifest, ManifestError> {
-        let text = self.tera.render(name, context).map_err(|error| {
+        let unfilled = |error: tera::Error| {
             let (line, problem) = explain(&error);
             self.unfilled(name, line, problem)
-        })?;
+        };
+        let context = Context::from_serialize(values).map_err(unfilled)?;
+        let text = self.tera.render(name, &context).map_err(unfilled)?;
         expected.check(&self.origin(name), text)
     }
 
-    fn unfilled(&self, name: &str, line: usize, problem: String) -> ManifestError {
+    /// The error of a template for which there are no values.
+    pub(super) fn unfilled(&self, name: &str, line: usize, problem: String) -> ManifestError {
         ManifestError::Render {
             template: self.origin(name),
             line,
@@ -162,9 +121,13 @@ impl Templates {
     }
 }
 
+pub(super) fn built_in() -> impl Iterator<Item = BuiltIn> {
+    BUILT_IN.into_iter().flatten().copied()
+}
+
 /// The line and the words of Tera's error, without the excerpt that it prints over several lines:
 /// the rendered values may be secret.
-fn explain(error: &tera::Error) -> (usize, String) {
+pub(super) fn explain(error: &tera::Error) -> (usize, String) {
     match error.kind() {
         ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
             (report.span().start_line, report.message().to_owned())
@@ -177,6 +140,9 @@ fn explain(error: &tera::Error) -> (usize, String) {
 fn files_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, ManifestError> {
     let mut files = Vec::new();
     for (name, path) in entries(folder)? {
+        if name == dockerfile::FOLDER {
+            continue;
+        }
         if path.is_dir() {
             for (inner, path) in entries(&path)? {
                 files.push((format!("{name}/{inner}"), path));
@@ -212,7 +178,3 @@ fn unreadable(path: &Path, source: io::Error) -> ManifestError {
         source,
     }
 }
-
-#[cfg(test)]
-#[path = "templates_tests.rs"]
-mod tests;

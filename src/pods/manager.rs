@@ -13,13 +13,13 @@ use super::{
     ready::ReadyPod,
 };
 use crate::{
-    cluster::{Cluster, kubectl::Kubectl},
+    cluster::Cluster,
     config::{Config, PodDefaults, TimeLimits},
     domain::{Environment, Namespace, Owner, PodCommand, PodSpec, PodStatus, Port},
     error::Error,
     manifest::Templates,
-    ssh::SshClient,
-    store::{Claim, Holder, LeaseInfo, NewPod, PodRecord, SshPlace, Store},
+    site::Site,
+    store::{Claim, Holder, LeaseInfo, Listed, NewPod, PodRecord, SshPlace, Store},
 };
 
 /// Manages the pods of all owners on one cluster.
@@ -30,25 +30,32 @@ use crate::{
 pub struct PodManager(Arc<Inner>);
 
 struct Inner {
-    cluster: Arc<dyn Cluster>,
-    store: Store,
-    templates: Templates,
+    site: Site,
     settings: Settings,
-    holder: Holder,
     turns: Turns,
 }
 
-/// What a manager needs to know beside its cluster and its records.
+/// What a manager needs to know beside its site.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where the cluster is reached; recorded with each pod.
-    pub place: SshPlace,
     /// The address at which node ports are reached, in place of the node's own.
     pub node_address: Option<String>,
     /// What a pod gets that its request does not say.
     pub defaults: PodDefaults,
     /// How long things may take.
     pub limits: TimeLimits,
+}
+
+impl Settings {
+    /// The part of the settings that is about pods.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            node_address: config.kubectl.node_address.clone(),
+            defaults: config.pods.clone(),
+            limits: config.limits.clone(),
+        }
+    }
 }
 
 impl PodManager {
@@ -58,50 +65,26 @@ impl PodManager {
     /// # Errors
     /// When the database can't be used, or a template of one's own can't.
     pub async fn open(config: &Config) -> Result<Self, Error> {
-        let templates = Templates::load(config.templates.as_deref())?;
-        let store = Store::open(&config.database).await?;
-        let ssh = SshClient::new(config.ssh.clone());
-        let cluster = Kubectl::new(ssh, config.kubectl.clone());
-        Ok(Self::new(
-            Arc::new(cluster),
-            store,
-            templates,
-            Settings {
-                place: SshPlace {
-                    host: config.ssh.host.clone(),
-                    port: config.ssh.port,
-                    user: config.ssh.user.clone(),
-                },
-                node_address: config.kubectl.node_address.clone(),
-                defaults: config.pods.clone(),
-                limits: config.limits.clone(),
-            },
-        ))
+        let site = Site::open(config).await?;
+        Ok(Self::new(site, Settings::of(config)))
     }
 
-    /// A manager of its parts, for another way to the cluster than SSH and kubectl.
+    /// A manager of the pods of this site.
     #[must_use]
-    pub fn new(
-        cluster: Arc<dyn Cluster>,
-        store: Store,
-        templates: Templates,
-        settings: Settings,
-    ) -> Self {
+    pub fn new(site: Site, settings: Settings) -> Self {
         Self(Arc::new(Inner {
-            cluster,
-            store,
-            templates,
+            site,
             settings,
-            holder: Holder::this_process(),
             turns: Turns::default(),
         }))
     }
 
-    /// The recorded pods, those that were last seen in this state when one is given.
+    /// The recorded pods, those that were last seen in this state when one is given, and what is wrong
+    /// with records that can't be read.
     ///
     /// # Errors
-    /// When the records can't be read.
-    pub async fn list(&self, status: Option<PodStatus>) -> Result<Vec<PodRecord>, Error> {
+    /// When the database can't be asked.
+    pub async fn list(&self, status: Option<PodStatus>) -> Result<Listed<PodRecord>, Error> {
         super::recorded::list(self.store(), status).await
     }
 
@@ -109,27 +92,31 @@ impl PodManager {
     ///
     /// To be called before a program ends; a command that is left alone may outlive its connection.
     pub async fn close(&self) {
-        self.cluster().close().await;
+        self.0.site.close().await;
     }
 
     pub(super) fn cluster(&self) -> &dyn Cluster {
-        self.0.cluster.as_ref()
+        self.0.site.cluster()
     }
 
     pub(super) fn store(&self) -> &Store {
-        &self.0.store
+        self.0.site.store()
     }
 
     pub(super) fn templates(&self) -> &Templates {
-        &self.0.templates
+        self.0.site.templates()
     }
 
     pub(super) fn settings(&self) -> &Settings {
         &self.0.settings
     }
 
+    pub(super) fn place(&self) -> &SshPlace {
+        self.0.site.place()
+    }
+
     pub(super) fn holder(&self) -> &Holder {
-        &self.0.holder
+        self.0.site.holder()
     }
 
     /// Waits for the owner's turn in this process; it ends when the guard is dropped.
@@ -151,7 +138,7 @@ impl PodManager {
         tokio::time::timeout(self.settings().limits.ready, turns.take(&namespace))
             .await
             .map_err(|_| Error::Busy {
-                owner: owner.clone(),
+                what: format!("the pod of {owner}"),
                 holder,
                 since: since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             })
@@ -163,13 +150,13 @@ impl PodManager {
         NewPod {
             image: settings.defaults.image.clone(),
             resources: settings.defaults.resources.clone(),
-            ssh: settings.place.clone(),
+            ssh: self.place().clone(),
         }
     }
 
     /// The error for a pod that is not in this cluster, when it was recorded on another host.
     pub(super) fn if_elsewhere(&self, record: &PodRecord) -> Result<(), Error> {
-        let place = &self.settings().place;
+        let place = self.place();
         if record.ssh.is_same_host(place) {
             return Ok(());
         }
@@ -268,7 +255,7 @@ impl LeaseWait {
     ) -> Result<(), Error> {
         if tokio::time::Instant::now() >= self.until {
             return Err(Error::Busy {
-                owner: owner.clone(),
+                what: format!("the pod of {owner}"),
                 holder: by.holder.to_string(),
                 since: by.since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             });

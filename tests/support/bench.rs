@@ -11,15 +11,17 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use berth::{
     Error, ManageRequest, PodManager,
-    cluster::kubectl::Kubectl,
+    cluster::{Cluster as _, Query, Resource, kubectl::Kubectl},
     config::{Config, DatabaseUrl},
     domain::Owner,
     manifest::Templates,
     pods::{Managed, Settings},
+    site::Site,
     ssh::SshClient,
     store::{SshPlace, Store},
 };
@@ -245,18 +247,14 @@ impl World {
         let config = self.config();
         let ssh = SshClient::new(config.ssh.clone());
         let cluster = Kubectl::new(ssh.clone(), config.kubectl.clone());
-        let settings = Settings {
-            place: SshPlace {
-                host: config.ssh.host.clone(),
-                port: config.ssh.port,
-                user: config.ssh.user.clone(),
-            },
-            node_address: config.kubectl.node_address.clone(),
-            defaults: config.pods.clone(),
-            limits: config.limits.clone(),
+        let place = SshPlace {
+            host: config.ssh.host.clone(),
+            port: config.ssh.port,
+            user: config.ssh.user.clone(),
         };
         let templates = Templates::built_in().unwrap();
-        let manager = PodManager::new(Arc::new(cluster), self.store().await, templates, settings);
+        let site = Site::new(Arc::new(cluster), self.store().await, templates, place);
+        let manager = PodManager::new(site, Settings::of(&config));
         (manager, ssh)
     }
 
@@ -276,6 +274,16 @@ impl World {
         Project {
             world: self,
             owner: owner.clone(),
+        }
+    }
+
+    /// A namespace for builds with a random name, deleted again when the guard is dropped.
+    pub fn builder_namespace(&mut self) -> BuilderNamespace {
+        let name = format!("builder-{:016x}", getrandom::u64().unwrap());
+        self.set("BUILDER_NAMESPACE", &name);
+        BuilderNamespace {
+            config: self.config(),
+            name,
         }
     }
 
@@ -305,6 +313,26 @@ impl World {
             }
         }
         command
+    }
+}
+
+/// A namespace for builds that is deleted again.
+pub struct BuilderNamespace {
+    config: Config,
+    pub name: String,
+}
+
+impl Drop for BuilderNamespace {
+    fn drop(&mut self) {
+        let ssh = SshClient::new(self.config.ssh.clone());
+        let cluster = Kubectl::new(ssh, self.config.kubectl.clone());
+        let query = Query::everywhere([Resource::Namespaces]).named(&self.name);
+        // A test's own runtime can't be waited for from here.
+        let deleting = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let _ = runtime.block_on(cluster.delete(&query, Duration::from_mins(1)));
+        });
+        let _ = deleting.join();
     }
 }
 

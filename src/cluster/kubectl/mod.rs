@@ -4,9 +4,12 @@
 //! `exec::command`); this file runs it; `reply` alone reads kubectl's words. Nothing but namespaces and
 //! trips is logged: neither what goes to stdin nor what comes back.
 
+mod aws;
 pub mod describe;
 mod exec;
+mod kubeconfig;
 mod logs;
+mod objects;
 mod reads;
 #[cfg(test)]
 mod recorded;
@@ -24,12 +27,13 @@ use tokio::sync::RwLock;
 
 use self::reply::classify;
 use super::{
-    Address, Applied, Change, Cluster, ClusterError, ExecError, ExecOutput, ExecRequest,
-    LogRequest, NamespaceFacts, Observed, PodRef, Reply,
+    Address, Applied, Change, Cluster, ClusterError, EcrOutcome, ExecError, ExecOutput,
+    ExecRequest, InstalledKubeconfig, KubeconfigSource, LogRequest, NamespaceFacts, ObjectChange,
+    Objects, Observed, PodRef, Query, Reply,
 };
 use crate::config::KubectlSettings;
 use crate::{
-    domain::{Namespace, OwnerLabels},
+    domain::{EcrRegistry, Namespace, OwnerLabels},
     manifest::Manifest,
     ssh::{Output, RunLimits, Script, SshClient},
 };
@@ -155,6 +159,38 @@ impl Cluster for Kubectl {
         Ok(watch::stream(process))
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn find(&self, queries: &[Query]) -> Result<Objects, ClusterError> {
+        const ACT: &str = "get objects";
+        let Some(script) = objects::find(&self.settings, queries) else {
+            let most = objects::QUERIES_MAX;
+            let problem = format!("{} queries in one call, of 1 to {most}", queries.len());
+            return Err(reads::unexpected(ACT, problem));
+        };
+        let found = reads::objects(ACT, &self.ask(ACT, &script).await?)?;
+        Ok(Objects::new(found))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(trip))]
+    async fn watch_objects(
+        &self,
+        queries: &[Query; 2],
+        at_most: Duration,
+    ) -> Result<BoxStream<'static, Result<ObjectChange, ClusterError>>, ClusterError> {
+        let script = watch::watch_objects(&self.settings, queries, at_most);
+        let process = self.ssh.listen(&script).await?;
+        tracing::Span::current().record("trip", process.trip());
+        Ok(watch::objects_stream(process))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn delete(&self, query: &Query, at_most: Duration) -> Result<Vec<Applied>, ClusterError> {
+        let script = objects::delete(&self.settings, query, at_most);
+        let limit = at_most + AROUND_A_WAIT;
+        let output = self.call("delete", &script, Bytes::new(), limit).await?;
+        Ok(writes::parse_applied(&output.stdout.text()))
+    }
+
     #[tracing::instrument(level = "debug", skip_all, fields(%namespace, node))]
     async fn address(
         &self,
@@ -262,6 +298,23 @@ impl Cluster for Kubectl {
     async fn warnings(&self, namespace: &Namespace) -> Result<Vec<String>, ClusterError> {
         let script = reads::warnings(&self.settings, namespace);
         reads::parse_warnings(&self.ask("get events", &script).await?)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(repository))]
+    async fn ensure_ecr_repository(
+        &self,
+        registry: &EcrRegistry,
+        repository: &str,
+    ) -> Result<EcrOutcome, ClusterError> {
+        aws::ensure_repository(self, registry, repository).await
+    }
+
+    async fn install_kubeconfig(
+        &self,
+        path: &str,
+        source: &KubeconfigSource,
+    ) -> Result<InstalledKubeconfig, ClusterError> {
+        kubeconfig::install(self, path, source).await
     }
 
     async fn close(&self) {

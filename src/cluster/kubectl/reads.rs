@@ -234,7 +234,7 @@ fn facts(namespace: &NamespaceObject) -> NamespaceFacts {
 }
 
 /// All objects of an answer of any number of JSON documents, with lists taken apart.
-fn objects(act: &str, answer: &[u8]) -> Result<Vec<Value>, ClusterError> {
+pub(super) fn objects(act: &str, answer: &[u8]) -> Result<Vec<Value>, ClusterError> {
     let mut objects = Vec::new();
     for document in serde_json::Deserializer::from_slice(answer).into_iter::<Value>() {
         let mut document = document.map_err(|error| unexpected(act, error.to_string()))?;

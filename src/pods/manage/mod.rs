@@ -229,7 +229,7 @@ impl Work<'_> {
     }
 
     fn place(&self) -> &SshPlace {
-        &self.manager.settings().place
+        self.manager.place()
     }
 
     fn render(

@@ -174,16 +174,17 @@ fn check_length(argv: &[String]) -> Result<(), ExecError> {
     Ok(())
 }
 
-/// Runs `argv` in the named pod.
+/// Runs `argv` in the named container of the named pod.
 pub(super) fn in_pod(
     settings: &KubectlSettings,
     namespace: &Namespace,
-    pod: &str,
+    (pod, container): (&str, &str),
     with_stdin: bool,
     argv: &[String],
 ) -> Script {
     let command = settings.kubectl(["exec", "-n", namespace.as_str()]);
-    complete(command, format!("pod/{pod}").into(), with_stdin, argv).into()
+    let pod = format!("pod/{pod}").into();
+    complete(command, pod, container, with_stdin, argv).into()
 }
 
 /// Finds the owner's pod and runs `argv` in it. Prints `TOKEN POD` to stderr in between.
@@ -208,13 +209,19 @@ pub(super) fn in_current(
     Script::capturing(find, |pod| {
         let announce = Command::new(["/bin/sh", "-c", ANNOUNCE, "sh", token]).arg(pod.after(""));
         let command = settings.kubectl_after(announce, ["exec", "-n", namespace.as_str()]);
-        complete(command, pod.after("pod/"), with_stdin, argv)
+        complete(command, pod.after("pod/"), CONTAINER, with_stdin, argv)
     })
 }
 
 /// The rest of `kubectl exec`.
-fn complete(exec: Command, pod: Word, with_stdin: bool, argv: &[String]) -> Command {
-    let mut command = exec.arg(pod).args(["-c", CONTAINER]);
+fn complete(
+    exec: Command,
+    pod: Word,
+    container: &str,
+    with_stdin: bool,
+    argv: &[String],
+) -> Command {
+    let mut command = exec.arg(pod).args(["-c", container]);
     if with_stdin {
         command = command.arg("-i");
     }

@@ -32,11 +32,11 @@ fn an_argument_vector_is_the_preludes_arguments_and_can_do_without_it() {
     assert_eq!(plan.argv[8..], words);
     let bare = plan.bare.unwrap();
     let settings = KubectlSettings::default();
-    insta::assert_snapshot!(in_pod(&settings, &namespace(), "pod-1", false, &bare), @r#"
+    insta::assert_snapshot!(in_pod(&settings, &namespace(), ("pod-1", CONTAINER), false, &bare), @r#"
 kubectl exec -n project-shop pod/pod-1 -c workspace -- echo "'"'; reboot #$(id)`id`
 "' ''
 "#);
-    insta::assert_snapshot!(in_pod(&settings, &namespace(), HOSTILE, true, &bare), @r#"
+    insta::assert_snapshot!(in_pod(&settings, &namespace(), (HOSTILE, CONTAINER), true, &bare), @r#"
 kubectl exec -n project-shop 'pod/'"'"'; reboot #$(id)`id`
 "' -c workspace -i -- echo "'"'; reboot #$(id)`id`
 "' ''

@@ -27,7 +27,7 @@ use super::{
     Kubectl, KubectlSettings, reads,
 };
 use crate::{
-    domain::Namespace,
+    domain::{CONTAINER, Namespace},
     ssh::{ExitStatus, Process, ProcessEvent, Script, SshError, StdinWriter},
 };
 
@@ -116,12 +116,13 @@ impl Attempt<'_> {
         } = *self;
         let mut sweep = Sweep::new(lane, namespace, self.has_prelude, self.mark, self.token);
         let settings = &lane.settings;
-        let script = match self.pod {
-            PodRef::Named(pod) => {
-                sweep.pod = Some(pod.clone());
-                command::in_pod(settings, namespace, pod, with_stdin, self.argv)
+        let script = match self.pod.place() {
+            (Some(pod), container) => {
+                sweep.pod = Some(pod.to_owned());
+                container.clone_into(&mut sweep.container);
+                command::in_pod(settings, namespace, (pod, container), with_stdin, self.argv)
             }
-            PodRef::Current => {
+            (None, _) => {
                 command::in_current(settings, namespace, self.token, with_stdin, self.argv)
             }
         };
@@ -174,10 +175,8 @@ impl Attempt<'_> {
         };
         sweep.disarm();
         let awaited_pod = stderr.awaits_pod();
-        let name = match self.pod {
-            PodRef::Named(name) => name.clone(),
-            PodRef::Current => stderr.pod().unwrap_or(NO_NAME).to_owned(),
-        };
+        let (named, _) = self.pod.place();
+        let name = named.or(stderr.pod()).unwrap_or(NO_NAME).to_owned();
         let end = stderr.finish();
         let ending = ending::ending(status, &end, awaited_pod, outlet.has_stdout());
         let written = outlet.write(Stream::Stderr, &end.rest).await;
@@ -203,7 +202,10 @@ pub(super) fn described(
     command: &ExecCommand,
 ) -> Result<Script, ExecError> {
     let plan = command::plan(command, "MARK", "TOKEN")?;
-    Ok(command::in_pod(settings, namespace, pod, true, &plan.argv))
+    let place = (pod, CONTAINER);
+    Ok(command::in_pod(
+        settings, namespace, place, true, &plan.argv,
+    ))
 }
 
 /// Turns what is known of the end into the answer.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{super::Kubectl, command};
 use crate::{
-    domain::Namespace,
+    domain::{CONTAINER, Namespace},
     ssh::{RunLimits, Script},
 };
 
@@ -42,6 +42,8 @@ pub(super) struct Sweep {
     token: String,
     /// Where the command runs, once that is known.
     pub(super) pod: Option<String>,
+    /// The container there.
+    pub(super) container: String,
     is_armed: bool,
 }
 
@@ -60,6 +62,7 @@ impl Sweep {
             mark: mark.to_owned(),
             token: token.to_owned(),
             pod: None,
+            container: CONTAINER.to_owned(),
             is_armed: is_marked,
         }
     }
@@ -87,7 +90,7 @@ impl Sweep {
         Some(command::in_pod(
             settings,
             &self.namespace,
-            pod,
+            (pod, &self.container),
             false,
             &argv,
         ))

@@ -1,0 +1,115 @@
+//! Any objects: command lines that find them and delete them.
+
+use std::time::Duration;
+
+use super::{super::Query, KubectlSettings, writes::seconds};
+use crate::{
+    cluster::Resource,
+    ssh::{Command, Script},
+};
+
+/// The answers of several questions after one another; the first failure ends it.
+const IN_TURN: [&str; 5] = [
+    "",
+    "exec {} </dev/null",
+    "{} </dev/null && exec {} </dev/null",
+    "{} </dev/null && {} </dev/null && exec {} </dev/null",
+    "{} </dev/null && {} </dev/null && {} </dev/null && exec {} </dev/null",
+];
+
+/// The most queries that one call may carry.
+pub(super) const QUERIES_MAX: usize = IN_TURN.len() - 1;
+
+/// Prints what the queries find, one JSON document a query. None when there is nothing to ask, or more
+/// than [`QUERIES_MAX`].
+pub(super) fn find(settings: &KubectlSettings, queries: &[Query]) -> Option<Script> {
+    let commands: Vec<_> = queries.iter().map(|query| get(settings, query)).collect();
+    match commands.as_slice() {
+        [] => None,
+        [first, second] => Some(Script::both(first.clone(), second.clone())),
+        all => {
+            let template = IN_TURN.get(all.len())?;
+            let all: Vec<_> = all.iter().collect();
+            Some(Script::from_template(template, &all))
+        }
+    }
+}
+
+pub(super) fn get(settings: &KubectlSettings, query: &Query) -> Command {
+    select(settings.kubectl(["get"]), query).args(["-o", "json"])
+}
+
+/// Deletes what the query finds, and waits until it is gone. Names what it deleted, a line each.
+pub(super) fn delete(settings: &KubectlSettings, query: &Query, at_most: Duration) -> Script {
+    select(settings.kubectl(["delete"]), query)
+        .args([
+            "--ignore-not-found".to_owned(),
+            "--wait=true".to_owned(),
+            format!("--timeout={}s", seconds(at_most)),
+            "-o".to_owned(),
+            "name".to_owned(),
+        ])
+        .into()
+}
+
+fn select(command: Command, query: &Query) -> Command {
+    let names: Vec<_> = query.resources.iter().map(|it| it.name()).collect();
+    let mut command = command.arg(names.join(","));
+    command = match &query.namespace {
+        Some(namespace) => command.args(["-n", namespace.as_str()]),
+        None => command.arg("--all-namespaces"),
+    };
+    if let Some(selector) = &query.labels {
+        command = command.arg(format!("--selector={selector}"));
+    }
+    if let Some(selector) = &query.fields {
+        command = command.arg(format!("--field-selector={selector}"));
+    }
+    command
+}
+
+/// The path of the query's first resource in the API.
+pub(super) fn path(query: &Query) -> String {
+    let (api, plural) = match query.resources.first().copied() {
+        Some(resource @ (Resource::Deployments | Resource::ReplicaSets)) => {
+            ("apis/apps/v1", resource)
+        }
+        Some(resource @ Resource::EndpointSlices) => ("apis/discovery.k8s.io/v1", resource),
+        Some(resource @ (Resource::IngressClasses | Resource::Ingresses)) => {
+            ("apis/networking.k8s.io/v1", resource)
+        }
+        Some(resource @ Resource::Jobs) => ("apis/batch/v1", resource),
+        Some(resource) => ("api/v1", resource),
+        None => ("api/v1", Resource::Pods),
+    };
+    let plural = plural.name();
+    let plural = plural.split_once('.').map_or(plural, |(plural, _)| plural);
+    match &query.namespace {
+        Some(namespace) => format!("/{api}/namespaces/{namespace}/{plural}"),
+        None => format!("/{api}/{plural}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_questions_are_one_command() {
+        let settings = KubectlSettings::default();
+        let namespace = "shop".parse().unwrap();
+        let query = Query::in_namespace([Resource::Deployments, Resource::Ingresses], &namespace)
+            .labelled("a=b; reboot")
+            .named("$(x)");
+        insta::assert_snapshot!(get(&settings, &query), @r#"kubectl get deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' -o json"#);
+        insta::assert_snapshot!(delete(&settings, &query, Duration::from_secs(5)), @r#"kubectl delete deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' --ignore-not-found --wait=true --timeout=5s -o name"#);
+        let everywhere = Query::everywhere([Resource::Namespaces]);
+        insta::assert_snapshot!(find(&settings, &[everywhere.clone(), query.clone(), everywhere.clone()]).unwrap(), @r#"kubectl get namespaces --all-namespaces -o json </dev/null && kubectl get deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' -o json </dev/null && exec kubectl get namespaces --all-namespaces -o json </dev/null"#);
+        assert!(find(&settings, &[]).is_none());
+        let many = vec![everywhere; QUERIES_MAX + 1];
+        assert!(find(&settings, &many).is_none());
+        for script in (1..=QUERIES_MAX).map(|count| find(&settings, &many[..count]).unwrap()) {
+            script.check().unwrap();
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The manifests of an owner's pod.
+
+mod values;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use self::values::PodValues;
+use super::{Manifest, ManifestError, Templates, check::Expected, kinds::Kind, templates::BuiltIn};
+use crate::domain::{ANNOTATION_OWNER_ID, ANNOTATION_SPEC, LABEL_OWNER, Owner, PodSpec};
+
+const NAMESPACE: &str = "pod/namespace.yaml";
+const DEPLOYMENT: &str = "pod/deployment.yaml";
+const SERVICE: &str = "pod/service.yaml";
+
+pub(super) const TEMPLATES: [BuiltIn; 3] = [
+    (
+        NAMESPACE,
+        include_str!("../../../templates/pod/namespace.yaml"),
+    ),
+    (
+        DEPLOYMENT,
+        include_str!("../../../templates/pod/deployment.yaml"),
+    ),
+    (SERVICE, include_str!("../../../templates/pod/service.yaml")),
+];
+
+/// What is to be said of a pod beside its specification.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PodRender {
+    /// When given, the running pod is replaced by a new one, as `kubectl rollout restart` does it.
+    pub restarted_at: Option<DateTime<Utc>>,
+}
+
+impl Templates {
+    /// The manifests of an owner's pod, in the order in which they are to be applied: the namespace,
+    /// the Deployment, and the Service when there are ports.
+    ///
+    /// # Errors
+    /// When a template can't be filled in, or renders anything but the object that it must.
+    pub fn pod_manifests(
+        &self,
+        owner: &Owner,
+        spec: &PodSpec,
+        render: &PodRender,
+    ) -> Result<Vec<Manifest>, ManifestError> {
+        let values = PodValues::new(owner, spec, render)
+            .map_err(|error| self.unfilled(DEPLOYMENT, 0, error.to_string()))?;
+        let mut manifests = vec![
+            self.render(NAMESPACE, &values, &namespace(&values))?,
+            self.render(DEPLOYMENT, &values, &deployment(&values))?,
+        ];
+        if !spec.ports.is_empty() {
+            manifests.push(self.render(SERVICE, &values, &service(&values))?);
+        }
+        Ok(manifests)
+    }
+
+    /// The manifest of an owner's namespace.
+    ///
+    /// # Errors
+    /// As [`Templates::pod_manifests`].
+    pub fn namespace_manifest(&self, owner: &Owner) -> Result<Manifest, ManifestError> {
+        let values = values::NamespaceValues::new(owner);
+        let marks = Expected::new(Kind::Namespace, &values.namespace, None);
+        let expected = marked(marks, &[], &values.labels, &values.owner_id);
+        self.render(NAMESPACE, &values, &expected)
+    }
+}
+
+fn namespace(values: &PodValues) -> Expected<'_> {
+    let expected = Expected::new(Kind::Namespace, &values.namespace, None);
+    marked(expected, &[], &values.labels, &values.owner_id)
+}
+
+fn deployment(values: &PodValues) -> Expected<'_> {
+    let expected = Expected::new(Kind::Deployment, values.deployment, Some(&values.namespace));
+    let expected = marked(expected, &[], &values.labels, &values.owner_id);
+    // The specification holds the environment's values, which may be secret.
+    marked(
+        expected,
+        &["spec", "template"],
+        &values.labels,
+        &values.owner_id,
+    )
+    .secret_field(
+        &["metadata", "annotations", ANNOTATION_SPEC],
+        values.spec.as_str(),
+        "{{ spec }}",
+    )
+    .field(
+        &["spec", "selector"],
+        json!({"matchLabels": {LABEL_OWNER: values.namespace}}),
+    )
+    .field(&["spec", "strategy", "type"], "Recreate")
+    .field(
+        &["spec", "template", "spec", "containers", "0", "name"],
+        values.container,
+    )
+}
+
+fn service(values: &PodValues) -> Expected<'_> {
+    let expected = Expected::new(Kind::Service, values.service, Some(&values.namespace));
+    marked(expected, &[], &values.labels, &values.owner_id).field(
+        &["spec", "selector", LABEL_OWNER],
+        values.namespace.as_str(),
+    )
+}
+
+/// The owner's labels and id, which every object carries.
+fn marked<'a>(
+    expected: Expected<'a>,
+    at: &[&str],
+    labels: &[values::Label],
+    owner_id: &str,
+) -> Expected<'a> {
+    let metadata = [at, &["metadata"]].concat();
+    let labels = labels.iter().map(|label| (label.key, label.value.as_str()));
+    expected.labels(&metadata, labels).field(
+        &[metadata.as_slice(), &["annotations", ANNOTATION_OWNER_ID]].concat(),
+        owner_id,
+    )
+}
+
+#[cfg(test)]
+mod tests;

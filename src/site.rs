@@ -1,0 +1,110 @@
+//! One cluster behind one host, with its records and its templates: what all capabilities work on.
+//!
+//! A site is made once and shared by the managers of pods, builds and deployments, so that they use
+//! one SSH connection and one pool of database connections. It does nothing by itself.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    cluster::{Cluster, kubectl::Kubectl},
+    config::Config,
+    error::Error,
+    manifest::Templates,
+    ssh::SshClient,
+    store::{Holder, SshPlace, Store},
+};
+
+/// A cluster, the way to it, its records and the templates. Clones share everything.
+#[derive(Clone)]
+pub struct Site(Arc<Inner>);
+
+struct Inner {
+    cluster: Arc<dyn Cluster>,
+    store: Store,
+    templates: Templates,
+    place: SshPlace,
+    holder: Holder,
+}
+
+impl Site {
+    /// The site of these settings. Opens the database and brings it up to date; nothing is sent to the
+    /// host yet.
+    ///
+    /// # Errors
+    /// When the database can't be used, or a template of one's own can't.
+    pub async fn open(config: &Config) -> Result<Self, Error> {
+        let templates = Templates::load(config.templates.as_deref())?;
+        let store = Store::open(&config.database).await?;
+        let ssh = SshClient::new(config.ssh.clone());
+        let place = SshPlace {
+            host: config.ssh.host.clone(),
+            port: config.ssh.port,
+            user: config.ssh.user.clone(),
+        };
+        let cluster = Kubectl::new(ssh, config.kubectl.clone());
+        Ok(Self::new(Arc::new(cluster), store, templates, place))
+    }
+
+    /// A site of its parts, for another way to the cluster than SSH and kubectl. `place` is recorded
+    /// with what is made there.
+    #[must_use]
+    pub fn new(
+        cluster: Arc<dyn Cluster>,
+        store: Store,
+        templates: Templates,
+        place: SshPlace,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            cluster,
+            store,
+            templates,
+            place,
+            holder: Holder::this_process(),
+        }))
+    }
+
+    /// Ends what still runs for this site on the host, and disconnects. A later call connects anew.
+    ///
+    /// To be called before a program ends; a command that is left alone may outlive its connection.
+    pub async fn close(&self) {
+        self.cluster().close().await;
+    }
+
+    /// The cluster.
+    #[must_use]
+    pub fn cluster(&self) -> &dyn Cluster {
+        self.0.cluster.as_ref()
+    }
+
+    /// The records.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The templates of all manifests.
+    #[must_use]
+    pub fn templates(&self) -> &Templates {
+        &self.0.templates
+    }
+
+    /// The host that the records name.
+    #[must_use]
+    pub fn place(&self) -> &SshPlace {
+        &self.0.place
+    }
+
+    /// Under which name this process holds leases.
+    #[must_use]
+    pub fn holder(&self) -> &Holder {
+        &self.0.holder
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site")
+            .field("place", &self.0.place)
+            .finish_non_exhaustive()
+    }
+}

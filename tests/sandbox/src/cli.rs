@@ -29,6 +29,7 @@ use crate::registry::Registry;
 /// A disposable Kubernetes host on loopback, for berth's tests and demo.
 #[derive(Debug, Parser)]
 #[command(name = "berth-sandbox", version)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Options {
     /// Folder for everything the sandbox writes; it must be empty, and is removed at the end.
     #[arg(long, value_name = "DIR")]

@@ -202,6 +202,8 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
         ),
         ("K8S_KUBECONFIG", kubeconfig.display().to_string()),
         ("DEPLOYMENT_DOMAIN", alb::DOMAIN.to_owned()),
+        // Nobody trusts the certificate that the load balancers have for HTTPS.
+        ("ALB_LISTENERS", "http".to_owned()),
         ("IMAGE_REGISTRY", registry.address().to_string()),
         ("IMAGE_REGISTRY_PLAIN_HTTP", "true".to_owned()),
         ("BERTH_SANDBOX_CONTROL", format!("http://{control}")),

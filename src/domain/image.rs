@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Digest, Invalid};
 
 /// The longest reference that is taken, in bytes. (The grammar bounds its name alone, by 255.)
 const LONGEST: usize = 512;
@@ -55,6 +55,14 @@ impl Image {
     #[must_use]
     pub fn digest(&self) -> Option<&str> {
         split(&self.0).2
+    }
+
+    /// The image of this name with this digest. A tag can be moved and is left out.
+    ///
+    /// # Errors
+    /// When the reference becomes too long.
+    pub fn at(&self, digest: &Digest) -> Result<Self, Invalid> {
+        format!("{}@{digest}", self.name()).parse()
     }
 }
 
@@ -259,6 +267,28 @@ mod tests {
         let short = image("team/app");
         assert_eq!((short.registry(), short.repository()), (None, "team/app"));
         assert_eq!((short.tag(), short.digest()), (None, None));
+    }
+
+    #[test]
+    fn a_name_is_what_is_left_without_tag_and_digest() {
+        let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+        for name in [
+            "busybox",
+            "localhost:5000/a/b",
+            "123.ecr.aws.com/hosting/agent-images",
+        ] {
+            for reference in [
+                name.to_owned(),
+                format!("{name}:v1"),
+                format!("{name}@{digest}"),
+                format!("{name}:v1@{digest}"),
+            ] {
+                let image: Image = reference.parse().unwrap();
+                assert_eq!(image.name(), name);
+                let pinned = image.at(&digest).unwrap();
+                assert_eq!(pinned.as_str(), format!("{name}@{digest}"));
+            }
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod diagnosis;
 mod digest;
 mod duration;
 mod environment;
+mod git;
 mod host_name;
 mod image;
 mod invalid;
@@ -19,6 +20,7 @@ mod label;
 mod labels;
 mod namespace;
 mod owner;
+mod platform;
 mod pod;
 mod port;
 mod resources;
@@ -31,6 +33,7 @@ pub use diagnosis::{Cause, Diagnosis};
 pub use digest::Digest;
 pub use duration::{LONGEST_DURATION, duration};
 pub use environment::{EnvName, Environment};
+pub use git::GitSource;
 pub use host_name::HostName;
 pub use image::Image;
 pub use invalid::Invalid;
@@ -40,6 +43,7 @@ pub use labels::{
 };
 pub use namespace::Namespace;
 pub use owner::{Owner, OwnerKind};
+pub use platform::Platform;
 pub use pod::{
     CONTAINER, DEPLOYMENT, Endpoint, PodCommand, PodSpec, PodStatus, SERVICE, ServiceDetails,
     WORKSPACE_PATH,

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, label::slug};
+use super::{Invalid, label};
 
 /// The longest name of a build, so that there is room for what Kubernetes adds to a Job's name.
 const LONGEST: usize = 52;
@@ -27,7 +27,7 @@ impl BuildId {
     /// characters that `random` decides. There are 480 million of them: two builds can meet.
     #[must_use]
     pub fn new(prefix: &str, random: u32) -> Self {
-        let mut readable = slug(prefix, LONGEST - RANDOM - 1);
+        let mut readable = label::slug(prefix, LONGEST - RANDOM - 1);
         if readable.is_empty() {
             readable.push_str("build");
         }
@@ -51,14 +51,7 @@ impl FromStr for BuildId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let is_label = !text.is_empty()
-            && text.len() <= LONGEST
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            && !text.starts_with('-')
-            && !text.ends_with('-');
-        if is_label {
+        if label::is_label(text) && text.len() <= LONGEST {
             return Ok(Self(text.to_owned()));
         }
         Err(Invalid::new(

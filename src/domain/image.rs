@@ -256,6 +256,26 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_takes_the_place_of_tag_and_digest() {
+        let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+        for name in [
+            "busybox",
+            "localhost:5000/a/b",
+            "123.ecr.aws.com/hosting/app",
+        ] {
+            for reference in [
+                name.to_owned(),
+                format!("{name}:v1"),
+                format!("{name}:v1@{digest}"),
+            ] {
+                let pinned = reference.parse::<Image>().unwrap().at(&digest).unwrap();
+                assert_eq!(pinned.as_str(), format!("{name}@{digest}"));
+                assert_eq!(pinned.digest(), Some(digest.as_str()));
+            }
+        }
+    }
+
+    #[test]
     fn a_reference_is_told_apart() {
         let image = |text: &str| text.parse::<Image>().unwrap();
         let full = format!("localhost:5000/team/app:1@sha256:{}", "a".repeat(64));
@@ -267,28 +287,6 @@ mod tests {
         let short = image("team/app");
         assert_eq!((short.registry(), short.repository()), (None, "team/app"));
         assert_eq!((short.tag(), short.digest()), (None, None));
-    }
-
-    #[test]
-    fn a_name_is_what_is_left_without_tag_and_digest() {
-        let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
-        for name in [
-            "busybox",
-            "localhost:5000/a/b",
-            "123.ecr.aws.com/hosting/agent-images",
-        ] {
-            for reference in [
-                name.to_owned(),
-                format!("{name}:v1"),
-                format!("{name}@{digest}"),
-                format!("{name}:v1@{digest}"),
-            ] {
-                let image: Image = reference.parse().unwrap();
-                assert_eq!(image.name(), name);
-                let pinned = image.at(&digest).unwrap();
-                assert_eq!(pinned.as_str(), format!("{name}@{digest}"));
-            }
-        }
     }
 
     #[test]

@@ -83,6 +83,7 @@
 //! | [`site`] | one cluster with its records and templates, shared by all managers |
 //! | [`cluster`] | what can be asked of a cluster, and [`cluster::kubectl`], the lane over SSH |
 //! | [`manifest`], [`store`] | templates to checked manifests; records in SQLite or Postgres |
+//! | [`context`] | from a folder to the bytes that an image is built from |
 //! | [`ssh`] | the connection: keys, host trust, channels, quoting |
 //! | [`config`] | settings, all bad ones reported at once |
 //! | [`domain`], [`secret`] | values checked at birth; secrets that mask themselves |
@@ -90,6 +91,7 @@
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod context;
 pub mod domain;
 mod error;
 pub mod manifest;

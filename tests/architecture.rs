@@ -32,6 +32,8 @@ const FLOORS: &[&[&str]] = &[
 const LIBRARIES: &[(&str, &str)] = &[
     ("russh", "ssh"),
     ("tera", "manifest"),
+    ("flate2", "context"),
+    ("tar", "context"),
     ("diesel", "store"),
     ("diesel_async", "store"),
     ("diesel_migrations", "store"),

@@ -6,6 +6,7 @@
 
 mod build;
 mod build_failure;
+mod context;
 mod deployment;
 mod deployment_name;
 mod diagnosis;
@@ -27,6 +28,7 @@ mod resources;
 
 pub use build::{BuildId, BuildStatus};
 pub use build_failure::{BuildCause, BuildFailure};
+pub use context::{ContextHash, Dockerfile, RenderedDockerfile, TemplateFile};
 pub use deployment::DeploymentStatus;
 pub use deployment_name::DeploymentName;
 pub use diagnosis::{Cause, Diagnosis};

@@ -71,7 +71,9 @@ pub(super) fn words(order: &Order<'_>) -> Words {
     aws(&mut environment);
     let script = script(include_str!("../scripts/buildkit.sh"));
     Words {
-        command: ["/bin/sh", "-c", &script, "build"].map(str::to_owned).to_vec(),
+        command: ["/bin/sh", "-c", &script, "build"]
+            .map(str::to_owned)
+            .to_vec(),
         arguments,
         environment,
         docker_config: DOCKER_CONFIG,

@@ -114,12 +114,15 @@ fn ended_failure(container: &str, end: &ContainerStateTerminated, log: &[String]
 
 /// How far a pod has come that has not ended.
 pub(super) fn standing(pod: &Pod) -> Standing {
+    if let Some(phrase) = going(pod) {
+        return Standing::Going(phrase);
+    }
     match assess_pod(pod) {
         Assessment::Failing {
             diagnosis, urgency, ..
         } => failing(diagnosis, urgency),
-        Assessment::Progress(phrase) => Standing::Going(going(pod).unwrap_or(phrase)),
-        _ => Standing::Going(going(pod).unwrap_or_else(|| "building".to_owned())),
+        Assessment::Progress(phrase) => Standing::Going(phrase),
+        _ => Standing::Going("building".to_owned()),
     }
 }
 

@@ -69,7 +69,18 @@ fn every_recorded_failure_has_its_cause() {
         assert!(!failure.log_tail.is_empty() && failure.log_tail.len() <= TAIL);
         said.push_str(&format!("{name}: {:?}\n    {failure}\n", failure.cause));
     }
-    insta::assert_snapshot!(said);
+    insta::assert_snapshot!(said, @r#"
+    missingcopy: MissingFile
+        a file to copy is not in the context (exit code 1): failed to get files used from context: failed to get fileinfo for /kaniko/buildcontext/nosuch: lstat /kaniko/buildcontext/nosuch: no such file or directory
+    nobase: BaseImage
+        the base image can't be pulled (exit code 1): unable to complete operation after 0 attempts, last error: GET http://registry.example:5000/v2/library/nosuch/manifests/latest: MANIFEST_UNKNOWN: manifest unknown; unknown tag=latest
+    nopush: RegistryUnreachable
+        the registry can't be reached (exit code 1): error checking push permissions: checking push permission for "registry.example:5999/x/y:1": creating push check transport for registry.example:5999 failed: Get "https://registry.example:5999/v2/": dial tcp registry.example:5999: connect: connection refused; Get "http://registry.example:5999/v2/": dial tcp registry.example:5999: connect: connection refused
+    run-fails: RunFailed
+        a RUN step failed (exit code 9): RUN echo about to fail && exit 9: failed to execute command: waiting for process to exit: exit status 9
+    syntax: Dockerfile
+        the Dockerfile is missing or wrong (exit code 1): parsing dockerfile: dockerfile parse error on line 2: unknown instruction: COPYY (did you mean COPY?)
+    "#);
 }
 
 #[test]

@@ -23,6 +23,7 @@ use crate::host::processes::end_descendants;
 use crate::host::session::{self, Behaviour};
 use crate::host::{Host, SESSION};
 use crate::node::{Node, ports};
+use crate::registry::Registry;
 
 /// A disposable Kubernetes host on loopback, for berth's tests and demo.
 #[derive(Debug, Parser)]
@@ -146,7 +147,8 @@ type Pairs = Vec<(&'static str, String)>;
 async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
     let store = Store::new();
     let tls = tls::generate(&["127.0.0.1", "localhost", "kubernetes.default.svc"])?;
-    let node = Node::new(&store, dir)?;
+    let registry = Registry::start(&dir.join("registry"))?;
+    let node = Node::new(&store, dir, registry.address())?;
     let token = format!("sandbox-{}", crate::api::write::new_uid());
     let node_ports = Arc::new(ports::NodePorts::default());
     let probe = Arc::clone(&node_ports);
@@ -178,6 +180,7 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
         host: Arc::clone(&host),
         node,
         faults,
+        registry: Arc::clone(&registry),
     })
     .await?;
     let settings = vec![
@@ -190,6 +193,8 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
             host.known_hosts.display().to_string(),
         ),
         ("K8S_KUBECONFIG", kubeconfig.display().to_string()),
+        ("IMAGE_REGISTRY", registry.address().to_string()),
+        ("IMAGE_REGISTRY_PLAIN_HTTP", "true".to_owned()),
         ("BERTH_SANDBOX_CONTROL", format!("http://{control}")),
         ("BERTH_SANDBOX_DIR", dir.display().to_string()),
     ];

@@ -11,3 +11,4 @@ mod control;
 mod controllers;
 mod host;
 mod node;
+mod registry;

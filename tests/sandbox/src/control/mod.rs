@@ -21,12 +21,14 @@ use self::faults::Faults;
 use crate::host::Host;
 use crate::host::processes::running;
 use crate::node::Node;
+use crate::registry::{Credentials, Registry};
 
 /// What the endpoint can reach.
 pub(crate) struct Controls {
     pub(crate) host: Arc<Host>,
     pub(crate) node: Arc<Node>,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) registry: Arc<Registry>,
 }
 
 /// Starts the endpoint and tells its address.
@@ -41,6 +43,7 @@ pub(crate) async fn start(controls: Controls) -> Result<SocketAddr> {
         .route("/ssh/commands", get(commands))
         .route("/processes", get(processes))
         .route("/pods/evict", post(evict))
+        .route("/registry", post(registry))
         .with_state(Arc::new(controls));
     tokio::spawn(async move { axum::serve(listener, routes).await });
     Ok(address)
@@ -185,4 +188,48 @@ async fn evict(
             "no such pod on the node".to_owned(),
         ))
     }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RegistryChange {
+    down: Option<bool>,
+    read_only: Option<bool>,
+    credentials: Asked,
+}
+
+/// Whom the registry is to let in.
+#[derive(Default)]
+enum Asked {
+    /// The field is not there.
+    #[default]
+    AsBefore,
+    /// It is null.
+    Anybody,
+    Only(Credentials),
+}
+
+impl<'de> Deserialize<'de> for Asked {
+    fn deserialize<D: serde::Deserializer<'de>>(field: D) -> Result<Self, D::Error> {
+        let credentials = Option::deserialize(field)?;
+        Ok(credentials.map_or(Self::Anybody, Self::Only))
+    }
+}
+
+async fn registry(
+    State(controls): Shared,
+    Json(change): Json<RegistryChange>,
+) -> Result<Json<Value>, Problem> {
+    if let Some(read_only) = change.read_only {
+        controls.registry.refuse_pushes(read_only);
+    }
+    match &change.credentials {
+        Asked::AsBefore => {}
+        Asked::Anybody => controls.registry.ask_for(None),
+        Asked::Only(credentials) => controls.registry.ask_for(Some(credentials)),
+    }
+    if let Some(down) = change.down {
+        controls.registry.take_down(down).await?;
+    }
+    Ok(done())
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::must_use_candidate)]
 
 pub mod api;
+pub mod builder;
 pub mod cli;
 mod control;
 mod controllers;

@@ -20,7 +20,7 @@ pub(crate) mod ports;
 mod probe;
 mod probing;
 mod pulling;
-mod root;
+pub(crate) mod root;
 mod schedule;
 mod slot;
 mod start;

@@ -80,6 +80,7 @@
 //! |---|---|
 //! | [`cli`] | the program `berth` |
 //! | [`pods`] | the operations: manage, execute, delete, status, logs |
+//! | [`setup`] | what is set up once: where images are built, the host's kubeconfig |
 //! | [`site`] | one cluster with its records and templates, shared by all managers |
 //! | [`cluster`] | what can be asked of a cluster, and [`cluster::kubectl`], the lane over SSH |
 //! | [`manifest`], [`store`] | templates to checked manifests; records in SQLite or Postgres |
@@ -98,6 +99,7 @@ mod error;
 pub mod manifest;
 pub mod pods;
 pub mod secret;
+pub mod setup;
 pub mod site;
 pub mod ssh;
 pub mod store;

@@ -18,7 +18,7 @@ use std::{
 const FLOORS: &[&[&str]] = &[
     &["cli"],
     &["deployments"],
-    &["pods", "builds", "ingress"],
+    &["pods", "builds", "ingress", "setup"],
     &["site"],
     &["error"],
     &["cluster"],

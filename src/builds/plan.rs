@@ -34,6 +34,8 @@ const SOURCE: usize = 300;
 pub(super) struct Plan {
     pub(super) id: BuildId,
     pub(super) image: Image,
+    /// The repository of the layer cache.
+    pub(super) cache: Option<Image>,
     pub(super) builder: Builder,
     /// What is built, for people.
     pub(super) source: String,
@@ -75,6 +77,7 @@ impl Plan {
                 )
             }
         };
+        let cache = cache(settings, request, &image)?;
         let order = Order {
             image: &image,
             context: at,
@@ -82,7 +85,7 @@ impl Plan {
             build_args: &request.build_args,
             target: request.target.as_deref(),
             platform: request.platform.as_ref(),
-            cache: cache(settings, request, &image)?,
+            cache: cache.as_ref().map(Image::name),
             plain_http: image.registry().filter(|_| settings.plain_http),
             extra: &request.builder_args,
         };
@@ -129,6 +132,7 @@ impl Plan {
         manifests.push(templates.build_manifest(&render)?);
         Ok(Self {
             image,
+            cache,
             builder,
             source,
             manifests,
@@ -157,17 +161,14 @@ fn cache(
     settings: &BuildSettings,
     request: &BuildRequest,
     image: &Image,
-) -> Result<Option<String>, Error> {
+) -> Result<Option<Image>, Error> {
     if !request.use_cache {
         return Ok(None);
     }
     Ok(match &settings.cache {
         Cache::Off => None,
-        Cache::At(repository) => Some(repository.name().to_owned()),
-        Cache::BesideImage => {
-            let beside: Image = format!("{}/cache", image.name()).parse()?;
-            Some(beside.to_string())
-        }
+        Cache::At(repository) => Some(repository.clone()),
+        Cache::BesideImage => Some(format!("{}/cache", image.name()).parse()?),
     })
 }
 

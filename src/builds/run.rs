@@ -87,7 +87,8 @@ impl BuildManager {
 
     /// Sends what the build needs.
     async fn begin(&self, plan: &Plan, progress: &dyn BuildProgress) -> Result<(), Error> {
-        self.ensure_repository(&plan.image, progress).await?;
+        self.ensure_repository(&plan.image, plan.cache.as_ref(), progress)
+            .await?;
         progress.step(&BuildStep::Applying {
             objects: plan.manifests.len(),
         });

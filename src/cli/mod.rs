@@ -15,7 +15,9 @@ mod logs;
 mod owner;
 mod printer;
 mod progress;
+mod secret_input;
 mod session;
+mod setup;
 mod status;
 mod trace;
 mod view;
@@ -73,5 +75,7 @@ async fn perform(command: Command, session: &Session) -> Result<ExitCode, Error>
         Command::List(args) => list::run(args, session).await,
         Command::Status(args) => status::run(args, session).await,
         Command::Logs(args) => logs::run(args, session).await,
+        Command::SetupBuilder(args) => setup::builder::run(args, session).await,
+        Command::SetupKubeconfig(args) => setup::kubeconfig::run(args, session).await,
     }
 }

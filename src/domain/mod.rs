@@ -6,12 +6,14 @@
 
 mod build;
 mod build_failure;
+mod builder;
 mod context;
 mod deployment;
 mod deployment_name;
 mod diagnosis;
 mod digest;
 mod duration;
+mod ecr;
 mod environment;
 mod git;
 mod host_name;
@@ -28,12 +30,14 @@ mod resources;
 
 pub use build::{BuildId, BuildStatus};
 pub use build_failure::{BuildCause, BuildFailure};
+pub use builder::{AWS_CREDENTIALS, BUILDER_ACCOUNT, REGISTRY_CREDENTIALS};
 pub use context::{ContextHash, Dockerfile, RenderedDockerfile, TemplateFile};
 pub use deployment::DeploymentStatus;
 pub use deployment_name::DeploymentName;
 pub use diagnosis::{Cause, Diagnosis};
 pub use digest::Digest;
 pub use duration::{LONGEST_DURATION, duration};
+pub use ecr::EcrRegistry;
 pub use environment::{EnvName, Environment};
 pub use git::GitSource;
 pub use host_name::HostName;

@@ -6,6 +6,7 @@
 //! Nothing here speaks to a cluster or a database.
 
 pub mod build;
+mod builder;
 mod check;
 mod error;
 mod escape;
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 pub use self::{
     build::{BuildContainer, BuildRender, ContextRender},
+    builder::BuilderSpec,
     error::ManifestError,
     pod::PodRender,
     templates::Templates,

@@ -58,7 +58,7 @@ pub(super) fn words(order: &Order<'_>) -> Words {
         "--output=type=image,name={},push=true{insecure}",
         order.image
     ));
-    match &order.cache {
+    match order.cache {
         Some(repository) => {
             let reference = format!("type=registry,ref={repository}:buildkit{insecure}");
             arguments.push(format!("--import-cache={reference}"));

@@ -39,7 +39,7 @@ pub(super) fn words(order: &Order<'_>) -> Words {
     arguments.push(format!("--destination={}", order.image));
     // The kubelet takes the container's last word from this file, and puts it into the pod's status.
     arguments.push("--digest-file=/dev/termination-log".to_owned());
-    match &order.cache {
+    match order.cache {
         Some(repository) => {
             arguments.push("--cache=true".to_owned());
             arguments.push(format!("--cache-repo={repository}"));

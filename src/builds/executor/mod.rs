@@ -37,7 +37,7 @@ pub(super) struct Order<'a> {
     pub(super) target: Option<&'a str>,
     pub(super) platform: Option<&'a Platform>,
     /// The repository of the layer cache.
-    pub(super) cache: Option<String>,
+    pub(super) cache: Option<&'a str>,
     /// The registry that is spoken to without TLS.
     pub(super) plain_http: Option<&'a str>,
     /// Further flags.

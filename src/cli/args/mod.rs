@@ -2,6 +2,7 @@
 //! concern.
 
 mod pods;
+mod setup;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -11,6 +12,7 @@ use clap_complete::Shell;
 pub(super) use self::pods::{
     CreateArgs, DeleteArgs, ExecuteArgs, ListArgs, LogsArgs, OwnerArgs, StatusArgs,
 };
+pub(super) use self::setup::{SetupBuilderArgs, SetupKubeconfigArgs};
 
 /// A berth for every project on a Kubernetes cluster that is reached by SSH and kubectl alone.
 #[derive(Debug, Parser)]
@@ -121,6 +123,10 @@ pub enum Command {
     Status(StatusArgs),
     /// Print what a pod has printed
     Logs(LogsArgs),
+    /// Set up the namespace in which images are built, with the registry's credentials
+    SetupBuilder(SetupBuilderArgs),
+    /// Put a kubeconfig on the host, tried before it takes the old one's place
+    SetupKubeconfig(SetupKubeconfigArgs),
     /// Print a script that completes berth's commands in a shell
     Completions(CompletionsArgs),
 }

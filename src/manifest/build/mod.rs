@@ -28,12 +28,6 @@ pub(super) const TEMPLATES: [BuiltIn; 3] = [
     ),
 ];
 
-/// The Secret with the registry's credentials in the builder's namespace.
-pub const REGISTRY_SECRET: &str = "registry-credentials";
-/// The Secret with AWS credentials in the builder's namespace.
-pub const AWS_SECRET: &str = "aws-credentials";
-/// The account that builds run as.
-pub const BUILDER_ACCOUNT: &str = "builder";
 /// The container that builds.
 pub const BUILD_CONTAINER: &str = "build";
 

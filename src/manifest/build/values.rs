@@ -4,12 +4,14 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 
 use super::{
-    ANNOTATION_CONTEXT_HASH, ANNOTATION_IMAGE, ANNOTATION_SOURCE, ANNOTATION_USED_AT, AWS_SECRET,
-    BUILDER_ACCOUNT, BuildContainer, BuildRender, ContextRender, REGISTRY_SECRET, git_token_name,
-    paths,
+    ANNOTATION_CONTEXT_HASH, ANNOTATION_IMAGE, ANNOTATION_SOURCE, ANNOTATION_USED_AT,
+    BuildContainer, BuildRender, ContextRender, git_token_name, paths,
 };
 use crate::{
-    domain::{BuildId, LABEL_BUILD, LABEL_CONTEXT, LABEL_MANAGED_BY, MANAGED_BY, Namespace},
+    domain::{
+        AWS_CREDENTIALS, BUILDER_ACCOUNT, BuildId, LABEL_BUILD, LABEL_CONTEXT, LABEL_MANAGED_BY,
+        MANAGED_BY, Namespace, REGISTRY_CREDENTIALS,
+    },
     manifest::escape::verbatim,
 };
 
@@ -125,8 +127,8 @@ impl JobValues {
             token_secret: render.has_token.then(|| git_token_name(render.id)),
             docker_config_path: render.docker_config_path.to_owned(),
             aws_path: paths::AWS,
-            registry_secret: REGISTRY_SECRET,
-            aws_secret: AWS_SECRET,
+            registry_secret: REGISTRY_CREDENTIALS,
+            aws_secret: AWS_CREDENTIALS,
             work_path: render.work_path.map(str::to_owned),
             cpu_limit: resources.cpu_limit.to_string(),
             memory_limit: resources.memory_limit.to_string(),

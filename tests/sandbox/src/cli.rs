@@ -45,6 +45,10 @@ struct Options {
     #[arg(long)]
     no_kubectl: bool,
 
+    /// A host with a stand-in for the AWS CLI.
+    #[arg(long)]
+    aws: bool,
+
     /// Also write the settings to this file, as lines to be sourced by a shell.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
@@ -170,7 +174,7 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
         kubectl: !options.no_kubectl,
         ..Behaviour::default()
     };
-    let host = Arc::new(Host::start(dir, options.max_sessions, &behaviour).await?);
+    let host = Arc::new(Host::start(dir, options.max_sessions, options.aws, &behaviour).await?);
     let kubeconfig = host.stage.kubeconfig();
     fs::write(&kubeconfig, kubeconfig_text(&faults, &tls.ca_pem, &token))?;
     controllers::start(&store, dir);

@@ -22,7 +22,7 @@ const FLOORS: &[&[&str]] = &[
     &["site"],
     &["error"],
     &["cluster"],
-    &["manifest", "store", "context"],
+    &["context", "manifest", "store"],
     &["ssh"],
     &["config"],
     &["domain", "secret"],

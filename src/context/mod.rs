@@ -2,7 +2,7 @@
 //!
 //! [`pack`] makes a gzip-compressed tar archive of what is in a folder, of a Dockerfile, and of what a
 //! Dockerfile template adds. Equal content gives equal bytes, on every machine and at every time; their
-//! SHA-256 names them ([`ContextHash`](crate::domain::ContextHash)). For that,
+//! SHA-256 names them ([`ContextHash`]). For that,
 //! - entries stand in the order of their paths' bytes;
 //! - times are 0, and all belongs to user and group 0, without names. `COPY --chown` gives files to
 //!   another user of the image;

@@ -139,7 +139,7 @@ fn plan<'a>(
             };
             let root = folder.as_deref().unwrap_or(Path::new(""));
             let text = rendered.text.clone().into_bytes();
-            (root, with_template_files(own, rendered), text)
+            (root, with_template_files(own, rendered)?, text)
         }
     };
     links::check(&entries)?;
@@ -196,7 +196,10 @@ fn own_files(
 
 /// Adds the template's files to the user's own. A folder of the template's comes as a whole, or not
 /// at all when the user has an entry of that name; so does a file.
-fn with_template_files(mut own: Vec<Entry>, rendered: &RenderedDockerfile) -> Vec<Entry> {
+fn with_template_files(
+    mut own: Vec<Entry>,
+    rendered: &RenderedDockerfile,
+) -> Result<Vec<Entry>, ContextError> {
     let taken: HashSet<String> = own
         .iter()
         .filter(|entry| !entry.path.contains('/'))
@@ -204,6 +207,10 @@ fn with_template_files(mut own: Vec<Entry>, rendered: &RenderedDockerfile) -> Ve
         .collect();
     for (path, file) in &rendered.files {
         let first = path.split('/').next().unwrap_or_default();
+        if first == RESERVED_FOLDER {
+            let path = path.clone();
+            return Err(ContextError::Reserved { path });
+        }
         if path == TEMPLATE_IGNORES || taken.contains(first) {
             continue;
         }
@@ -215,7 +222,7 @@ fn with_template_files(mut own: Vec<Entry>, rendered: &RenderedDockerfile) -> Ve
         }
         own.push(given(path, file.clone()));
     }
-    own
+    Ok(own)
 }
 
 fn given(path: &str, file: TemplateFile) -> Entry {

@@ -3,11 +3,13 @@
 //! The only room that uses `tera`. Templates are plain YAML with `{{ value }}` in the place of whole
 //! scalars; each value is written as a JSON string, so that none can become syntax. What was rendered
 //! is decoded strictly before it leaves (see [`ManifestError`]), and what is sent is what was decoded.
+//! Dockerfiles are rendered here too, from templates of their own ([`DockerfileTemplates`]).
 //! Nothing here speaks to a cluster or a database.
 
 pub mod build;
 mod builder;
 mod check;
+mod dockerfile;
 mod error;
 mod escape;
 mod kinds;
@@ -21,6 +23,10 @@ use serde_json::Value;
 pub use self::{
     build::{BuildContainer, BuildRender, ContextRender},
     builder::BuilderSpec,
+    dockerfile::{
+        DockerfileTemplate, DockerfileTemplateError, DockerfileTemplates, TemplateVariable,
+        VariableKind,
+    },
     error::ManifestError,
     pod::PodRender,
     templates::Templates,

@@ -9,7 +9,9 @@ use std::{
 use serde::Serialize;
 use tera::{Context, ErrorKind, Tera};
 
-use super::{Manifest, ManifestError, build, builder, check::Expected, escape::write_scalar, pod};
+use super::{
+    Manifest, ManifestError, build, builder, check::Expected, dockerfile, escape::write_scalar, pod,
+};
 /// Name and text of a built-in template.
 pub(super) type BuiltIn = (&'static str, &'static str);
 
@@ -125,7 +127,7 @@ pub(super) fn built_in() -> impl Iterator<Item = BuiltIn> {
 
 /// The line and the words of Tera's error, without the excerpt that it prints over several lines:
 /// the rendered values may be secret.
-fn explain(error: &tera::Error) -> (usize, String) {
+pub(super) fn explain(error: &tera::Error) -> (usize, String) {
     match error.kind() {
         ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
             (report.span().start_line, report.message().to_owned())
@@ -138,6 +140,9 @@ fn explain(error: &tera::Error) -> (usize, String) {
 fn files_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, ManifestError> {
     let mut files = Vec::new();
     for (name, path) in entries(folder)? {
+        if name == dockerfile::FOLDER {
+            continue;
+        }
         if path.is_dir() {
             for (inner, path) in entries(&path)? {
                 files.push((format!("{name}/{inner}"), path));

@@ -1,5 +1,7 @@
 //! Cells of a row as they are read: one that can't be is named with its table, row and column.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::{
     backend::Backend,
@@ -9,6 +11,7 @@ use diesel::{
 use serde::de::DeserializeOwned;
 
 use super::{Holder, LeaseInfo, SshPlace, StoreError};
+use crate::domain::Invalid;
 
 /// A time as it is stored, or why it is none: SQLite holds times as text.
 #[derive(Debug, Clone, FromSqlRow)]
@@ -49,6 +52,19 @@ impl RowAt {
         text: &str,
     ) -> Result<T, StoreError> {
         self.read(column, serde_json::from_str(text))
+    }
+
+    /// A name that must be stored as it is shown: what makes a name of any text must not make another
+    /// one of this.
+    pub(super) fn exactly<T>(self, column: &'static str, text: &str) -> Result<T, StoreError>
+    where
+        T: FromStr<Err = Invalid> + ToString,
+    {
+        let read: T = self.read(column, text.parse())?;
+        if read.to_string() != text {
+            return Err(self.unreadable(column, format!("{text:?} is not a name as it is stored")));
+        }
+        Ok(read)
     }
 
     /// JSON that may be missing.

@@ -3,7 +3,7 @@
 use std::{error::Error, path::PathBuf};
 
 use super::LeaseInfo;
-use crate::domain::{BuildId, Owner};
+use crate::domain::{BuildId, DeploymentName, Owner};
 
 type Source = Box<dyn Error + Send + Sync>;
 
@@ -143,7 +143,7 @@ pub enum StoreError {
         /// The owner.
         owner: Owner,
         /// The deployment.
-        name: String,
+        name: DeploymentName,
     },
     /// Somebody else has taken the lease of this name over, or it was given back; nothing was written.
     #[error(

@@ -60,7 +60,7 @@
 //! let built = store.end_build(&build, BuildEnd::Succeeded(digest.clone())).await?.record;
 //! let owner = Owner::project("shop")?;
 //! let (holder, ttl) = (Holder::this_process(), Duration::from_secs(60));
-//! match store.claim_deployment(&owner, "api", &new, &holder, ttl).await? {
+//! match store.claim_deployment(&owner, &"api".parse()?, &new, &holder, ttl).await? {
 //!     DeploymentClaim::Taken { lock, .. } => {
 //!         // … roll it out, renewing the lease now and then …
 //!         let changes = DeploymentChanges::new()

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use berth::context::{ContextSource, DOCKERFILE_PATH, RenderedDockerfile, TemplateFile};
+use berth::{
+    context::{ContextError, ContextSource, DOCKERFILE_PATH, RenderedDockerfile, TemplateFile},
+    manifest::{DockerfileTemplate, DockerfileTemplates},
+};
 
 use crate::{Folder, Item, all_items, file, items, packed, paths};
 
@@ -171,4 +174,35 @@ fn a_template_needs_no_folder_and_no_files() {
     assert_eq!(alone.hash(), with_empty.hash());
     assert_eq!(paths(&alone), ["a"]);
     assert_eq!((alone.files(), alone.unpacked_bytes()), (3, 1 + 14 + 7));
+}
+
+#[test]
+fn a_template_has_no_files_in_the_reserved_folder() {
+    let error = packed(&Folder::empty().with_template(template(&[(".berth/x", "")]))).unwrap_err();
+    assert!(matches!(error, ContextError::Reserved { .. }), "{error:?}");
+}
+
+#[test]
+fn every_built_in_template_brings_what_it_copies() {
+    let templates = DockerfileTemplates::built_in().unwrap();
+    for name in templates.iter().map(DockerfileTemplate::name) {
+        let rendered = templates.render(name, &BTreeMap::new()).unwrap();
+        let text = rendered.text.clone();
+        let context = packed(&ContextSource::Template {
+            folder: None,
+            rendered,
+        })
+        .unwrap();
+        assert!(context.fits_config_map());
+        let items = items(&context);
+        let copied = text.lines().filter_map(|line| line.strip_prefix("COPY "));
+        for source in copied.map(|words| words.split(' ').next().unwrap()) {
+            let source = source.trim_end_matches('/');
+            assert!(
+                source == "." || items.contains_key(source),
+                "{name}: {source}"
+            );
+        }
+        assert!(!items.is_empty());
+    }
 }

@@ -43,7 +43,7 @@ CREATE TABLE deployments (
     -- The name in leases of whoever may write the row.
     lock_name TEXT NOT NULL,
     image TEXT NOT NULL,
-    -- In lower case. Two clusters may use the same.
+    -- Two clusters may use the same.
     host TEXT,
     status TEXT NOT NULL,
     revision BIGINT,

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::{DeploymentChanges, NewDeployment};
 use crate::{
-    domain::{DeploymentStatus, Owner},
+    domain::{DeploymentName, DeploymentStatus, Owner},
     store::{
         StoreError,
         changed::{storable, to_json},
@@ -35,15 +35,15 @@ pub(super) struct NewRow {
 }
 
 impl NewRow {
-    pub(super) fn new(owner: &Owner, name: &str, new: &NewDeployment) -> Self {
+    pub(super) fn new(owner: &Owner, name: &DeploymentName, new: &NewDeployment) -> Self {
         Self {
             owner_kind: owner.kind().as_str(),
             owner_id: owner.id().to_owned(),
-            name: name.to_owned(),
+            name: name.to_string(),
             namespace: owner.namespace().to_string(),
             lock_name: lock_name(owner, name),
             image: new.image.to_string(),
-            host: new.host.as_deref().map(stored_host),
+            host: new.host.clone().map(String::from),
             status: DeploymentStatus::Progressing.as_str(),
             replicas: new.replicas.into(),
             ssh_host: new.ssh.host.clone(),
@@ -89,7 +89,7 @@ impl ChangedRow {
             replicas: changes.replicas.map(i64::from),
             host: match changes.host {
                 Change::Keep => None,
-                Change::To(host) => Some(host.as_deref().map(stored_host)),
+                Change::To(host) => Some(host.map(String::from)),
             },
             revision: match changes.revision {
                 Change::Keep => None,
@@ -112,13 +112,7 @@ impl ChangedRow {
     }
 }
 
-/// The name of the lease on a deployment. A namespace is one owner's and has no `/`, so no two
-/// deployments share it.
-pub(super) fn lock_name(owner: &Owner, name: &str) -> String {
+/// The name of the lease on a deployment. A namespace is one owner's, so no two deployments share it.
+pub(super) fn lock_name(owner: &Owner, name: &DeploymentName) -> String {
     format!("deployment {}/{name}", owner.namespace())
-}
-
-/// A host name as it is compared: in lower case (RFC 4343).
-pub(super) fn stored_host(host: &str) -> String {
-    host.to_ascii_lowercase()
 }

@@ -11,7 +11,7 @@ use super::{
     is_of,
 };
 use crate::{
-    domain::Owner,
+    domain::{DeploymentName, Owner},
     store::{
         Holder, Locked, Store, StoreError,
         lock::Leases,
@@ -33,7 +33,7 @@ impl Store {
     pub async fn claim_deployment(
         &self,
         owner: &Owner,
-        name: &str,
+        name: &DeploymentName,
         new: &NewDeployment,
         holder: &Holder,
         ttl: Duration,
@@ -54,7 +54,7 @@ impl Store {
     pub async fn find_and_lock_deployment(
         &self,
         owner: &Owner,
-        name: &str,
+        name: &DeploymentName,
         holder: &Holder,
         ttl: Duration,
     ) -> Result<Option<DeploymentClaim>, StoreError> {
@@ -64,17 +64,21 @@ impl Store {
     async fn take_deployment(
         &self,
         owner: &Owner,
-        name: &str,
+        name: &DeploymentName,
         new: Option<NewRow>,
         holder: &Holder,
         ttl: Duration,
     ) -> Result<Option<DeploymentClaim>, StoreError> {
-        let (owner, name, holder) = (owner.clone(), name.to_owned(), holder.clone());
+        let (owner, name, holder) = (owner.clone(), name.clone(), holder.clone());
         write!(self, "claim the deployment", async |connection| {
             let lock_name = lock_name(&owner, &name);
             let locked = connection.take(&lock_name, &holder, ttl).await?;
             let found: Option<Row> = deployments::table
-                .filter(is_of(owner.kind().as_str(), owner.id().to_owned(), name))
+                .filter(is_of(
+                    owner.kind().as_str(),
+                    owner.id().to_owned(),
+                    name.into(),
+                ))
                 .select(Row::as_select())
                 .first(connection)
                 .await

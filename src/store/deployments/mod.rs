@@ -14,7 +14,7 @@ pub use self::record::{
     DeploymentChanges, DeploymentClaim, DeploymentFilter, DeploymentRecord, NewDeployment,
 };
 use self::{
-    changed::{ChangedRow, lock_name, stored_host},
+    changed::{ChangedRow, lock_name},
     row::{Found, Row, into_record},
 };
 use super::{
@@ -24,7 +24,7 @@ use super::{
     pools::{Clock, read, write},
     schema::{deployments, leases},
 };
-use crate::domain::Owner;
+use crate::domain::{DeploymentName, HostName, Owner};
 
 impl Store {
     /// The deployment's record, or [`StoreError::NoDeployment`]. [`Store::find_deployment`] returns an
@@ -35,12 +35,12 @@ impl Store {
     pub async fn get_deployment(
         &self,
         owner: &Owner,
-        name: &str,
+        name: &DeploymentName,
     ) -> Result<DeploymentRecord, StoreError> {
         let found = self.find_deployment(owner, name).await?;
         found.ok_or_else(|| StoreError::NoDeployment {
             owner: owner.clone(),
-            name: name.to_owned(),
+            name: name.clone(),
         })
     }
 
@@ -51,9 +51,9 @@ impl Store {
     pub async fn find_deployment(
         &self,
         owner: &Owner,
-        name: &str,
+        name: &DeploymentName,
     ) -> Result<Option<DeploymentRecord>, StoreError> {
-        let (owner, name) = (owner.clone(), name.to_owned());
+        let (owner, name) = (owner.clone(), name.to_string());
         let found: Option<Found> =
             read!(self, "read the deployment's record", async |connection| {
                 let found = with_lease()
@@ -76,10 +76,10 @@ impl Store {
     /// When the record can't be read, or the database can't be asked.
     pub async fn find_deployment_by_host(
         &self,
-        host: &str,
+        host: &HostName,
         place: &SshPlace,
     ) -> Result<Option<DeploymentRecord>, StoreError> {
-        let (host, place) = (stored_host(host), place.clone());
+        let (host, place) = (host.to_string(), place.clone());
         let found: Option<Found> =
             read!(self, "look for the host's deployment", async |connection| {
                 let found = with_lease()
@@ -166,7 +166,7 @@ impl Store {
     pub async fn refresh_deployment(
         &self,
         owner: &Owner,
-        name: &str,
+        name: &DeploymentName,
         changes: DeploymentChanges,
     ) -> Result<Option<DeploymentRecord>, StoreError> {
         let (holder, at_once) = (Holder::this_process(), Duration::ZERO);

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    domain::{DeploymentStatus, Diagnosis, Image, Namespace, Owner},
+    domain::{DeploymentName, DeploymentStatus, Diagnosis, HostName, Image, Namespace, Owner},
     store::{LeaseInfo, Lock, SshPlace, record::Change},
 };
 
@@ -12,14 +12,14 @@ use crate::{
 pub struct DeploymentRecord {
     /// Whose deployment it is. A conversation beside a project is not remembered here.
     pub owner: Owner,
-    /// The name that the owner knows it by, and the name of its objects. Others may use it too.
-    pub name: String,
+    /// Its name, which is the owner's own: others may have one of this name too.
+    pub name: DeploymentName,
     /// The owner's namespace.
     pub namespace: Namespace,
     /// The container's image, by its digest when that is known.
     pub image: Image,
-    /// The host name that leads to it from the internet, in lower case.
-    pub host: Option<String>,
+    /// The host name that leads to it from the internet.
+    pub host: Option<HostName>,
     /// The state in which the deployment was seen last.
     pub status: DeploymentStatus,
     /// The revision that was seen last, counted by the cluster from 1.
@@ -44,7 +44,7 @@ pub struct NewDeployment {
     /// The container's image.
     pub image: Image,
     /// The host name that leads to it from the internet.
-    pub host: Option<String>,
+    pub host: Option<HostName>,
     /// How many pods are wanted.
     pub replicas: u32,
     /// Where `kubectl` runs.
@@ -90,7 +90,7 @@ pub struct DeploymentChanges {
     pub(super) image: Option<Image>,
     pub(super) replicas: Option<u32>,
     pub(super) ssh: Option<SshPlace>,
-    pub(super) host: Change<String>,
+    pub(super) host: Change<HostName>,
     pub(super) revision: Change<i64>,
     pub(super) diagnosis: Change<Diagnosis>,
 }
@@ -126,8 +126,8 @@ impl DeploymentChanges {
     }
 
     /// The host name that leads to it, or that none does.
-    pub fn host(mut self, host: Option<&str>) -> Self {
-        self.host = Change::To(host.map(str::to_owned));
+    pub fn host(mut self, host: Option<&HostName>) -> Self {
+        self.host = Change::To(host.cloned());
         self
     }
 

@@ -54,10 +54,13 @@ impl Row {
         }
         Ok(DeploymentRecord {
             owner,
-            name: self.name,
+            name: at.exactly("name", &self.name)?,
             namespace,
             image: at.read("image", self.image.parse())?,
-            host: self.host,
+            host: match self.host.as_deref() {
+                Some(host) => Some(at.exactly("host", host)?),
+                None => None,
+            },
             status: at.read("status", self.status.parse())?,
             revision: self.revision,
             replicas: at.read("replicas", u32::try_from(self.replicas))?,

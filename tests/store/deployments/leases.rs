@@ -8,7 +8,7 @@ use berth::{
 };
 use futures::future::join_all;
 
-use super::{claim, take};
+use super::{claim, named, take};
 use crate::{LONG, SHORT, chain, on_both, shop};
 
 on_both! {
@@ -60,7 +60,7 @@ on_both! {
         for task in join_all(tasks).await {
             task.unwrap();
         }
-        let record = store.get_deployment(&shop(), "api").await.unwrap();
+        let record = store.get_deployment(&shop(), &named("api")).await.unwrap();
         assert_eq!((record.revision, record.lease), (Some(10), None));
     }
 
@@ -90,7 +90,7 @@ on_both! {
         }
         assert!(!store.renew_lock(&old, LONG).await.unwrap());
         store.unlock(&old).await.unwrap();
-        let now = store.get_deployment(&shop(), "api").await.unwrap();
+        let now = store.get_deployment(&shop(), &named("api")).await.unwrap();
         assert_eq!((now.status, now.lease.as_ref()), (record.status, Some(new.info())));
         assert!(store.save_deployment(&new, changes()).await.is_ok());
     }
@@ -109,7 +109,7 @@ on_both! {
         let store = database.store().await;
         let (_, lock) = take(&store, &shop(), "api", LONG).await;
         store.delete_deployment(&lock).await.unwrap();
-        assert_eq!(store.find_deployment(&shop(), "api").await.unwrap(), None);
+        assert_eq!(store.find_deployment(&shop(), &named("api")).await.unwrap(), None);
         let lost = store.delete_deployment(&lock).await.unwrap_err();
         assert!(matches!(lost, StoreError::LockLost { by: None, .. }), "{lost:?}");
         let claim = claim(&store, &shop(), "api", LONG).await;
@@ -122,7 +122,7 @@ on_both! {
         let store = database.store().await;
         let (_, lock) = take(&store, &shop(), "api", Duration::ZERO).await;
         assert!(store.renew_lock(&lock, LONG).await.unwrap());
-        let lease = store.get_deployment(&shop(), "api").await.unwrap().lease.unwrap();
+        let lease = store.get_deployment(&shop(), &named("api")).await.unwrap().lease.unwrap();
         assert!(lease.until > lock.info().until);
         assert_eq!(lease.since, lock.info().since);
     }
@@ -130,10 +130,10 @@ on_both! {
     async fn no_record_and_no_lease_are_made_by_find_and_lock(database) {
         let store = database.store().await;
         let holder = Holder::this_process();
-        let ask = async || store.find_and_lock_deployment(&shop(), "api", &holder, LONG).await.unwrap();
+        let ask = async || store.find_and_lock_deployment(&shop(), &named("api"), &holder, LONG).await.unwrap();
         assert_eq!(ask().await, None);
         assert_eq!(ask().await, None);
-        assert_eq!(store.find_deployment(&shop(), "api").await.unwrap(), None);
+        assert_eq!(store.find_deployment(&shop(), &named("api")).await.unwrap(), None);
         let (record, lock) = take(&store, &shop(), "api", LONG).await;
         let Some(DeploymentClaim::Held { record: seen, by }) = ask().await else { panic!("not held") };
         assert_eq!((&seen, &by), (&record, lock.info()));
@@ -144,12 +144,12 @@ on_both! {
     async fn what_was_seen_is_noted_without_a_lease_unless_somebody_has_it(database) {
         let store = database.store().await;
         let seen = || DeploymentChanges::new().status(DeploymentStatus::Running).revision(Some(2));
-        assert_eq!(store.refresh_deployment(&shop(), "api", seen()).await.unwrap(), None);
+        assert_eq!(store.refresh_deployment(&shop(), &named("api"), seen()).await.unwrap(), None);
         let (before, lock) = take(&store, &shop(), "api", LONG).await;
-        let left_alone = store.refresh_deployment(&shop(), "api", seen()).await.unwrap();
+        let left_alone = store.refresh_deployment(&shop(), &named("api"), seen()).await.unwrap();
         assert_eq!(left_alone, Some(before));
         store.unlock(&lock).await.unwrap();
-        let refreshed = store.refresh_deployment(&shop(), "api", seen()).await.unwrap().unwrap();
+        let refreshed = store.refresh_deployment(&shop(), &named("api"), seen()).await.unwrap().unwrap();
         assert_eq!((refreshed.status, refreshed.revision), (DeploymentStatus::Running, Some(2)));
         assert_eq!(refreshed.lease, None);
         let claim = claim(&store, &shop(), "api", LONG).await;

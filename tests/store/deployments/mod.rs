@@ -6,16 +6,20 @@ mod records;
 use std::time::Duration;
 
 use berth::{
-    domain::Owner,
+    domain::{DeploymentName, Owner},
     store::{DeploymentClaim, DeploymentRecord, Holder, Lock, NewDeployment, Store},
 };
 
 use crate::new_pod;
 
+fn named(name: &str) -> DeploymentName {
+    name.parse().unwrap()
+}
+
 fn new_deployment() -> NewDeployment {
     NewDeployment {
         image: "registry.example.com/hosting/agent:v1".parse().unwrap(),
-        host: Some("Shop.apps.example.com".to_owned()),
+        host: Some("shop.apps.example.com".parse().unwrap()),
         replicas: 2,
         ssh: new_pod().ssh,
     }
@@ -23,8 +27,8 @@ fn new_deployment() -> NewDeployment {
 
 async fn claim(store: &Store, owner: &Owner, name: &str, ttl: Duration) -> DeploymentClaim {
     let holder = Holder::this_process();
-    let new = new_deployment();
-    let claim = store.claim_deployment(owner, name, &new, &holder, ttl);
+    let (name, new) = (named(name), new_deployment());
+    let claim = store.claim_deployment(owner, &name, &new, &holder, ttl);
     claim.await.unwrap()
 }
 

@@ -1,14 +1,14 @@
 //! What is remembered of deployments, and how it is found.
 
 use berth::{
-    domain::{Cause, DeploymentStatus, Diagnosis, Owner},
+    domain::{Cause, DeploymentStatus, Diagnosis, HostName, Owner},
     store::{
         DeploymentChanges, DeploymentClaim, DeploymentFilter, DeploymentRecord, SshPlace,
         StoreError,
     },
 };
 
-use super::{claim, new_deployment, take};
+use super::{claim, named, new_deployment, take};
 use crate::{LONG, new_pod, on_both, shop};
 
 on_both! {
@@ -21,10 +21,10 @@ on_both! {
         let new = new_deployment();
         assert_eq!(record, DeploymentRecord {
             owner: shop(),
-            name: "api".to_owned(),
+            name: named("api"),
             namespace: shop().namespace(),
             image: new.image,
-            host: Some("shop.apps.example.com".to_owned()),
+            host: new.host,
             status: DeploymentStatus::Progressing,
             revision: None,
             replicas: 2,
@@ -35,7 +35,7 @@ on_both! {
             updated_at: record.created_at,
         });
         assert!((record.created_at - chrono::Utc::now()).num_seconds().abs() < 60);
-        assert_eq!(store.get_deployment(&shop(), "api").await.unwrap(), record);
+        assert_eq!(store.get_deployment(&shop(), &named("api")).await.unwrap(), record);
     }
 
     async fn a_save_changes_what_it_names_and_nothing_else(database) {
@@ -44,6 +44,7 @@ on_both! {
         let mut diagnosis = Diagnosis::new(Cause::CrashLoop, "back-off \"5m\"\u{0} 🚢");
         diagnosis.log_tail = vec!["'; DROP TABLE deployments; --".to_owned()];
         let image = format!("registry.example.com/hosting/agent@sha256:{}", "a".repeat(64));
+        let www: HostName = "www.example.com".parse().unwrap();
         let other = SshPlace { host: "other".to_owned(), port: 22, user: "root".to_owned() };
         let saved = store.save_deployment(&lock, DeploymentChanges::new()
             .status(DeploymentStatus::Failed)
@@ -51,9 +52,9 @@ on_both! {
             .replicas(u32::MAX)
             .ssh(&other)
             .revision(Some(7))
-            .host(Some("WWW.example.com"))
+            .host(Some(&www))
             .diagnosis(Some(&diagnosis))).await.unwrap();
-        let now = store.get_deployment(&shop(), "api").await.unwrap();
+        let now = store.get_deployment(&shop(), &named("api")).await.unwrap();
         assert_eq!(saved, now);
         assert!(saved.updated_at > before.updated_at);
         assert_eq!(saved, DeploymentRecord {
@@ -62,7 +63,7 @@ on_both! {
             replicas: u32::MAX,
             ssh: other,
             revision: Some(7),
-            host: Some("www.example.com".to_owned()),
+            host: Some(www),
             diagnosis: Some(diagnosis),
             updated_at: saved.updated_at,
             ..before
@@ -82,8 +83,8 @@ on_both! {
     async fn get_fails_and_find_does_not_when_there_is_no_record(database) {
         let store = database.store().await;
         take(&store, &shop(), "api", LONG).await;
-        assert_eq!(store.find_deployment(&shop(), "web").await.unwrap(), None);
-        let missing = store.get_deployment(&shop(), "web").await.unwrap_err();
+        assert_eq!(store.find_deployment(&shop(), &named("web")).await.unwrap(), None);
+        let missing = store.get_deployment(&shop(), &named("web")).await.unwrap_err();
         assert_eq!(missing.to_string(), "there is no deployment web of project shop");
         assert!(missing.hint().is_some());
     }
@@ -117,7 +118,7 @@ on_both! {
         let store = database.store().await;
         let place = new_pod().ssh;
         let find = async |host: &str, place: &SshPlace| {
-            let found = store.find_deployment_by_host(host, place).await.unwrap();
+            let found = store.find_deployment_by_host(&host.parse().unwrap(), place).await.unwrap();
             found.map(|record| record.owner.id().to_owned())
         };
         assert_eq!(find("shop.apps.example.com", &place).await, None);
@@ -138,12 +139,12 @@ on_both! {
         let store = database.store().await;
         let owner = |id| Owner::project(id).unwrap();
         let deployments = [
-            (owner("shop"), "api"), (owner("SHOP"), "api"), (owner("shop/api"), ""),
+            (owner("shop"), "api"), (owner("SHOP"), "api"), (owner("shop/api"), "api"),
             (owner("shop"), "api "), (owner("'; DROP TABLE deployments; --"), "%"), (owner("🚢"), "🚢"),
         ];
         for (owner, name) in &deployments {
             let (record, _) = take(&store, owner, name, LONG).await;
-            assert_eq!((&record.owner, record.name.as_str()), (owner, *name));
+            assert_eq!((&record.owner, record.name), (owner, named(name)));
         }
         let listed = store.list_deployments(DeploymentFilter::default()).await.unwrap();
         assert_eq!(listed.records.len(), deployments.len());
@@ -156,6 +157,8 @@ on_both! {
         for (column, content) in [
             ("image", "'No Image'"),
             ("status", "'melted'"),
+            ("name", "'a/b'"),
+            ("host", "'SHOP.example.com'"),
             ("diagnosis", "'{}'"),
             ("replicas", "-1"),
             ("ssh_port", "70000"),
@@ -176,14 +179,14 @@ on_both! {
                 "{column}: {problem:?}"
             );
             if !column.starts_with("owner") {
-                assert!(store.get_deployment(&shop(), "api").await.is_err());
+                assert!(store.get_deployment(&shop(), &named("api")).await.is_err());
             }
             database.execute(&format!(
                 "UPDATE deployments SET {column} = \
                  (SELECT {column} FROM kept WHERE kept.id = deployments.id); DROP TABLE kept"
             )).await;
         }
-        assert_eq!(store.get_deployment(&shop(), "api").await.unwrap(), bad);
+        assert_eq!(store.get_deployment(&shop(), &named("api")).await.unwrap(), bad);
         assert!(store.renew_lock(&lock, LONG).await.unwrap());
     }
 }

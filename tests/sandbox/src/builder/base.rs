@@ -13,7 +13,7 @@ use super::reference::{Reference, is_near};
 use super::registry::{Client, Refusal, Right};
 use super::report::{Event, Report};
 use super::tree::Tree;
-use crate::node::root;
+use crate::node::root::Root;
 
 /// Fetches base images, each once.
 pub(crate) struct Bases<'a> {
@@ -124,11 +124,7 @@ fn stand_in(layers: &Path, platform: &Platform) -> anyhow::Result<Image> {
     let scratch = tempfile::tempdir_in(layers)?;
     let dir = scratch.path().join("busybox");
     let tree = Tree::new(&dir, &[])?;
-    let names = root::Names {
-        hostname: "",
-        pod_ip: "",
-    };
-    root::Image::find()?.unpack(&dir, &names)?;
+    Root::find()?.unpack(&dir)?;
     let added = tree
         .walk(Path::new("/"))?
         .into_iter()

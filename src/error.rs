@@ -7,7 +7,7 @@ use crate::{
     config::ConfigError,
     context::ContextError,
     domain::{BuildFailure, BuildId, Diagnosis, Image, Invalid, Owner},
-    manifest::ManifestError,
+    manifest::{DockerfileTemplateError, ManifestError},
     ssh::SshError,
     store::{PodRecord, StoreError},
 };
@@ -119,6 +119,9 @@ pub enum Error {
     /// A folder can't become a build's context.
     #[error(transparent)]
     Context(#[from] ContextError),
+    /// A Dockerfile can't be made from its template.
+    #[error(transparent)]
+    DockerfileTemplate(#[from] DockerfileTemplateError),
     /// A build has ended without an image; the record says so too.
     #[error("the build {id} made no image {image}: {failure}")]
     BuildFailed {
@@ -236,7 +239,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Invalid(_) => Kind::BadInput,
-            Self::Context(_) => Kind::BadInput,
+            Self::Context(_) | Self::DockerfileTemplate(_) => Kind::BadInput,
             Self::Config(_)
             | Self::Manifest(_)
             | Self::OtherHost { .. }
@@ -268,6 +271,7 @@ impl Error {
                 Some(diagnosis.cause.hint().to_owned())
             }
             Self::Context(error) => Some(error.hint().to_owned()),
+            Self::DockerfileTemplate(error) => Some(error.hint().to_owned()),
             Self::BuildFailed { failure, .. } => Some(failure.cause.hint().to_owned()),
             Self::BuildUnfinished { id, .. } => Some(format!(
                 "`berth build attach {id}` waits for its end, `berth build cancel {id}` ends it"

@@ -87,7 +87,7 @@ impl BuildManager {
         for warning in request.warnings() {
             progress.step(&BuildStep::Warning(warning));
         }
-        let context = packing::pack(&request.source, progress).await?;
+        let context = packing::pack(self.site(), &request.source, progress).await?;
         let now = chrono::Utc::now();
         Plan::new(settings, self.0.site.templates(), request, context, id, now)
     }

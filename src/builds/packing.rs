@@ -8,17 +8,19 @@ use super::{BuildProgress, BuildSource, BuildStep};
 use crate::{
     context::{ContextSource, Dockerfile, PackProgress, PackedContext, pack_in_background},
     error::Error,
+    site::Site,
 };
 
 /// The packed folder; none for a source that the build fetches by itself.
 pub(super) async fn pack(
+    site: &Site,
     source: &BuildSource,
     progress: &dyn BuildProgress,
 ) -> Result<Option<PackedContext>, Error> {
     let BuildSource::Folder { folder, dockerfile } = source else {
         return Ok(None);
     };
-    let source = context_source(folder.clone(), dockerfile)?;
+    let source = context_source(site, folder.clone(), dockerfile)?;
     let (state, mut seen) = watch::channel(PackProgress::default());
     let packing = pack_in_background(source, move |now| {
         state.send_replace(now);
@@ -41,6 +43,7 @@ pub(super) async fn pack(
 }
 
 fn context_source(
+    site: &Site,
     folder: Option<PathBuf>,
     dockerfile: &Dockerfile,
 ) -> Result<ContextSource, Error> {
@@ -49,6 +52,9 @@ fn context_source(
             folder: folder.unwrap_or_else(|| PathBuf::from(".")),
             dockerfile: dockerfile.clone(),
         }),
-        Dockerfile::Template { .. } => todo!(),
+        Dockerfile::Template { name, variables } => Ok(ContextSource::Template {
+            folder,
+            rendered: site.dockerfile_templates()?.render(name, variables)?,
+        }),
     }
 }

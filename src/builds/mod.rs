@@ -11,21 +11,28 @@
 
 mod assess;
 mod attach;
+mod dry_run;
 mod executor;
 mod follow;
+mod list;
+mod logs;
 mod manager;
 mod packing;
 mod plan;
 mod progress;
+mod prune;
 mod repository;
 mod request;
 mod run;
 mod upload;
 
 pub use self::{
+    dry_run::BuildDryRun,
     follow::CacheUse,
+    logs::LogSink,
     manager::BuildManager,
     progress::{BuildProgress, BuildStep, SilentBuild},
+    prune::{KEEP_UNUSED, Pruned},
     request::{BuildRequest, BuildSource},
     run::{Built, Cancelled},
 };

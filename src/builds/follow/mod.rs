@@ -13,9 +13,12 @@ use k8s_openapi::api::{
 };
 use tokio::{sync::watch, time::Instant};
 
-use self::pump::{Containers, Life, pump};
 pub use self::told::CacheUse;
-pub(super) use self::told::Told;
+pub(super) use self::{
+    lines::Lines,
+    pump::{Containers, Life, pump},
+    told::Told,
+};
 use super::{
     BuildManager, BuildProgress, BuildStep,
     assess::{self, Seen, Standing},

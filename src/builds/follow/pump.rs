@@ -45,6 +45,16 @@ impl Containers {
         }
     }
 
+    /// The same, with what runs taken as ended: what it has printed so far is all that is wanted.
+    pub(in crate::builds) fn as_ended(mut self) -> Self {
+        for (_, life) in &mut self.lives {
+            if *life == Life::Running {
+                *life = Life::Ended;
+            }
+        }
+        self
+    }
+
     pub(in crate::builds) fn life(&self, container: &str) -> Life {
         let found = self.lives.iter().find(|(name, _)| name == container);
         found.map_or(Life::Waiting, |(_, life)| *life)
@@ -84,7 +94,6 @@ pub(in crate::builds) async fn pump(
         let request = LogRequest {
             pod,
             container: Some(container),
-            follow: true,
             timestamps: true,
             ..LogRequest::default()
         };
@@ -112,7 +121,11 @@ async fn read(
     while failures < TRIES {
         lines.begin_anew();
         let has_ended = containers.borrow().life(container) == Life::Ended;
-        let end = read_once(cluster, namespace, request, &mut lines, &mut tell).await;
+        let request = LogRequest {
+            follow: !has_ended,
+            ..request.clone()
+        };
+        let end = read_once(cluster, namespace, &request, &mut lines, &mut tell).await;
         if let Some(line) = lines.rest() {
             tell(&line);
         }

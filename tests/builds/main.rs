@@ -8,6 +8,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    unreachable_pub,
     reason = "a test may fail where it stands"
 )]
 
@@ -17,3 +18,8 @@ mod support;
 mod yard;
 
 mod building;
+mod failing;
+mod git;
+mod git_server;
+mod lasting;
+mod streaming;

@@ -1,10 +1,6 @@
 //! A place to build in: a namespace that is set up, a folder, and ears for what is told.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Mutex,
-};
+use std::{fs, path::PathBuf, sync::Mutex};
 
 use berth::{
     Error,
@@ -22,7 +18,7 @@ pub struct Yard {
     pub site: Site,
     pub manager: BuildManager,
     pub folder: PathBuf,
-    _namespace: BuilderNamespace,
+    namespace: BuilderNamespace,
 }
 
 impl Yard {
@@ -46,12 +42,22 @@ impl Yard {
             site,
             manager,
             folder,
-            _namespace: namespace,
+            namespace,
         }
     }
 
     pub async fn sqlite() -> Self {
         Self::on(World::sqlite().await).await
+    }
+
+    /// The namespace in which it builds.
+    pub fn namespace(&self) -> String {
+        self.namespace.name.clone()
+    }
+
+    /// The registry to which it pushes.
+    pub fn registry(&self) -> String {
+        self.world.bench.var("IMAGE_REGISTRY").to_owned()
     }
 
     /// With these lines behind `FROM` in the Dockerfile.
@@ -156,8 +162,4 @@ pub fn manifest_of(registry: &str, repository: &str, reference: &str) -> (u16, O
             .then(|| value.trim().to_owned())
     });
     (status, digest)
-}
-
-pub fn path(path: &Path) -> &str {
-    path.to_str().unwrap()
 }

@@ -5,8 +5,9 @@ use serde::Serialize;
 use crate::{
     cluster::{ClusterError, ExecError},
     config::ConfigError,
-    domain::{Diagnosis, Invalid, Owner},
-    manifest::ManifestError,
+    context::ContextError,
+    domain::{BuildFailure, BuildId, Diagnosis, Image, Invalid, Owner},
+    manifest::{DockerfileTemplateError, ManifestError},
     ssh::SshError,
     store::{PodRecord, StoreError},
 };
@@ -115,6 +116,59 @@ pub enum Error {
         /// The Ingress that has it so, with its namespace.
         by: String,
     },
+    /// A folder can't become a build's context.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    /// A Dockerfile can't be made from its template.
+    #[error(transparent)]
+    DockerfileTemplate(#[from] DockerfileTemplateError),
+    /// A build has ended without an image; the record says so too.
+    #[error("the build {id} made no image {image}: {failure}")]
+    BuildFailed {
+        /// The build.
+        id: BuildId,
+        /// What it was to push.
+        image: Image,
+        /// Why.
+        failure: Box<BuildFailure>,
+    },
+    /// The way to a build was lost; it goes on without berth.
+    #[error("the build {id} goes on in the cluster, but the way to it was lost")]
+    BuildUnfinished {
+        /// The build.
+        id: BuildId,
+        /// How the way was lost.
+        #[source]
+        source: Box<ClusterError>,
+    },
+    /// Somebody ended the build.
+    #[error("the build {id} was cancelled")]
+    BuildCancelled {
+        /// The build.
+        id: BuildId,
+    },
+    /// There is no record of this build.
+    #[error("there is no build {id}")]
+    NoBuild {
+        /// Its name.
+        id: BuildId,
+    },
+    /// The build was recorded on another host, and is not in this one's cluster.
+    #[error("the build {id} was recorded on {recorded}, and is not in the cluster of {host}")]
+    BuildElsewhere {
+        /// The build.
+        id: BuildId,
+        /// The host on record, with its port.
+        recorded: String,
+        /// The host of the settings, with its port.
+        host: String,
+    },
+    /// There is no place to build in.
+    #[error("there is no namespace {namespace} to build in")]
+    NoBuilder {
+        /// The namespace.
+        namespace: String,
+    },
     /// The deletion was sent, but the namespace is still there.
     #[error("the namespace {namespace} is still being deleted after {seconds} s")]
     StillDeleting {
@@ -157,7 +211,7 @@ pub enum Kind {
     Configuration,
     /// What was asked for does not exist.
     NotFound,
-    /// The pod can't run.
+    /// The pod can't run, or the build failed.
     PodFailed,
     /// The host, its kubectl or the API server is out of reach; later it may work.
     Unreachable,
@@ -185,9 +239,18 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Invalid(_) => Kind::BadInput,
-            Self::Config(_) | Self::Manifest(_) | Self::OtherHost { .. } => Kind::Configuration,
-            Self::PodFailed { .. } | Self::DeployFailed { .. } => Kind::PodFailed,
-            Self::NoPod { .. } | Self::NoDeployment { .. } => Kind::NotFound,
+            Self::Context(_) | Self::DockerfileTemplate(_) => Kind::BadInput,
+            Self::Config(_)
+            | Self::Manifest(_)
+            | Self::OtherHost { .. }
+            | Self::BuildElsewhere { .. }
+            | Self::NoBuilder { .. } => Kind::Configuration,
+            Self::PodFailed { .. }
+            | Self::DeployFailed { .. }
+            | Self::BuildFailed { .. }
+            | Self::BuildCancelled { .. } => Kind::PodFailed,
+            Self::BuildUnfinished { .. } => Kind::LinkLost,
+            Self::NoPod { .. } | Self::NoDeployment { .. } | Self::NoBuild { .. } => Kind::NotFound,
             Self::HostTaken { .. } | Self::GroupConflict { .. } => Kind::Conflict,
             Self::NotOurs { .. } | Self::ForeignNamespace { .. } => Kind::Denied,
             Self::Busy { .. } => Kind::Busy,
@@ -206,6 +269,20 @@ impl Error {
             Self::Config(_) => Some("see .env.example for all settings".to_owned()),
             Self::PodFailed { diagnosis, .. } | Self::DeployFailed { diagnosis, .. } => {
                 Some(diagnosis.cause.hint().to_owned())
+            }
+            Self::Context(error) => Some(error.hint().to_owned()),
+            Self::DockerfileTemplate(error) => Some(error.hint().to_owned()),
+            Self::BuildFailed { failure, .. } => Some(failure.cause.hint().to_owned()),
+            Self::BuildUnfinished { id, .. } => Some(format!(
+                "`berth build attach {id}` waits for its end, `berth build cancel {id}` ends it"
+            )),
+            Self::BuildCancelled { .. } => Some("build again if the image is wanted".to_owned()),
+            Self::NoBuild { .. } => Some("`berth build list` shows what there is".to_owned()),
+            Self::BuildElsewhere { recorded, .. } => {
+                Some(format!("use the settings of {recorded}"))
+            }
+            Self::NoBuilder { .. } => {
+                Some("`berth setup-builder` makes it, with the registry's credentials".to_owned())
             }
             Self::NoDeployment { .. } => {
                 Some("`berth list-instances` shows what there is".to_owned())
@@ -237,6 +314,15 @@ impl Error {
             Self::Cluster(error) => error.hint(),
             Self::Exec(error) => exec_hint(error),
             Self::Store(error) => error.hint().map(str::to_owned),
+        }
+    }
+
+    /// Why there is no image, when a build has failed.
+    #[must_use]
+    pub fn build_failure(&self) -> Option<&BuildFailure> {
+        match self {
+            Self::BuildFailed { failure, .. } => Some(failure),
+            _ => None,
         }
     }
 

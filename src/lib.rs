@@ -89,6 +89,7 @@
 //! | [`config`] | settings, all bad ones reported at once |
 //! | [`domain`], [`secret`] | values checked at birth; secrets that mask themselves |
 
+pub mod builds;
 pub mod cli;
 pub mod cluster;
 pub mod config;

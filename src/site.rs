@@ -3,13 +3,13 @@
 //! A site is made once and shared by the managers of pods, builds and deployments, so that they use
 //! one SSH connection and one pool of database connections. It does nothing by itself.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use crate::{
     cluster::{Cluster, kubectl::Kubectl},
     config::Config,
     error::Error,
-    manifest::Templates,
+    manifest::{DockerfileTemplateError, DockerfileTemplates, Templates},
     ssh::SshClient,
     store::{Holder, SshPlace, Store},
 };
@@ -22,6 +22,8 @@ struct Inner {
     cluster: Arc<dyn Cluster>,
     store: Store,
     templates: Templates,
+    /// The folder of templates of one's own.
+    template_folder: Option<PathBuf>,
     place: SshPlace,
     holder: Holder,
 }
@@ -42,7 +44,14 @@ impl Site {
             user: config.ssh.user.clone(),
         };
         let cluster = Kubectl::new(ssh, config.kubectl.clone());
-        Ok(Self::new(Arc::new(cluster), store, templates, place))
+        Ok(Self(Arc::new(Inner {
+            cluster: Arc::new(cluster),
+            store,
+            templates,
+            template_folder: config.templates.clone(),
+            place,
+            holder: Holder::this_process(),
+        })))
     }
 
     /// A site of its parts, for another way to the cluster than SSH and kubectl. `place` is recorded
@@ -58,6 +67,7 @@ impl Site {
             cluster,
             store,
             templates,
+            template_folder: None,
             place,
             holder: Holder::this_process(),
         }))
@@ -86,6 +96,14 @@ impl Site {
     #[must_use]
     pub fn templates(&self) -> &Templates {
         &self.0.templates
+    }
+
+    /// The templates of Dockerfiles: those that berth comes with, and those of one's own.
+    ///
+    /// # Errors
+    /// When one of them can't be used.
+    pub fn dockerfile_templates(&self) -> Result<DockerfileTemplates, DockerfileTemplateError> {
+        DockerfileTemplates::load(self.0.template_folder.as_deref())
     }
 
     /// The host that the records name.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::args::Command;
+use super::args::{BuildAction, Command};
 
 /// Listens for SIGINT, SIGTERM and SIGHUP, from when it is made on.
 pub(super) struct Interrupts([(Option<Signal>, u8); 3]);
@@ -61,6 +61,20 @@ pub(super) fn aftermath(command: &Command) -> Option<&'static str> {
         Command::Delete(_) => {
             Some("the deletion may go on without berth: `berth delete` again waits for its end")
         }
+        Command::Build(args) if args.order.dry_run => Some(NOTHING),
+        Command::Build(args) => match args.action {
+            None | Some(BuildAction::Attach(_)) => Some(
+                "a build that was begun goes on in the cluster: `berth build list` names it, \
+                 `berth build attach ID` waits for its end, `berth build cancel ID` ends it",
+            ),
+            Some(BuildAction::Cancel(_)) => {
+                Some("the build may be half ended: `berth build cancel` again finishes it")
+            }
+            Some(BuildAction::List(_)) => Some("nothing was changed in the cluster"),
+            Some(BuildAction::Prune(_)) => {
+                Some("a part may be removed: `berth build prune` again removes the rest")
+            }
+        },
         Command::SetupBuilder(args) if args.dry_run => Some(NOTHING),
         Command::SetupBuilder(_) => {
             Some("it may be half set up: `berth setup-builder` again finishes it")
@@ -69,6 +83,6 @@ pub(super) fn aftermath(command: &Command) -> Option<&'static str> {
             Some("the host's kubeconfig is the old one or the new one, never half of either")
         }
         Command::List(_) | Command::Status(_) => Some("nothing was changed in the cluster"),
-        Command::Logs(_) | Command::Completions(_) => None,
+        Command::Logs(_) | Command::LogsBuilder(_) | Command::Completions(_) => None,
     }
 }

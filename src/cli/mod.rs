@@ -4,6 +4,7 @@
 //! data, stderr is talk. This room reaches the cluster and the records only through the capabilities.
 
 mod args;
+mod builds;
 mod completions;
 mod create;
 mod delete;
@@ -75,6 +76,8 @@ async fn perform(command: Command, session: &Session) -> Result<ExitCode, Error>
         Command::List(args) => list::run(args, session).await,
         Command::Status(args) => status::run(args, session).await,
         Command::Logs(args) => logs::run(args, session).await,
+        Command::Build(args) => builds::run(args, session).await,
+        Command::LogsBuilder(args) => builds::logs::run(args, session).await,
         Command::SetupBuilder(args) => setup::builder::run(args, session).await,
         Command::SetupKubeconfig(args) => setup::kubeconfig::run(args, session).await,
     }

@@ -11,7 +11,6 @@ use serde_json::{Map, Value, json};
 use super::args::Output;
 use crate::{
     cluster::{Captured, ExecError},
-    domain::Diagnosis,
     error::Error,
 };
 
@@ -110,7 +109,10 @@ fn talk(error: &Error) -> String {
         talk.push_str(&format!("  caused by: {}\n", shown(&cause)));
     }
     if let Some(diagnosis) = error.diagnosis() {
-        talk.push_str(&log_tail(diagnosis));
+        talk.push_str(&log_tail(&diagnosis.log_tail));
+    }
+    if let Some(failure) = error.build_failure() {
+        talk.push_str(&log_tail(&failure.log_tail));
     }
     if let Some(hint) = error.hint() {
         talk.push_str(&format!("hint: {}\n", one_line(&hint)));
@@ -119,12 +121,11 @@ fn talk(error: &Error) -> String {
 }
 
 /// The last log lines, below a headline, each behind a bar.
-pub(super) fn log_tail(diagnosis: &Diagnosis) -> String {
-    if diagnosis.log_tail.is_empty() {
+pub(super) fn log_tail(lines: &[String]) -> String {
+    if lines.is_empty() {
         return String::new();
     }
-    let lines = diagnosis
-        .log_tail
+    let lines = lines
         .iter()
         .map(|line| format!("  | {}\n", printable(line)));
     std::iter::once("last log lines:\n".to_owned())
@@ -206,6 +207,17 @@ fn error_value(error: &Error) -> Value {
         .map(|(name, value)| (name.to_owned(), value))
         .into_iter()
         .collect(),
+        Error::BuildFailed { id, image, failure } => [
+            ("build", json!(id)),
+            ("image", json!(image)),
+            ("failure", json!(failure)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect(),
+        Error::BuildUnfinished { id, .. } | Error::BuildCancelled { id } => {
+            Map::from_iter([("build".to_owned(), json!(id))])
+        }
         _ => Map::new(),
     };
     if let Some(fields) = value.as_object_mut() {

@@ -11,6 +11,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::printer::one_line;
 use crate::pods::{Progress, Step};
 
+/// The width of a bar, in characters.
+const BAR: u64 = 24;
+
 /// Shows the steps of one operation.
 pub(super) struct Steps {
     shown: Shown,
@@ -59,6 +62,43 @@ impl Steps {
                     let _ = writeln!(std::io::stderr(), "{seconds:6.1}s  {phrase}");
                     *last = phrase;
                 }
+            }
+        }
+    }
+}
+
+impl Steps {
+    /// Shows a phrase that is not worth a line of its own.
+    pub(super) fn say_in_passing(&self, phrase: &str) {
+        if let Shown::Spinner(_) = &self.shown {
+            self.say(phrase);
+        }
+    }
+
+    /// Shows how much of a whole is done: a bar on a terminal, a line now and then elsewhere.
+    pub(super) fn bar(&self, done: u64, whole: u64, phrase: &str) {
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Spinner(spinner) => {
+                let width = BAR.saturating_mul(done).checked_div(whole).unwrap_or(BAR);
+                let full = "█".repeat(usize::try_from(width).unwrap_or_default());
+                let rest = "░".repeat(usize::try_from(BAR - width.min(BAR)).unwrap_or_default());
+                spinner.set_message(format!("{full}{rest} {phrase}"));
+            }
+            Shown::Lines(_) => {
+                let tenths = done.saturating_mul(10).checked_div(whole).unwrap_or(10);
+                self.say(&format!("sent {} %", tenths * 10));
+            }
+        }
+    }
+
+    /// Prints a line of a log; what is shown besides stays below it.
+    pub(super) fn line(&self, line: &str) {
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Spinner(bar) => bar.println(line),
+            Shown::Lines(_) => {
+                let _ = writeln!(std::io::stderr(), "{line}");
             }
         }
     }

@@ -85,6 +85,8 @@ variables! {
     BUILDER_CONTEXT_IMAGE = "busybox:1.37";
     /// The image that fetches git repositories; it needs git and a shell.
     BUILDER_GIT_IMAGE = "alpine/git:v2.49.1";
+    /// A token with which `berth build --git` reads a private repository.
+    GIT_TOKEN;
     /// The CPU limit of a build.
     BUILDER_CPU_LIMIT = "2";
     /// The memory limit of a build.

@@ -15,6 +15,7 @@ mod digest;
 mod duration;
 mod ecr;
 mod environment;
+mod git;
 mod host_name;
 mod image;
 mod invalid;
@@ -22,6 +23,7 @@ mod label;
 mod labels;
 mod namespace;
 mod owner;
+mod platform;
 mod pod;
 mod port;
 mod resources;
@@ -37,6 +39,7 @@ pub use digest::Digest;
 pub use duration::{LONGEST_DURATION, duration};
 pub use ecr::EcrRegistry;
 pub use environment::{EnvName, Environment};
+pub use git::GitSource;
 pub use host_name::HostName;
 pub use image::Image;
 pub use invalid::Invalid;
@@ -46,6 +49,7 @@ pub use labels::{
 };
 pub use namespace::Namespace;
 pub use owner::{Owner, OwnerKind};
+pub use platform::Platform;
 pub use pod::{
     CONTAINER, DEPLOYMENT, Endpoint, PodCommand, PodSpec, PodStatus, SERVICE, ServiceDetails,
     WORKSPACE_PATH,

@@ -6,6 +6,7 @@
 //! Dockerfiles are rendered here too, from templates of their own ([`DockerfileTemplates`]).
 //! Nothing here speaks to a cluster or a database.
 
+pub mod build;
 mod builder;
 mod check;
 mod dockerfile;
@@ -20,6 +21,7 @@ use std::{borrow::Cow, fmt};
 use serde_json::Value;
 
 pub use self::{
+    build::{BuildContainer, BuildRender, ContextRender},
     builder::BuilderSpec,
     dockerfile::{
         DockerfileTemplate, DockerfileTemplateError, DockerfileTemplates, TemplateVariable,
@@ -29,6 +31,9 @@ pub use self::{
     pod::PodRender,
     templates::Templates,
 };
+
+/// The longest value of a `ConfigMap` with bytes that is shown, in characters.
+const SHOWN: usize = 120;
 
 /// One Kubernetes object, rendered and checked.
 #[derive(Clone, PartialEq)]
@@ -59,9 +64,19 @@ impl Manifest {
         self.namespace.as_deref()
     }
 
-    /// The YAML as the template gave it, for people to read; of a Secret, its name alone.
+    /// The YAML as the template gave it, for people to read; of a Secret, its name alone, and without
+    /// the bytes of a `ConfigMap`.
     #[must_use]
     pub fn text(&self) -> Cow<'_, str> {
+        if self.kind == "ConfigMap" && self.object.get("binaryData").is_some() {
+            let without = self.text.lines().map(|line| match line.split_once(": ") {
+                Some((key, value)) if value.len() > SHOWN => {
+                    format!("{key}: # {} characters, not shown\n", value.len())
+                }
+                _ => format!("{line}\n"),
+            });
+            return Cow::Owned(without.collect());
+        }
         if self.kind != "Secret" {
             return Cow::Borrowed(&self.text);
         }

@@ -1,6 +1,7 @@
 //! What can be typed: the settings and the commands; the arguments of each are in the file of their
 //! concern.
 
+mod builds;
 mod pods;
 mod setup;
 
@@ -9,6 +10,9 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(super) use self::builds::{
+    BuildAction, BuildArgs, BuildIdArgs, BuildListArgs, BuildOrder, BuildPruneArgs, LogsBuilderArgs,
+};
 pub(super) use self::pods::{
     CreateArgs, DeleteArgs, ExecuteArgs, ListArgs, LogsArgs, OwnerArgs, StatusArgs,
 };
@@ -127,6 +131,10 @@ pub enum Command {
     SetupBuilder(SetupBuilderArgs),
     /// Put a kubeconfig on the host, tried before it takes the old one's place
     SetupKubeconfig(SetupKubeconfigArgs),
+    /// Build an image in the cluster and push it
+    Build(BuildArgs),
+    /// Print what builds have printed
+    LogsBuilder(LogsBuilderArgs),
     /// Print a script that completes berth's commands in a shell
     Completions(CompletionsArgs),
 }

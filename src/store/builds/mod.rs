@@ -77,6 +77,24 @@ impl Store {
         })
     }
 
+    /// Says more exactly what is built, of a build that has not ended: the commit, once it is known.
+    ///
+    /// # Errors
+    /// When the database can't be asked.
+    pub async fn describe_build(&self, id: &BuildId, source: &str) -> Result<(), StoreError> {
+        let name = id.to_string();
+        let source = row::without_credentials(source).into_owned();
+        let _: usize = write!(self, "describe the build", async |connection| {
+            Ok(diesel::update(builds::table)
+                .filter(builds::name.eq(&name))
+                .filter(builds::status.eq(BuildStatus::Running.as_str()))
+                .set(builds::source.eq(&source))
+                .execute(connection)
+                .await?)
+        })?;
+        Ok(())
+    }
+
     /// The build's record, or [`StoreError::NoBuild`]. [`Store::find_build`] returns an option instead.
     ///
     /// # Errors

@@ -148,7 +148,7 @@ impl EndedRow {
 
 /// A URL without user and password (RFC 3986, 3.2.1); anything else as it is. Callers give none: this
 /// is the last door before the database.
-fn without_credentials(source: &str) -> Cow<'_, str> {
+pub(super) fn without_credentials(source: &str) -> Cow<'_, str> {
     let Some((scheme, rest)) = source.split_once("://") else {
         return source.into();
     };

@@ -1,0 +1,56 @@
+//! What a Job's conditions and events say.
+//! <https://kubernetes.io/docs/concepts/workloads/controllers/job/#job-termination-and-cleanup>
+
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::{Job, JobCondition};
+
+use super::Standing;
+use crate::domain::{BuildCause, BuildFailure};
+
+/// Another build may end and make room.
+const MAKING_ROOM: Duration = Duration::from_secs(30);
+
+/// Whether the Job's time was up. The condition `FailureTarget` comes before the pod has ended.
+pub(super) fn is_past_deadline(job: &Job) -> bool {
+    deadline(job).is_some()
+}
+
+pub(super) fn deadline(job: &Job) -> Option<BuildFailure> {
+    let condition = failed(job).find(|it| it.reason.as_deref() == Some("DeadlineExceeded"))?;
+    let seconds = job.spec.as_ref().and_then(|it| it.active_deadline_seconds);
+    let message = match seconds {
+        Some(seconds) => format!("it was ended after {seconds} s"),
+        None => condition.message.clone().unwrap_or_default(),
+    };
+    Some(BuildFailure::new(BuildCause::Deadline, message))
+}
+
+/// Whether the Job has given up.
+pub(super) fn has_failed(job: &Job) -> bool {
+    failed(job).next().is_some()
+}
+
+fn failed(job: &Job) -> impl Iterator<Item = &JobCondition> {
+    job.status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten())
+        .filter(|it| it.status == "True" && matches!(&*it.type_, "Failed" | "FailureTarget"))
+}
+
+/// How far a Job without a pod has come.
+pub(super) fn standing(refusals: &[String]) -> Standing {
+    let Some(words) = refusals.last() else {
+        return Standing::Going("waiting for the build's pod".to_owned());
+    };
+    let (cause, patience) = if words.contains("exceeded quota") || words.contains("failed quota") {
+        (BuildCause::Quota, MAKING_ROOM)
+    } else {
+        (BuildCause::Refused, Duration::ZERO)
+    };
+    let mut message = words.clone();
+    if words.contains("serviceaccount") && words.contains("not found") {
+        message.push_str("; `berth setup-builder` makes it");
+    }
+    Standing::Stuck(BuildFailure::new(cause, message), patience)
+}

@@ -1,0 +1,86 @@
+//! A build that goes on is picked up again, or ended.
+
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use k8s_openapi::api::batch::v1::Job;
+
+use super::{
+    BuildManager, BuildProgress, Built, CacheUse, Cancelled,
+    follow::{Followed, queries},
+    run::{of_build, outcome},
+};
+use crate::{
+    cluster::Resource,
+    domain::{BuildId, BuildStatus, Namespace},
+    error::Error,
+    store::{BuildEnd, BuildRecord},
+};
+
+/// Between a build's record and its Job, the registry is asked and the manifests are sent.
+const BEGINNING: TimeDelta = TimeDelta::seconds(30);
+/// How often the Job is looked for meanwhile.
+const LOOKING: Duration = Duration::from_secs(1);
+/// The longest that ending a build may take.
+const ENDING: Duration = Duration::from_secs(60);
+
+impl BuildManager {
+    /// Waits for the end of a build that was begun before, by this process or another. Its log is
+    /// told from its start.
+    ///
+    /// # Errors
+    /// As [`BuildManager::build`], [`Error::NoBuild`] when there is no record of it, and
+    /// [`Error::BuildCancelled`] when somebody has ended it.
+    pub async fn attach(&self, id: &BuildId, progress: &dyn BuildProgress) -> Result<Built, Error> {
+        let record = self.recorded(id).await?;
+        if record.status != BuildStatus::Running {
+            return outcome(record, CacheUse::default());
+        }
+        let namespace: Namespace = record.namespace.parse()?;
+        self.await_job(&record, &namespace).await?;
+        let followed = Followed {
+            id,
+            namespace: &namespace,
+            context: None,
+        };
+        self.await_end(&record, followed, progress).await
+    }
+
+    /// Waits until the Job is there, or has had the time to be.
+    async fn await_job(&self, record: &BuildRecord, namespace: &Namespace) -> Result<(), Error> {
+        while Utc::now() - record.started_at < BEGINNING {
+            let found = self.cluster().find(&queries(namespace, &record.id)).await?;
+            let has_ended = self.recorded(&record.id).await?.status != BuildStatus::Running;
+            if has_ended || !found.of::<Job>()?.is_empty() {
+                break;
+            }
+            tokio::time::sleep(LOOKING).await;
+        }
+        Ok(())
+    }
+
+    /// Ends a build; there will be no image of it.
+    ///
+    /// # Errors
+    /// [`Error::NoBuild`] when there is no record of it, and when the cluster can't be asked.
+    pub async fn cancel(&self, id: &BuildId) -> Result<(BuildRecord, Cancelled), Error> {
+        let record = self.recorded(id).await?;
+        if record.status != BuildStatus::Running {
+            return Ok((record, Cancelled::Before));
+        }
+        let namespace: Namespace = record.namespace.parse()?;
+        let resources = [Resource::Jobs, Resource::Secrets];
+        let query = of_build(&namespace, id, &resources);
+        let deleted = self.cluster().delete(&query, ENDING).await?;
+        if deleted.is_empty() {
+            self.check_place(&record)?;
+        }
+        let ended = self.store().end_build(id, BuildEnd::Cancelled).await?;
+        let was = if ended.is_first {
+            Cancelled::Now
+        } else {
+            Cancelled::Before
+        };
+        Ok((ended.record, was))
+    }
+}

@@ -1,0 +1,164 @@
+//! Reads the logs of a build's containers, one after the other, as they come.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use tokio::sync::watch::Receiver;
+
+use super::{lines::Lines, told::Told};
+use crate::{
+    builds::BuildProgress,
+    cluster::{Cluster, ClusterError, LogRequest},
+    domain::Namespace,
+};
+
+/// A log that ends is that of a container that ends; so long the cluster may take to say so.
+const SETTLING: Duration = Duration::from_secs(1);
+/// How often in a row a log may be lost before it is given up.
+const TRIES: u32 = 5;
+
+/// Where a container is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::builds) enum Life {
+    Waiting,
+    Running,
+    Ended,
+}
+
+/// A build's containers, in the order in which they run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::builds) struct Containers {
+    pub(in crate::builds) pod: String,
+    pub(in crate::builds) lives: Vec<(String, Life)>,
+}
+
+impl Containers {
+    pub(in crate::builds) fn of(pod: &Pod) -> Self {
+        let status = pod.status.as_ref();
+        let inits = status.and_then(|it| it.init_container_statuses.as_deref());
+        let mains = status.and_then(|it| it.container_statuses.as_deref());
+        let all = inits.into_iter().chain(mains).flatten();
+        Self {
+            pod: pod.metadata.name.clone().unwrap_or_default(),
+            lives: all.map(|it| (it.name.clone(), life(it))).collect(),
+        }
+    }
+
+    /// The same, with what runs taken as ended: what it has printed so far is all that is wanted.
+    pub(in crate::builds) fn as_ended(mut self) -> Self {
+        for (_, life) in &mut self.lives {
+            if *life == Life::Running {
+                *life = Life::Ended;
+            }
+        }
+        self
+    }
+
+    pub(in crate::builds) fn life(&self, container: &str) -> Life {
+        let found = self.lives.iter().find(|(name, _)| name == container);
+        found.map_or(Life::Waiting, |(_, life)| *life)
+    }
+}
+
+fn life(container: &ContainerStatus) -> Life {
+    match &container.state {
+        Some(state) if state.terminated.is_some() => Life::Ended,
+        Some(state) if state.running.is_some() => Life::Running,
+        _ => Life::Waiting,
+    }
+}
+
+/// Tells the lines of all containers, each once, until all have ended or no more is known of them.
+pub(in crate::builds) async fn pump(
+    cluster: &dyn Cluster,
+    namespace: &Namespace,
+    mut containers: Receiver<Containers>,
+    told: &Told,
+    progress: &dyn BuildProgress,
+) {
+    let mut at = 0;
+    loop {
+        let next = containers
+            .wait_for(|all| {
+                all.lives
+                    .get(at)
+                    .is_some_and(|(_, life)| *life != Life::Waiting)
+            })
+            .await
+            .ok()
+            .and_then(|all| Some((all.pod.clone(), all.lives.get(at)?.0.clone())));
+        let Some((pod, container)) = next else {
+            return;
+        };
+        let request = LogRequest {
+            pod,
+            container: Some(container),
+            timestamps: true,
+            ..LogRequest::default()
+        };
+        read(cluster, namespace, &request, &mut containers, |line| {
+            told.take(line);
+            progress.line(line);
+        })
+        .await;
+        at += 1;
+    }
+}
+
+/// Reads one container's log to its end; a log that is lost, or that ends before its container does,
+/// is read on.
+async fn read(
+    cluster: &dyn Cluster,
+    namespace: &Namespace,
+    request: &LogRequest,
+    containers: &mut Receiver<Containers>,
+    mut tell: impl FnMut(&str),
+) {
+    let container = request.container.as_deref().unwrap_or_default();
+    let mut lines = Lines::default();
+    let mut failures = 0;
+    while failures < TRIES {
+        lines.begin_anew();
+        let has_ended = containers.borrow().life(container) == Life::Ended;
+        let request = LogRequest {
+            follow: !has_ended,
+            ..request.clone()
+        };
+        let end = read_once(cluster, namespace, &request, &mut lines, &mut tell).await;
+        if let Some(line) = lines.rest() {
+            tell(&line);
+        }
+        match end {
+            // All of it was there.
+            Ok(()) if has_ended => return,
+            Ok(()) => failures = 0,
+            Err(error) => {
+                tracing::debug!(container, %error, "the build's log was lost");
+                failures += 1;
+            }
+        }
+        let ends = containers.wait_for(|all| all.life(container) == Life::Ended);
+        match tokio::time::timeout(SETTLING, ends).await {
+            Ok(Ok(_)) if failures == 0 => return,
+            Ok(Err(_)) => return,
+            Ok(Ok(_)) | Err(_) => {}
+        }
+    }
+}
+
+async fn read_once(
+    cluster: &dyn Cluster,
+    namespace: &Namespace,
+    request: &LogRequest,
+    lines: &mut Lines,
+    tell: &mut impl FnMut(&str),
+) -> Result<(), ClusterError> {
+    let mut log = cluster.logs(namespace, request).await?;
+    while let Some(part) = log.next().await {
+        for line in lines.push(&part?) {
+            tell(&line);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! What all builds of a namespace print.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use k8s_openapi::api::core::v1::Pod;
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    BuildManager, BuildProgress, BuildStep,
+    follow::{Containers, Told, pump},
+};
+use crate::{
+    cluster::{Query, Resource},
+    domain::{LABEL_BUILD, LABEL_MANAGED_BY, MANAGED_BY, Namespace},
+    error::Error,
+};
+
+/// How long one watch may last; the lane ends it sooner.
+const WINDOW: Duration = Duration::from_mins(1);
+/// A watch that lived for less than this is not begun anew at once.
+const SHORT_LIFE: Duration = Duration::from_secs(1);
+
+/// Takes the lines of all builds.
+pub trait LogSink: Send + Sync {
+    /// This build has printed this line.
+    fn line(&self, build: &str, line: &str);
+}
+
+impl BuildManager {
+    /// Tells what the builds of a namespace have printed that the cluster still knows, each build's
+    /// lines in their order. With `follow` it goes on with what the running ones print, and with those
+    /// that start later, until it is dropped.
+    ///
+    /// # Errors
+    /// When the cluster can't be asked.
+    pub async fn logs(
+        &self,
+        namespace: &Namespace,
+        follow: bool,
+        sink: &dyn LogSink,
+    ) -> Result<(), Error> {
+        let queries = [Resource::Jobs, Resource::Pods].map(|resource| {
+            Query::in_namespace([resource], namespace)
+                .labelled(format!("{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_BUILD}"))
+        });
+        let mut pods = self.cluster().find(&queries).await?.of::<Pod>()?;
+        pods.sort_by_key(|pod| pod.metadata.creation_timestamp.clone());
+        if !follow {
+            for pod in &pods {
+                let (_, containers) = watch::channel(Containers::of(pod).as_ended());
+                self.pump_pod(namespace, pod, containers, sink).await;
+            }
+            return Ok(());
+        }
+        self.follow_all(namespace, &queries, pods, sink).await
+    }
+
+    /// Goes on until it is dropped, or the cluster can't be asked any more.
+    async fn follow_all(
+        &self,
+        namespace: &Namespace,
+        queries: &[Query; 2],
+        first: Vec<Pod>,
+        sink: &dyn LogSink,
+    ) -> Result<(), Error> {
+        // What had ended before is not followed.
+        let mut seen: HashSet<String> = first.iter().filter(|it| has_ended(it)).map(uid).collect();
+        let mut feeds: HashMap<String, watch::Sender<Containers>> = HashMap::new();
+        let mut pumps = FuturesUnordered::new();
+        loop {
+            let begun = Instant::now();
+            let mut changes = self.cluster().watch_objects(queries, WINDOW).await?;
+            loop {
+                let change = tokio::select! {
+                    change = changes.next() => change,
+                    Some(()) = pumps.next() => continue,
+                };
+                let Some(change) = change.transpose()? else {
+                    break;
+                };
+                if change.kind() != "Pod" {
+                    continue;
+                }
+                let name = change.name().to_owned();
+                let Some(pod) = change.into_object::<Pod>()? else {
+                    feeds.remove(&name);
+                    continue;
+                };
+                let now = Containers::of(&pod);
+                if let Some(feed) = feeds.get(&name) {
+                    feed.send_replace(now);
+                } else if seen.insert(uid(&pod)) {
+                    let (feed, containers) = watch::channel(now);
+                    feeds.insert(name, feed);
+                    pumps.push(async move {
+                        self.pump_pod(namespace, &pod, containers, sink).await;
+                    });
+                }
+            }
+            if begun.elapsed() < SHORT_LIFE {
+                tokio::time::sleep(SHORT_LIFE).await;
+            }
+        }
+    }
+
+    async fn pump_pod(
+        &self,
+        namespace: &Namespace,
+        pod: &Pod,
+        containers: watch::Receiver<Containers>,
+        sink: &dyn LogSink,
+    ) {
+        let labels = pod.metadata.labels.as_ref();
+        let build = labels.and_then(|labels| labels.get(LABEL_BUILD));
+        let named = Named {
+            build: build.map_or("", String::as_str),
+            sink,
+        };
+        let told = Told::default();
+        pump(self.cluster(), namespace, containers, &told, &named).await;
+    }
+}
+
+fn uid(pod: &Pod) -> String {
+    pod.metadata.uid.clone().unwrap_or_default()
+}
+
+fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|it| it.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// Lines of one build.
+struct Named<'a> {
+    build: &'a str,
+    sink: &'a dyn LogSink,
+}
+
+impl BuildProgress for Named<'_> {
+    fn step(&self, _: &BuildStep) {}
+
+    fn line(&self, line: &str) {
+        self.sink.line(self.build, line);
+    }
+}

@@ -1,0 +1,119 @@
+//! The manager of builds: what the operations share.
+
+use std::sync::Arc;
+
+use super::{BuildProgress, BuildRequest, BuildStep, Built, packing, plan::Plan};
+use crate::{
+    cluster::Cluster,
+    config::{BuildSettings, Config},
+    domain::BuildId,
+    error::Error,
+    site::Site,
+    store::{BuildRecord, Store},
+};
+
+/// Builds images in one cluster. Cheap to clone; any number of calls may go on at once.
+///
+/// ```no_run
+/// use berth::{builds::{BuildManager, BuildRequest, SilentBuild}, config::Config};
+///
+/// # async fn example() -> Result<(), berth::Error> {
+/// let manager = BuildManager::open(&Config::load()?).await?;
+/// let request = BuildRequest::folder("hosting/agent-images", "./agent")?;
+/// let built = manager.build(request, &SilentBuild).await?;
+/// println!("{}", built.image);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct BuildManager(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    site: Site,
+    settings: BuildSettings,
+}
+
+impl BuildManager {
+    /// A manager with these settings. Opens the database and brings it up to date; nothing is sent to
+    /// the host yet.
+    ///
+    /// # Errors
+    /// When the database can't be used, or a template of one's own can't.
+    pub async fn open(config: &Config) -> Result<Self, Error> {
+        let site = Site::open(config).await?;
+        Ok(Self::new(site, config.builds.clone()))
+    }
+
+    /// A manager of the builds of this site.
+    #[must_use]
+    pub fn new(site: Site, settings: BuildSettings) -> Self {
+        Self(Arc::new(Inner { site, settings }))
+    }
+
+    /// Builds an image in the cluster and pushes it; returns when the image is there.
+    ///
+    /// Everything is checked before anything is sent. The build goes on in the cluster if this process
+    /// ends, or is dropped: [`BuildManager::attach`] waits for its end, [`BuildManager::cancel`] ends it.
+    ///
+    /// # Errors
+    /// [`Error::BuildFailed`] when there is no image, with the cause; [`Error::BuildUnfinished`] when
+    /// the way to the cluster was lost, and nobody here knows how it will end; others when nothing was
+    /// begun.
+    pub async fn build(
+        &self,
+        request: BuildRequest,
+        progress: &dyn BuildProgress,
+    ) -> Result<Built, Error> {
+        let plan = self.plan(&request, progress).await?;
+        self.run(plan, progress).await
+    }
+
+    /// What [`BuildManager::build`] would send. The context is packed, nothing is recorded, and neither
+    /// host nor database is asked.
+    ///
+    /// # Errors
+    /// When the request, the context or a template can't be used.
+    pub(super) async fn plan(
+        &self,
+        request: &BuildRequest,
+        progress: &dyn BuildProgress,
+    ) -> Result<Plan, Error> {
+        let settings = self.settings();
+        request.check(request.builder.unwrap_or(settings.builder))?;
+        let id = BuildId::new(&request.prefix(), getrandom::u32().unwrap_or_default());
+        // A name that can't be pushed must not cost the time to pack.
+        request.image(settings.registry.as_ref(), None, &id)?;
+        for warning in request.warnings() {
+            progress.step(&BuildStep::Warning(warning));
+        }
+        let context = packing::pack(self.site(), &request.source, progress).await?;
+        let now = chrono::Utc::now();
+        Plan::new(settings, self.0.site.templates(), request, context, id, now)
+    }
+
+    /// The build's record.
+    ///
+    /// # Errors
+    /// [`Error::NoBuild`] when there is none, and when the records can't be read.
+    pub async fn recorded(&self, id: &BuildId) -> Result<BuildRecord, Error> {
+        let found = self.store().find_build(id).await?;
+        found.ok_or_else(|| Error::NoBuild { id: id.clone() })
+    }
+
+    pub(super) fn site(&self) -> &Site {
+        &self.0.site
+    }
+
+    pub(super) fn cluster(&self) -> &dyn Cluster {
+        self.0.site.cluster()
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        self.0.site.store()
+    }
+
+    pub(super) fn settings(&self) -> &BuildSettings {
+        &self.0.settings
+    }
+}

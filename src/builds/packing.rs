@@ -1,0 +1,60 @@
+//! Packs a folder for a build, and tells how far that is.
+
+use std::path::PathBuf;
+
+use tokio::sync::watch;
+
+use super::{BuildProgress, BuildSource, BuildStep};
+use crate::{
+    context::{ContextSource, Dockerfile, PackProgress, PackedContext, pack_in_background},
+    error::Error,
+    site::Site,
+};
+
+/// The packed folder; none for a source that the build fetches by itself.
+pub(super) async fn pack(
+    site: &Site,
+    source: &BuildSource,
+    progress: &dyn BuildProgress,
+) -> Result<Option<PackedContext>, Error> {
+    let BuildSource::Folder { folder, dockerfile } = source else {
+        return Ok(None);
+    };
+    let source = context_source(site, folder.clone(), dockerfile)?;
+    let (state, mut seen) = watch::channel(PackProgress::default());
+    let packing = pack_in_background(source, move |now| {
+        state.send_replace(now);
+    });
+    tokio::pin!(packing);
+    let packed = loop {
+        tokio::select! {
+            packed = &mut packing => break packed?,
+            Ok(()) = seen.changed() => {
+                let now = *seen.borrow_and_update();
+                progress.step(&BuildStep::Packing(now));
+            }
+        }
+    };
+    progress.step(&BuildStep::Packed {
+        files: packed.files(),
+        bytes: packed.size(),
+    });
+    Ok(Some(packed))
+}
+
+fn context_source(
+    site: &Site,
+    folder: Option<PathBuf>,
+    dockerfile: &Dockerfile,
+) -> Result<ContextSource, Error> {
+    match dockerfile {
+        Dockerfile::File(dockerfile) => Ok(ContextSource::Folder {
+            folder: folder.unwrap_or_else(|| PathBuf::from(".")),
+            dockerfile: dockerfile.clone(),
+        }),
+        Dockerfile::Template { name, variables } => Ok(ContextSource::Template {
+            folder,
+            rendered: site.dockerfile_templates()?.render(name, variables)?,
+        }),
+    }
+}

@@ -1,0 +1,305 @@
+//! A build from its record to its end.
+
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::Job;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{
+    BuildManager, BuildProgress, BuildStep, CacheUse,
+    follow::{End, Followed, Told, queries},
+    plan::Plan,
+};
+use crate::{
+    cluster::{ClusterError, Query, Resource},
+    domain::{
+        BuildCause, BuildFailure, BuildId, BuildStatus, Digest, Image, LABEL_BUILD,
+        LABEL_MANAGED_BY, MANAGED_BY, Namespace,
+    },
+    error::{Error, Kind},
+    store::{BuildEnd, BuildRecord, NewBuild},
+};
+
+/// How long whoever cancels a build may take to write that down.
+const CANCELLING: Duration = Duration::from_secs(3);
+/// How often that is looked for.
+const LOOKING: Duration = Duration::from_millis(200);
+/// The longest that removing a build's objects may take.
+const REMOVING: Duration = Duration::from_secs(30);
+
+/// An image that was built and pushed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Built {
+    /// What is recorded of the build.
+    pub record: BuildRecord,
+    /// The image by its digest: this is what is to be deployed.
+    pub image: Image,
+    /// The digest.
+    pub digest: Digest,
+    /// How often the layer cache helped; nothing when this process did not see the build.
+    pub cache: CacheUse,
+    /// How long the build took, from its record to its end.
+    pub took: Duration,
+}
+
+/// What became of wishing a build's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cancelled {
+    /// It was ended.
+    Now,
+    /// It had ended before; the record says how.
+    Before,
+}
+
+impl BuildManager {
+    pub(super) async fn run(
+        &self,
+        plan: Plan,
+        progress: &dyn BuildProgress,
+    ) -> Result<Built, Error> {
+        let settings = self.settings();
+        let new = NewBuild {
+            id: plan.id.clone(),
+            image: plan.image.clone(),
+            source: plan.source.clone(),
+            context_hash: plan.context.as_ref().map(|it| it.hash().to_string()),
+            builder: plan.builder.to_string(),
+            namespace: settings.namespace.to_string(),
+            ssh: self.site().place().clone(),
+        };
+        let record = self.store().begin_build(new).await?;
+        progress.step(&BuildStep::Named {
+            id: plan.id.clone(),
+            image: plan.image.clone(),
+        });
+        if let Err(error) = self.begin(&plan, progress).await {
+            return Err(self.not_begun(&plan, error).await);
+        }
+        let followed = Followed {
+            id: &plan.id,
+            namespace: &settings.namespace,
+            context: plan.streamed(),
+        };
+        self.await_end(&record, followed, progress).await
+    }
+
+    /// Sends what the build needs.
+    async fn begin(&self, plan: &Plan, progress: &dyn BuildProgress) -> Result<(), Error> {
+        self.ensure_repository(&plan.image, plan.cache.as_ref(), progress)
+            .await?;
+        progress.step(&BuildStep::Applying {
+            objects: plan.manifests.len(),
+        });
+        self.cluster().apply(&plan.manifests, false).await?;
+        if let Some(token) = &plan.token {
+            let namespace = &self.settings().namespace;
+            let found = self.cluster().find(&queries(namespace, &plan.id)).await?;
+            let job = found.of::<Job>()?.pop();
+            let uid = job.as_ref().and_then(|job| job.metadata.uid.as_deref());
+            let templates = self.site().templates();
+            let owned = templates.git_token_manifest(&plan.id, namespace, token, uid)?;
+            self.cluster().apply(&[owned], false).await?;
+        }
+        Ok(())
+    }
+
+    /// What is to be said of a build that could not be begun; the record says so too, unless nobody
+    /// knows whether it was.
+    async fn not_begun(&self, plan: &Plan, error: Error) -> Error {
+        let id = &plan.id;
+        let error = match error {
+            Error::Cluster(source) if is_open(&source) => {
+                let source = Box::new(source);
+                return Error::BuildUnfinished {
+                    id: id.clone(),
+                    source,
+                };
+            }
+            Error::Cluster(ClusterError::NotFound { .. }) => Error::NoBuilder {
+                namespace: self.settings().namespace.to_string(),
+            },
+            error => error,
+        };
+        let cause = match &error {
+            Error::Cluster(ClusterError::Quota { .. }) => BuildCause::Quota,
+            Error::Cluster(ClusterError::Ssh(_) | ClusterError::ApiUnreachable { .. }) => {
+                BuildCause::Other
+            }
+            _ => BuildCause::Refused,
+        };
+        let failure = BuildFailure::new(cause, error.to_string());
+        let end = BuildEnd::Failed(failure.clone());
+        if let Err(problem) = self.store().end_build(id, end).await {
+            tracing::warn!(%id, %problem, "the build's end could not be recorded");
+        }
+        let was_refused = matches!(
+            &error,
+            Error::Cluster(
+                ClusterError::Quota { .. }
+                    | ClusterError::Refused { .. }
+                    | ClusterError::PodSecurity { .. }
+            )
+        );
+        // A part of it may have been taken before the rest was refused.
+        if error.kind() != Kind::Unreachable {
+            self.remove(id, &[Resource::Jobs, Resource::Secrets]).await;
+        }
+        if was_refused {
+            return Error::BuildFailed {
+                id: id.clone(),
+                image: plan.image.clone(),
+                failure: Box::new(failure),
+            };
+        }
+        error
+    }
+
+    /// Follows a build to its end, and writes that down.
+    pub(super) async fn await_end(
+        &self,
+        record: &BuildRecord,
+        followed: Followed<'_>,
+        progress: &dyn BuildProgress,
+    ) -> Result<Built, Error> {
+        let told = Told::default();
+        let end = match self.follow(followed, &told, progress).await {
+            Ok(end) => end,
+            Err(source) => {
+                return Err(Error::BuildUnfinished {
+                    id: record.id.clone(),
+                    source: Box::new(source),
+                });
+            }
+        };
+        let record = self.conclude(record, end).await?;
+        outcome(record, told.cache())
+    }
+
+    /// Writes down how a build has ended, and takes away what it leaves behind. The record may tell
+    /// another end, which was written first.
+    pub(super) async fn conclude(
+        &self,
+        record: &BuildRecord,
+        end: End,
+    ) -> Result<BuildRecord, Error> {
+        let id = &record.id;
+        let mut leavings = vec![Resource::Secrets];
+        let end = match end {
+            End::Done { digest, commit } => {
+                if let Some(commit) = commit {
+                    let source = format!("{} at {commit}", record.source);
+                    self.store().describe_build(id, &source).await?;
+                }
+                BuildEnd::Succeeded(digest)
+            }
+            End::Failed { failure, is_alive } => {
+                if failure.cause == BuildCause::Vanished {
+                    self.check_place(record)?;
+                    if let Some(record) = self.end_by_others(id).await? {
+                        return Ok(record);
+                    }
+                }
+                if is_alive {
+                    leavings.push(Resource::Jobs);
+                }
+                BuildEnd::Failed(failure)
+            }
+        };
+        let ended = self.store().end_build(id, end).await?;
+        let has_token = record.source.contains("://");
+        if has_token || leavings.len() > 1 {
+            self.remove(id, &leavings).await;
+        }
+        Ok(ended.record)
+    }
+
+    /// Whoever cancels a build deletes its Job first, and then says so.
+    async fn end_by_others(&self, id: &BuildId) -> Result<Option<BuildRecord>, Error> {
+        let until = Instant::now() + CANCELLING;
+        while Instant::now() < until {
+            match self.store().find_build(id).await? {
+                Some(record) if record.status == BuildStatus::Running => {
+                    tokio::time::sleep(LOOKING).await;
+                }
+                ended => return Ok(ended),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is not here may be where the record says.
+    pub(super) fn check_place(&self, record: &BuildRecord) -> Result<(), Error> {
+        let here = self.site().place();
+        if record.ssh == *here {
+            return Ok(());
+        }
+        Err(Error::BuildElsewhere {
+            id: record.id.clone(),
+            recorded: format!("{}:{}", record.ssh.host, record.ssh.port),
+            host: format!("{}:{}", here.host, here.port),
+        })
+    }
+
+    /// Removes a build's objects of these resources. What stays is left to `berth build prune`.
+    pub(super) async fn remove(&self, id: &BuildId, resources: &[Resource]) {
+        let namespace = &self.settings().namespace;
+        let query = of_build(namespace, id, resources);
+        if let Err(error) = self.cluster().delete(&query, REMOVING).await {
+            tracing::warn!(%id, %error, "something of the build is left behind");
+        }
+    }
+}
+
+/// All objects of a build.
+pub(super) fn of_build(namespace: &Namespace, id: &BuildId, resources: &[Resource]) -> Query {
+    Query::in_namespace(resources.iter().copied(), namespace).labelled(format!(
+        "{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_BUILD}={id}"
+    ))
+}
+
+/// Whether what was asked for may have happened.
+fn is_open(error: &ClusterError) -> bool {
+    use crate::ssh::SshError;
+    match error {
+        ClusterError::Ssh(
+            SshError::LinkLost { started, .. } | SshError::TimedOut { started, .. },
+        ) => *started,
+        ClusterError::Ssh(SshError::NoExitStatus | SshError::Stopped)
+        | ClusterError::TimedOut { .. } => true,
+        _ => false,
+    }
+}
+
+/// What a record says that has an end.
+pub(super) fn outcome(record: BuildRecord, cache: CacheUse) -> Result<Built, Error> {
+    let id = record.id.clone();
+    let no_image = |failure: BuildFailure| Error::BuildFailed {
+        id: id.clone(),
+        image: record.image.clone(),
+        failure: Box::new(failure),
+    };
+    match (&record.digest, record.status) {
+        (Some(digest), BuildStatus::Succeeded) => {
+            let took = record.finished_at.unwrap_or(record.updated_at) - record.started_at;
+            Ok(Built {
+                image: record.image.at(digest)?,
+                digest: digest.clone(),
+                cache,
+                took: took.to_std().unwrap_or_default(),
+                record,
+            })
+        }
+        (_, BuildStatus::Cancelled) => Err(Error::BuildCancelled { id }),
+        (_, BuildStatus::Failed) => {
+            Err(no_image(record.failure.clone().unwrap_or_else(|| {
+                BuildFailure::new(BuildCause::Other, "nothing more is recorded")
+            })))
+        }
+        (_, BuildStatus::Running | BuildStatus::Succeeded) => Err(no_image(BuildFailure::new(
+            BuildCause::Other,
+            "its record tells no digest",
+        ))),
+    }
+}

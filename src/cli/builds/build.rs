@@ -1,0 +1,124 @@
+//! `berth build`: from what was typed to an image.
+
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+
+use super::{
+    super::{args::BuildOrder, owner::environment, secret_input, session::Session},
+    manager,
+    progress::BuildSteps,
+    view::BuildView,
+};
+use crate::{
+    builds::{BuildRequest, BuildSource},
+    config::variables,
+    context::Dockerfile,
+    domain::Invalid,
+    error::Error,
+    secret::Secret,
+};
+
+pub(super) async fn run(order: BuildOrder, session: &Session) -> Result<ExitCode, Error> {
+    let is_dry_run = order.dry_run;
+    let request = request(order, session)?;
+    let manager = manager(session).await?;
+    let steps = BuildSteps::new(session);
+    if is_dry_run {
+        let plan = manager.dry_run(&request, &steps).await?;
+        drop(steps);
+        session.printer.text(&plan.to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let built = manager.build(request, &steps).await?;
+    drop(steps);
+    let view = BuildView::of_built(&built);
+    session.printer.value(&view, || view.to_fields());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn request(order: BuildOrder, session: &Session) -> Result<BuildRequest, Error> {
+    let name = order.name.clone().unwrap_or_default();
+    let mut request = BuildRequest::new(&name, source(&order, session)?)?;
+    if let Some(tag) = &order.tag {
+        request = request.tag(tag)?;
+    }
+    for (name, value) in environment(&order.build_args)?.iter() {
+        request = request.build_arg(name.as_str(), value)?;
+    }
+    if let Some(platform) = &order.platform {
+        request = request.platform(platform)?;
+    }
+    if let Some(target) = &order.target {
+        request = request.target(target)?;
+    }
+    if order.no_cache {
+        request = request.without_cache();
+    }
+    if let Some(builder) = &order.builder {
+        request = request.builder(builder.parse()?);
+    }
+    for flag in order.builder_args {
+        request = request.builder_arg(flag);
+    }
+    if let Some(limit) = order.timeout {
+        request = request.time_limit(limit);
+    }
+    Ok(request)
+}
+
+fn source(order: &BuildOrder, session: &Session) -> Result<BuildSource, Error> {
+    if let Some(git) = &order.git {
+        let dockerfile = order.dockerfile.as_deref();
+        return Ok(BuildSource::Git {
+            source: git.parse()?,
+            dockerfile: dockerfile.map_or_else(
+                || "Dockerfile".to_owned(),
+                |path| path.to_string_lossy().into_owned(),
+            ),
+            token: token(order, session)?,
+        });
+    }
+    if let Some(name) = &order.template {
+        return Ok(BuildSource::Folder {
+            folder: order.context.clone(),
+            dockerfile: Dockerfile::Template {
+                name: name.clone(),
+                variables: template_variables(&order.variables)?,
+            },
+        });
+    }
+    let folder = order.context.clone();
+    Ok(BuildSource::Folder {
+        folder: Some(folder.unwrap_or_else(|| PathBuf::from("."))),
+        dockerfile: order
+            .dockerfile
+            .clone()
+            .map_or_else(Dockerfile::default, Dockerfile::File),
+    })
+}
+
+fn template_variables(pairs: &[String]) -> Result<BTreeMap<String, String>, Invalid> {
+    let pairs = pairs.iter().map(|pair| match pair.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err(Invalid::new(
+            "--var",
+            pair,
+            "has no value",
+            "write NAME=VALUE",
+        )),
+    });
+    pairs.collect()
+}
+
+/// The token, from where it was said to be.
+fn token(order: &BuildOrder, session: &Session) -> Result<Option<Secret<String>>, Error> {
+    const WHAT: &str = "git token";
+    let found = match &order.git_token_file {
+        Some(path) => secret_input::file(WHAT, path)?,
+        None if order.git_token_stdin => secret_input::stdin(WHAT)?,
+        None => {
+            let set = session.variables()?.get(variables::GIT_TOKEN.name);
+            return Ok(set.filter(|it| !it.is_empty()).map(Secret::new));
+        }
+    };
+    Ok(Some(secret_input::without_line_end(&found)))
+}

@@ -1,0 +1,144 @@
+//! What goes wrong is told with its cause, and the record tells it too.
+
+use std::time::Duration;
+
+use berth::{
+    Error, Kind,
+    builds::{BuildManager, BuildRequest},
+    domain::BuildCause,
+};
+use serde_json::json;
+
+use crate::{
+    support::bench::{World, skipped_on_a_cluster},
+    yard::{Ears, Yard},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_in_the_dockerfile_have_their_causes() {
+    let yard = Yard::sqlite().await;
+    assert_eq!(yard.cause("COPY nosuch /x").await, BuildCause::MissingFile);
+    yard.dockerfile("RUN echo about to fail && exit 9");
+    let failure = yard.failure(yard.request()).await;
+    assert_eq!(failure.cause, BuildCause::RunFailed);
+    assert_eq!(failure.exit_code, Some(9));
+    assert!(failure.log_tail.iter().any(|line| line == "about to fail"));
+    assert!(failure.message.contains("exit 9"), "{failure}");
+    let registry = yard.registry();
+    yard.file("Dockerfile", format!("FROM {registry}/no/such:1\n"));
+    let failure = yard.failure(yard.request()).await;
+    assert_eq!(failure.cause, BuildCause::BaseImage);
+    assert_eq!(
+        yard.failure(yard.request().builder_arg("--nonsense"))
+            .await
+            .cause,
+        BuildCause::Other
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_past_its_time_is_an_error() {
+    let yard = Yard::sqlite().await;
+    yard.dockerfile("RUN sleep 60");
+    let request = yard.request().time_limit(Duration::from_secs(3));
+    let failure = yard.failure(request).await;
+    assert_eq!(failure.cause, BuildCause::Deadline);
+    assert!(failure.message.contains("3 s"), "{failure}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_registry_refuses_is_told() {
+    if skipped_on_a_cluster("a registry's faults", "only the sandbox's has them") {
+        return;
+    }
+    let yard = Yard::on(World::with_sandbox(&[]).await).await;
+    yard.dockerfile("CMD [\"true\"]");
+    let bench = &yard.world.bench;
+    bench.control("POST", "/registry", &json!({ "read_only": true }));
+    assert_eq!(
+        yard.failure(yard.request()).await.cause,
+        BuildCause::PushRefused
+    );
+    bench.control("POST", "/registry", &json!({ "read_only": false }));
+    let login = json!({ "credentials": { "username": "robot", "password": "x" } });
+    bench.control("POST", "/registry", &login);
+    assert_eq!(
+        yard.failure(yard.request()).await.cause,
+        BuildCause::Credentials
+    );
+    bench.control(
+        "POST",
+        "/registry",
+        &json!({ "credentials": null, "down": true }),
+    );
+    assert_eq!(
+        yard.failure(yard.request()).await.cause,
+        BuildCause::RegistryUnreachable
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_builder_that_cannot_be_pulled_is_told_and_not_left_behind() {
+    let mut world = World::sqlite().await;
+    world.set("BUILDER_IMAGE", "never.invalid/kaniko:1");
+    let yard = Yard::on(world).await;
+    yard.dockerfile("CMD [\"true\"]");
+    assert_eq!(
+        yard.failure(yard.request()).await.cause,
+        BuildCause::ImagePull
+    );
+    let namespace = yard.namespace();
+    if !skipped_on_a_cluster(
+        "the Job's absence",
+        "it is looked for with kubectl on the host",
+    ) {
+        let jobs = yard
+            .world
+            .bench
+            .kubectl(&["get", "jobs", "-n", &namespace, "-o", "name"]);
+        assert_eq!(String::from_utf8_lossy(&jobs.stdout), "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_place_to_build_in_nothing_is_begun() {
+    let mut world = World::sqlite().await;
+    world.set("BUILDER_NAMESPACE", "builder-that-nobody-made");
+    let manager = BuildManager::open(&world.config()).await.unwrap();
+    let folder = world.scratch.path().to_owned();
+    std::fs::write(folder.join("Dockerfile"), "FROM scratch\n").unwrap();
+    let request = BuildRequest::folder("a.invalid/app", &folder).unwrap();
+    let error = manager.build(request, &Ears::default()).await.unwrap_err();
+    assert!(matches!(error, Error::NoBuilder { .. }), "{error:?}");
+    assert_eq!(error.kind(), Kind::Configuration);
+    assert!(error.hint().unwrap().contains("berth setup-builder"));
+    let listed = manager
+        .list(berth::store::BuildFilter::default())
+        .await
+        .unwrap();
+    let failure = listed.records[0].failure.as_ref().unwrap();
+    assert!(failure.message.contains("builder-that-nobody-made"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_input_dies_before_anything_is_sent() {
+    let world = World::sqlite().await;
+    let manager = BuildManager::open(&world.config()).await.unwrap();
+    let empty = world.scratch.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    for request in [
+        BuildRequest::folder("a.invalid/app", &empty).unwrap(),
+        BuildRequest::folder("a.invalid/app", empty.join("nosuch")).unwrap(),
+        BuildRequest::folder("a.invalid/app", &empty)
+            .unwrap()
+            .builder_arg("--no-push"),
+    ] {
+        let error = manager.build(request, &Ears::default()).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::BadInput, "{error:?}");
+    }
+    let listed = manager
+        .list(berth::store::BuildFilter::default())
+        .await
+        .unwrap();
+    assert!(listed.records.is_empty());
+}

@@ -1,0 +1,112 @@
+//! A git repository is fetched by the build itself.
+
+use berth::{
+    builds::{BuildRequest, BuildSource},
+    domain::BuildCause,
+    secret::Secret,
+};
+
+use crate::{
+    git_server::GitServer,
+    support::bench::{image, skipped_on_a_cluster},
+    yard::{Ears, Yard, name},
+};
+
+const TOKEN: &str = "git-heron-token-5711";
+
+fn request(url: &str, token: Option<&str>) -> BuildRequest {
+    let source = BuildSource::Git {
+        source: url.parse().unwrap(),
+        dockerfile: "Dockerfile".to_owned(),
+        token: token.map(|token| Secret::new(token.to_owned())),
+    };
+    BuildRequest::new(&name(), source).unwrap()
+}
+
+fn server(yard: &Yard, token: Option<&str>) -> GitServer {
+    let dockerfile = format!("FROM {}\nCOPY page /page\nRUN ls -a . /page\n", image());
+    let files = [
+        ("Dockerfile", dockerfile.as_str()),
+        ("page", "top\n"),
+        ("web/Dockerfile", dockerfile.as_str()),
+        ("web/page", "web\n"),
+    ];
+    GitServer::new(&yard.world.scratch.path().join("git"), &files, token)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_a_commit_and_a_folder_are_built() {
+    if skipped_on_a_cluster("a git server", "it is on this machine's loopback") {
+        return;
+    }
+    let yard = Yard::sqlite().await;
+    let server = server(&yard, None);
+    let url = server.url();
+    let commit = &server.commit;
+    for (reference, is_tag) in [
+        ("#main", "main-"),
+        (&format!("#{commit}:web"), &commit[..12]),
+        ("", "head-"),
+    ] {
+        let wanted = format!("{url}{reference}");
+        let ears = Ears::default();
+        let built = yard.manager.build(request(&wanted, None), &ears).await;
+        let built = built.unwrap_or_else(|error| panic!("{error:?} {:?}", ears.lines()));
+        assert!(built.record.image.tag().unwrap().starts_with(is_tag));
+        assert_eq!(built.record.source, format!("{wanted} at {commit}"));
+        assert_eq!(built.record.context_hash, None);
+        let lines = ears.lines();
+        assert!(lines.contains(&format!("commit {commit}")), "{lines:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_opens_the_repository_and_shows_nowhere() {
+    if skipped_on_a_cluster("a git server", "it is on this machine's loopback") {
+        return;
+    }
+    let yard = Yard::sqlite().await;
+    let server = server(&yard, Some(TOKEN));
+    let url = server.url();
+    let ears = Ears::default();
+    let built = yard
+        .manager
+        .build(request(&url, Some(TOKEN)), &ears)
+        .await
+        .unwrap_or_else(|error| panic!("{error:?} {:?}", ears.lines()));
+    assert!(!server.users.lock().unwrap().is_empty());
+    let namespace = yard.namespace();
+    let seen = yard
+        .world
+        .bench
+        .kubectl(&["get", "secrets", "-o", "name", "-n", &namespace]);
+    let secrets = String::from_utf8(seen.stdout).unwrap();
+    assert!(!secrets.contains("-git"), "the token is gone: {secrets}");
+    let objects = yard.world.bench.kubectl(&[
+        "get",
+        "jobs,pods,configmaps,events",
+        "-o",
+        "json",
+        "-n",
+        &namespace,
+    ]);
+    let all = format!(
+        "{}{:?}{:?}{built:?}",
+        String::from_utf8_lossy(&objects.stdout),
+        ears.lines(),
+        ears.steps()
+    );
+    assert!(objects.stdout.len() > 1000);
+    assert!(!all.contains(TOKEN));
+
+    for (wanted, token, cause) in [
+        (url.clone(), Some("wrong"), BuildCause::GitAccess),
+        (url.clone(), None, BuildCause::GitAccess),
+        (format!("{url}#nosuch"), Some(TOKEN), BuildCause::GitRef),
+        (format!("{url}x"), Some(TOKEN), BuildCause::GitAccess),
+    ] {
+        let failure = yard.failure(request(&wanted, token)).await;
+        assert_eq!(failure.cause, cause, "{failure:?}");
+        assert!(!format!("{failure:?}").contains("wrong"), "{failure:?}");
+    }
+}

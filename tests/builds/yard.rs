@@ -1,0 +1,165 @@
+//! A place to build in: a namespace that is set up, a folder, and ears for what is told.
+
+use std::{fs, path::PathBuf, sync::Mutex};
+
+use berth::{
+    Error,
+    builds::{BuildManager, BuildProgress, BuildRequest, BuildStep, Built},
+    domain::{BuildCause, BuildFailure, BuildId},
+    setup::{BuilderSetup, setup_builder},
+    site::Site,
+};
+
+use crate::support::bench::{BuilderNamespace, World, image};
+
+/// What a test builds in.
+pub struct Yard {
+    pub world: World,
+    pub site: Site,
+    pub manager: BuildManager,
+    pub folder: PathBuf,
+    namespace: BuilderNamespace,
+}
+
+impl Yard {
+    /// A namespace of one's own on this world, set up.
+    pub async fn on(mut world: World) -> Self {
+        let namespace = world.builder_namespace();
+        let config = world.config();
+        let site = Site::open(&config).await.unwrap();
+        let setup = BuilderSetup {
+            namespace: config.builds.namespace.clone(),
+            aws: None,
+            login: None,
+            adopt: false,
+        };
+        setup_builder(&site, &setup).await.unwrap();
+        let manager = BuildManager::new(site.clone(), config.builds);
+        let folder = world.scratch.path().join("context");
+        fs::create_dir(&folder).unwrap();
+        Self {
+            world,
+            site,
+            manager,
+            folder,
+            namespace,
+        }
+    }
+
+    pub async fn sqlite() -> Self {
+        Self::on(World::sqlite().await).await
+    }
+
+    /// The namespace in which it builds.
+    pub fn namespace(&self) -> String {
+        self.namespace.name.clone()
+    }
+
+    /// The registry to which it pushes.
+    pub fn registry(&self) -> String {
+        self.world.bench.var("IMAGE_REGISTRY").to_owned()
+    }
+
+    /// With these lines behind `FROM` in the Dockerfile.
+    pub fn dockerfile(&self, lines: &str) -> &Self {
+        self.file("Dockerfile", format!("FROM {}\n{lines}\n", image()))
+    }
+
+    pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> &Self {
+        fs::write(self.folder.join(name), text).unwrap();
+        self
+    }
+
+    pub fn request(&self) -> BuildRequest {
+        BuildRequest::folder(&name(), &self.folder).unwrap()
+    }
+
+    pub async fn build(&self) -> Result<Built, Error> {
+        self.manager.build(self.request(), &Ears::default()).await
+    }
+
+    /// The failure of a build, which the record tells as well.
+    pub async fn failure(&self, request: BuildRequest) -> BuildFailure {
+        let error = self
+            .manager
+            .build(request, &Ears::default())
+            .await
+            .unwrap_err();
+        let Error::BuildFailed { id, failure, .. } = error else {
+            panic!("{error:?}");
+        };
+        let record = self.manager.recorded(&id).await.unwrap();
+        assert_eq!(record.failure.as_ref(), Some(&*failure));
+        *failure
+    }
+
+    pub async fn cause(&self, lines: &str) -> BuildCause {
+        self.dockerfile(lines);
+        self.failure(self.request()).await.cause
+    }
+}
+
+/// A repository that no other test has.
+pub fn name() -> String {
+    format!("e2e/app-{:016x}", getrandom::u64().unwrap())
+}
+
+/// Hears all that is told.
+#[derive(Debug, Default)]
+pub struct Ears {
+    pub steps: Mutex<Vec<BuildStep>>,
+    pub lines: Mutex<Vec<String>>,
+}
+
+impl Ears {
+    pub fn id(&self) -> Option<BuildId> {
+        let steps = self.steps.lock().unwrap();
+        steps.iter().find_map(|step| match step {
+            BuildStep::Named { id, .. } => Some(id.clone()),
+            _ => None,
+        })
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    pub fn steps(&self) -> Vec<BuildStep> {
+        self.steps.lock().unwrap().clone()
+    }
+}
+
+impl BuildProgress for Ears {
+    fn step(&self, step: &BuildStep) {
+        self.steps.lock().unwrap().push(step.clone());
+    }
+
+    fn line(&self, line: &str) {
+        self.lines.lock().unwrap().push(line.to_owned());
+    }
+}
+
+/// Asks the registry over plain HTTP; status and digest.
+pub fn manifest_of(registry: &str, repository: &str, reference: &str) -> (u16, Option<String>) {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpStream,
+    };
+    let mut stream = TcpStream::connect(registry).unwrap();
+    write!(
+        stream,
+        "HEAD /v2/{repository}/manifests/{reference} HTTP/1.1\r\nHost: {registry}\r\n\
+         Accept: application/vnd.docker.distribution.manifest.v2+json\r\n\
+         Accept: application/vnd.oci.image.manifest.v1+json\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let digest = answer.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("docker-content-digest")
+            .then(|| value.trim().to_owned())
+    });
+    (status, digest)
+}

@@ -8,6 +8,7 @@
 mod check;
 mod error;
 mod escape;
+mod ingress;
 mod kinds;
 mod pod;
 mod templates;
@@ -16,7 +17,7 @@ use std::{borrow::Cow, fmt};
 
 use serde_json::Value;
 
-pub use self::{error::ManifestError, pod::PodRender, templates::Templates};
+pub use self::{error::ManifestError, ingress::IngressSpec, pod::PodRender, templates::Templates};
 
 /// One Kubernetes object, rendered and checked.
 #[derive(Clone, PartialEq)]

@@ -61,7 +61,11 @@ pub(super) fn aftermath(command: &Command) -> Option<&'static str> {
         Command::Delete(_) => {
             Some("the deletion may go on without berth: `berth delete` again waits for its end")
         }
-        Command::List(_) | Command::Status(_) => Some("nothing was changed in the cluster"),
+        Command::List(_)
+        | Command::Status(_)
+        | Command::AlbStatus(_)
+        | Command::ListAlbIngresses(_)
+        | Command::ValidateAlbRouting(_) => Some("nothing was changed in the cluster"),
         Command::Logs(_) | Command::Completions(_) => None,
     }
 }

@@ -9,6 +9,7 @@ mod create;
 mod delete;
 mod execute;
 mod exit;
+mod ingress;
 mod interrupt;
 mod list;
 mod logs;
@@ -73,5 +74,8 @@ async fn perform(command: Command, session: &Session) -> Result<ExitCode, Error>
         Command::List(args) => list::run(args, session).await,
         Command::Status(args) => status::run(args, session).await,
         Command::Logs(args) => logs::run(args, session).await,
+        Command::AlbStatus(args) => ingress::status(args, session).await,
+        Command::ListAlbIngresses(args) => ingress::list(args, session).await,
+        Command::ValidateAlbRouting(args) => ingress::validate(args, session).await,
     }
 }

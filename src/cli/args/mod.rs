@@ -1,6 +1,7 @@
 //! What can be typed: the settings and the commands; the arguments of each are in the file of their
 //! concern.
 
+mod ingress;
 mod pods;
 
 use std::{path::PathBuf, time::Duration};
@@ -8,8 +9,9 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(super) use self::pods::{
-    CreateArgs, DeleteArgs, ExecuteArgs, ListArgs, LogsArgs, OwnerArgs, StatusArgs,
+pub(super) use self::{
+    ingress::{AlbStatusArgs, ListAlbIngressesArgs, ValidateAlbRoutingArgs},
+    pods::{CreateArgs, DeleteArgs, ExecuteArgs, ListArgs, LogsArgs, OwnerArgs, StatusArgs},
 };
 
 /// A berth for every project on a Kubernetes cluster that is reached by SSH and kubectl alone.
@@ -121,6 +123,12 @@ pub enum Command {
     Status(StatusArgs),
     /// Print what a pod has printed
     Logs(LogsArgs),
+    /// Show a load balancer, its Ingresses, and who makes it
+    AlbStatus(AlbStatusArgs),
+    /// List the Ingresses of the load balancers
+    ListAlbIngresses(ListAlbIngressesArgs),
+    /// Follow the way from a host name to an answer, step by step
+    ValidateAlbRouting(ValidateAlbRoutingArgs),
     /// Print a script that completes berth's commands in a shell
     Completions(CompletionsArgs),
 }

@@ -67,7 +67,10 @@ pub(super) fn answer(rung: Rung, balancer: &Balancer, heard: &Heard) -> RoutingS
             server,
             body,
         } => {
-            let (mut words, advice) = (format!("{status} from {url}"), advice(*status, server));
+            let (mut words, advice) = (
+                format!("{status} from {url}"),
+                advice(*status, server.as_deref()),
+            );
             if !body.is_empty() && advice.is_some() {
                 words = format!("{words}: {body}");
             }
@@ -113,8 +116,8 @@ pub(super) fn answer(rung: Rung, balancer: &Balancer, heard: &Heard) -> RoutingS
 ///
 /// The load balancer's own are explained in
 /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html>.
-fn advice(status: u16, server: &Option<String>) -> Option<(bool, &'static str)> {
-    let by_itself = server.as_deref().is_some_and(|it| it.starts_with("awselb"));
+fn advice(status: u16, server: Option<&str>) -> Option<(bool, &'static str)> {
+    let by_itself = server.is_some_and(|it| it.starts_with("awselb"));
     Some(match status {
         404 if by_itself => (
             true,

@@ -137,25 +137,25 @@ mod tests {
     #[test]
     fn a_name_without_record_is_told_which_to_make() {
         let nowhere = Err("no such host".to_owned());
-        insta::assert_snapshot!(step("shop.deploy.example.com", &nowhere, &leads(&["5.6.7.8"])), @"");
-        insta::assert_snapshot!(step("www.shop.example", &nowhere, &leads(&["5.6.7.8"])), @"");
+        insta::assert_snapshot!(step("shop.deploy.example.com", &nowhere, &leads(&["5.6.7.8"])), @"FAIL  dns: shop.deploy.example.com leads nowhere: no such host -> make a CNAME (in Route 53 an ALIAS) to k8s-alb-1.eu-west-1.elb.amazonaws.com for shop.deploy.example.com, or one for *.deploy.example.com, once for all projects");
+        insta::assert_snapshot!(step("www.shop.example", &nowhere, &leads(&["5.6.7.8"])), @"FAIL  dns: www.shop.example leads nowhere: no such host -> make a CNAME (in Route 53 an ALIAS) to k8s-alb-1.eu-west-1.elb.amazonaws.com for www.shop.example");
     }
 
     #[test]
     fn a_name_that_leads_elsewhere_is_told_so() {
-        insta::assert_snapshot!(step("www.shop.example", &leads(&["1.2.3.4"]), &leads(&["5.6.7.8"])), @"");
+        insta::assert_snapshot!(step("www.shop.example", &leads(&["1.2.3.4"]), &leads(&["5.6.7.8"])), @"FAIL  dns: www.shop.example leads to 1.2.3.4, the load balancer is 5.6.7.8 -> make a CNAME (in Route 53 an ALIAS) to k8s-alb-1.eu-west-1.elb.amazonaws.com for www.shop.example");
     }
 
     #[test]
     fn one_common_address_is_enough() {
         let two = leads(&["5.6.7.8", "5.6.7.9"]);
-        insta::assert_snapshot!(step("www.shop.example", &leads(&["5.6.7.8"]), &two), @"");
+        insta::assert_snapshot!(step("www.shop.example", &leads(&["5.6.7.8"]), &two), @"ok    dns: www.shop.example leads to 5.6.7.8, which is the load balancer -> -");
     }
 
     #[test]
     fn a_load_balancer_without_address_is_young() {
         let nowhere = Err("no such host".to_owned());
-        insta::assert_snapshot!(step("www.shop.example", &leads(&["5.6.7.8"]), &nowhere), @"");
+        insta::assert_snapshot!(step("www.shop.example", &leads(&["5.6.7.8"]), &nowhere), @"FAIL  dns: the load balancer's own name k8s-alb-1.eu-west-1.elb.amazonaws.com leads nowhere: no such host -> a new load balancer's name takes some minutes to be known: ask again");
     }
 
     #[test]

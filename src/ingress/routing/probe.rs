@@ -111,9 +111,8 @@ impl Probe<'_> {
         while body.len() < READ {
             match answer.chunk().await {
                 Ok(Some(part)) => body.extend_from_slice(&part),
-                Ok(None) => break,
                 Err(error) if status < 400 => return self.end(&error),
-                Err(_) => break,
+                Ok(None) | Err(_) => break,
             }
         }
         let text = String::from_utf8_lossy(&body);
@@ -152,17 +151,17 @@ fn redirected(answer: &Response) -> Option<String> {
 fn certificate(error: &reqwest::Error) -> Option<Problem> {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(cause) = next {
+        if let Some(rustls::Error::InvalidCertificate(problem)) = cause.downcast_ref() {
+            return Some(named(problem));
+        }
         // An io::Error keeps what it wraps out of the chain of its sources.
         let wrapped = cause
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref);
-        let tls = wrapped
-            .and_then(|it| it.downcast_ref::<rustls::Error>())
-            .or_else(|| cause.downcast_ref());
-        if let Some(rustls::Error::InvalidCertificate(problem)) = tls {
-            return Some(named(problem));
-        }
-        next = cause.source();
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => cause.source(),
+        };
     }
     None
 }

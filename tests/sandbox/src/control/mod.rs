@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use self::faults::Faults;
+use crate::alb::Alb;
 use crate::host::Host;
 use crate::host::processes::running;
 use crate::node::Node;
@@ -27,6 +28,7 @@ pub(crate) struct Controls {
     pub(crate) host: Arc<Host>,
     pub(crate) node: Arc<Node>,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) alb: Arc<Alb>,
 }
 
 /// Starts the endpoint and tells its address.
@@ -41,6 +43,7 @@ pub(crate) async fn start(controls: Controls) -> Result<SocketAddr> {
         .route("/ssh/commands", get(commands))
         .route("/processes", get(processes))
         .route("/pods/evict", post(evict))
+        .route("/alb", get(load_balancers).post(change_controller))
         .with_state(Arc::new(controls));
     tokio::spawn(async move { axum::serve(listener, routes).await });
     Ok(address)
@@ -185,4 +188,22 @@ async fn evict(
             "no such pod on the node".to_owned(),
         ))
     }
+}
+
+async fn load_balancers(State(controls): Shared) -> Json<Value> {
+    Json(controls.alb.describe())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ControllerChange {
+    controller: bool,
+}
+
+async fn change_controller(
+    State(controls): Shared,
+    Json(change): Json<ControllerChange>,
+) -> Result<Json<Value>, Problem> {
+    controls.alb.set_working(change.controller).await?;
+    Ok(done())
 }

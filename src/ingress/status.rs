@@ -1,11 +1,8 @@
 //! A group of Ingresses and its load balancer, as they are now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use k8s_openapi::{
-    api::{core::v1::Event, networking::v1::Ingress},
-    jiff::Timestamp,
-};
+use k8s_openapi::api::{core::v1::Event, networking::v1::Ingress};
 use serde::Serialize;
 
 use super::{Controller, Disagreement, IngressEntry, gather::Found, reading};
@@ -82,19 +79,22 @@ pub(super) fn is_warning(event: &Event) -> bool {
 
 /// What was said of the Ingress last.
 pub(super) fn last_event<'a>(ingress: &Ingress, events: &'a [Event]) -> Option<&'a Event> {
-    let mut by_time: BTreeMap<Option<Timestamp>, &Event> = BTreeMap::new();
-    for event in events {
+    let is_its = |event: &&Event| {
         let about = &event.involved_object;
-        let is_its = about.kind.as_deref() == Some("Ingress")
+        about.kind.as_deref() == Some("Ingress")
             && about.namespace.as_deref() == Some(reading::namespace(ingress))
             && about.name.as_deref() == Some(reading::name(ingress))
             // An Ingress of the same name that is gone had other fates.
-            && (about.uid.is_none() || about.uid == ingress.metadata.uid);
-        if is_its {
-            by_time.insert(event_time(event), event);
-        }
-    }
-    by_time.pop_last().map(|(_, event)| event)
+            && (about.uid.is_none() || about.uid == ingress.metadata.uid)
+    };
+    // Times are in seconds, and within one a revision tells which was later.
+    events.iter().filter(is_its).max_by_key(|event| {
+        let revision = event.metadata.resource_version.as_deref();
+        (
+            event_time(event),
+            revision.and_then(|it| it.parse::<u64>().ok()),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -136,6 +136,18 @@ mod tests {
             ]
         );
         assert!(warnings(&ingresses, &[bad, good(6)]).is_empty());
+    }
+
+    #[test]
+    fn within_a_second_the_revision_tells_what_was_said_last() {
+        let ingresses = typed(&[ingress("project-a", "web", "a.example.com", 1)]);
+        let said = |kind: &str, revision: &str| {
+            let mut event = event(kind, "Reason", 5);
+            event.metadata.resource_version = Some(revision.to_owned());
+            event
+        };
+        let events = [said("Normal", "1000"), said("Warning", "999")];
+        assert!(!is_warning(last_event(&ingresses[0], &events).unwrap()));
     }
 
     #[test]

@@ -80,12 +80,13 @@
 //! |---|---|
 //! | [`cli`] | the program `berth` |
 //! | [`pods`] | the operations: manage, execute, delete, status, logs |
+//! | [`ingress`] | how deployments are reached from outside: names, groups, the way to an answer |
 //! | [`site`] | one cluster with its records and templates, shared by all managers |
 //! | [`cluster`] | what can be asked of a cluster, and [`cluster::kubectl`], the lane over SSH |
 //! | [`manifest`], [`store`] | templates to checked manifests; records in SQLite or Postgres |
 //! | [`ssh`] | the connection: keys, host trust, channels, quoting |
 //! | [`config`] | settings, all bad ones reported at once |
-//! | [`domain`], [`secret`] | values checked at birth; secrets that mask themselves |
+//! | [`domain`], [`secret`], [`tls`] | values checked at birth; secrets that mask themselves; whom TLS trusts |
 
 pub mod cli;
 pub mod cluster;

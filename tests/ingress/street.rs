@@ -19,22 +19,22 @@ use crate::support::bench::{Project, World, stdout_json, text};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The name of a group that is nobody else's.
-pub fn group() -> String {
+pub(crate) fn group() -> String {
     format!("e2e-{:016x}", getrandom::u64().unwrap())
 }
 
 /// A world whose shared group is nobody else's.
-pub async fn world() -> World {
+pub(crate) async fn world() -> World {
     world_in(&group()).await
 }
 
 /// A world with this shared group.
-pub async fn world_in(group: &str) -> World {
+pub(crate) async fn world_in(group: &str) -> World {
     settled(World::sqlite().await, group)
 }
 
 /// A world with a sandbox of its own.
-pub async fn own_world() -> World {
+pub(crate) async fn own_world() -> World {
     settled(World::with_sandbox(&[]).await, &group())
 }
 
@@ -45,27 +45,27 @@ fn settled(mut world: World, group: &str) -> World {
     world
 }
 
-pub async fn site(world: &World) -> Site {
+pub(crate) async fn site(world: &World) -> Site {
     Site::open(&world.config()).await.unwrap()
 }
 
-pub fn web() -> DeploymentName {
+pub(crate) fn web() -> DeploymentName {
     "web".parse().unwrap()
 }
 
 /// How the project asks to be reached by the world's settings.
-pub fn exposure(world: &World, project: &Project<'_>) -> Exposure {
+pub(crate) fn exposure(world: &World, project: &Project<'_>) -> Exposure {
     Exposure::of(&project.owner, &world.config().ingress, None, false).unwrap()
 }
 
 /// The Ingress `web` of a project.
-pub fn manifest(site: &Site, project: &Project<'_>, exposure: &Exposure) -> Manifest {
+pub(crate) fn manifest(site: &Site, project: &Project<'_>, exposure: &Exposure) -> Manifest {
     let spec = exposure.spec(&project.owner, &web(), 80);
     site.templates().ingress_manifest(&spec).unwrap()
 }
 
 /// Makes the project's namespace with a pod that answers on 8080.
-pub async fn serve(world: &World, project: &Project<'_>) {
+pub(crate) async fn serve(world: &World, project: &Project<'_>) {
     let script = "mkdir -p /tmp/www; echo here > /tmp/www/index.html; cp /tmp/www/index.html \
                   /tmp/www/health; trap 'exit 0' TERM; httpd -f -p 8080 -h /tmp/www & wait";
     let argv = ["sh", "-c", script].map(str::to_owned).to_vec();
@@ -75,7 +75,7 @@ pub async fn serve(world: &World, project: &Project<'_>) {
 }
 
 /// Puts the Service `web` before the project's pod, on its port 80.
-pub fn service(world: &World, project: &Project<'_>, target_port: u16) {
+pub(crate) fn service(world: &World, project: &Project<'_>, target_port: u16) {
     world.bench.kubectl_apply(&json!({
         "apiVersion": "v1",
         "kind": "Service",
@@ -87,14 +87,14 @@ pub fn service(world: &World, project: &Project<'_>, target_port: u16) {
     }));
 }
 
-pub async fn publish(world: &World, project: &Project<'_>, exposure: &Exposure) {
+pub(crate) async fn publish(world: &World, project: &Project<'_>, exposure: &Exposure) {
     let site = site(world).await;
     let ingress = manifest(&site, project, exposure);
     site.cluster().apply(&[ingress], false).await.unwrap();
 }
 
 /// A project that is served, and published under its own name.
-pub async fn open(world: &World, project: &Project<'_>) -> String {
+pub(crate) async fn open(world: &World, project: &Project<'_>) -> String {
     serve(world, project).await;
     service(world, project, 8080);
     let exposure = exposure(world, project);
@@ -103,7 +103,7 @@ pub async fn open(world: &World, project: &Project<'_>) -> String {
 }
 
 /// What a program says, and how it ends, once that is as wanted; the last try's is shown else.
-pub fn until(command: impl Fn() -> Command, wanted: impl Fn(i32, &Value) -> bool) -> Value {
+pub(crate) fn until(command: impl Fn() -> Command, wanted: impl Fn(i32, &Value) -> bool) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let output = command().output().unwrap();
@@ -118,7 +118,12 @@ pub fn until(command: impl Fn() -> Command, wanted: impl Fn(i32, &Value) -> bool
 }
 
 /// The way to a host name, once it ends with this exit code and step, in this state.
-pub fn way(world: &World, args: &[&str], code: i32, last: (&str, &str)) -> Vec<(String, String)> {
+pub(crate) fn way(
+    world: &World,
+    args: &[&str],
+    code: i32,
+    last: (&str, &str),
+) -> Vec<(String, String)> {
     let ask = || {
         let mut command = world.berth(&["-q", "-o", "json", "validate-alb-routing"]);
         command.args(args);

@@ -18,7 +18,7 @@ pub struct AlbStatusArgs {
 #[derive(Debug, ClapArgs)]
 pub struct ListAlbIngressesArgs {
     /// Only those in this namespace.
-    #[arg(long, short = 'N', value_name = "NAMESPACE")]
+    #[arg(long, value_name = "NAMESPACE")]
     pub(in crate::cli) namespace: Option<String>,
     /// Only those of this group.
     #[arg(long, value_name = "GROUP")]
@@ -43,7 +43,7 @@ pub struct ValidateAlbRoutingArgs {
     #[arg(long, value_name = "PATH", default_value = "/")]
     pub(in crate::cli) path: String,
     /// Look at the Ingresses of this namespace alone.
-    #[arg(long, short = 'N', value_name = "NAMESPACE")]
+    #[arg(long, value_name = "NAMESPACE")]
     pub(in crate::cli) namespace: Option<String>,
     /// The longest that one question from here may take: 5, 5s, 1m.
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s")]

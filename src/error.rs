@@ -45,6 +45,12 @@ pub enum Error {
         /// The namespace.
         namespace: String,
     },
+    /// The namespace in which images are to be built was not made by berth.
+    #[error("the namespace {namespace} was not made by berth")]
+    ForeignNamespace {
+        /// The namespace.
+        namespace: String,
+    },
     /// The pod was recorded on another host, and is not in this one's cluster.
     #[error("the pod of {owner} was recorded on {recorded}, and is not in the cluster of {host}")]
     OtherHost {
@@ -66,7 +72,7 @@ pub enum Error {
         since: String,
     },
     /// A deployment's new revision can't run, or did not in time; the record says so too.
-    #[error("the deployment {name} of {owner} does not run: {diagnosis}{}", after_failure(.serving, .rolled_back))]
+    #[error("the deployment {name} of {owner} does not run: {diagnosis}{}", after_failure(.serving.as_deref(), *.rolled_back))]
     DeployFailed {
         /// The project.
         owner: Owner,
@@ -147,7 +153,7 @@ pub enum Error {
 }
 
 /// What is to be said after a deployment's failure.
-fn after_failure(serving: &Option<String>, rolled_back: &Option<i64>) -> String {
+fn after_failure(serving: Option<&str>, rolled_back: Option<i64>) -> String {
     match (serving, rolled_back) {
         (_, Some(revision)) => format!("; it was rolled back to revision {revision}"),
         (Some(image), None) => format!("; {image} goes on serving"),
@@ -201,7 +207,7 @@ impl Error {
                 Kind::Conflict
             }
             Self::Tls(_) => Kind::Internal,
-            Self::NotOurs { .. } => Kind::Denied,
+            Self::NotOurs { .. } | Self::ForeignNamespace { .. } => Kind::Denied,
             Self::Busy { .. } => Kind::Busy,
             Self::StillDeleting { .. } => Kind::TimedOut,
             Self::Cluster(error) => cluster_kind(error),
@@ -235,6 +241,10 @@ impl Error {
             Self::NotOurs { .. } => {
                 Some("use another id, or remove or label the namespace by hand".to_owned())
             }
+            Self::ForeignNamespace { .. } => Some(
+                "name another with BUILDER_NAMESPACE, or use it all the same with --adopt"
+                    .to_owned(),
+            ),
             Self::OtherHost { recorded, .. } => Some(format!(
                 "use the settings of {recorded}; or, if that host is no more, forget the pod with \
                  `berth delete --forget`"
@@ -272,7 +282,8 @@ fn cluster_kind(error: &ClusterError) -> Kind {
         ClusterError::SudoPassword { .. }
         | ClusterError::ApiUntrusted { .. }
         | ClusterError::Unauthorized { .. }
-        | ClusterError::Forbidden { .. } => Kind::Denied,
+        | ClusterError::Forbidden { .. }
+        | ClusterError::Aws { .. } => Kind::Denied,
         ClusterError::NotFound { .. } => Kind::NotFound,
         ClusterError::Conflict { .. } | ClusterError::Terminating { .. } => Kind::Busy,
         ClusterError::Quota { .. }
@@ -280,6 +291,7 @@ fn cluster_kind(error: &ClusterError) -> Kind {
         | ClusterError::Refused { .. }
         | ClusterError::NotRunning { .. } => Kind::PodFailed,
         ClusterError::TimedOut { .. } => Kind::TimedOut,
+        ClusterError::AwsMissing => Kind::Configuration,
         _ => Kind::Internal,
     }
 }

@@ -81,9 +81,11 @@
 //! | [`cli`] | the program `berth` |
 //! | [`pods`] | the operations: manage, execute, delete, status, logs |
 //! | [`ingress`] | how deployments are reached from outside: names, groups, the way to an answer |
+//! | [`setup`] | what is set up once: where images are built, the host's kubeconfig |
 //! | [`site`] | one cluster with its records and templates, shared by all managers |
 //! | [`cluster`] | what can be asked of a cluster, and [`cluster::kubectl`], the lane over SSH |
 //! | [`manifest`], [`store`] | templates to checked manifests; records in SQLite or Postgres |
+//! | [`context`] | from a folder to the bytes that an image is built from |
 //! | [`ssh`] | the connection: keys, host trust, channels, quoting |
 //! | [`config`] | settings, all bad ones reported at once |
 //! | [`domain`], [`secret`], [`tls`] | values checked at birth; secrets that mask themselves; whom TLS trusts |
@@ -91,12 +93,14 @@
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod context;
 pub mod domain;
 mod error;
 pub mod ingress;
 pub mod manifest;
 pub mod pods;
 pub mod secret;
+pub mod setup;
 pub mod site;
 pub mod ssh;
 pub mod store;

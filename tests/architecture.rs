@@ -18,11 +18,11 @@ use std::{
 const FLOORS: &[&[&str]] = &[
     &["cli"],
     &["deployments"],
-    &["pods", "builds", "ingress"],
+    &["pods", "builds", "ingress", "setup"],
     &["site"],
     &["error"],
     &["cluster"],
-    &["manifest", "store", "context"],
+    &["context", "manifest", "store"],
     &["ssh"],
     &["config"],
     &["domain", "secret", "tls"],
@@ -32,6 +32,8 @@ const FLOORS: &[&[&str]] = &[
 const LIBRARIES: &[(&str, &str)] = &[
     ("russh", "ssh"),
     ("tera", "manifest"),
+    ("flate2", "context"),
+    ("tar", "context"),
     ("diesel", "store"),
     ("diesel_async", "store"),
     ("diesel_migrations", "store"),

@@ -69,7 +69,7 @@ need_to_build() {
 
 # What the sandbox runs.
 need_for_sandbox() {
-  need_programs sshd ssh ssh-keygen bwrap busybox nsenter setpriv setsid
+  need_programs sshd ssh ssh-keygen bwrap busybox nsenter setpriv setsid git
   if [ "$(kubectl_minor)" = 0 ]; then
     # Debian calls it kubernetes-client, Kubernetes' own repository kubectl.
     install_packages kubectl || install_packages kubernetes-client || exit 1

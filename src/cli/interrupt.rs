@@ -61,6 +61,13 @@ pub(super) fn aftermath(command: &Command) -> Option<&'static str> {
         Command::Delete(_) => {
             Some("the deletion may go on without berth: `berth delete` again waits for its end")
         }
+        Command::SetupBuilder(args) if args.dry_run => Some(NOTHING),
+        Command::SetupBuilder(_) => {
+            Some("it may be half set up: `berth setup-builder` again finishes it")
+        }
+        Command::SetupKubeconfig(_) => {
+            Some("the host's kubeconfig is the old one or the new one, never half of either")
+        }
         Command::List(_)
         | Command::Status(_)
         | Command::AlbStatus(_)

@@ -16,7 +16,9 @@ mod logs;
 mod owner;
 mod printer;
 mod progress;
+mod secret_input;
 mod session;
+mod setup;
 mod status;
 mod trace;
 mod view;
@@ -77,5 +79,7 @@ async fn perform(command: Command, session: &Session) -> Result<ExitCode, Error>
         Command::AlbStatus(args) => ingress::status(args, session).await,
         Command::ListAlbIngresses(args) => ingress::list(args, session).await,
         Command::ValidateAlbRouting(args) => ingress::validate(args, session).await,
+        Command::SetupBuilder(args) => setup::builder::run(args, session).await,
+        Command::SetupKubeconfig(args) => setup::kubeconfig::run(args, session).await,
     }
 }

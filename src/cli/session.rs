@@ -50,7 +50,8 @@ impl Session {
         DatabaseUrl::from_vars(|name| found.get(name))
     }
 
-    fn variables(&self) -> Result<Variables, ConfigError> {
+    /// The variables that are set, by flags, the environment and the `.env` file.
+    pub(super) fn variables(&self) -> Result<Variables, ConfigError> {
         let global = &self.global;
         let mut found = match &global.env_file {
             Some(file) => Variables::load_file(file)?,

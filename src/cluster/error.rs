@@ -214,6 +214,25 @@ pub enum ClusterError {
         /// What is wrong with the answer.
         problem: String,
     },
+    /// The host's `aws` failed.
+    #[error("aws on the host could not {}: {words}", .reply.act)]
+    Aws {
+        /// The words of `aws`, without its usage.
+        words: String,
+        /// What was said, in full.
+        reply: Box<Reply>,
+    },
+    /// A command of the host's own failed.
+    #[error("the host could not {act}: {words}")]
+    Host {
+        /// What it was to do.
+        act: &'static str,
+        /// The command's words.
+        words: String,
+    },
+    /// There is no `aws` on the host.
+    #[error("aws was not found on the host")]
+    AwsMissing,
     /// kubectl failed with words that are not known.
     #[error("kubectl {} failed: {words}", .reply.act)]
     Kubectl {
@@ -251,8 +270,9 @@ impl ClusterError {
             | Self::BadYaml { reply, .. }
             | Self::NotRunning { reply, .. }
             | Self::TimedOut { reply, .. }
+            | Self::Aws { reply, .. }
             | Self::Kubectl { reply, .. } => Some(reply),
-            Self::Ssh(_) | Self::Unexpected { .. } => None,
+            Self::AwsMissing | Self::Host { .. } | Self::Ssh(_) | Self::Unexpected { .. } => None,
         }
     }
 
@@ -308,12 +328,48 @@ impl ClusterError {
             Self::TooLarge { .. } => "make the object smaller",
             Self::NotRunning { .. } => "look at the pod's state with `berth status`",
             Self::TimedOut { .. } => "look again later, or allow more time",
+            Self::AwsMissing => "install the AWS CLI on the host",
+            Self::Aws { words, .. } => return aws_hint(words),
+            Self::Host { .. } => "check the path, and that the SSH user may write there",
             Self::Ssh(_)
             | Self::NotFound { .. }
             | Self::Unexpected { .. }
             | Self::Kubectl { .. } => return None,
         })
     }
+}
+
+fn aws_hint(words: &str) -> Option<&'static str> {
+    let hints = [
+        (
+            "AccessDenied",
+            "allow this to the AWS identity that the host uses",
+        ),
+        (
+            "UnauthorizedOperation",
+            "allow this to the AWS identity that the host uses",
+        ),
+        ("Expired", "renew the AWS credentials on the host"),
+        (
+            "UnrecognizedClient",
+            "renew the AWS credentials on the host",
+        ),
+        (
+            "InvalidClientTokenId",
+            "renew the AWS credentials on the host",
+        ),
+        (
+            "credentials",
+            "give the SSH user AWS credentials on the host: `aws configure`",
+        ),
+        ("ResourceNotFound", "check the cluster's name and region"),
+        (
+            "Could not connect to the endpoint",
+            "check the region, and the host's way to AWS",
+        ),
+    ];
+    let found = hints.iter().find(|(part, _)| words.contains(part));
+    found.map(|(_, hint)| *hint)
 }
 
 impl fmt::Display for Applied {

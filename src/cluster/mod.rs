@@ -8,6 +8,7 @@ mod error;
 mod events;
 mod exec;
 mod facts;
+mod host;
 pub mod kubectl;
 mod objects;
 
@@ -24,10 +25,11 @@ pub use self::{
         Program, Stdin, Stream,
     },
     facts::{Address, Applied, Change, LogRequest, NamespaceFacts, Observed},
+    host::{EcrOutcome, InstalledKubeconfig, KubeconfigSource},
     objects::{ObjectChange, Objects, Query, Resource},
 };
 use crate::{
-    domain::{Namespace, OwnerLabels},
+    domain::{EcrRegistry, Namespace, OwnerLabels},
     manifest::Manifest,
 };
 
@@ -128,6 +130,23 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// The namespace's events of kind `Warning`, oldest first, one phrase each.
     async fn warnings(&self, namespace: &Namespace) -> Result<Vec<String>, ClusterError>;
+
+    /// Makes sure that a repository exists in Amazon ECR, with the host's own `aws` and its rights. One
+    /// trip when it exists, two when it has to be made.
+    async fn ensure_ecr_repository(
+        &self,
+        registry: &EcrRegistry,
+        repository: &str,
+    ) -> Result<EcrOutcome, ClusterError>;
+
+    /// Puts a kubeconfig on the host in the place of the one that is there, which is kept beside it.
+    /// The new one is tried first, with a call to its API server; when that fails nothing is changed.
+    /// `path` is a path on the host, of which a leading `~/` is the user's home.
+    async fn install_kubeconfig(
+        &self,
+        path: &str,
+        source: &KubeconfigSource,
+    ) -> Result<InstalledKubeconfig, ClusterError>;
 
     /// Ends what still runs for this program on the host, and disconnects. A later call connects anew.
     async fn close(&self);

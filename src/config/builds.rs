@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use super::{reader::Reader, variables};
-use crate::domain::{Image, Invalid, Namespace, Resources};
+use crate::domain::{EcrRegistry, Image, Invalid, Namespace, Resources};
 
 /// How images are built in the cluster, and where they go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +110,12 @@ impl Registry {
     #[must_use]
     pub fn host(&self) -> &str {
         self.0.split_once('/').map_or(&self.0, |(host, _)| host)
+    }
+
+    /// The registry of Amazon ECR that it is; none when it is another.
+    #[must_use]
+    pub fn ecr(&self) -> Option<EcrRegistry> {
+        EcrRegistry::of_host(self.host())
     }
 
     /// An image of this registry: `name` may have a tag.

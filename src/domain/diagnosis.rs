@@ -141,13 +141,22 @@ impl Diagnosis {
 /// One line: the cause, the exit code and Kubernetes' message.
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.cause.as_phrase())?;
-        if let Some(code) = self.exit_code {
-            write!(f, " (exit code {code})")?;
-        }
-        if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
-        }
-        Ok(())
+        describe(f, self.cause.as_phrase(), self.exit_code, &self.message)
     }
+}
+
+pub(super) fn describe(
+    f: &mut fmt::Formatter<'_>,
+    cause: &str,
+    exit_code: Option<i32>,
+    message: &str,
+) -> fmt::Result {
+    f.write_str(cause)?;
+    if let Some(code) = exit_code {
+        write!(f, " (exit code {code})")?;
+    }
+    if !message.is_empty() {
+        write!(f, ": {message}")?;
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Digest, Invalid};
 
 /// The longest reference that is taken, in bytes. (The grammar bounds its name alone, by 255.)
 const LONGEST: usize = 512;
@@ -55,6 +55,14 @@ impl Image {
     #[must_use]
     pub fn digest(&self) -> Option<&str> {
         split(&self.0).2
+    }
+
+    /// The image of this name with this digest. A tag can be moved and is left out.
+    ///
+    /// # Errors
+    /// When the reference becomes too long.
+    pub fn at(&self, digest: &Digest) -> Result<Self, Invalid> {
+        format!("{}@{digest}", self.name()).parse()
     }
 }
 
@@ -244,6 +252,26 @@ mod tests {
             &digest,
         ] {
             assert!(good.parse::<Image>().is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_digest_takes_the_place_of_tag_and_digest() {
+        let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+        for name in [
+            "busybox",
+            "localhost:5000/a/b",
+            "123.ecr.aws.com/hosting/app",
+        ] {
+            for reference in [
+                name.to_owned(),
+                format!("{name}:v1"),
+                format!("{name}:v1@{digest}"),
+            ] {
+                let pinned = reference.parse::<Image>().unwrap().at(&digest).unwrap();
+                assert_eq!(pinned.as_str(), format!("{name}@{digest}"));
+                assert_eq!(pinned.digest(), Some(digest.as_str()));
+            }
         }
     }
 

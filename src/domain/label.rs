@@ -47,7 +47,7 @@ pub(super) fn is_label(text: &str) -> bool {
 }
 
 /// The readable part of a text: lower-case letters and digits, everything else one `-`.
-fn slug(text: &str, longest: usize) -> String {
+pub(super) fn slug(text: &str, longest: usize) -> String {
     let mut slug = String::new();
     for c in text.chars().map(|c| c.to_ascii_lowercase()) {
         if slug.len() == longest {

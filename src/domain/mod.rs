@@ -1,12 +1,19 @@
-//! What berth speaks about, as values that can't be wrong: owners, names, images, resources, ports,
-//! durations.
+//! What berth speaks about, as values that can't be wrong: owners, names, images, builds, deployments,
+//! resources, ports, durations.
 //!
 //! Everything here is checked at birth and pure: no I/O, no clock, no other room of the crate.
 //! Below the front doors (`cli`, the library's requests) there are no bare strings for these things.
 
+mod build;
+mod build_failure;
+mod builder;
+mod context;
+mod deployment;
 mod deployment_name;
 mod diagnosis;
+mod digest;
 mod duration;
+mod ecr;
 mod environment;
 mod host_name;
 mod image;
@@ -19,9 +26,16 @@ mod pod;
 mod port;
 mod resources;
 
+pub use build::{BuildId, BuildStatus};
+pub use build_failure::{BuildCause, BuildFailure};
+pub use builder::{AWS_CREDENTIALS, BUILDER_ACCOUNT, REGISTRY_CREDENTIALS};
+pub use context::{ContextHash, Dockerfile, RenderedDockerfile, TemplateFile};
+pub use deployment::DeploymentStatus;
 pub use deployment_name::DeploymentName;
 pub use diagnosis::{Cause, Diagnosis};
+pub use digest::Digest;
 pub use duration::{LONGEST_DURATION, duration};
+pub use ecr::EcrRegistry;
 pub use environment::{EnvName, Environment};
 pub use host_name::HostName;
 pub use image::Image;

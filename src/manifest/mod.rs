@@ -3,9 +3,12 @@
 //! The only room that uses `tera`. Templates are plain YAML with `{{ value }}` in the place of whole
 //! scalars; each value is written as a JSON string, so that none can become syntax. What was rendered
 //! is decoded strictly before it leaves (see [`ManifestError`]), and what is sent is what was decoded.
+//! Dockerfiles are rendered here too, from templates of their own ([`DockerfileTemplates`]).
 //! Nothing here speaks to a cluster or a database.
 
+mod builder;
 mod check;
+mod dockerfile;
 mod error;
 mod escape;
 mod ingress;
@@ -17,7 +20,17 @@ use std::{borrow::Cow, fmt};
 
 use serde_json::Value;
 
-pub use self::{error::ManifestError, ingress::IngressSpec, pod::PodRender, templates::Templates};
+pub use self::{
+    builder::BuilderSpec,
+    dockerfile::{
+        DockerfileTemplate, DockerfileTemplateError, DockerfileTemplates, TemplateVariable,
+        VariableKind,
+    },
+    error::ManifestError,
+    ingress::IngressSpec,
+    pod::PodRender,
+    templates::Templates,
+};
 
 /// One Kubernetes object, rendered and checked.
 #[derive(Clone, PartialEq)]

@@ -9,13 +9,16 @@ use std::{
 use serde::Serialize;
 use tera::{Context, ErrorKind, Tera};
 
-use super::{Manifest, ManifestError, check::Expected, escape::write_scalar, ingress, pod};
+use super::{
+    Manifest, ManifestError, builder, check::Expected, dockerfile, escape::write_scalar, ingress,
+    pod,
+};
 
 /// Name and text of a built-in template.
 pub(super) type BuiltIn = (&'static str, &'static str);
 
 /// All built-in templates, by concern.
-const BUILT_IN: [&[BuiltIn]; 2] = [&pod::TEMPLATES, &ingress::TEMPLATES];
+const BUILT_IN: [&[BuiltIn]; 3] = [&pod::TEMPLATES, &builder::TEMPLATES, &ingress::TEMPLATES];
 
 /// The templates of all manifests.
 #[derive(Debug)]
@@ -126,7 +129,7 @@ pub(super) fn built_in() -> impl Iterator<Item = BuiltIn> {
 
 /// The line and the words of Tera's error, without the excerpt that it prints over several lines:
 /// the rendered values may be secret.
-fn explain(error: &tera::Error) -> (usize, String) {
+pub(super) fn explain(error: &tera::Error) -> (usize, String) {
     match error.kind() {
         ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
             (report.span().start_line, report.message().to_owned())
@@ -139,6 +142,9 @@ fn explain(error: &tera::Error) -> (usize, String) {
 fn files_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, ManifestError> {
     let mut files = Vec::new();
     for (name, path) in entries(folder)? {
+        if name == dockerfile::FOLDER {
+            continue;
+        }
         if path.is_dir() {
             for (inner, path) in entries(&path)? {
                 files.push((format!("{name}/{inner}"), path));

@@ -11,11 +11,12 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use berth::{
     Error, ManageRequest, PodManager,
-    cluster::kubectl::Kubectl,
+    cluster::{Cluster as _, Query, Resource, kubectl::Kubectl},
     config::{Config, DatabaseUrl},
     domain::Owner,
     manifest::Templates,
@@ -276,6 +277,16 @@ impl World {
         }
     }
 
+    /// A namespace for builds with a random name, deleted again when the guard is dropped.
+    pub fn builder_namespace(&mut self) -> BuilderNamespace {
+        let name = format!("builder-{:016x}", getrandom::u64().unwrap());
+        self.set("BUILDER_NAMESPACE", &name);
+        BuilderNamespace {
+            config: self.config(),
+            name,
+        }
+    }
+
     /// The program, with this world's settings and nothing else in its environment.
     pub fn berth(&self, args: &[&str]) -> Command {
         self.program(&program("berth"), args)
@@ -302,6 +313,26 @@ impl World {
             }
         }
         command
+    }
+}
+
+/// A namespace for builds that is deleted again.
+pub struct BuilderNamespace {
+    config: Config,
+    pub name: String,
+}
+
+impl Drop for BuilderNamespace {
+    fn drop(&mut self) {
+        let ssh = SshClient::new(self.config.ssh.clone());
+        let cluster = Kubectl::new(ssh, self.config.kubectl.clone());
+        let query = Query::everywhere([Resource::Namespaces]).named(&self.name);
+        // A test's own runtime can't be waited for from here.
+        let deleting = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let _ = runtime.block_on(cluster.delete(&query, Duration::from_mins(1)));
+        });
+        let _ = deleting.join();
     }
 }
 

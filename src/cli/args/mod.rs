@@ -3,12 +3,14 @@
 
 mod ingress;
 mod pods;
+mod setup;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(super) use self::setup::{SetupBuilderArgs, SetupKubeconfigArgs};
 pub(super) use self::{
     ingress::{AlbStatusArgs, ListAlbIngressesArgs, ValidateAlbRoutingArgs},
     pods::{CreateArgs, DeleteArgs, ExecuteArgs, ListArgs, LogsArgs, OwnerArgs, StatusArgs},
@@ -129,6 +131,10 @@ pub enum Command {
     ListAlbIngresses(ListAlbIngressesArgs),
     /// Follow the way from a host name to an answer, step by step
     ValidateAlbRouting(ValidateAlbRoutingArgs),
+    /// Set up the namespace in which images are built, with the registry's credentials
+    SetupBuilder(SetupBuilderArgs),
+    /// Put a kubeconfig on the host, tried before it takes the old one's place
+    SetupKubeconfig(SetupKubeconfigArgs),
     /// Print a script that completes berth's commands in a shell
     Completions(CompletionsArgs),
 }

@@ -4,8 +4,10 @@
 //! `exec::command`); this file runs it; `reply` alone reads kubectl's words. Nothing but namespaces and
 //! trips is logged: neither what goes to stdin nor what comes back.
 
+mod aws;
 pub mod describe;
 mod exec;
+mod kubeconfig;
 mod logs;
 mod objects;
 mod reads;
@@ -25,12 +27,13 @@ use tokio::sync::RwLock;
 
 use self::reply::classify;
 use super::{
-    Address, Applied, Change, Cluster, ClusterError, ExecError, ExecOutput, ExecRequest,
-    LogRequest, NamespaceFacts, ObjectChange, Objects, Observed, PodRef, Query, Reply,
+    Address, Applied, Change, Cluster, ClusterError, EcrOutcome, ExecError, ExecOutput,
+    ExecRequest, InstalledKubeconfig, KubeconfigSource, LogRequest, NamespaceFacts, ObjectChange,
+    Objects, Observed, PodRef, Query, Reply,
 };
 use crate::config::KubectlSettings;
 use crate::{
-    domain::{Namespace, OwnerLabels},
+    domain::{EcrRegistry, Namespace, OwnerLabels},
     manifest::Manifest,
     ssh::{Output, RunLimits, Script, SshClient},
 };
@@ -295,6 +298,23 @@ impl Cluster for Kubectl {
     async fn warnings(&self, namespace: &Namespace) -> Result<Vec<String>, ClusterError> {
         let script = reads::warnings(&self.settings, namespace);
         reads::parse_warnings(&self.ask("get events", &script).await?)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(repository))]
+    async fn ensure_ecr_repository(
+        &self,
+        registry: &EcrRegistry,
+        repository: &str,
+    ) -> Result<EcrOutcome, ClusterError> {
+        aws::ensure_repository(self, registry, repository).await
+    }
+
+    async fn install_kubeconfig(
+        &self,
+        path: &str,
+        source: &KubeconfigSource,
+    ) -> Result<InstalledKubeconfig, ClusterError> {
+        kubeconfig::install(self, path, source).await
     }
 
     async fn close(&self) {

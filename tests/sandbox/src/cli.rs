@@ -24,10 +24,12 @@ use crate::host::processes::end_descendants;
 use crate::host::session::{self, Behaviour};
 use crate::host::{Host, SESSION};
 use crate::node::{Node, ports};
+use crate::registry::Registry;
 
 /// A disposable Kubernetes host on loopback, for berth's tests and demo.
 #[derive(Debug, Parser)]
 #[command(name = "berth-sandbox", version)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Options {
     /// Folder for everything the sandbox writes; it must be empty, and is removed at the end.
     #[arg(long, value_name = "DIR")]
@@ -44,6 +46,10 @@ struct Options {
     /// A host on whose PATH there is no kubectl.
     #[arg(long)]
     no_kubectl: bool,
+
+    /// A host with a stand-in for the AWS CLI.
+    #[arg(long)]
+    aws: bool,
 
     /// Also write the settings to this file, as lines to be sourced by a shell.
     #[arg(long, value_name = "FILE")]
@@ -147,7 +153,8 @@ type Pairs = Vec<(&'static str, String)>;
 async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
     let store = Store::new();
     let tls = tls::generate(&["127.0.0.1", "localhost", "kubernetes.default.svc"])?;
-    let node = Node::new(&store, dir)?;
+    let registry = Registry::start(&dir.join("registry"))?;
+    let node = Node::new(&store, dir, registry.address())?;
     let token = format!("sandbox-{}", crate::api::write::new_uid());
     let node_ports = Arc::new(ports::NodePorts::default());
     let probe = Arc::clone(&node_ports);
@@ -169,7 +176,7 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
         kubectl: !options.no_kubectl,
         ..Behaviour::default()
     };
-    let host = Arc::new(Host::start(dir, options.max_sessions, &behaviour).await?);
+    let host = Arc::new(Host::start(dir, options.max_sessions, options.aws, &behaviour).await?);
     let kubeconfig = host.stage.kubeconfig();
     fs::write(&kubeconfig, kubeconfig_text(&faults, &tls.ca_pem, &token))?;
     controllers::start(&store, dir);
@@ -181,6 +188,7 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
         node,
         faults,
         alb,
+        registry: Arc::clone(&registry),
     })
     .await?;
     let settings = vec![
@@ -194,6 +202,10 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
         ),
         ("K8S_KUBECONFIG", kubeconfig.display().to_string()),
         ("DEPLOYMENT_DOMAIN", alb::DOMAIN.to_owned()),
+        // Nobody trusts the certificate that the load balancers have for HTTPS.
+        ("ALB_LISTENERS", "http".to_owned()),
+        ("IMAGE_REGISTRY", registry.address().to_string()),
+        ("IMAGE_REGISTRY_PLAIN_HTTP", "true".to_owned()),
         ("BERTH_SANDBOX_CONTROL", format!("http://{control}")),
         ("BERTH_SANDBOX_DIR", dir.display().to_string()),
     ];

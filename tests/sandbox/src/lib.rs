@@ -7,8 +7,10 @@
 
 mod alb;
 pub mod api;
+pub mod builder;
 pub mod cli;
 mod control;
 mod controllers;
 mod host;
 mod node;
+mod registry;

@@ -26,7 +26,7 @@ fn switched() -> Value {
     })
 }
 
-fn service(name: &str, spec: Value) -> Value {
+fn service(name: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",
@@ -55,7 +55,7 @@ fn endpoints_follow_the_readiness_of_their_pods() {
     web["spec"]["replicas"] = json!(2);
     sandbox.apply(&[service(
         "web",
-        json!({ "selector": { "app": "web" }, "ports": [{ "port": 80, "targetPort": "http" }] }),
+        &json!({ "selector": { "app": "web" }, "ports": [{ "port": 80, "targetPort": "http" }] }),
     )]);
     // A service that nobody stands behind has an empty slice.
     let slices = sandbox.until(SLICES, |slices| {
@@ -143,7 +143,7 @@ fn pods_with_other_ports_stand_in_a_slice_of_their_own() {
         named("two", 9090),
         service(
             "web",
-            json!({ "selector": { "group": "web" }, "ports": [{ "port": 80, "targetPort": "http" }] }),
+            &json!({ "selector": { "group": "web" }, "ports": [{ "port": 80, "targetPort": "http" }] }),
         ),
     ]);
     let slices = sandbox.until(SLICES, |slices| {

@@ -131,7 +131,9 @@ fn a_container_has_the_surroundings_of_a_busybox_image() {
 fn a_terminal_is_a_terminal() {
     let (sandbox, pod) = running();
     // `script` gives kubectl its terminal: an sshd that is not root's can't make one everywhere.
-    let inner = "test -t 0 && test -t 1 && stty size; exit 4";
+    // The size comes right after the start, not before it.
+    let inner = "test -t 0 && test -t 1 && for n in 1 2 3 4 5 6 7 8 9; \
+        do stty size 2>&1 | grep 77 && exit 4; sleep 0.2; done";
     let kubectl = format!("stty rows 33 cols 77; kubectl exec -it {pod} -n n -- sh -c '{inner}'");
     let answer = sandbox.ssh(&format!("script -qec \"{kubectl}\" /dev/null </dev/null"));
     assert!(answer.stdout.contains("33 77"), "{answer:?}");

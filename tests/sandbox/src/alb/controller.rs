@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::balancer::{LoadBalancer, registered};
 use super::group::{self, Group, GroupId};
+use super::ingress::{hold, publish, release};
 use super::model::{self, Flaw, Model};
 use super::{Alb, furnish};
-use crate::api::json::child;
 use crate::api::resources::{
     DEPLOYMENTS, ENDPOINTSLICES, INGRESSCLASSES, INGRESSES, Kind, SERVICES,
 };
@@ -20,7 +20,7 @@ use crate::api::store::Store;
 use crate::controllers::Loop;
 use crate::node::Node;
 use crate::node::events::{Event, Recorder};
-use crate::node::json::{items, name, namespace, uid};
+use crate::node::json::uid;
 
 /// After a failure, the next try; each further one comes after twice the time.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -70,48 +70,54 @@ impl Controller {
         let said = format!("{outcome:?} {}", wishes(group));
         let news = known.said != said;
         known.said = said;
-        match outcome {
-            Err(flaw) => {
-                let due = known.retry.filter(|(at, _)| !news && *at > Instant::now());
-                if let Some((at, _)) = due {
-                    return Some(at);
-                }
-                let wait = known
-                    .retry
-                    .filter(|_| !news)
-                    .map_or(FIRST_RETRY, |(_, wait)| (wait * 2).min(LAST_RETRY));
-                let at = Instant::now() + wait;
-                known.retry = Some((at, wait));
-                let (reason, message) = match flaw {
-                    Flaw::Model(why) => (
-                        "FailedBuildModel",
-                        format!("Failed build model due to {why}"),
-                    ),
-                    Flaw::Deploy(why) => (
-                        "FailedDeployModel",
-                        format!("Failed deploy model due to {why}"),
-                    ),
-                };
-                self.say(&group.members, true, reason, &message);
-                Some(at)
+        if let Err(flaw) = outcome {
+            return self.failed(id, group, &flaw, news);
+        }
+        self.succeeded(id, group, news);
+        None
+    }
+
+    /// Tells what is wrong, at once and then more and more rarely; answers when to try again.
+    fn failed(&mut self, id: &GroupId, group: &Group, flaw: &Flaw, news: bool) -> Option<Instant> {
+        let known = self.groups.get_mut(id)?;
+        let before = known.retry.filter(|_| !news);
+        if let Some((at, _)) = before.filter(|(at, _)| *at > Instant::now()) {
+            return Some(at);
+        }
+        let wait = before.map_or(FIRST_RETRY, |(_, wait)| (wait * 2).min(LAST_RETRY));
+        let at = Instant::now() + wait;
+        known.retry = Some((at, wait));
+        let (reason, message) = match flaw {
+            Flaw::Model(why) => (
+                "FailedBuildModel",
+                format!("Failed build model due to {why}"),
+            ),
+            Flaw::Deploy(why) => (
+                "FailedDeployModel",
+                format!("Failed deploy model due to {why}"),
+            ),
+        };
+        self.say(&group.members, true, reason, &message);
+        Some(at)
+    }
+
+    fn succeeded(&mut self, id: &GroupId, group: &Group, news: bool) {
+        let Some(known) = self.groups.get_mut(id) else {
+            return;
+        };
+        known.retry = None;
+        if let Some(balancer) = &known.balancer {
+            let address = balancer.address();
+            for ingress in &group.members {
+                publish(&self.store, ingress, &address);
             }
-            Ok(_) => {
-                known.retry = None;
-                if let Some(balancer) = &known.balancer {
-                    let address = balancer.address();
-                    for ingress in &group.members {
-                        publish(&self.store, ingress, &address);
-                    }
-                }
-                for ingress in &group.leaving {
-                    release(&self.store, ingress, &id.finalizer());
-                }
-                if news {
-                    let (reason, message) = ("SuccessfullyReconciled", "Successfully reconciled");
-                    self.say(&group.members, false, reason, message);
-                }
-                None
-            }
+        }
+        for ingress in &group.leaving {
+            release(&self.store, ingress, &id.finalizer());
+        }
+        if news {
+            let (reason, message) = ("SuccessfullyReconciled", "Successfully reconciled");
+            self.say(&group.members, false, reason, message);
         }
     }
 
@@ -214,49 +220,4 @@ fn wishes(group: &Group) -> String {
         format!("{} {spec} {annotations}\n", uid(ingress))
     })
     .collect()
-}
-
-fn hold(store: &Store, ingress: &Value, finalizer: &str) {
-    let held = items(ingress, "/metadata/finalizers").contains(&finalizer.into());
-    if held {
-        return;
-    }
-    let done = store.update(&INGRESSES, namespace(ingress), name(ingress), |ingress| {
-        let list = child(ingress, "metadata")
-            .entry("finalizers")
-            .or_insert_with(|| json!([]));
-        if let Some(list) = list.as_array_mut() {
-            list.push(finalizer.into());
-        }
-    });
-    if let Err(error) = done {
-        tracing::debug!(%error, "an ingress was not held");
-    }
-}
-
-fn release(store: &Store, ingress: &Value, finalizer: &str) {
-    let done = store.update(&INGRESSES, namespace(ingress), name(ingress), |ingress| {
-        if let Some(Value::Array(list)) = ingress.pointer_mut("/metadata/finalizers") {
-            list.retain(|held| held.as_str() != Some(finalizer));
-        }
-    });
-    if let Err(error) = done {
-        tracing::debug!(%error, "an ingress was not let go");
-    }
-}
-
-fn publish(store: &Store, ingress: &Value, address: &Value) {
-    if ingress.pointer("/status/loadBalancer/ingress") == Some(address) {
-        return;
-    }
-    let own = uid(ingress);
-    let done = store.update(&INGRESSES, namespace(ingress), name(ingress), |ingress| {
-        if uid(ingress) == own {
-            let status = child(ingress, "status");
-            status.insert("loadBalancer".to_owned(), json!({ "ingress": address }));
-        }
-    });
-    if let Err(error) = done {
-        tracing::debug!(%error, "an address was not written");
-    }
 }

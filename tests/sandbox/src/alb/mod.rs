@@ -11,6 +11,7 @@ mod balancer;
 mod controller;
 mod furnish;
 mod group;
+mod ingress;
 mod model;
 
 use std::collections::BTreeMap;

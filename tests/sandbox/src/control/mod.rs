@@ -1,6 +1,7 @@
 //! The control endpoint: HTTP and JSON on loopback, by which tests make faults and look behind the
 //! scenes. What each path does is told in the README; nothing here is part of Kubernetes.
 
+mod alb;
 pub(crate) mod faults;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,6 +23,7 @@ use crate::alb::Alb;
 use crate::host::Host;
 use crate::host::processes::running;
 use crate::node::Node;
+use crate::registry::{Credentials, Registry};
 
 /// What the endpoint can reach.
 pub(crate) struct Controls {
@@ -29,6 +31,7 @@ pub(crate) struct Controls {
     pub(crate) node: Arc<Node>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) alb: Arc<Alb>,
+    pub(crate) registry: Arc<Registry>,
 }
 
 /// Starts the endpoint and tells its address.
@@ -43,7 +46,8 @@ pub(crate) async fn start(controls: Controls) -> Result<SocketAddr> {
         .route("/ssh/commands", get(commands))
         .route("/processes", get(processes))
         .route("/pods/evict", post(evict))
-        .route("/alb", get(load_balancers).post(change_controller))
+        .route("/alb", get(alb::describe).post(alb::change))
+        .route("/registry", post(registry))
         .with_state(Arc::new(controls));
     tokio::spawn(async move { axum::serve(listener, routes).await });
     Ok(address)
@@ -190,20 +194,46 @@ async fn evict(
     }
 }
 
-async fn load_balancers(State(controls): Shared) -> Json<Value> {
-    Json(controls.alb.describe())
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RegistryChange {
+    down: Option<bool>,
+    read_only: Option<bool>,
+    credentials: Asked,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ControllerChange {
-    controller: bool,
+/// Whom the registry is to let in.
+#[derive(Default)]
+enum Asked {
+    /// The field is not there.
+    #[default]
+    AsBefore,
+    /// It is null.
+    Anybody,
+    Only(Credentials),
 }
 
-async fn change_controller(
+impl<'de> Deserialize<'de> for Asked {
+    fn deserialize<D: serde::Deserializer<'de>>(field: D) -> Result<Self, D::Error> {
+        let credentials = Option::deserialize(field)?;
+        Ok(credentials.map_or(Self::Anybody, Self::Only))
+    }
+}
+
+async fn registry(
     State(controls): Shared,
-    Json(change): Json<ControllerChange>,
+    Json(change): Json<RegistryChange>,
 ) -> Result<Json<Value>, Problem> {
-    controls.alb.set_working(change.controller).await?;
+    if let Some(read_only) = change.read_only {
+        controls.registry.refuse_pushes(read_only);
+    }
+    match &change.credentials {
+        Asked::AsBefore => {}
+        Asked::Anybody => controls.registry.ask_for(None),
+        Asked::Only(credentials) => controls.registry.ask_for(Some(credentials)),
+    }
+    if let Some(down) = change.down {
+        controls.registry.take_down(down).await?;
+    }
     Ok(done())
 }

@@ -8,6 +8,7 @@ use crate::api::json::as_map;
 use crate::api::resources::NODES;
 use crate::api::store::Store;
 use crate::node::events::NODE;
+use crate::node::image::architecture;
 use crate::node::json::now;
 
 /// How often the node says that it lives.
@@ -29,9 +30,9 @@ pub(super) fn register(store: &Store) {
         "metadata": {
             "name": NODE,
             "labels": {
-                "beta.kubernetes.io/arch": "amd64",
+                "beta.kubernetes.io/arch": architecture(),
                 "beta.kubernetes.io/os": "linux",
-                "kubernetes.io/arch": "amd64",
+                "kubernetes.io/arch": architecture(),
                 "kubernetes.io/hostname": NODE,
                 "kubernetes.io/os": "linux",
             },
@@ -48,7 +49,7 @@ pub(super) fn register(store: &Store) {
         "conditions": conditions(),
         "daemonEndpoints": { "kubeletEndpoint": { "Port": 10250 } },
         "nodeInfo": {
-            "architecture": "amd64",
+            "architecture": architecture(),
             "bootID": "00000000-0000-4000-8000-000000000000",
             "containerRuntimeVersion": "containerd://2.1.0",
             "kernelVersion": "6.12.0",

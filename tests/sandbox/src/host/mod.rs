@@ -37,16 +37,17 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Starts the host in `dir`.
+    /// Starts the host in `dir`, with a stand-in for the AWS CLI when that is asked for.
     pub(crate) async fn start(
         dir: &Path,
         max_sessions: u32,
+        aws: bool,
         behaviour: &Behaviour,
     ) -> Result<Self> {
         let kubectl = find_program("kubectl")
             .context("kubectl is not installed: see scripts/lib/prerequisites.sh")?;
         let stage = Stage::new(dir);
-        stage.build(&kubectl)?;
+        stage.build(&kubectl, aws)?;
         stage.set_behaviour(behaviour)?;
         let keys = keys::generate(&dir.join("keys")).await?;
         let program = std::env::current_exe()?;

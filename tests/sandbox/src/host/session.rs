@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -12,6 +13,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+
+/// The stand-in for the AWS CLI.
+const AWS: &str = include_str!("aws.sh");
 
 /// How the host behaves towards a session that starts now.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -93,11 +97,16 @@ impl Stage {
     }
 
     /// Makes the directories of programs and the empty record.
-    pub(crate) fn build(&self, kubectl: &Path) -> Result<()> {
+    pub(crate) fn build(&self, kubectl: &Path, aws: bool) -> Result<()> {
         fs::create_dir_all(self.home())?;
         let bin = self.dir.join("bin");
         fs::create_dir_all(&bin)?;
         std::os::unix::fs::symlink(kubectl, bin.join("kubectl"))?;
+        if aws {
+            let program = bin.join("aws");
+            fs::write(&program, AWS)?;
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        }
         let without = self.dir.join("bin-without-kubectl");
         fs::create_dir_all(&without)?;
         for source in ["/usr/local/bin", "/usr/bin", "/bin"] {

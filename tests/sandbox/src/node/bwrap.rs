@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
@@ -11,6 +11,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 
 use super::container::Plan;
+use super::images::StandIn;
+use super::inside;
 use super::json::items;
 
 /// The capabilities that containerd leaves to a container.
@@ -32,7 +34,7 @@ const CAPABILITIES: [&str; 14] = [
 ];
 
 /// The arguments that make a container of the plan.
-pub(super) fn arguments(plan: &Plan, uid: Option<u64>) -> Vec<String> {
+pub(super) fn arguments(plan: &Plan) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut say = |some: &[&str]| words.extend(some.iter().map(|word| (*word).to_owned()));
     let flag = |key: &str| {
@@ -47,19 +49,9 @@ pub(super) fn arguments(plan: &Plan, uid: Option<u64>) -> Vec<String> {
         "--die-with-parent",
         "--new-session",
     ]);
-    if let Some(uid) = uid {
-        let group = plan
-            .security
-            .get("runAsGroup")
-            .and_then(Value::as_u64)
-            .unwrap_or(0);
-        say(&[
-            "--unshare-user",
-            "--uid",
-            &uid.to_string(),
-            "--gid",
-            &group.to_string(),
-        ]);
+    let (uid, gid) = (plan.user.uid.to_string(), plan.user.gid.to_string());
+    if plan.nests_user() {
+        say(&["--unshare-user", "--uid", &uid, "--gid", &gid]);
     }
     let root = plan.root.display().to_string();
     say(&[
@@ -94,10 +86,12 @@ pub(super) fn arguments(plan: &Plan, uid: Option<u64>) -> Vec<String> {
         &plan.message_path.display().to_string(),
     ]);
     say(&["--cap-drop", "ALL"]);
-    if uid.is_none() {
+    if !plan.nests_user() {
         for capability in kept_capabilities(&plan.security) {
             say(&["--cap-add", &format!("CAP_{capability}")]);
         }
+    } else if plan.stand_in.is_some_and(StandIn::builds) {
+        say(&["--cap-add", "CAP_SYS_CHROOT"]);
     }
     say(&["--clearenv"]);
     for (key, value) in plan.env.iter() {
@@ -129,26 +123,29 @@ fn kept_capabilities(security: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Mount points must exist before a root that can't be written to is mounted.
-pub(super) fn make_mount_points(plan: &Plan) -> Result<()> {
-    let points = plan
-        .mounts
-        .iter()
-        .map(|mount| (&mount.at, mount.source.is_dir()))
-        .chain(std::iter::once((&plan.message_path, false)));
-    for (at, is_dir) in points {
-        let point = plan.root.join(at.strip_prefix("/").unwrap_or(at));
-        if is_dir {
-            fs::create_dir_all(&point)?;
-        } else if !point.exists() && !at.starts_with("/dev") {
-            if let Some(parent) = point.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            fs::write(&point, "")?;
-        }
+/// Mount points must exist before a root that can't be written to is mounted, and must be told
+/// without links: bubblewrap would follow those out of the root.
+pub(super) fn make_mount_points(plan: &mut Plan) -> Result<()> {
+    for mount in &mut plan.mounts {
+        mount.at = mount_point(&plan.root, &mount.at, mount.source.is_dir())?;
     }
+    plan.message_path = mount_point(&plan.root, &plan.message_path, false)?;
     fs::write(&plan.message_file, "")?;
     Ok(())
+}
+
+fn mount_point(root: &Path, at: &Path, is_dir: bool) -> Result<PathBuf> {
+    if at.starts_with("/dev") {
+        return Ok(at.to_owned());
+    }
+    if is_dir {
+        return Ok(inside::directory(root, at)?.path);
+    }
+    let point = inside::target(root, at)?;
+    if !point.host.exists() {
+        fs::write(&point.host, "")?;
+    }
+    Ok(point.path)
 }
 
 /// A command that starts `words` with the pipe of [`spawn_and_learn_pid`] as descriptor 3, an empty

@@ -19,6 +19,8 @@ use tokio::process::{Child, Command};
 
 use super::bwrap;
 use super::env::Environment;
+use super::images::StandIn;
+use super::user::User;
 use super::view::View;
 use super::volumes::Mount;
 
@@ -116,11 +118,21 @@ pub(crate) struct Plan {
     pub(crate) argv: Vec<String>,
     pub(crate) env: Environment,
     pub(crate) cwd: String,
+    pub(crate) user: User,
     /// `securityContext` of the container, merged with the pod's.
     pub(crate) security: Value,
+    /// What its image stands in for; such a container has the machine's network.
+    pub(crate) stand_in: Option<StandIn>,
     /// The file that appears at `terminationMessagePath`.
     pub(crate) message_file: PathBuf,
     pub(crate) message_path: PathBuf,
+}
+
+impl Plan {
+    /// Whether it needs a user namespace of its own: in the pod's there is only root.
+    pub(super) fn nests_user(&self) -> bool {
+        self.user.uid != 0
+    }
 }
 
 /// A running container.
@@ -138,6 +150,8 @@ pub(crate) struct Running {
     pub(crate) cwd: String,
     /// Whether it has a user namespace of its own, as a container with another user has.
     nested_user: bool,
+    /// Whether it has the machine's network instead of the pod's.
+    host_network: bool,
     /// It was killed because it used too much memory.
     pub(crate) out_of_memory: AtomicBool,
 }
@@ -149,21 +163,16 @@ pub(crate) struct Started {
     pub(crate) child: Child,
 }
 
-/// Starts a container in the pod that the holder holds.
+/// Starts a container in the pod that the holder holds; its mount points must exist.
 pub(crate) async fn start(tools: &Tools, holder: u32, plan: Plan) -> Result<Started> {
-    bwrap::make_mount_points(&plan)?;
-    let (uid, nested_user) = match plan.security.get("runAsUser").and_then(Value::as_u64) {
-        Some(uid) if uid != 0 => (uid, true),
-        _ => (0, false),
-    };
-    let arguments = bwrap::arguments(&plan, nested_user.then_some(uid));
+    let arguments = bwrap::arguments(&plan);
     let arguments_file = plan.message_file.with_extension("args");
     let mut file = fs::File::create(&arguments_file)?;
     for argument in &arguments {
         file.write_all(argument.as_bytes())?;
         file.write_all(&[0])?;
     }
-    let mut prefix: Vec<String> = join_holder(tools, holder);
+    let mut prefix: Vec<String> = join_holder(tools, holder, plan.stand_in.is_some());
     prefix.extend([
         tools.bwrap.display().to_string(),
         "--args".to_owned(),
@@ -176,6 +185,25 @@ pub(crate) async fn start(tools: &Tools, holder: u32, plan: Plan) -> Result<Star
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let (child, pid) = bwrap::spawn_and_learn_pid(command).await?;
+    Ok(started(holder, plan, child, pid))
+}
+
+/// A container whose program the kernel refuses: the runtime has started it by then, and leaves one
+/// line in its log.
+pub(crate) fn refused(tools: &Tools, holder: u32, plan: Plan, line: &str) -> Result<Started> {
+    let child = Command::new(&tools.busybox)
+        .args(["sh", "-c", "echo \"$0\" >&2; exit 255", line])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    let pid = child.id().context("the process has no number")?;
+    Ok(started(holder, plan, child, pid))
+}
+
+fn started(holder: u32, plan: Plan, child: Child, pid: u32) -> Started {
     let mut covered: Vec<_> = plan
         .mounts
         .iter()
@@ -187,16 +215,17 @@ pub(crate) async fn start(tools: &Tools, holder: u32, plan: Plan) -> Result<Star
         monitor: child.id().unwrap_or(pid),
         holder,
         execs: Mutex::default(),
+        nested_user: plan.nests_user(),
+        host_network: plan.stand_in.is_some(),
         view: View::new(plan.root, covered),
         env: plan.env,
         cwd: plan.cwd,
-        nested_user,
         out_of_memory: AtomicBool::new(false),
     };
-    Ok(Started {
+    Started {
         running: Arc::new(running),
         child,
-    })
+    }
 }
 
 impl Running {
@@ -213,8 +242,10 @@ impl Running {
         }
         if self.nested_user {
             // The outer namespaces first: from inside the nested one they could not be joined.
-            words.extend(join_holder(tools, self.holder));
+            words.extend(join_holder(tools, self.holder, self.host_network));
             words.extend(enter(tools, self.pid, &["-U", "-m", "-p"]));
+        } else if self.host_network {
+            words.extend(enter(tools, self.pid, &["-U", "-m", "-p", "-u", "-i"]));
         } else {
             words.extend(enter(
                 tools,
@@ -289,8 +320,12 @@ fn enter(tools: &Tools, pid: u32, namespaces: &[&str]) -> Vec<String> {
     words
 }
 
-fn join_holder(tools: &Tools, holder: u32) -> Vec<String> {
-    let mut words = enter(tools, holder, &["-U", "-n", "-i", "-u"]);
+fn join_holder(tools: &Tools, holder: u32, host_network: bool) -> Vec<String> {
+    let mut words = if host_network {
+        enter(tools, holder, &["-U", "-i", "-u"])
+    } else {
+        enter(tools, holder, &["-U", "-n", "-i", "-u"])
+    };
     words.push("--".to_owned());
     words
 }

@@ -66,6 +66,7 @@ impl Worker {
             task.abort();
         }
         slot.ready = false;
+        let stop = slot.stop_signal();
         let (field, message) = (slot.field(), format!("Stopping container {}", slot.name));
         let hook = slot
             .spec
@@ -83,7 +84,7 @@ impl Worker {
             if !argv.is_empty() {
                 let _ = running.command(&tools, &argv, false).output().await;
             }
-            running.signal(Signal::SIGTERM);
+            running.signal(stop);
         });
     }
 

@@ -10,8 +10,8 @@ use super::json::{is_true, items, name, namespace, strings, text, uid};
 use crate::api::resources::{CONFIGMAPS, SECRETS};
 use crate::api::store::Store;
 
-/// The `PATH` of the busybox image.
-pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The `PATH` that the runtime sets if the image has none.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// An environment, in the order in which it was written down.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +67,25 @@ impl Environment {
     }
 }
 
+impl Environment {
+    /// The pod's own variables over those of the image and of the runtime.
+    pub(crate) fn over(&self, image: &[(String, String)], hostname: &str, home: &str) -> Self {
+        let mut all = Self::default();
+        all.set("PATH", PATH);
+        for (key, value) in image {
+            all.set(key, value);
+        }
+        all.set("HOSTNAME", hostname);
+        for (key, value) in self.iter() {
+            all.set(key, value);
+        }
+        if all.get("HOME").is_none() {
+            all.set("HOME", home);
+        }
+        all
+    }
+}
+
 /// Everything a container's environment may refer to.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
@@ -74,14 +93,12 @@ pub(crate) struct Context<'a> {
     pub(crate) pod: &'a Value,
     pub(crate) container: &'a Value,
     pub(crate) pod_ip: &'a str,
-    pub(crate) hostname: &'a str,
 }
 
-/// The environment of a container, or the message of a `CreateContainerConfigError`.
+/// The variables that the pod gives a container, or the message of a `CreateContainerConfigError`.
+/// Only these can be referred to as `$(VAR)`.
 pub(crate) fn build(context: Context<'_>) -> Result<Environment, String> {
     let mut env = Environment::default();
-    env.set("PATH", PATH);
-    env.set("HOSTNAME", context.hostname);
     for (key, value) in SERVICE_LINKS {
         env.set(key, value);
     }
@@ -97,9 +114,6 @@ pub(crate) fn build(context: Context<'_>) -> Result<Environment, String> {
         if let Some(value) = value {
             env.set(key, &value);
         }
-    }
-    if env.get("HOME").is_none() {
-        env.set("HOME", "/root");
     }
     Ok(env)
 }

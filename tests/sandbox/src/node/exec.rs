@@ -30,7 +30,7 @@ pub(crate) fn start(
     let path = container.env.get("PATH").unwrap_or_default();
     container
         .view
-        .check(program, path, &container.cwd)
+        .find(program, path, &container.cwd)
         .map_err(|missing| ExecStartError::Oci(missing.text(program)))?;
     let command = container.command(tools, &request.command, request.tty);
     let started = if request.tty {

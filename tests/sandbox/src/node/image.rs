@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::registry::digest::Digest;
+
 /// What comes of asking for an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Pull {
@@ -15,14 +17,19 @@ pub(crate) enum Pull {
     Never,
     /// The name is no image reference.
     Invalid(String),
+    /// The sandbox's registry has to be asked.
+    Ask,
 }
 
-/// Decides for an image name and a pull policy.
-pub(crate) fn decide(image: &str, policy: &str) -> Pull {
+/// Decides for an image name and a pull policy; `is_pushed` says that it names our registry.
+pub(crate) fn decide(image: &str, policy: &str, is_pushed: bool) -> Pull {
     if let Err(reason) = parse(image) {
         return Pull::Invalid(format!(
             "Failed to apply default image tag \"{image}\": couldn't parse image name \"{image}\": {reason}"
         ));
+    }
+    if is_pushed {
+        return Pull::Ask;
     }
     let full = with_tag(image);
     let (registry, rest) = full.split_once('/').unwrap_or(("", &full));
@@ -50,12 +57,17 @@ pub(crate) fn canonical(image: &str) -> String {
     }
 }
 
-/// What an image runs when the pod does not say: `busybox`'s own `CMD`, for every name.
-pub(crate) fn default_command() -> Vec<String> {
-    vec!["sh".to_owned()]
+/// This machine, as images name it.
+pub(crate) fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
 }
 
-fn with_tag(image: &str) -> String {
+/// The name with the tag that it has if it says none.
+pub(crate) fn with_tag(image: &str) -> String {
     let name = image.rsplit('/').next().unwrap_or(image);
     if name.contains(':') || image.contains('@') {
         image.to_owned()
@@ -104,7 +116,7 @@ fn parse(image: &str) -> Result<(), String> {
         .all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
     let well_formed = domain_ok
         && tag.is_none_or(is_tag)
-        && digest.is_none_or(is_digest)
+        && digest.is_none_or(|digest| Digest::parse(digest).is_some())
         && path.split('/').all(is_path_component);
     if well_formed { Ok(()) } else { bad() }
 }
@@ -114,7 +126,8 @@ fn is_domain(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost" || first.to_lowercase() != first
 }
 
-fn is_path_component(part: &str) -> bool {
+/// Whether a repository's name may have that between its slashes.
+pub(crate) fn is_path_component(part: &str) -> bool {
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     edge(part.chars().next())
         && edge(part.chars().last())
@@ -125,20 +138,12 @@ fn is_path_component(part: &str) -> bool {
         && !part.contains("___")
 }
 
-fn is_tag(tag: &str) -> bool {
+/// Whether it can follow the colon.
+pub(crate) fn is_tag(tag: &str) -> bool {
     let mut letters = tag.chars();
     letters
         .next()
         .is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
         && letters.all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
         && tag.len() <= 128
-}
-
-fn is_digest(digest: &str) -> bool {
-    digest.strip_prefix("sha256:").is_some_and(|hex| {
-        hex.len() == 64
-            && hex
-                .chars()
-                .all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
-    })
 }

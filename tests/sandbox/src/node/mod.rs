@@ -7,25 +7,31 @@ mod ending;
 mod env;
 pub(crate) mod events;
 mod exec;
-mod image;
+mod executable;
+pub(crate) mod image;
+mod images;
+mod inside;
 pub(crate) mod json;
 mod log;
 mod memory;
+mod plan;
 mod pod;
 pub(crate) mod ports;
 pub(crate) mod probe;
 mod probing;
 mod pulling;
-mod root;
+pub(crate) mod root;
 mod schedule;
 mod slot;
 mod start;
 mod status;
 pub(crate) mod stream;
+mod user;
 mod view;
 mod volumes;
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,10 +44,11 @@ use tokio::sync::mpsc;
 
 use self::container::{Running, Tools};
 use self::events::{NODE, Recorder};
+use self::images::Images;
 use self::json::{is_deleting, name, namespace, text, uid};
 use self::log::Logs;
 use self::pod::{Message, Worker};
-use self::root::Image;
+use self::root::Root;
 use self::slot::Slot;
 use self::volumes::Places;
 use crate::api::resources::PODS;
@@ -59,7 +66,7 @@ pub(crate) struct Node {
     pub(crate) events: Recorder,
     scheduler: Recorder,
     dir: PathBuf,
-    image: Image,
+    images: Images,
     pub(crate) tools: Tools,
     logs: Logs,
     addresses: AtomicU32,
@@ -75,17 +82,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Node {
-    /// Prepares the node; its pods live below `dir`.
-    pub(crate) fn new(store: &Store, dir: &Path) -> Result<Arc<Self>> {
-        let image = Image::find()?;
-        let tools = Tools::find(image.busybox())?;
+    /// Prepares the node; its pods live below `dir`, and pull what they can from `registry`.
+    pub(crate) fn new(store: &Store, dir: &Path, registry: SocketAddr) -> Result<Arc<Self>> {
+        let busybox = Root::find()?;
+        let tools = Tools::find(busybox.busybox())?;
+        let images = Images::new(&dir.join("images"), registry, busybox)?;
         let store = store.as_manager("kubelet");
         Ok(Arc::new(Self {
             events: Recorder::new(&store, "kubelet"),
             scheduler: Recorder::new(&store, "default-scheduler"),
             store,
             dir: dir.to_owned(),
-            image,
+            images,
             tools,
             logs: Logs::default(),
             addresses: AtomicU32::new(2),

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Node;
 use super::container::Holder;
 use super::events::Event;
+use super::images::Image;
 use super::json::{integer, is_deleting, items, name, namespace, now, text, uid};
 use super::slot::{Probe, Slot, State};
 use super::status::{self, Conditions, Facts};
@@ -39,6 +40,12 @@ pub(crate) enum Message {
         id: String,
         probe: Probe,
         answer: Result<(), String>,
+    },
+    /// A fetch from the registry has ended, after so long.
+    Fetched {
+        slot: usize,
+        outcome: Result<Arc<Image>, String>,
+        took: Duration,
     },
     /// The whole pod fails, as by an eviction.
     Evict { reason: String, message: String },
@@ -146,6 +153,11 @@ impl Worker {
                 probe,
                 answer,
             } => self.probed(slot, &id, probe, answer),
+            Message::Fetched {
+                slot,
+                outcome,
+                took,
+            } => self.fetched(slot, outcome, took),
             Message::Evict { reason, message } => self.failure = Some((reason, message)),
             Message::Gone => {}
         }

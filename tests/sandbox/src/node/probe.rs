@@ -86,11 +86,7 @@ async fn execute(target: &Target, action: &Value, limit: Duration) -> Result<(),
         .collect();
     let program = argv.first().map_or("", String::as_str);
     let path = target.running.env.get("PATH").unwrap_or_default();
-    if let Err(missing) = target
-        .running
-        .view
-        .check(program, path, &target.running.cwd)
-    {
+    if let Err(missing) = target.running.view.find(program, path, &target.running.cwd) {
         return Err(format!(
             "rpc error: code = Unknown desc = failed to exec in container: failed to start exec: \
              OCI runtime exec failed: exec failed: unable to start container process: {}",

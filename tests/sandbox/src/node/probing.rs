@@ -74,7 +74,7 @@ impl Worker {
             slot.kill_at =
                 Some(Instant::now() + Duration::from_secs(u64::try_from(grace).unwrap_or(0)));
             if let Some(running) = &slot.running {
-                running.signal(nix::sys::signal::Signal::SIGTERM);
+                running.signal(slot.stop_signal());
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Container roots: busybox and nothing else, as its image has it, one fresh copy for every start
-//! of a container.
+//! Container roots: busybox and nothing else, as its image has it, and the files that a runtime
+//! writes into every root.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,9 +8,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// The image that every pull brings.
+use super::inside;
+
+/// What every name brings that is in no registry.
 #[derive(Clone, Debug)]
-pub(crate) struct Image {
+pub(crate) struct Root {
     busybox: PathBuf,
     applets: Vec<String>,
 }
@@ -22,7 +24,7 @@ pub(crate) struct Names<'a> {
     pub(crate) pod_ip: &'a str,
 }
 
-impl Image {
+impl Root {
     /// Looks at the host's busybox, which must be the static one.
     pub(crate) fn find() -> Result<Self> {
         let busybox = ["/bin/busybox", "/usr/bin/busybox", "/usr/local/bin/busybox"]
@@ -48,7 +50,7 @@ impl Image {
     }
 
     /// Lays out a root in `dir`, which must not exist yet.
-    pub(crate) fn unpack(&self, dir: &Path, names: &Names<'_>) -> Result<()> {
+    pub(crate) fn unpack(&self, dir: &Path) -> Result<()> {
         for part in [
             "bin", "dev", "etc", "home", "proc", "root", "sys", "tmp", "usr/bin", "var", "run",
         ] {
@@ -67,11 +69,35 @@ impl Image {
         let etc = dir.join("etc");
         fs::write(etc.join("passwd"), PASSWD)?;
         fs::write(etc.join("group"), GROUP)?;
-        fs::write(etc.join("resolv.conf"), RESOLV)?;
-        fs::write(etc.join("hostname"), format!("{}\n", names.hostname))?;
-        fs::write(etc.join("hosts"), hosts(names))?;
         Ok(())
     }
+}
+
+/// A file of the busybox root that tells of users.
+pub(crate) fn file(path: &str) -> Option<&'static str> {
+    match path {
+        "/etc/passwd" => Some(PASSWD),
+        "/etc/group" => Some(GROUP),
+        _ => None,
+    }
+}
+
+/// Writes what the runtime mounts into every container, whatever its image holds.
+pub(crate) fn write_names(root: &Path, names: &Names<'_>) -> Result<()> {
+    // Without them nothing could be mounted there if the root is read-only.
+    for part in ["dev", "proc", "sys"] {
+        inside::directory(root, Path::new(part))?;
+    }
+    for (file, content) in [
+        ("etc/resolv.conf", RESOLV.to_owned()),
+        ("etc/hostname", format!("{}\n", names.hostname)),
+        ("etc/hosts", hosts(names)),
+    ] {
+        let file = inside::place(root, Path::new(file))?.host;
+        let _ = fs::remove_file(&file);
+        fs::write(&file, content)?;
+    }
+    Ok(())
 }
 
 fn hosts(names: &Names<'_>) -> String {

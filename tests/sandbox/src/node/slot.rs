@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::container::Running;
+use super::images::Image;
 use super::json::{integer, stamp, text};
 
 /// The first back-off; each further one is twice as long.
@@ -87,6 +89,18 @@ impl Probe {
     }
 }
 
+/// A fetch from the registry.
+#[derive(Debug)]
+pub(crate) enum Fetch {
+    /// None is under way.
+    Idle,
+    UnderWay,
+    /// It has ended, after so long.
+    Ended(Result<Arc<Image>, String>, Duration),
+    /// It has failed before, with this message.
+    Failed(String),
+}
+
 /// One container.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -109,6 +123,10 @@ pub(crate) struct Slot {
     pub(crate) pull_again: Option<Instant>,
     /// When a pull that is under way has ended.
     pub(crate) pull_ends: Option<(Instant, Duration)>,
+    /// What is fetched from the registry.
+    pub(crate) fetch: Fetch,
+    /// What the latest run was made from, or the next one will be.
+    pub(crate) image: Option<Arc<Image>>,
     pub(crate) running: Option<Arc<Running>>,
     pub(crate) tasks: Vec<AbortHandle>,
     /// Consecutive results: how many, and of which kind.
@@ -146,6 +164,8 @@ impl Slot {
             pull_back_off: BackOff::default(),
             pull_again: None,
             pull_ends: None,
+            fetch: Fetch::Idle,
+            image: None,
             running: None,
             tasks: Vec::new(),
             streak: [(0, false); 3],
@@ -188,6 +208,15 @@ impl Slot {
     /// An init container that goes on beside the others.
     pub(crate) fn is_sidecar(&self) -> bool {
         self.init && text(&self.spec, "/restartPolicy") == "Always"
+    }
+
+    /// What asks its process to end.
+    pub(crate) fn stop_signal(&self) -> Signal {
+        let asked = self
+            .image
+            .as_ref()
+            .and_then(|image| image.config.stop_signal);
+        asked.unwrap_or(Signal::SIGTERM)
     }
 
     /// Forgets the run that has ended.

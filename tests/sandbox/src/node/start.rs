@@ -1,24 +1,27 @@
 //! One step of one container: pull, configure, start, probe, back off, in the kubelet's order.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
+use super::bwrap;
 use super::container::{self, Plan, Started};
-use super::env;
-use super::image;
-use super::json::{go_duration, items, name, namespace, now, text, uid};
+use super::executable;
+use super::images::Image;
+use super::inside;
+use super::json::{go_duration, name, namespace, now, text, uid};
 use super::log::Log;
 use super::memory;
+use super::plan::Unplanned;
 use super::pod::{Message, Worker};
 use super::probe::Target;
 use super::probing::keep_asking;
 use super::root::Names;
 use super::slot::{Probe, Slot, State, terminated};
-use super::view::NoProgram;
-use super::volumes;
+use super::view::View;
 use crate::api::quantity::Quantity;
 
 /// How often a kubelet looks again at what it can't solve.
@@ -98,13 +101,13 @@ impl Worker {
         if !self.pull(index) {
             return;
         }
-        let plan = match self.plan(index) {
-            Ok(plan) => plan,
-            Err(message) => {
+        let (image, plan) = match self.plan(index) {
+            Ok(planned) => planned,
+            Err(Unplanned { reason, message }) => {
                 let Some(slot) = self.slots.get_mut(index) else {
                     return;
                 };
-                slot.wait_because("CreateContainerConfigError", &message, RESYNC);
+                slot.wait_because(reason, &message, RESYNC);
                 let field = slot.field();
                 self.event(&field, true, "Failed", &format!("Error: {message}"));
                 return;
@@ -129,7 +132,7 @@ impl Worker {
         slot.due = None;
         let field = slot.field();
         self.event(&field, false, "Created", "Container created");
-        let outcome = self.create(index, plan).await;
+        let outcome = self.create(index, image, plan).await;
         match outcome {
             Ok(started) => {
                 self.event(&field, false, "Started", "Container started");
@@ -158,110 +161,40 @@ impl Worker {
         slot.wait_because("RunContainerError", &message, super::pod::NOTICE);
     }
 
-    /// Puts together what will run, or says what is missing for it.
-    fn plan(&self, index: usize) -> Result<Plan, String> {
-        let slot = self.slots.get(index).ok_or("no such container")?;
-        let hostname = self.hostname();
-        let env = env::build(env::Context {
-            store: &self.node.store,
-            pod: &self.pod,
-            container: &slot.spec,
-            pod_ip: &self.ip,
-            hostname: &hostname,
-        })?;
-        let security = security(&self.pod, &slot.spec);
-        let runs_as_root = security
-            .get("runAsUser")
-            .and_then(Value::as_u64)
-            .is_none_or(|uid| uid == 0);
-        if runs_as_root
-            && security
-                .get("runAsNonRoot")
-                .and_then(Value::as_bool)
-                .unwrap_or(false)
-        {
-            let why = match security.get("runAsUser") {
-                Some(_) => "container's runAsUser breaks non-root policy",
-                None => "container has runAsNonRoot and image will run as root",
-            };
-            let (pod, ns, id) = (name(&self.pod), namespace(&self.pod), uid(&self.pod));
-            return Err(format!(
-                "{why} (pod: \"{pod}_{ns}({id})\", container: {})",
-                slot.name
-            ));
-        }
-        let words = |list: &str| -> Vec<String> {
-            let all = items(&slot.spec, list).iter().filter_map(Value::as_str);
-            all.map(|word| env.expand(word)).collect()
-        };
-        let mut argv = words("/command");
-        if argv.is_empty() && items(&slot.spec, "/args").is_empty() {
-            argv = image::default_command();
-        }
-        argv.extend(words("/args"));
-        let folder = self.places.pod.join(&slot.name).join(slot.runs.to_string());
-        let cwd = Some(text(&slot.spec, "/workingDir"))
-            .filter(|dir| !dir.is_empty())
-            .unwrap_or("/");
-        let message_path = text(&slot.spec, "/terminationMessagePath");
-        Ok(Plan {
-            root: folder.join("root"),
-            mounts: volumes::mounts(&slot.spec, &self.volumes)?,
-            argv,
-            env,
-            cwd: cwd.to_owned(),
-            security,
-            message_file: folder.join("message"),
-            message_path: if message_path.is_empty() {
-                "/dev/termination-log"
-            } else {
-                message_path
-            }
-            .into(),
-        })
-    }
-
     /// Unpacks the root and starts the process; the error is runc's.
-    async fn create(&mut self, index: usize, plan: Plan) -> Result<Started, String> {
+    async fn create(
+        &mut self,
+        index: usize,
+        image: Arc<Image>,
+        mut plan: Plan,
+    ) -> Result<Started, String> {
         let holder = self
             .holder
             .as_ref()
             .map(|holder| holder.pid)
             .ok_or("the pod has no sandbox")?;
         let (node, hostname, ip) = (Arc::clone(&self.node), self.hostname(), self.ip.clone());
-        let root = plan.root.clone();
         let unpacked = tokio::task::spawn_blocking(move || {
-            node.image.unpack(
-                &root,
-                &Names {
-                    hostname: &hostname,
-                    pod_ip: &ip,
-                },
-            )
+            let names = Names {
+                hostname: &hostname,
+                pod_ip: &ip,
+            };
+            node.images.unpack(&image, &plan.root, &names)?;
+            bwrap::make_mount_points(&mut plan)?;
+            anyhow::Ok(plan)
         });
-        match unpacked.await {
-            Ok(Ok(())) => {}
+        let plan = match unpacked.await {
+            Ok(Ok(plan)) => plan,
             Ok(Err(error)) => return Err(format!("{error:#}")),
             Err(error) => return Err(error.to_string()),
-        }
+        };
         self.drop_old_root(index);
-        let mounted = plan
-            .mounts
-            .iter()
-            .map(|mount| (mount.at.clone(), mount.source.clone()));
-        let view = super::view::View::new(plan.root.clone(), mounted.collect());
-        let program = plan.argv.first().map_or("", String::as_str);
-        let path = plan.env.get("PATH").unwrap_or_default();
-        view.check(program, path, &plan.cwd)
-            .map_err(|missing: NoProgram| missing.text(program))?;
-        if !view.is_dir(&plan.cwd) {
-            // The runtime makes a missing working directory.
-            let dir = plan.root.join(plan.cwd.trim_start_matches('/'));
-            std::fs::create_dir_all(dir).map_err(|error| error.to_string())?;
-        }
-        container::start(&self.node.tools, holder, plan)
-            .await
-            .map_err(|error| format!("{error:#}"))
+        let tools = &self.node.tools;
+        let started = match check(&plan)? {
+            Some(line) => container::refused(tools, holder, plan, &line),
+            None => container::start(tools, holder, plan).await,
+        };
+        started.map_err(|error| format!("{error:#}"))
     }
 
     /// The file tree of the run before is of no use to anyone.
@@ -355,17 +288,24 @@ fn restarts(slot: &Slot, policy: &str) -> bool {
     }
 }
 
-/// The container's security context over the pod's.
-fn security(pod: &Value, container: &Value) -> Value {
-    let mut merged = Map::new();
-    for source in [
-        pod.pointer("/spec/securityContext"),
-        container.get("securityContext"),
-    ] {
-        let fields = source.and_then(Value::as_object).into_iter().flatten();
-        merged.extend(fields.map(|(key, value)| (key.clone(), value.clone())));
-    }
-    json!(merged)
+/// Looks before the start whether the program can run: an error is what runc says when it can't be
+/// started, a line is what it writes into the log when the kernel refuses it afterwards.
+fn check(plan: &Plan) -> Result<Option<String>, String> {
+    let mounted = plan
+        .mounts
+        .iter()
+        .map(|mount| (mount.at.clone(), mount.source.clone()));
+    let view = View::new(plan.root.clone(), mounted.collect());
+    let program = plan.argv.first().map_or("", String::as_str);
+    let path = plan.env.get("PATH").unwrap_or_default();
+    let file = view
+        .find(program, path, &plan.cwd)
+        .map_err(|missing| missing.text(program))?;
+    // The runtime makes a missing working directory.
+    inside::directory_in(&view, Path::new(&plan.cwd))
+        .map_err(|error| format!("mkdir {}: {error}", plan.cwd))?;
+    let fault = executable::fault(&view, &file);
+    Ok(fault.map(|word| format!("exec {}: {word}", file.display())))
 }
 
 /// 64 hexadecimal digits, as containerd numbers containers.

@@ -9,9 +9,6 @@ use super::json::{items, now, text};
 use super::slot::{Slot, State};
 use crate::api::quantity::Quantity;
 
-/// What every image is: one content, one id.
-const IMAGE_ID: &str = "sha256:e5d4c0662df64446494349f0c17cd9e5c75c0bb18ee3f1cbb34b8cf0e3006572";
-
 /// What goes into a pod's status beside its containers.
 #[derive(Debug)]
 pub(crate) struct Facts<'a> {
@@ -218,7 +215,8 @@ fn container(slot: &Slot) -> Value {
         }
         put("containerID", id.clone().into());
         put("image", canonical(image).into());
-        put("imageID", IMAGE_ID.into());
+        let image_id = slot.image.as_ref().map_or("", |image| image.id.as_str());
+        put("imageID", image_id.into());
     } else {
         put("image", image.into());
         put("imageID", "".into());

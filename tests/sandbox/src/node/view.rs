@@ -52,26 +52,22 @@ impl View {
         Self { root, mounts }
     }
 
-    /// Whether `program`, as a command's first word, can be executed.
-    pub(crate) fn check(&self, program: &str, path: &str, cwd: &str) -> Result<(), NoProgram> {
+    /// Where `program`, a command's first word, is found, if it can be executed.
+    pub(crate) fn find(&self, program: &str, path: &str, cwd: &str) -> Result<PathBuf, NoProgram> {
         if program.contains('/') {
-            return self.check_file(&Path::new(cwd).join(program), NoProgram::Missing);
+            let file = Path::new(cwd).join(program);
+            return self.check_file(&file, NoProgram::Missing).map(|()| file);
         }
         let mut answer = NoProgram::NotInPath;
         for dir in path.split(':').filter(|dir| !dir.is_empty()) {
-            match self.check_file(&Path::new(dir).join(program), NoProgram::NotInPath) {
-                Ok(()) => return Ok(()),
+            let file = Path::new(dir).join(program);
+            match self.check_file(&file, NoProgram::NotInPath) {
+                Ok(()) => return Ok(file),
                 Err(NoProgram::Forbidden) => answer = NoProgram::Forbidden,
                 Err(_) => {}
             }
         }
         Err(answer)
-    }
-
-    /// Whether a directory exists.
-    pub(crate) fn is_dir(&self, path: &str) -> bool {
-        self.resolve(Path::new(path))
-            .is_some_and(|host| host.is_dir())
     }
 
     fn check_file(&self, file: &Path, missing: NoProgram) -> Result<(), NoProgram> {
@@ -85,7 +81,12 @@ impl View {
     }
 
     /// Where a path of the container lies on the host, all links followed; None if it does not exist.
-    fn resolve(&self, path: &Path) -> Option<PathBuf> {
+    pub(super) fn resolve(&self, path: &Path) -> Option<PathBuf> {
+        Some(self.on_host(&self.real(path)?))
+    }
+
+    /// A path of the container with all links followed; None if it does not exist.
+    pub(super) fn real(&self, path: &Path) -> Option<PathBuf> {
         let mut left: VecDeque<OsString> = parts(path);
         let mut at = PathBuf::from("/");
         let mut links = 0;
@@ -113,10 +114,11 @@ impl View {
                 left.push_front(part);
             }
         }
-        Some(self.on_host(&at))
+        Some(at)
     }
 
-    fn on_host(&self, path: &Path) -> PathBuf {
+    /// Where a path without links lies on the host.
+    pub(super) fn on_host(&self, path: &Path) -> PathBuf {
         for (at, source) in &self.mounts {
             if let Ok(rest) = path.strip_prefix(at) {
                 return if rest.as_os_str().is_empty() {

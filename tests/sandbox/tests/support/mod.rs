@@ -1,5 +1,7 @@
 //! A sandbox of one's own, driven as a user drives a host: with the real `ssh` and the real `kubectl`.
 
+pub(crate) mod registry;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;

@@ -106,7 +106,7 @@ fn host(request: &Request<Incoming>) -> String {
     let authority = request
         .uri()
         .authority()
-        .map(|authority| authority.as_str());
+        .map(hyper::http::uri::Authority::as_str);
     header.or(authority).unwrap_or_default().to_owned()
 }
 

@@ -9,7 +9,7 @@ use crate::alb::{annotations, place};
 /// What the members ask of one port, put together.
 #[derive(Debug)]
 pub(super) struct Port {
-    pub(super) port: u16,
+    pub(super) number: u16,
     pub(super) protocol: Protocol,
     pub(super) certificates: Vec<String>,
     ssl_policy: Option<(String, String)>,
@@ -25,7 +25,7 @@ pub(super) fn merged(members: &[Value]) -> Result<Vec<Port>, String> {
     for (index, ingress) in members.iter().enumerate() {
         let own = of(ingress).map_err(|why| format!("ingress: {}: {why}", place(ingress)))?;
         for port in own {
-            let Some(known) = ports.iter_mut().find(|known| known.port == port.port) else {
+            let Some(known) = ports.iter_mut().find(|known| known.number == port.number) else {
                 ports.push(Port {
                     members: vec![index],
                     ..port
@@ -46,12 +46,12 @@ fn merge(known: &mut Port, port: Port, index: usize) -> Result<(), (u16, String)
             "conflicting protocol, {}: {} | {}: {}",
             known.first, known.protocol, port.first, port.protocol
         );
-        return Err((port.port, why));
+        return Err((port.number, why));
     }
     match (&known.ssl_policy, &port.ssl_policy) {
         (Some((who, policy)), Some((other, its))) if policy != its => {
             let why = format!("conflicting sslPolicy, {who}: {policy} | {other}: {its}");
-            return Err((port.port, why));
+            return Err((port.number, why));
         }
         (None, Some(_)) => known.ssl_policy = port.ssl_policy,
         _ => {}
@@ -84,10 +84,10 @@ fn of(ingress: &Value) -> Result<Vec<Port>, String> {
     let policy = annotations::find(ingress, "ssl-policy");
     Ok(listed
         .into_iter()
-        .map(|(port, protocol)| {
+        .map(|(number, protocol)| {
             let https = protocol == Protocol::Https;
             Port {
-                port,
+                number,
                 protocol,
                 certificates: if https {
                     certificates.clone()
@@ -196,7 +196,7 @@ pub(super) fn redirect(members: &[Value], ports: &[Port]) -> Result<Option<u16>,
             ));
         }
     };
-    let found = ports.iter().find(|port| i64::from(port.port) == to);
+    let found = ports.iter().find(|port| i64::from(port.number) == to);
     match found {
         None => Err(format!(
             "listener does not exist for SSLRedirect port: {to}"
@@ -204,7 +204,7 @@ pub(super) fn redirect(members: &[Value], ports: &[Port]) -> Result<Option<u16>,
         Some(port) if port.protocol != Protocol::Https => Err(format!(
             "listener protocol non-SSL for SSLRedirect port: {to}"
         )),
-        Some(port) => Ok(Some(port.port)),
+        Some(port) => Ok(Some(port.number)),
     }
 }
 

@@ -79,7 +79,7 @@ pub(super) fn build(store: &Store, id: &GroupId, members: &[Value]) -> Result<Mo
     let mut all = Vec::new();
     for port in &ports {
         let mut listener = Listener {
-            port: port.port,
+            port: port.number,
             protocol: port.protocol,
             certificates: port.certificates.clone(),
             rules: Vec::new(),

@@ -11,15 +11,24 @@ const DATA: usize = 1024 * 1024;
 
 pub(super) fn config_map(object: &Value, problems: &mut Problems) {
     let mut size = 0;
-    for key in ["data", "binaryData"] {
-        for (name, value) in json::object(object, &format!("/{key}"))
-            .into_iter()
-            .flatten()
-        {
-            names::check(problems, &format!("{key}[{name}]"), name, names::config_key);
-            let text = value.as_str().map_or(0, str::len);
-            size += if key == "data" { text } else { text / 4 * 3 };
+    let binary = json::object(object, "/binaryData");
+    for (name, value) in json::object(object, "/data").into_iter().flatten() {
+        let field = format!("data[{name}]");
+        names::check(problems, &field, name, names::config_key);
+        if binary.is_some_and(|binary| binary.contains_key(name)) {
+            let why = "duplicate of key present in binaryData";
+            problems.invalid(field, &name.as_str().into(), why);
         }
+        size += value.as_str().map_or(0, str::len);
+    }
+    for (name, value) in binary.into_iter().flatten() {
+        names::check(
+            problems,
+            &format!("binaryData[{name}]"),
+            name,
+            names::config_key,
+        );
+        size += decoded(value);
     }
     if size > DATA {
         // The real server's path is empty here, and printed so.
@@ -27,11 +36,18 @@ pub(super) fn config_map(object: &Value, problems: &mut Problems) {
     }
 }
 
+/// How many bytes a text in base64 stands for.
+fn decoded(value: &Value) -> usize {
+    let text = value.as_str().unwrap_or_default();
+    let padding = text.len() - text.trim_end_matches('=').len();
+    (text.len() / 4 * 3).saturating_sub(padding)
+}
+
 pub(super) fn secret(object: &Value, problems: &mut Problems) {
     let mut size = 0;
     for (name, value) in json::object(object, "/data").into_iter().flatten() {
         names::check(problems, &format!("data[{name}]"), name, names::config_key);
-        size += value.as_str().map_or(0, str::len) / 4 * 3;
+        size += decoded(value);
     }
     if size > DATA {
         problems.too_long("data", DATA);

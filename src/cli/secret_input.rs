@@ -1,0 +1,63 @@
+//! Secrets that a person passes on: from stdin or a file, never from an argument.
+
+use std::{
+    io::{self, IsTerminal as _, Read as _},
+    path::Path,
+};
+
+use crate::{domain::Invalid, secret::Secret};
+
+/// The most that is read, in bytes: more fits into no object of Kubernetes.
+const LONGEST: u64 = 1024 * 1024;
+
+/// All of stdin. A terminal is refused: what is typed there is seen.
+pub(super) fn stdin(what: &'static str) -> Result<Secret<String>, Invalid> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        return Err(Invalid::new(
+            what,
+            "",
+            "is read from stdin, and stdin is a terminal",
+            "pass it through a pipe or with < FILE",
+        ));
+    }
+    read(what, "stdin", stdin.lock())
+}
+
+/// All of a file.
+pub(super) fn file(what: &'static str, path: &Path) -> Result<Secret<String>, Invalid> {
+    let shown = path.display().to_string();
+    let file = std::fs::File::open(path).map_err(|error| {
+        Invalid::new(
+            what,
+            &shown,
+            format!("can't be read: {error}"),
+            "check the path and its permissions",
+        )
+    })?;
+    read(what, &shown, file)
+}
+
+fn read(what: &'static str, from: &str, source: impl io::Read) -> Result<Secret<String>, Invalid> {
+    let mut bytes = Vec::new();
+    let refused = |problem: String| {
+        let remedy = format!("pass UTF-8 text of at most {LONGEST} bytes");
+        Invalid::new(what, from, problem, remedy)
+    };
+    source
+        .take(LONGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| refused(format!("can't be read: {error}")))?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(refused("is too long".to_owned()));
+    }
+    let read = String::from_utf8(bytes).map_err(|_| refused("is not UTF-8 text".to_owned()))?;
+    Ok(Secret::new(read))
+}
+
+/// The text without the one line end that `echo` and editors add.
+pub(super) fn without_line_end(text: &Secret<String>) -> Secret<String> {
+    let text = text.expose();
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    Secret::new(text.strip_suffix('\r').unwrap_or(text).to_owned())
+}

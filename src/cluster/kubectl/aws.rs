@@ -1,0 +1,155 @@
+//! The host's `aws`: its command lines, and what its words mean.
+
+use bytes::Bytes;
+
+use super::{
+    super::{ClusterError, EcrOutcome, Reply},
+    Kubectl,
+};
+use crate::{
+    domain::EcrRegistry,
+    ssh::{Command, Output, RunLimits, Script},
+};
+
+/// The exit status of a shell for a program that is not there.
+const NO_PROGRAM: u32 = 127;
+
+/// Makes the repository when it is not there.
+pub(super) async fn ensure_repository(
+    lane: &Kubectl,
+    registry: &EcrRegistry,
+    repository: &str,
+) -> Result<EcrOutcome, ClusterError> {
+    let found = ask(lane, describe_repository(registry, repository)).await?;
+    if found.status.success() {
+        return Ok(EcrOutcome::Existed);
+    }
+    let failed = reply("find the repository", &found);
+    if !lacks_the_repository(&failed.stderr) {
+        return match aws_failure(failed) {
+            ClusterError::AwsMissing => Ok(EcrOutcome::NoAws),
+            error => Err(error),
+        };
+    }
+    let created = ask(lane, create_repository(registry, repository)).await?;
+    let failed = reply("create the repository", &created);
+    if created.status.success() || has_the_repository(&failed.stderr) {
+        return Ok(EcrOutcome::Created);
+    }
+    Err(aws_failure(failed))
+}
+
+async fn ask(lane: &Kubectl, script: Script) -> Result<Output, ClusterError> {
+    let limits = RunLimits::within(lane.settings.call_limit);
+    Ok(lane.ssh.run(&script, Bytes::new(), limits).await?)
+}
+
+/// What a failed command of the host's said.
+pub(super) fn reply(act: &str, output: &Output) -> Reply {
+    Reply {
+        act: act.to_owned(),
+        exit: output.status.code(),
+        stderr: output.stderr.text(),
+        applied: Vec::new(),
+    }
+}
+
+fn describe_repository(registry: &EcrRegistry, repository: &str) -> Script {
+    ecr("describe-repositories", registry)
+        .args(["--repository-names", repository])
+        .into()
+}
+
+fn create_repository(registry: &EcrRegistry, repository: &str) -> Script {
+    ecr("create-repository", registry)
+        .args(["--repository-name", repository])
+        .into()
+}
+
+fn ecr(act: &str, registry: &EcrRegistry) -> Command {
+    Command::new([
+        "aws",
+        "ecr",
+        act,
+        "--region",
+        &registry.region,
+        "--registry-id",
+        &registry.account,
+        "--output",
+        "json",
+        "--no-cli-pager",
+    ])
+}
+
+/// Whether `aws` says that there is no such repository.
+fn lacks_the_repository(stderr: &str) -> bool {
+    stderr.contains("(RepositoryNotFoundException)")
+}
+
+/// Whether somebody else has made it meanwhile.
+fn has_the_repository(stderr: &str) -> bool {
+    stderr.contains("(RepositoryAlreadyExistsException)")
+}
+
+/// What a failure of `aws` means.
+pub(super) fn aws_failure(reply: Reply) -> ClusterError {
+    if reply.exit == Some(NO_PROGRAM) {
+        return ClusterError::AwsMissing;
+    }
+    let said = reply
+        .stderr
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with("usage:"));
+    let words = match (said, reply.exit) {
+        (Some(said), _) => said.to_owned(),
+        (None, Some(code)) => format!("exit code {code} without a word"),
+        (None, None) => "it was ended by a signal".to_owned(),
+    };
+    ClusterError::Aws {
+        words,
+        reply: Box::new(reply),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry() -> EcrRegistry {
+        EcrRegistry::of_host("123456789012.dkr.ecr.eu-west-1.amazonaws.com").unwrap()
+    }
+
+    fn failed(exit: u32, stderr: &str) -> ClusterError {
+        aws_failure(Reply {
+            act: "create the repository".into(),
+            exit: Some(exit),
+            stderr: stderr.into(),
+            applied: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn names_are_words() {
+        insta::assert_snapshot!(describe_repository(&registry(), "a; reboot"), @"aws ecr describe-repositories --region eu-west-1 --registry-id 123456789012 --output json --no-cli-pager --repository-names 'a; reboot'");
+        insta::assert_snapshot!(create_repository(&registry(), "$(id)"), @"aws ecr create-repository --region eu-west-1 --registry-id 123456789012 --output json --no-cli-pager --repository-name '$(id)'");
+    }
+
+    #[test]
+    fn what_aws_says_is_told_with_a_remedy() {
+        assert!(matches!(
+            failed(127, "/bin/sh: 1: aws: not found"),
+            ClusterError::AwsMissing
+        ));
+        for words in [
+            "An error occurred (AccessDeniedException) when calling the CreateRepository operation: User: x is not authorized",
+            "An error occurred (ExpiredTokenException) when calling the CreateRepository operation: The security token included in the request is expired",
+            "Unable to locate credentials. You can configure credentials by running \"aws configure\".",
+        ] {
+            let error = failed(254, &format!("\n{words}\n"));
+            assert!(error.to_string().ends_with(words), "{error}");
+            assert!(error.hint().is_some(), "{error}");
+        }
+        insta::assert_snapshot!(failed(255, ""), @"aws on the host could not create the repository: exit code 255 without a word");
+    }
+}

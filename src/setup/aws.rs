@@ -1,0 +1,234 @@
+//! AWS credentials, from variables or from the files of the AWS CLI.
+//!
+//! Follows <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html>.
+
+use std::path::{Path, PathBuf};
+
+use ini::Ini;
+
+use crate::{domain::Invalid, secret::Secret};
+
+/// Credentials for AWS. Nothing of them prints but the key's id.
+#[derive(Debug, Clone)]
+pub struct AwsCredentials {
+    /// The access key's id, which is no secret.
+    pub key_id: String,
+    /// The key itself.
+    pub key: Secret<String>,
+    /// The session, when the credentials are temporary.
+    pub session_token: Option<Secret<String>>,
+    /// The region, when it is known.
+    pub region: Option<String>,
+}
+
+impl AwsCredentials {
+    /// The credentials of a profile in the files of the AWS CLI below `home`.
+    ///
+    /// # Errors
+    /// When the files can't be read, or the profile has no keys in them.
+    pub fn of_profile(home: &Path, profile: &str) -> Result<Self, Invalid> {
+        let file = home.join(".aws/credentials");
+        let credentials = read(&file)?.ok_or_else(|| {
+            refused(
+                profile,
+                format!("is not there: {} does not exist", file.display()),
+                "make it with `aws configure`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            )
+        })?;
+        let config = read(&home.join(".aws/config"))?.unwrap_or_default();
+        let in_config = match profile {
+            "default" => config.section(Some("default")),
+            named => config.section(Some(format!("profile {named}"))),
+        };
+        let Some(section) = credentials.section(Some(profile)) else {
+            return Err(without_keys(profile, &file, in_config));
+        };
+        let value = |name: &str| section.get(name).map(str::trim).filter(|it| !it.is_empty());
+        let (Some(key_id), Some(key)) =
+            (value("aws_access_key_id"), value("aws_secret_access_key"))
+        else {
+            return Err(without_keys(profile, &file, in_config.or(Some(section))));
+        };
+        let region = value("region").or_else(|| in_config.and_then(|it| it.get("region")));
+        Self::new(
+            key_id,
+            key.to_owned().into(),
+            value("aws_session_token").map(|token| token.to_owned().into()),
+            region.map(str::to_owned),
+        )
+    }
+
+    /// Credentials as they are given.
+    ///
+    /// # Errors
+    /// When one of them has characters that the AWS CLI's files can't hold.
+    pub fn new(
+        key_id: &str,
+        key: Secret<String>,
+        session_token: Option<Secret<String>>,
+        region: Option<String>,
+    ) -> Result<Self, Invalid> {
+        let is_plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+        let token_is_plain = session_token.iter().all(|it| is_plain(it.expose()));
+        if !is_plain(key_id) || !is_plain(key.expose()) || !token_is_plain {
+            return Err(Invalid::new(
+                "AWS credentials",
+                // The value is secret.
+                "",
+                "have spaces or other characters that no AWS key has",
+                "copy the key again, without quotes and line breaks",
+            ));
+        }
+        Ok(Self {
+            key_id: key_id.to_owned(),
+            key,
+            session_token,
+            region,
+        })
+    }
+
+    /// The file `credentials` of the AWS CLI with these as its default.
+    pub(super) fn credentials_file(&self) -> Secret<String> {
+        let mut text = format!(
+            "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+            self.key_id,
+            self.key.expose()
+        );
+        if let Some(token) = &self.session_token {
+            text.push_str(&format!("aws_session_token = {}\n", token.expose()));
+        }
+        text.into()
+    }
+
+    /// The file `config` of the AWS CLI.
+    pub(super) fn config_file(&self) -> Secret<String> {
+        let region = self.region.as_deref().unwrap_or_default();
+        let line = if region.is_empty() {
+            String::new()
+        } else {
+            format!("region = {region}\n")
+        };
+        format!("[default]\n{line}").into()
+    }
+}
+
+/// The file's content; none when there is no such file.
+fn read(file: &PathBuf) -> Result<Option<Ini>, Invalid> {
+    let shown = file.display().to_string();
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(Invalid::new(
+                "AWS file",
+                &shown,
+                format!("can't be read: {error}"),
+                "check its permissions",
+            ));
+        }
+    };
+    Ini::load_from_str_noescape(&text)
+        .map(Some)
+        .map_err(|error| {
+            // Not the parser's words: they may repeat a line.
+            Invalid::new(
+                "AWS file",
+                &shown,
+                format!(
+                    "is not written as the AWS CLI writes it (line {})",
+                    error.line + 1
+                ),
+                "mend it, or make it again with `aws configure`",
+            )
+        })
+}
+
+fn without_keys(profile: &str, file: &Path, section: Option<&ini::Properties>) -> Invalid {
+    const BORROWED: [&str; 5] = [
+        "sso_session",
+        "sso_start_url",
+        "role_arn",
+        "credential_process",
+        "web_identity_token_file",
+    ];
+    let borrowed = section.and_then(|section| {
+        let mut keys = BORROWED.into_iter();
+        keys.find(|key| section.contains_key(*key))
+    });
+    match borrowed {
+        Some(key) => refused(
+            profile,
+            format!("has no keys of its own but {key}"),
+            "export its present keys with `aws configure export-credentials --format env`",
+        ),
+        None => refused(
+            profile,
+            format!("has no keys in {}", file.display()),
+            "name another with --profile, or make it with `aws configure`",
+        ),
+    }
+}
+
+fn refused(profile: &str, problem: String, remedy: &str) -> Invalid {
+    Invalid::new("AWS profile", profile, problem, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home(credentials: &str, config: &str) -> tempfile::TempDir {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join(".aws");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("credentials"), credentials).unwrap();
+        std::fs::write(folder.join("config"), config).unwrap();
+        home
+    }
+
+    #[test]
+    fn a_profile_has_its_keys_and_its_region() {
+        let home = home(
+            "[default]\naws_access_key_id=AKIA\naws_secret_access_key = a/b+c=\\d\n\n\
+             [work]\naws_access_key_id = ASIA\naws_secret_access_key = hunter2\n\
+             aws_session_token = token==\n",
+            "[default]\nregion = eu-west-1\n[profile work]\nregion = us-east-1\n",
+        );
+        let default = AwsCredentials::of_profile(home.path(), "default").unwrap();
+        assert_eq!(default.key.expose(), "a/b+c=\\d");
+        assert_eq!(default.region.as_deref(), Some("eu-west-1"));
+        let work = AwsCredentials::of_profile(home.path(), "work").unwrap();
+        assert_eq!(
+            work.credentials_file().expose(),
+            "[default]\naws_access_key_id = ASIA\naws_secret_access_key = hunter2\n\
+             aws_session_token = token==\n"
+        );
+        assert_eq!(
+            work.config_file().expose(),
+            "[default]\nregion = us-east-1\n"
+        );
+        assert!(!format!("{work:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_profile_without_keys_is_refused_with_the_remedy() {
+        let home = home("[a]\nregion = x\n", "[profile sso]\nsso_session = corp\n");
+        let refused = |profile: &str| AwsCredentials::of_profile(home.path(), profile).unwrap_err();
+        assert!(refused("sso").to_string().contains("but sso_session"));
+        assert!(refused("sso").remedy().contains("export-credentials"));
+        assert!(refused("a").to_string().contains("has no keys in"));
+        assert!(refused("none").remedy().contains("--profile"));
+        let nowhere = tempfile::tempdir().unwrap();
+        let missing = AwsCredentials::of_profile(nowhere.path(), "default").unwrap_err();
+        assert!(missing.to_string().contains("does not exist"));
+    }
+
+    #[test]
+    fn no_message_repeats_a_secret() {
+        let home = home("[default]\nhunter2\n[", "");
+        let error = AwsCredentials::of_profile(home.path(), "default").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        let odd = AwsCredentials::new("AKIA", "hunter2\n".to_owned().into(), None, None);
+        assert!(!format!("{odd:?}").contains("hunter2"));
+    }
+}

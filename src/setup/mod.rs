@@ -1,0 +1,15 @@
+//! What is set up once: the place where images are built, and the host's kubeconfig.
+//!
+//! Credentials go where images are built and nowhere else; they travel on stdin and are never recorded.
+
+mod aws;
+mod builder;
+mod docker_config;
+mod kubeconfig;
+
+pub use self::{
+    aws::AwsCredentials,
+    builder::{BuilderSetup, BuilderState, Change, setup_builder},
+    docker_config::RegistryLogin,
+    kubeconfig::{DEFAULT_KUBECONFIG, Kubeconfig, install_kubeconfig},
+};

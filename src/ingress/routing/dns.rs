@@ -117,6 +117,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it is what a look-up gives")]
     fn leads(addresses: &[&str]) -> Looked {
         Ok(addresses.iter().map(|it| it.parse().unwrap()).collect())
     }

@@ -13,4 +13,5 @@ mod control;
 mod controllers;
 mod host;
 mod node;
+mod plain_http;
 mod registry;

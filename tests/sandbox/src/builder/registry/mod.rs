@@ -18,6 +18,7 @@ use self::door::{Door, Key};
 use self::login::Logins;
 pub(crate) use self::refusal::{Answer, Refusal};
 use super::reference::{Reference, is_near};
+use crate::plain_http;
 
 /// Which registries may be spoken to over plain HTTP.
 #[derive(Clone, Debug, Default)]
@@ -64,10 +65,7 @@ impl Client {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .map_err(io::Error::other)?;
+        let http = plain_http::client().map_err(io::Error::other)?;
         Ok(Self {
             runtime,
             http,

@@ -28,6 +28,7 @@ use super::image::architecture;
 use super::root::{Names, Root};
 use super::volumes::Mount;
 use crate::api::json::{items, text};
+use crate::plain_http;
 use crate::registry::digest::Digest;
 
 /// Busybox's id and size, which every name that is not pulled has.
@@ -100,7 +101,7 @@ impl Images {
             dir: dir.to_owned(),
             registry,
             // Loopback must not go through a proxy.
-            client: Client::builder().no_proxy().build()?,
+            client: plain_http::client()?,
             busybox,
             known: Mutex::default(),
             pulling: tokio::sync::Mutex::default(),

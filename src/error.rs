@@ -169,6 +169,21 @@ pub enum Error {
         /// The namespace.
         namespace: String,
     },
+    /// The way from a host name to a deployment's answer is broken.
+    #[error("{host} does not lead to an answer; broken at {step}: {seen}")]
+    RoutingBroken {
+        /// The host name.
+        host: String,
+        /// The first step that is broken.
+        step: &'static str,
+        /// What was seen there.
+        seen: String,
+        /// What to do about it.
+        remedy: Option<String>,
+    },
+    /// TLS can't be set up here.
+    #[error("TLS can't be set up: {0}")]
+    Tls(String),
     /// The deletion was sent, but the namespace is still there.
     #[error("the namespace {namespace} is still being deleted after {seconds} s")]
     StillDeleting {
@@ -251,7 +266,10 @@ impl Error {
             | Self::BuildCancelled { .. } => Kind::PodFailed,
             Self::BuildUnfinished { .. } => Kind::LinkLost,
             Self::NoPod { .. } | Self::NoDeployment { .. } | Self::NoBuild { .. } => Kind::NotFound,
-            Self::HostTaken { .. } | Self::GroupConflict { .. } => Kind::Conflict,
+            Self::HostTaken { .. } | Self::GroupConflict { .. } | Self::RoutingBroken { .. } => {
+                Kind::Conflict
+            }
+            Self::Tls(_) => Kind::Internal,
             Self::NotOurs { .. } | Self::ForeignNamespace { .. } => Kind::Denied,
             Self::Busy { .. } => Kind::Busy,
             Self::StillDeleting { .. } => Kind::TimedOut,
@@ -294,6 +312,8 @@ impl Error {
             Self::GroupConflict { setting, .. } => Some(format!(
                 "use the group's {setting}, or a load balancer of its own with --dedicated-alb"
             )),
+            Self::RoutingBroken { remedy, .. } => remedy.clone(),
+            Self::Tls(_) => None,
             Self::NoPod { .. } => Some("`berth create` makes one".to_owned()),
             Self::NotOurs { .. } => {
                 Some("use another id, or remove or label the namespace by hand".to_owned())

@@ -82,7 +82,11 @@ pub(super) fn aftermath(command: &Command) -> Option<&'static str> {
         Command::SetupKubeconfig(_) => {
             Some("the host's kubeconfig is the old one or the new one, never half of either")
         }
-        Command::List(_) | Command::Status(_) => Some("nothing was changed in the cluster"),
+        Command::List(_)
+        | Command::Status(_)
+        | Command::AlbStatus(_)
+        | Command::ListAlbIngresses(_)
+        | Command::ValidateAlbRouting(_) => Some("nothing was changed in the cluster"),
         Command::Logs(_) | Command::LogsBuilder(_) | Command::Completions(_) => None,
     }
 }

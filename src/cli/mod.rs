@@ -10,6 +10,7 @@ mod create;
 mod delete;
 mod execute;
 mod exit;
+mod ingress;
 mod interrupt;
 mod list;
 mod logs;
@@ -78,6 +79,9 @@ async fn perform(command: Command, session: &Session) -> Result<ExitCode, Error>
         Command::Logs(args) => logs::run(args, session).await,
         Command::Build(args) => builds::run(args, session).await,
         Command::LogsBuilder(args) => builds::logs::run(args, session).await,
+        Command::AlbStatus(args) => ingress::status(args, session).await,
+        Command::ListAlbIngresses(args) => ingress::list(args, session).await,
+        Command::ValidateAlbRouting(args) => ingress::validate(args, session).await,
         Command::SetupBuilder(args) => setup::builder::run(args, session).await,
         Command::SetupKubeconfig(args) => setup::kubeconfig::run(args, session).await,
     }

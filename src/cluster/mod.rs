@@ -5,6 +5,7 @@
 
 pub mod assess;
 mod error;
+mod events;
 mod exec;
 mod facts;
 mod host;
@@ -18,6 +19,7 @@ use futures::stream::BoxStream;
 
 pub use self::{
     error::{ClusterError, Reply},
+    events::{event_phrase, event_time},
     exec::{
         Captured, ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, Partial, PodRef,
         Program, Stdin, Stream,

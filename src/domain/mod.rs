@@ -45,7 +45,8 @@ pub use image::Image;
 pub use invalid::Invalid;
 pub use labels::{
     ANNOTATION_OWNER_ID, ANNOTATION_RELEASE, ANNOTATION_SPEC, LABEL_BUILD, LABEL_CONTEXT,
-    LABEL_DEPLOYMENT, LABEL_MANAGED_BY, LABEL_OWNER, LABEL_OWNER_KIND, MANAGED_BY, OwnerLabels,
+    LABEL_DEPLOYMENT, LABEL_MANAGED_BY, LABEL_NAME, LABEL_OWNER, LABEL_OWNER_KIND, MANAGED_BY,
+    OwnerLabels,
 };
 pub use namespace::Namespace;
 pub use owner::{Owner, OwnerKind};

@@ -12,6 +12,7 @@ mod check;
 mod dockerfile;
 mod error;
 mod escape;
+mod ingress;
 mod kinds;
 mod pod;
 mod templates;
@@ -28,6 +29,7 @@ pub use self::{
         VariableKind,
     },
     error::ManifestError,
+    ingress::IngressSpec,
     pod::PodRender,
     templates::Templates,
 };

@@ -2,6 +2,7 @@
 //! concern.
 
 mod builds;
+mod ingress;
 mod pods;
 mod setup;
 
@@ -13,10 +14,11 @@ use clap_complete::Shell;
 pub(super) use self::builds::{
     BuildAction, BuildArgs, BuildIdArgs, BuildListArgs, BuildOrder, BuildPruneArgs, LogsBuilderArgs,
 };
-pub(super) use self::pods::{
-    CreateArgs, DeleteArgs, ExecuteArgs, ListArgs, LogsArgs, OwnerArgs, StatusArgs,
-};
 pub(super) use self::setup::{SetupBuilderArgs, SetupKubeconfigArgs};
+pub(super) use self::{
+    ingress::{AlbStatusArgs, ListAlbIngressesArgs, ValidateAlbRoutingArgs},
+    pods::{CreateArgs, DeleteArgs, ExecuteArgs, ListArgs, LogsArgs, OwnerArgs, StatusArgs},
+};
 
 /// A berth for every project on a Kubernetes cluster that is reached by SSH and kubectl alone.
 #[derive(Debug, Parser)]
@@ -127,6 +129,12 @@ pub enum Command {
     Status(StatusArgs),
     /// Print what a pod has printed
     Logs(LogsArgs),
+    /// Show a load balancer, its Ingresses, and who makes it
+    AlbStatus(AlbStatusArgs),
+    /// List the Ingresses of the load balancers
+    ListAlbIngresses(ListAlbIngressesArgs),
+    /// Follow the way from a host name to an answer, step by step
+    ValidateAlbRouting(ValidateAlbRoutingArgs),
     /// Set up the namespace in which images are built, with the registry's credentials
     SetupBuilder(SetupBuilderArgs),
     /// Put a kubeconfig on the host, tried before it takes the old one's place

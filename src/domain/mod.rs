@@ -8,29 +8,37 @@ mod build;
 mod build_failure;
 mod deployment;
 mod deployment_name;
+mod deployment_spec;
 mod diagnosis;
 mod digest;
 mod duration;
 mod environment;
+mod health_path;
 mod host_name;
 mod image;
 mod invalid;
 mod label;
 mod labels;
 mod namespace;
+mod object_name;
 mod owner;
 mod pod;
 mod port;
 mod resources;
+mod volume;
 
 pub use build::{BuildId, BuildStatus};
 pub use build_failure::{BuildCause, BuildFailure};
 pub use deployment::DeploymentStatus;
 pub use deployment_name::DeploymentName;
+pub use deployment_spec::{
+    APP_CONTAINER, DeploymentSpec, PROJECT_SECRETS, Public, PublicHost, SecretUse,
+};
 pub use diagnosis::{Cause, Diagnosis};
 pub use digest::Digest;
 pub use duration::{LONGEST_DURATION, duration};
 pub use environment::{EnvName, Environment};
+pub use health_path::HealthPath;
 pub use host_name::HostName;
 pub use image::Image;
 pub use invalid::Invalid;
@@ -39,6 +47,7 @@ pub use labels::{
     LABEL_DEPLOYMENT, LABEL_MANAGED_BY, LABEL_OWNER, LABEL_OWNER_KIND, MANAGED_BY, OwnerLabels,
 };
 pub use namespace::Namespace;
+pub use object_name::ObjectName;
 pub use owner::{Owner, OwnerKind};
 pub use pod::{
     CONTAINER, DEPLOYMENT, Endpoint, PodCommand, PodSpec, PodStatus, SERVICE, ServiceDetails,
@@ -46,3 +55,4 @@ pub use pod::{
 };
 pub use port::Port;
 pub use resources::{Cpu, Memory, Resources};
+pub use volume::{Volume, VolumeSource};

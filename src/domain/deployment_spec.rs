@@ -36,6 +36,8 @@ pub struct DeploymentSpec {
     pub health_path: HealthPath,
     /// Whether the cluster asks for it too; without, a pod that runs is well.
     pub probe: bool,
+    /// How long a pod that has started may take until it is well, in seconds.
+    pub start_seconds: u16,
     /// Volumes of the container.
     pub volumes: Vec<Volume>,
     /// Secrets with which the image is pulled.

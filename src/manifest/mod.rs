@@ -6,17 +6,24 @@
 //! Nothing here speaks to a cluster or a database.
 
 mod check;
+mod deployment;
 mod error;
 mod escape;
 mod kinds;
 mod pod;
 mod templates;
+mod verbatim;
 
 use std::{borrow::Cow, fmt};
 
 use serde_json::Value;
 
-pub use self::{error::ManifestError, pod::PodRender, templates::Templates};
+pub use self::{
+    deployment::{DeploymentRender, Release, SecretEntry},
+    error::ManifestError,
+    pod::PodRender,
+    templates::Templates,
+};
 
 /// One Kubernetes object, rendered and checked.
 #[derive(Clone, PartialEq)]

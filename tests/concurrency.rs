@@ -38,7 +38,7 @@ on_both_databases! {
         }
         assert_eq!(pods.len(), 1);
         assert_eq!(created, 1);
-        assert_eq!(world.manager().await.list(None).await.unwrap().len(), 1);
+        assert_eq!(world.manager().await.list(None).await.unwrap().records.len(), 1);
     }
 
     async fn several_processes_make_one_pod(world: World) {

@@ -129,7 +129,7 @@ on_both_databases! {
         let manager = world.manager().await;
         let made = project.create(&manager).await.unwrap();
         assert_eq!(made.action, Action::Created);
-        assert_eq!(manager.list(None).await.unwrap().len(), 1);
+        assert_eq!(manager.list(None).await.unwrap().records.len(), 1);
     }
 }
 
@@ -188,7 +188,7 @@ async fn bad_input_is_refused_before_anything_is_sent() {
     let error = manager.manage(request).await.unwrap_err();
     assert_eq!(error.kind(), Kind::BadInput);
     assert_eq!(ssh.commands_started(), 0);
-    assert!(manager.list(None).await.unwrap().is_empty());
+    assert!(manager.list(None).await.unwrap().records.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -274,7 +274,7 @@ async fn a_namespace_of_somebody_elses_is_left_alone() {
 
     let error = project.create(&manager).await.unwrap_err();
     assert!(matches!(error, Error::NotOurs { .. }), "{error:?}");
-    assert!(manager.list(None).await.unwrap().is_empty());
+    assert!(manager.list(None).await.unwrap().records.is_empty());
     let deleted = manager.delete(&project.owner).await.unwrap();
     assert!(!deleted.was_there);
     assert!(
@@ -387,7 +387,7 @@ async fn a_lost_link_is_said_and_mended() {
         "{error:?}"
     );
     // What is known of the pod is not called wrong by a link that is.
-    let record = manager.list(None).await.unwrap().remove(0);
+    let record = manager.list(None).await.unwrap().records.remove(0);
     assert_eq!(record.status, PodStatus::Running);
     assert!(record.diagnosis.is_some());
     world
@@ -467,7 +467,7 @@ async fn a_pod_on_another_host_is_not_forgotten() {
     for error in errors {
         assert!(matches!(error, Error::OtherHost { .. }), "{error:?}");
     }
-    let record = manager.list(None).await.unwrap().remove(0);
+    let record = manager.list(None).await.unwrap().records.remove(0);
     assert_eq!(record.status, PodStatus::Running);
     assert_eq!(record.pod_name, made.record.pod_name);
     assert!(elsewhere.forget(&project.owner).await.unwrap());

@@ -26,7 +26,7 @@ on_both_databases! {
         assert!(deleted.was_there);
         assert_eq!(deleted.namespace, project.namespace());
         assert!(ssh.commands_started() - before <= 2);
-        assert!(manager.list(None).await.unwrap().is_empty());
+        assert!(manager.list(None).await.unwrap().records.is_empty());
 
         let error = manager
             .execute(ExecuteRequest::project(project.id(), ["true"]).unwrap())
@@ -47,7 +47,7 @@ on_both_databases! {
         assert!(deleted.was_there);
         // The record of the first is all that is left of it.
         assert!(manager.delete(&project.owner).await.unwrap().was_there);
-        assert!(manager.list(None).await.unwrap().is_empty());
+        assert!(manager.list(None).await.unwrap().records.is_empty());
     }
 }
 
@@ -69,9 +69,9 @@ async fn a_deletion_that_is_not_done_in_time_says_so_and_keeps_the_record() {
     let hasty = hasty.manager().await;
     let error = hasty.delete(&project.owner).await.unwrap_err();
     assert!(matches!(error, Error::StillDeleting { .. }), "{error:?}");
-    assert_eq!(manager.list(None).await.unwrap().len(), 1);
+    assert_eq!(manager.list(None).await.unwrap().records.len(), 1);
     assert!(manager.delete(&project.owner).await.unwrap().was_there);
-    assert!(manager.list(None).await.unwrap().is_empty());
+    assert!(manager.list(None).await.unwrap().records.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,5 +93,5 @@ async fn what_is_somebody_elses_stays() {
         &neighbour.namespace(),
     ]);
     assert!(left.status.success());
-    assert_eq!(manager.list(None).await.unwrap().len(), 1);
+    assert_eq!(manager.list(None).await.unwrap().records.len(), 1);
 }

@@ -74,7 +74,7 @@ on_both_databases! {
         assert_eq!(Some(output.pod.clone()), changed.record.pod_name);
         assert_eq!(output.stdout.to_text().trim(), output.pod);
         assert!(ssh.commands_started() - before <= 2);
-        let refreshed = manager.list(None).await.unwrap().remove(0);
+        let refreshed = manager.list(None).await.unwrap().records.remove(0);
         assert_eq!(refreshed.pod_name, changed.record.pod_name);
 
         let before = ssh.commands_started();

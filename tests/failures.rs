@@ -42,7 +42,7 @@ async fn diagnosis(
         panic!("{error:?}");
     };
     assert_eq!(record.status, PodStatus::Error);
-    let recorded = manager.list(None).await.unwrap().remove(0);
+    let recorded = manager.list(None).await.unwrap().records.remove(0);
     assert_eq!(recorded.status, PodStatus::Error);
     assert_eq!(recorded.diagnosis.as_ref(), Some(&*diagnosis));
     // What could not run is mended by the next call, not only reported again.
@@ -200,7 +200,7 @@ async fn refused_by(objects: &[serde_json::Value], labels: &[&str]) -> (Error, P
         .manage(project.request().memory_limit("90Mi").unwrap())
         .await;
     assert!(begun.elapsed() < SECONDS);
-    let record = manager.list(None).await.unwrap().remove(0);
+    let record = manager.list(None).await.unwrap().records.remove(0);
     (changed.unwrap_err(), record.status)
 }
 

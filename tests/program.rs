@@ -14,6 +14,11 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
+use berth::{
+    domain::Owner,
+    store::{Claim, Holder, NewPod, SshPlace},
+};
+use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
 use support::bench::{World, skipped_on_a_cluster, stdout_json, text};
 
 fn run(mut command: Command) -> Output {
@@ -389,6 +394,43 @@ async fn the_list_needs_no_host() {
         }
     }
     assert_eq!(stdout_json(&ok(berth)), serde_json::json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_read_is_an_error_and_hides_no_other() {
+    let world = World::sqlite().await;
+    let store = world.store().await;
+    for id in ["good", "bad"] {
+        let owner = Owner::project(id).unwrap();
+        let new = NewPod {
+            image: "busybox".parse().unwrap(),
+            resources: world.config().pods.resources,
+            ssh: SshPlace {
+                host: "bastion".to_owned(),
+                port: 22,
+                user: "ops".to_owned(),
+            },
+        };
+        let holder = Holder::this_process();
+        let claim = store.claim(&owner, &new, &holder, std::time::Duration::ZERO);
+        assert!(matches!(claim.await.unwrap(), Claim::Taken { .. }));
+    }
+    let path = world.database.strip_prefix("sqlite://").unwrap();
+    SqliteConnection::establish(path)
+        .unwrap()
+        .batch_execute("UPDATE pods SET status = 'melted' WHERE owner_id = 'bad'")
+        .unwrap();
+    let output = run(world.berth(&["list", "-o", "json"]));
+    assert_eq!(output.status.code(), Some(74));
+    let listed = stdout_json(&output);
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(listed[0]["project_id"], "good");
+    let talk = text(&output.stderr);
+    assert!(
+        talk.contains("the column status of row 2 of the table pods"),
+        "{talk}"
+    );
+    assert!(talk.contains("melted") && talk.contains("hint: "), "{talk}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

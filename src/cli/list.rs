@@ -1,22 +1,33 @@
 //! `berth list`: what is recorded. The cluster is not asked, and no setting but the database is needed.
+//! A record that can't be read is an error, after all others have been printed.
 
 use std::process::ExitCode;
 
-use super::{args::ListArgs, printer::table, session::Session, view::PodView};
+use super::{args::ListArgs, exit, printer::table, session::Session, view::PodView};
 use crate::{error::Error, pods::recorded};
 
 pub(super) async fn run(args: ListArgs, session: &Session) -> Result<ExitCode, Error> {
     let status = args.status.as_deref().map(str::parse).transpose()?;
-    let records = recorded(&session.database()?, status).await?;
-    let pods: Vec<PodView> = records.iter().map(PodView::of_record).collect();
+    let listed = recorded(&session.database()?, status).await?;
+    let pods: Vec<PodView> = listed.records.iter().map(PodView::of_record).collect();
     session.printer.value(&pods, || {
         let rows: Vec<Vec<String>> = pods.iter().map(PodView::to_row).collect();
         table(&PodView::HEADLINE, &rows)
     });
-    if pods.is_empty() && session.printer.is_for_people() && !session.global.quiet {
+    let mut code = ExitCode::SUCCESS;
+    for problem in listed.unreadable {
+        let problem = Error::from(problem);
+        session.printer.problem(&problem);
+        code = exit::code(&problem);
+    }
+    if pods.is_empty()
+        && code == ExitCode::SUCCESS
+        && session.printer.is_for_people()
+        && !session.global.quiet
+    {
         session
             .printer
             .note("no pods are recorded; `berth create --project-id ID` makes one");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }

@@ -76,6 +76,15 @@ impl Printer {
         if !self.is_for_people() {
             self.value(&error_value(error), String::new);
         }
+        self.problem(error);
+    }
+
+    /// Says what else went wrong beside what was printed: an error as a person reads it.
+    #[expect(
+        clippy::unused_self,
+        reason = "stderr is reached through the printer alone"
+    )]
+    pub(super) fn problem(&self, error: &Error) {
         let _ = io::stderr().write_all(talk(error).as_bytes());
     }
 

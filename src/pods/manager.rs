@@ -19,7 +19,7 @@ use crate::{
     error::Error,
     manifest::Templates,
     site::Site,
-    store::{Claim, Holder, LeaseInfo, NewPod, PodRecord, SshPlace, Store},
+    store::{Claim, Holder, LeaseInfo, Listed, NewPod, PodRecord, SshPlace, Store},
 };
 
 /// Manages the pods of all owners on one cluster.
@@ -79,11 +79,12 @@ impl PodManager {
         }))
     }
 
-    /// The recorded pods, those that were last seen in this state when one is given.
+    /// The recorded pods, those that were last seen in this state when one is given, and what is wrong
+    /// with records that can't be read.
     ///
     /// # Errors
-    /// When the records can't be read.
-    pub async fn list(&self, status: Option<PodStatus>) -> Result<Vec<PodRecord>, Error> {
+    /// When the database can't be asked.
+    pub async fn list(&self, status: Option<PodStatus>) -> Result<Listed<PodRecord>, Error> {
         super::recorded::list(self.store(), status).await
     }
 

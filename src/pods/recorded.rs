@@ -5,25 +5,26 @@ use crate::{
     config::DatabaseUrl,
     domain::{Owner, PodStatus},
     error::Error,
-    store::{Claim, Holder, PodFilter, PodRecord, Store},
+    store::{Claim, Holder, Listed, PodFilter, PodRecord, Store},
 };
 
-/// The recorded pods, those that were last seen in this state when one is given. The database is all
-/// that is needed: [`PodManager::list`](super::PodManager::list) is the same for who has a manager.
+/// The recorded pods, those that were last seen in this state when one is given, and what is wrong with
+/// records that can't be read. The database is all that is needed:
+/// [`PodManager::list`](super::PodManager::list) is the same for who has a manager.
 ///
 /// # Errors
-/// When the records can't be read.
+/// When the database can't be asked.
 pub async fn recorded(
     database: &DatabaseUrl,
     status: Option<PodStatus>,
-) -> Result<Vec<PodRecord>, Error> {
+) -> Result<Listed<PodRecord>, Error> {
     list(&Store::open(database).await?, status).await
 }
 
 pub(super) async fn list(
     store: &Store,
     status: Option<PodStatus>,
-) -> Result<Vec<PodRecord>, Error> {
+) -> Result<Listed<PodRecord>, Error> {
     Ok(store.list(PodFilter { status, kind: None }).await?)
 }
 

@@ -105,7 +105,7 @@ impl ChangedRow {
     }
 }
 
-fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|problem| StoreError::Query {
         act: "write a record as JSON",
         source: problem.into(),

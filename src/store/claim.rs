@@ -18,8 +18,8 @@ use crate::domain::Owner;
 
 /// The longest lease; a longer one is this long.
 const LONGEST: TimeDelta = TimeDelta::days(365);
-/// How often a record is made before it is given up: each time, somebody else has deleted it since.
-const ATTEMPTS: u32 = 5;
+/// How often a row is made before it is given up: each time, somebody else has deleted it since.
+pub(super) const ATTEMPTS: u32 = 5;
 
 impl Store {
     /// Takes the lease on the owner's record, and makes the record when there is none. Both happen
@@ -167,6 +167,7 @@ fn taken(
     let number = row.lease_number;
     let record = row.into_record()?;
     let info = record.lease.clone().ok_or_else(|| StoreError::Unreadable {
+        table: "pods",
         row: record.id,
         column: "lease_holder",
         source: "it was written and is not there".into(),
@@ -185,7 +186,8 @@ fn taken(
     })
 }
 
-fn end(now: DateTime<Utc>, ttl: Duration) -> DateTime<Utc> {
+/// When a lease runs out that was taken now.
+pub(super) fn end(now: DateTime<Utc>, ttl: Duration) -> DateTime<Utc> {
     now + TimeDelta::from_std(ttl).unwrap_or(LONGEST).min(LONGEST)
 }
 

@@ -3,7 +3,7 @@
 use std::{error::Error, path::PathBuf};
 
 use super::LeaseInfo;
-use crate::domain::Owner;
+use crate::domain::{BuildId, Owner};
 
 type Source = Box<dyn Error + Send + Sync>;
 
@@ -125,9 +125,42 @@ pub enum StoreError {
         /// Who holds the lease now, if anybody does.
         by: Option<LeaseInfo>,
     },
+    /// There is no record of this build.
+    #[error("there is no build {id}")]
+    NoBuild {
+        /// The build.
+        id: BuildId,
+    },
+    /// Another build has this name already; nothing was written.
+    #[error("there is a build {id} already")]
+    BuildExists {
+        /// The build.
+        id: BuildId,
+    },
+    /// There is no record of this deployment.
+    #[error("there is no deployment {name} of {owner}")]
+    NoDeployment {
+        /// The owner.
+        owner: Owner,
+        /// The deployment.
+        name: String,
+    },
+    /// Somebody else has taken the lease of this name over, or it was given back; nothing was written.
+    #[error(
+        "the lease on {name} was lost{}",
+        by.as_ref().map(|by| format!(" to {by}")).unwrap_or_default()
+    )]
+    LockLost {
+        /// What was leased.
+        name: String,
+        /// Who holds the lease now, if anybody does.
+        by: Option<LeaseInfo>,
+    },
     /// A row holds something that this program can't read.
-    #[error("the column {column} of row {row} of the table pods can't be read")]
+    #[error("the column {column} of row {row} of the table {table} can't be read")]
     Unreadable {
+        /// The table.
+        table: &'static str,
         /// The row's `id`.
         row: i64,
         /// The column.
@@ -177,7 +210,13 @@ impl StoreError {
             Self::Migration { .. } => "the database's user must be allowed to create tables",
             Self::NotFound { .. } => "create it with `berth create`",
             Self::LeaseLost { .. } => "look at the pod with `berth status`, and try again",
-            Self::Unreadable { .. } => "correct the row, or delete it and create the pod again",
+            Self::NoBuild { .. } => "check the build's name; records of old builds are removed",
+            Self::BuildExists { .. } => "build again: the next name is another one",
+            Self::NoDeployment { .. } => "make it with `berth deploy`, or check the name",
+            Self::LockLost { .. } => "look at what has become of it, and try again",
+            Self::Unreadable { .. } => {
+                "correct the row, or delete it and make again what it stood for"
+            }
             Self::Query { .. } => return None,
         })
     }

@@ -1,8 +1,16 @@
-//! Pod records: what berth remembers of each owner's pod, in SQLite or in Postgres.
+//! Records: what berth remembers of pods, builds and deployments, in SQLite or in Postgres.
 //!
-//! The cluster is the truth and a record is a memory of it; a record also carries the lease that
-//! keeps two processes from acting on one pod at a time. Every query is written once and runs on
-//! both databases, which hold the same tables (`migrations/`).
+//! The cluster is the truth and a record is a memory of it. Leases keep two processes from acting on
+//! one thing at a time, and a write under a lease is refused once the lease is lost:
+//!
+//! - An owner has one [pod](PodRecord); its record carries its [`Lease`].
+//! - An owner has [deployments](DeploymentRecord) by name. The lease on each is a [`Lock`], as is any
+//!   that is [taken by its name](Store::lock), on a host name for one.
+//! - A [build](BuildRecord) needs no lease: it begins once, and the first end that is seen stays.
+//!
+//! Every query is written once and runs on both databases, which hold the same tables
+//! (`migrations/`). A row that can't be read is named by the one that asks for it, and stands beside
+//! the others in a [list](Listed).
 //!
 //! This room knows nothing of clusters, SSH or front doors, and never stores a secret. diesel is
 //! used here and nowhere else: its types are not in the public face.
@@ -35,12 +43,48 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A deployment, and the end of the build that it waits for:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use berth::{
+//!     domain::{BuildId, DeploymentStatus, Digest, Owner},
+//!     store::{BuildEnd, DeploymentChanges, DeploymentClaim, Holder, NewDeployment, Store},
+//! };
+//!
+//! # async fn example(
+//! #     store: Store, build: BuildId, digest: Digest, new: NewDeployment,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let built = store.end_build(&build, BuildEnd::Succeeded(digest.clone())).await?.record;
+//! let owner = Owner::project("shop")?;
+//! let (holder, ttl) = (Holder::this_process(), Duration::from_secs(60));
+//! match store.claim_deployment(&owner, "api", &new, &holder, ttl).await? {
+//!     DeploymentClaim::Taken { lock, .. } => {
+//!         // … roll it out, renewing the lease now and then …
+//!         let changes = DeploymentChanges::new()
+//!             .image(&built.image.at(&digest)?)
+//!             .status(DeploymentStatus::Running);
+//!         store.save_deployment(&lock, changes).await?;
+//!         store.unlock(&lock).await?;
+//!     }
+//!     DeploymentClaim::Held { by, .. } => println!("it is being deployed by {by}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
+mod builds;
+mod cell;
 mod changed;
 mod claim;
+mod deployments;
 mod error;
 mod fault;
 mod lease;
+mod listed;
+mod lock;
 mod migrations;
 mod pools;
 mod postgres;
@@ -53,14 +97,20 @@ mod sqlite;
 use std::{fmt, sync::Arc};
 
 pub use self::{
+    builds::{BuildEnd, BuildFilter, BuildRecord, EndedBuild, NewBuild},
+    deployments::{
+        DeploymentChanges, DeploymentClaim, DeploymentFilter, DeploymentRecord, NewDeployment,
+    },
     error::StoreError,
     lease::{Claim, Holder, Lease, LeaseInfo},
+    listed::Listed,
+    lock::{Lock, Locked},
     record::{NewPod, PodChanges, PodFilter, PodRecord, SshPlace},
 };
 use self::{pools::Pools, postgres::Postgres, sqlite::Sqlite};
 use crate::config::{DatabaseUrl, Place};
 
-/// The pod records. Clones share one pool of connections.
+/// The records. Clones share one pool of connections.
 ///
 /// Once an operation has started it runs to its end, even when its future is dropped: what it
 /// writes is written whole or not at all. All of them need a tokio runtime.

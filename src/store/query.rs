@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::{
-    Lease, PodChanges, PodFilter, PodRecord, Store, StoreError,
+    Lease, Listed, PodChanges, PodFilter, PodRecord, Store, StoreError,
     changed::{ChangedRow, storable},
     claim::{is_leased, is_of},
     pools::{Clock, read, write},
@@ -42,11 +42,12 @@ impl Store {
         row.map(Row::into_record).transpose()
     }
 
-    /// The records that the filter lets through, in the order of their owners' kinds and ids.
+    /// The records that the filter lets through, in the order of their owners' kinds and ids, and what
+    /// is wrong with rows that can't be read.
     ///
     /// # Errors
-    /// When one of the records can't be read, or the database can't be asked.
-    pub async fn list(&self, filter: PodFilter) -> Result<Vec<PodRecord>, StoreError> {
+    /// When the database can't be asked.
+    pub async fn list(&self, filter: PodFilter) -> Result<Listed<PodRecord>, StoreError> {
         let rows: Vec<Row> = read!(self, "list the pods' records", async |connection| {
             let mut query = pods::table.select(Row::as_select()).into_boxed();
             if let Some(status) = filter.status {
@@ -57,14 +58,13 @@ impl Store {
             }
             Ok(query.load(connection).await?)
         })?;
-        let records = rows.into_iter().map(Row::into_record);
-        let mut records = records.collect::<Result<Vec<_>, _>>()?;
+        let mut listed: Listed<_> = rows.into_iter().map(Row::into_record).collect();
         // Not by the database: Postgres' order depends on its locale.
-        records.sort_by(|a, b| {
+        listed.records.sort_by(|a, b| {
             let key = |record: &PodRecord| (record.owner.kind(), record.owner.id().to_owned());
             key(a).cmp(&key(b))
         });
-        Ok(records)
+        Ok(listed)
     }
 
     /// Writes the changes and returns the record as it is then.

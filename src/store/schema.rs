@@ -25,3 +25,59 @@ diesel::table! {
         updated_at -> Timestamp,
     }
 }
+
+diesel::table! {
+    leases (id) {
+        id -> BigInt,
+        name -> Text,
+        holder -> Text,
+        since -> Timestamp,
+        until -> Timestamp,
+    }
+}
+
+diesel::table! {
+    builds (id) {
+        id -> BigInt,
+        name -> Text,
+        image -> Text,
+        image_name -> Text,
+        source -> Text,
+        context_hash -> Nullable<Text>,
+        builder -> Text,
+        namespace -> Text,
+        ssh_host -> Text,
+        ssh_port -> Integer,
+        ssh_user -> Text,
+        status -> Text,
+        digest -> Nullable<Text>,
+        failure -> Nullable<Text>,
+        started_at -> Timestamp,
+        finished_at -> Nullable<Timestamp>,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    deployments (id) {
+        id -> BigInt,
+        owner_kind -> Text,
+        owner_id -> Text,
+        name -> Text,
+        namespace -> Text,
+        lock_name -> Text,
+        image -> Text,
+        host -> Nullable<Text>,
+        status -> Text,
+        revision -> Nullable<BigInt>,
+        replicas -> BigInt,
+        diagnosis -> Nullable<Text>,
+        ssh_host -> Text,
+        ssh_port -> Integer,
+        ssh_user -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(deployments, leases);

@@ -43,7 +43,7 @@ on_both! {
         let claims: Vec<_> = join_all(claims).await.into_iter().map(Result::unwrap).collect();
         let taken = claims.iter().filter(|claim| matches!(claim, Claim::Taken { .. }));
         assert_eq!(taken.count(), 1);
-        assert_eq!(store.list(PodFilter::default()).await.unwrap().len(), 1);
+        assert_eq!(store.list(PodFilter::default()).await.unwrap().records.len(), 1);
     }
 
     async fn fifty_tasks_act_one_after_another(database) {
@@ -66,7 +66,7 @@ on_both! {
             assert!(said.contains("1 passed"), "{said}");
         }
         let store = database.store().await;
-        assert_eq!(store.list(PodFilter::default()).await.unwrap().len(), 1);
+        assert_eq!(store.list(PodFilter::default()).await.unwrap().records.len(), 1);
     }
 
     async fn eight_runtimes_of_many_threads_act_one_after_another(database) {

@@ -14,13 +14,17 @@
 #[path = "../support/postgres.rs"]
 mod postgres;
 
+mod builds;
 mod child;
 mod concurrency;
+mod deployments;
 mod leases;
+mod locks;
 mod opening;
 mod opening_postgres;
 mod opening_sqlite;
 mod records;
+mod upgrading;
 
 use std::time::Duration;
 

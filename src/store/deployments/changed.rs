@@ -1,0 +1,124 @@
+//! What is written to the table `deployments`.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use diesel::prelude::*;
+
+use super::{DeploymentChanges, NewDeployment};
+use crate::{
+    domain::{DeploymentStatus, Owner},
+    store::{
+        StoreError,
+        changed::{storable, to_json},
+        record::Change,
+        schema::deployments,
+    },
+};
+
+/// The row of a new record.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = deployments)]
+pub(super) struct NewRow {
+    owner_kind: &'static str,
+    owner_id: String,
+    name: String,
+    namespace: String,
+    lock_name: String,
+    image: String,
+    host: Option<String>,
+    status: &'static str,
+    replicas: i64,
+    ssh_host: String,
+    ssh_port: i32,
+    ssh_user: String,
+    created_at: NaiveDateTime,
+    updated_at: NaiveDateTime,
+}
+
+impl NewRow {
+    pub(super) fn new(owner: &Owner, name: &str, new: &NewDeployment) -> Self {
+        Self {
+            owner_kind: owner.kind().as_str(),
+            owner_id: owner.id().to_owned(),
+            name: name.to_owned(),
+            namespace: owner.namespace().to_string(),
+            lock_name: lock_name(owner, name),
+            image: new.image.to_string(),
+            host: new.host.as_deref().map(stored_host),
+            status: DeploymentStatus::Progressing.as_str(),
+            replicas: new.replicas.into(),
+            ssh_host: new.ssh.host.clone(),
+            ssh_port: new.ssh.port.into(),
+            ssh_user: new.ssh.user.clone(),
+            created_at: NaiveDateTime::default(),
+            updated_at: NaiveDateTime::default(),
+        }
+    }
+
+    pub(super) fn at(mut self, now: DateTime<Utc>) -> Self {
+        self.created_at = storable(now);
+        self.updated_at = self.created_at;
+        self
+    }
+}
+
+/// The columns that a save writes: `None` leaves a column alone, `Some(None)` empties it.
+#[derive(Debug, Clone, AsChangeset)]
+#[diesel(table_name = deployments)]
+#[expect(
+    clippy::option_option,
+    reason = "this is how diesel tells the two apart"
+)]
+pub(super) struct ChangedRow {
+    status: Option<&'static str>,
+    image: Option<String>,
+    replicas: Option<i64>,
+    host: Option<Option<String>>,
+    revision: Option<Option<i64>>,
+    diagnosis: Option<Option<String>>,
+    ssh_host: Option<String>,
+    ssh_port: Option<i32>,
+    ssh_user: Option<String>,
+    updated_at: Option<NaiveDateTime>,
+}
+
+impl ChangedRow {
+    pub(super) fn new(changes: DeploymentChanges) -> Result<Self, StoreError> {
+        Ok(Self {
+            status: changes.status.map(DeploymentStatus::as_str),
+            image: changes.image.map(String::from),
+            replicas: changes.replicas.map(i64::from),
+            host: match changes.host {
+                Change::Keep => None,
+                Change::To(host) => Some(host.as_deref().map(stored_host)),
+            },
+            revision: match changes.revision {
+                Change::Keep => None,
+                Change::To(revision) => Some(revision),
+            },
+            diagnosis: match changes.diagnosis {
+                Change::Keep => None,
+                Change::To(diagnosis) => Some(diagnosis.as_ref().map(to_json).transpose()?),
+            },
+            ssh_port: changes.ssh.as_ref().map(|ssh| ssh.port.into()),
+            ssh_user: changes.ssh.as_ref().map(|ssh| ssh.user.clone()),
+            ssh_host: changes.ssh.map(|ssh| ssh.host),
+            updated_at: None,
+        })
+    }
+
+    pub(super) fn at(mut self, now: DateTime<Utc>) -> Self {
+        self.updated_at = Some(storable(now));
+        self
+    }
+}
+
+/// The name of the lease on a deployment. A namespace is one owner's and has no `/`, so no two
+/// deployments share it.
+pub(super) fn lock_name(owner: &Owner, name: &str) -> String {
+    format!("deployment {}/{name}", owner.namespace())
+}
+
+/// A host name as it is compared: in lower case (RFC 4343).
+pub(super) fn stored_host(host: &str) -> String {
+    host.to_ascii_lowercase()
+}

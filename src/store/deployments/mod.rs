@@ -1,0 +1,236 @@
+//! Records of deployments, each written under the lease on its deployment.
+
+mod changed;
+mod claim;
+mod record;
+mod row;
+
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+pub use self::record::{
+    DeploymentChanges, DeploymentClaim, DeploymentFilter, DeploymentRecord, NewDeployment,
+};
+use self::{
+    changed::{ChangedRow, lock_name, stored_host},
+    row::{Found, Row, into_record},
+};
+use super::{
+    Holder, Listed, Lock, Locked, SshPlace, Store, StoreError,
+    fault::Fault,
+    lock::Leases,
+    pools::{Clock, read, write},
+    schema::{deployments, leases},
+};
+use crate::domain::Owner;
+
+impl Store {
+    /// The deployment's record, or [`StoreError::NoDeployment`]. [`Store::find_deployment`] returns an
+    /// option instead.
+    ///
+    /// # Errors
+    /// When there is no record, it can't be read, or the database can't be asked.
+    pub async fn get_deployment(
+        &self,
+        owner: &Owner,
+        name: &str,
+    ) -> Result<DeploymentRecord, StoreError> {
+        let found = self.find_deployment(owner, name).await?;
+        found.ok_or_else(|| StoreError::NoDeployment {
+            owner: owner.clone(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// The deployment's record, if there is one. [`Store::get_deployment`] fails when there is none.
+    ///
+    /// # Errors
+    /// When the record can't be read, or the database can't be asked.
+    pub async fn find_deployment(
+        &self,
+        owner: &Owner,
+        name: &str,
+    ) -> Result<Option<DeploymentRecord>, StoreError> {
+        let (owner, name) = (owner.clone(), name.to_owned());
+        let found: Option<Found> =
+            read!(self, "read the deployment's record", async |connection| {
+                let found = with_lease()
+                    .select(Found::as_select())
+                    .filter(is_of(owner.kind().as_str(), owner.id().to_owned(), name))
+                    .first(connection)
+                    .await;
+                Ok(found.optional()?)
+            })?;
+        found.map(into_record).transpose()
+    }
+
+    /// The record of the deployment that this host name leads to in the cluster of that place, whoever
+    /// logs in there. In the cluster of another place the same name is another one's.
+    ///
+    /// Nothing keeps two records from naming one host: who looks before writing does so under a
+    /// [lease](Store::lock) on the host. Of several, the oldest is returned.
+    ///
+    /// # Errors
+    /// When the record can't be read, or the database can't be asked.
+    pub async fn find_deployment_by_host(
+        &self,
+        host: &str,
+        place: &SshPlace,
+    ) -> Result<Option<DeploymentRecord>, StoreError> {
+        let (host, place) = (stored_host(host), place.clone());
+        let found: Option<Found> =
+            read!(self, "look for the host's deployment", async |connection| {
+                let found = with_lease()
+                    .select(Found::as_select())
+                    .filter(deployments::host.eq(host))
+                    .filter(deployments::ssh_host.eq(place.host))
+                    .filter(deployments::ssh_port.eq(i32::from(place.port)))
+                    .order(deployments::id)
+                    .first(connection)
+                    .await;
+                Ok(found.optional()?)
+            })?;
+        found.map(into_record).transpose()
+    }
+
+    /// The records that the filter lets through, in the order of their owners' kinds and ids and their
+    /// names, and what is wrong with rows that can't be read.
+    ///
+    /// # Errors
+    /// When the database can't be asked.
+    pub async fn list_deployments(
+        &self,
+        filter: DeploymentFilter,
+    ) -> Result<Listed<DeploymentRecord>, StoreError> {
+        let rows: Vec<Found> = read!(self, "list the deployments' records", async |connection| {
+            let mut query = with_lease().select(Found::as_select()).into_boxed();
+            if let Some(owner) = filter.owner {
+                query = query
+                    .filter(deployments::owner_kind.eq(owner.kind().as_str()))
+                    .filter(deployments::owner_id.eq(owner.id().to_owned()));
+            }
+            if let Some(status) = filter.status {
+                query = query.filter(deployments::status.eq(status.as_str()));
+            }
+            Ok(query.load(connection).await?)
+        })?;
+        let mut listed: Listed<_> = rows.into_iter().map(into_record).collect();
+        // Not by the database: Postgres' order depends on its locale.
+        listed.records.sort_by(|a, b| {
+            let key = |record: &DeploymentRecord| {
+                let owner = &record.owner;
+                (owner.kind(), owner.id().to_owned(), record.name.clone())
+            };
+            key(a).cmp(&key(b))
+        });
+        Ok(listed)
+    }
+
+    /// Writes the changes and returns the record as it is then.
+    ///
+    /// # Errors
+    /// [`StoreError::LockLost`] when the lease is no longer the caller's, and then nothing is written;
+    /// or when the database can't be asked.
+    pub async fn save_deployment(
+        &self,
+        lock: &Lock,
+        changes: DeploymentChanges,
+    ) -> Result<DeploymentRecord, StoreError> {
+        let changes = ChangedRow::new(changes)?;
+        let lock = lock.clone();
+        write!(self, "save the deployment's record", async |connection| {
+            let lease = connection.hold(&lock).await?;
+            let now = connection.now().await?;
+            let saved: Option<Row> = diesel::update(deployments::table)
+                .filter(deployments::lock_name.eq(lock.name()))
+                .set(changes.at(now))
+                .returning(Row::as_returning())
+                .get_result(connection)
+                .await
+                .optional()?;
+            match saved {
+                Some(row) => Ok(row.into_record(Some(lease))?),
+                None => Err(not_a_deployments(&lock)),
+            }
+        })
+    }
+
+    /// Writes down what was seen by somebody who has no lease, and returns the record as it is then,
+    /// if there is one. While somebody else holds the lease nothing is written: they will write what
+    /// they see.
+    ///
+    /// # Errors
+    /// When the record can't be read, or the database can't be asked.
+    pub async fn refresh_deployment(
+        &self,
+        owner: &Owner,
+        name: &str,
+        changes: DeploymentChanges,
+    ) -> Result<Option<DeploymentRecord>, StoreError> {
+        let (holder, at_once) = (Holder::this_process(), Duration::ZERO);
+        let changes = ChangedRow::new(changes)?;
+        let lock_name = lock_name(owner, name);
+        write!(
+            self,
+            "refresh the deployment's record",
+            async |connection| {
+                // Held for this transaction alone.
+                let locked = connection.take(&lock_name, &holder, at_once).await?;
+                if let Locked::Taken(lock) = locked {
+                    let now = connection.now().await?;
+                    diesel::update(deployments::table)
+                        .filter(deployments::lock_name.eq(lock.name()))
+                        .set(changes.at(now))
+                        .execute(connection)
+                        .await?;
+                    connection.give_back(&lock).await?;
+                }
+                Ok(())
+            }
+        )?;
+        self.find_deployment(owner, name).await
+    }
+
+    /// Deletes the record, and with it the lease.
+    ///
+    /// # Errors
+    /// As [`Store::save_deployment`].
+    pub async fn delete_deployment(&self, lock: &Lock) -> Result<(), StoreError> {
+        let lock = lock.clone();
+        write!(self, "delete the deployment's record", async |connection| {
+            connection.hold(&lock).await?;
+            let deleted = diesel::delete(deployments::table)
+                .filter(deployments::lock_name.eq(lock.name()))
+                .execute(connection)
+                .await?;
+            if deleted == 0 {
+                return Err(not_a_deployments(&lock));
+            }
+            connection.give_back(&lock).await
+        })
+    }
+}
+
+fn not_a_deployments(lock: &Lock) -> Fault {
+    Fault::Store(StoreError::Query {
+        act: "write a deployment's record",
+        source: format!("the lease on {} is not a deployment's", lock.name()).into(),
+    })
+}
+
+/// Each record beside the lease on it.
+#[diesel::dsl::auto_type]
+fn with_lease() -> _ {
+    deployments::table.left_join(leases::table.on(leases::name.eq(deployments::lock_name)))
+}
+
+/// The row of the owner's deployment of this name.
+#[diesel::dsl::auto_type]
+fn is_of(kind: &'static str, id: String, name: String) -> _ {
+    deployments::owner_kind
+        .eq(kind)
+        .and(deployments::owner_id.eq(id))
+        .and(deployments::name.eq(name))
+}

@@ -1,0 +1,155 @@
+//! What is remembered of a deployment, and the changes that can be made to it.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    domain::{DeploymentStatus, Diagnosis, Image, Namespace, Owner},
+    store::{LeaseInfo, Lock, SshPlace, record::Change},
+};
+
+/// What is remembered of a deployment. The cluster is the truth; this is a memory of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeploymentRecord {
+    /// Whose deployment it is. A conversation beside a project is not remembered here.
+    pub owner: Owner,
+    /// The name that the owner knows it by, and the name of its objects. Others may use it too.
+    pub name: String,
+    /// The owner's namespace.
+    pub namespace: Namespace,
+    /// The container's image, by its digest when that is known.
+    pub image: Image,
+    /// The host name that leads to it from the internet, in lower case.
+    pub host: Option<String>,
+    /// The state in which the deployment was seen last.
+    pub status: DeploymentStatus,
+    /// The revision that was seen last, counted by the cluster from 1.
+    pub revision: Option<i64>,
+    /// How many pods are wanted.
+    pub replicas: u32,
+    /// Why the last rollout failed, when it did.
+    pub diagnosis: Option<Diagnosis>,
+    /// Where `kubectl` runs.
+    pub ssh: SshPlace,
+    /// Who has leased the deployment; the lease may have run out.
+    pub lease: Option<LeaseInfo>,
+    /// When the record was made.
+    pub created_at: DateTime<Utc>,
+    /// When anything in the record but its lease was last written.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What a record starts with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDeployment {
+    /// The container's image.
+    pub image: Image,
+    /// The host name that leads to it from the internet.
+    pub host: Option<String>,
+    /// How many pods are wanted.
+    pub replicas: u32,
+    /// Where `kubectl` runs.
+    pub ssh: SshPlace,
+}
+
+/// What came of asking for the lease on a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum DeploymentClaim {
+    /// The lease is the caller's.
+    Taken {
+        /// The record, with this lease on it.
+        record: DeploymentRecord,
+        /// The lease.
+        lock: Lock,
+        /// Whether there was a record before.
+        existed: bool,
+    },
+    /// The lease is somebody else's, who has not given it back and whose time is not up.
+    Held {
+        /// The record as it is now.
+        record: DeploymentRecord,
+        /// Who holds the lease.
+        by: LeaseInfo,
+    },
+}
+
+/// Changes to a record; what is not named stays as it is.
+///
+/// ```
+/// use berth::{domain::DeploymentStatus, store::DeploymentChanges};
+///
+/// let changes = DeploymentChanges::new()
+///     .status(DeploymentStatus::Running)
+///     .revision(Some(3))
+///     .diagnosis(None);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
+pub struct DeploymentChanges {
+    pub(super) status: Option<DeploymentStatus>,
+    pub(super) image: Option<Image>,
+    pub(super) replicas: Option<u32>,
+    pub(super) ssh: Option<SshPlace>,
+    pub(super) host: Change<String>,
+    pub(super) revision: Change<i64>,
+    pub(super) diagnosis: Change<Diagnosis>,
+}
+
+impl DeploymentChanges {
+    /// No changes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The deployment has been seen in this state.
+    pub fn status(mut self, status: DeploymentStatus) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// The container's image.
+    pub fn image(mut self, image: &Image) -> Self {
+        self.image = Some(image.clone());
+        self
+    }
+
+    /// How many pods are wanted.
+    pub fn replicas(mut self, replicas: u32) -> Self {
+        self.replicas = Some(replicas);
+        self
+    }
+
+    /// Where `kubectl` runs.
+    pub fn ssh(mut self, place: &SshPlace) -> Self {
+        self.ssh = Some(place.clone());
+        self
+    }
+
+    /// The host name that leads to it, or that none does.
+    pub fn host(mut self, host: Option<&str>) -> Self {
+        self.host = Change::To(host.map(str::to_owned));
+        self
+    }
+
+    /// The revision that was seen, or that there is none.
+    pub fn revision(mut self, revision: Option<i64>) -> Self {
+        self.revision = Change::To(revision);
+        self
+    }
+
+    /// Why the last rollout failed, or that nothing is wrong.
+    pub fn diagnosis(mut self, diagnosis: Option<&Diagnosis>) -> Self {
+        self.diagnosis = Change::To(diagnosis.cloned());
+        self
+    }
+}
+
+/// Which records [`Store::list_deployments`](crate::store::Store::list_deployments) returns; the
+/// default is all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeploymentFilter {
+    /// Only deployments of this owner.
+    pub owner: Option<Owner>,
+    /// Only deployments that were seen in this state.
+    pub status: Option<DeploymentStatus>,
+}

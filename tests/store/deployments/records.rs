@@ -1,0 +1,189 @@
+//! What is remembered of deployments, and how it is found.
+
+use berth::{
+    domain::{Cause, DeploymentStatus, Diagnosis, Owner},
+    store::{
+        DeploymentChanges, DeploymentClaim, DeploymentFilter, DeploymentRecord, SshPlace,
+        StoreError,
+    },
+};
+
+use super::{claim, new_deployment, take};
+use crate::{LONG, new_pod, on_both, shop};
+
+on_both! {
+    async fn the_first_claim_makes_the_record(database) {
+        let store = database.store().await;
+        let claim = claim(&store, &shop(), "api", LONG).await;
+        let DeploymentClaim::Taken { record, lock, existed: false } = claim else {
+            panic!("{claim:?}");
+        };
+        let new = new_deployment();
+        assert_eq!(record, DeploymentRecord {
+            owner: shop(),
+            name: "api".to_owned(),
+            namespace: shop().namespace(),
+            image: new.image,
+            host: Some("shop.apps.example.com".to_owned()),
+            status: DeploymentStatus::Progressing,
+            revision: None,
+            replicas: 2,
+            diagnosis: None,
+            ssh: new.ssh,
+            lease: Some(lock.info().clone()),
+            created_at: record.created_at,
+            updated_at: record.created_at,
+        });
+        assert!((record.created_at - chrono::Utc::now()).num_seconds().abs() < 60);
+        assert_eq!(store.get_deployment(&shop(), "api").await.unwrap(), record);
+    }
+
+    async fn a_save_changes_what_it_names_and_nothing_else(database) {
+        let store = database.store().await;
+        let (before, lock) = take(&store, &shop(), "api", LONG).await;
+        let mut diagnosis = Diagnosis::new(Cause::CrashLoop, "back-off \"5m\"\u{0} 🚢");
+        diagnosis.log_tail = vec!["'; DROP TABLE deployments; --".to_owned()];
+        let image = format!("registry.example.com/hosting/agent@sha256:{}", "a".repeat(64));
+        let other = SshPlace { host: "other".to_owned(), port: 22, user: "root".to_owned() };
+        let saved = store.save_deployment(&lock, DeploymentChanges::new()
+            .status(DeploymentStatus::Failed)
+            .image(&image.parse().unwrap())
+            .replicas(u32::MAX)
+            .ssh(&other)
+            .revision(Some(7))
+            .host(Some("WWW.example.com"))
+            .diagnosis(Some(&diagnosis))).await.unwrap();
+        let now = store.get_deployment(&shop(), "api").await.unwrap();
+        assert_eq!(saved, now);
+        assert!(saved.updated_at > before.updated_at);
+        assert_eq!(saved, DeploymentRecord {
+            status: DeploymentStatus::Failed,
+            image: image.parse().unwrap(),
+            replicas: u32::MAX,
+            ssh: other,
+            revision: Some(7),
+            host: Some("www.example.com".to_owned()),
+            diagnosis: Some(diagnosis),
+            updated_at: saved.updated_at,
+            ..before
+        });
+
+        let cleared = DeploymentChanges::new().host(None).revision(None).diagnosis(None);
+        let cleared = store.save_deployment(&lock, cleared).await.unwrap();
+        assert_eq!(cleared, DeploymentRecord {
+            host: None,
+            revision: None,
+            diagnosis: None,
+            updated_at: cleared.updated_at,
+            ..saved
+        });
+    }
+
+    async fn get_fails_and_find_does_not_when_there_is_no_record(database) {
+        let store = database.store().await;
+        take(&store, &shop(), "api", LONG).await;
+        assert_eq!(store.find_deployment(&shop(), "web").await.unwrap(), None);
+        let missing = store.get_deployment(&shop(), "web").await.unwrap_err();
+        assert_eq!(missing.to_string(), "there is no deployment web of project shop");
+        assert!(missing.hint().is_some());
+    }
+
+    async fn a_list_is_filtered_and_in_the_order_of_owners_and_names(database) {
+        let store = database.store().await;
+        let chat = Owner::conversation("a").unwrap();
+        let blog = Owner::project("blog").unwrap();
+        for (owner, name) in [(&shop(), "web"), (&chat, "api"), (&shop(), "api"), (&blog, "web")] {
+            let (_, lock) = take(&store, owner, name, LONG).await;
+            if name == "web" {
+                let running = DeploymentChanges::new().status(DeploymentStatus::Running);
+                store.save_deployment(&lock, running).await.unwrap();
+            }
+        }
+        let names = async |filter| {
+            let listed = store.list_deployments(filter).await.unwrap();
+            let name = |record: &DeploymentRecord| format!("{} {}", record.owner.id(), record.name);
+            listed.records.iter().map(name).collect::<Vec<_>>()
+        };
+        let all = DeploymentFilter::default();
+        assert_eq!(names(all.clone()).await, ["blog web", "shop api", "shop web", "a api"]);
+        let of_shop = DeploymentFilter { owner: Some(shop()), ..all.clone() };
+        assert_eq!(names(of_shop.clone()).await, ["shop api", "shop web"]);
+        let status = Some(DeploymentStatus::Running);
+        assert_eq!(names(DeploymentFilter { status, ..all }).await, ["blog web", "shop web"]);
+        assert_eq!(names(DeploymentFilter { status, ..of_shop }).await, ["shop web"]);
+    }
+
+    async fn a_host_name_leads_to_the_deployment_of_its_own_cluster(database) {
+        let store = database.store().await;
+        let place = new_pod().ssh;
+        let find = async |host: &str, place: &SshPlace| {
+            let found = store.find_deployment_by_host(host, place).await.unwrap();
+            found.map(|record| record.owner.id().to_owned())
+        };
+        assert_eq!(find("shop.apps.example.com", &place).await, None);
+        let (_, lock) = take(&store, &shop(), "api", LONG).await;
+        take(&store, &Owner::project("late").unwrap(), "api", LONG).await;
+        let elsewhere = SshPlace { port: 22, ..place.clone() };
+        let somebody = SshPlace { user: "somebody".to_owned(), ..place.clone() };
+        let host = "SHOP.apps.example.com";
+        assert_eq!(find(host, &place).await.as_deref(), Some("shop"));
+        assert_eq!(find(host, &somebody).await.as_deref(), Some("shop"));
+        assert_eq!(find(host, &elsewhere).await, None);
+        assert_eq!(find("apps.example.com", &place).await, None);
+        store.save_deployment(&lock, DeploymentChanges::new().host(None)).await.unwrap();
+        assert_eq!(find(host, &place).await.as_deref(), Some("late"));
+    }
+
+    async fn hostile_ids_and_names_never_meet(database) {
+        let store = database.store().await;
+        let owner = |id| Owner::project(id).unwrap();
+        let deployments = [
+            (owner("shop"), "api"), (owner("SHOP"), "api"), (owner("shop/api"), ""),
+            (owner("shop"), "api "), (owner("'; DROP TABLE deployments; --"), "%"), (owner("🚢"), "🚢"),
+        ];
+        for (owner, name) in &deployments {
+            let (record, _) = take(&store, owner, name, LONG).await;
+            assert_eq!((&record.owner, record.name.as_str()), (owner, *name));
+        }
+        let listed = store.list_deployments(DeploymentFilter::default()).await.unwrap();
+        assert_eq!(listed.records.len(), deployments.len());
+    }
+
+    async fn a_row_that_cannot_be_read_does_not_spoil_the_list(database) {
+        let store = database.store().await;
+        let (good, _) = take(&store, &Owner::project("good").unwrap(), "api", LONG).await;
+        let (bad, lock) = take(&store, &shop(), "api", LONG).await;
+        for (column, content) in [
+            ("image", "'No Image'"),
+            ("status", "'melted'"),
+            ("diagnosis", "'{}'"),
+            ("replicas", "-1"),
+            ("ssh_port", "70000"),
+            ("namespace", "'default'"),
+            ("owner_id", "''"),
+            ("owner_kind", "'planet'"),
+        ] {
+            database.execute(&format!(
+                "CREATE TABLE kept AS SELECT * FROM deployments; \
+                 UPDATE deployments SET {column} = {content} WHERE owner_id = 'shop'"
+            )).await;
+            let listed = store.list_deployments(DeploymentFilter::default()).await.unwrap();
+            assert_eq!(listed.records, std::slice::from_ref(&good));
+            let [problem] = &listed.unreadable[..] else { panic!("{column}: {listed:?}") };
+            assert!(
+                matches!(problem, StoreError::Unreadable { table: "deployments", row: 2, column: named, .. }
+                    if *named == column),
+                "{column}: {problem:?}"
+            );
+            if !column.starts_with("owner") {
+                assert!(store.get_deployment(&shop(), "api").await.is_err());
+            }
+            database.execute(&format!(
+                "UPDATE deployments SET {column} = \
+                 (SELECT {column} FROM kept WHERE kept.id = deployments.id); DROP TABLE kept"
+            )).await;
+        }
+        assert_eq!(store.get_deployment(&shop(), "api").await.unwrap(), bad);
+        assert!(store.renew_lock(&lock, LONG).await.unwrap());
+    }
+}

@@ -1,0 +1,80 @@
+//! Databases of an older berth: what is in them stays, and what is new is made.
+
+use berth::store::{BuildFilter, DeploymentFilter, PodFilter, Store, StoreError};
+
+use crate::{Database, LONG, on_both, shop, take};
+
+/// As the first version of berth left it: the table of pods, one of them leased, and nothing else.
+async fn make_first_version(database: &Database) {
+    let pods = if database.url.starts_with("sqlite:") {
+        include_str!("../../migrations/sqlite/2025-01-01-000000_pods/up.sql")
+    } else {
+        include_str!("../../migrations/postgres/2025-01-01-000000_pods/up.sql")
+    };
+    database.execute(pods).await;
+    database.execute(
+        "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, \
+         run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP); \
+         INSERT INTO __diesel_schema_migrations (version) VALUES ('20250101000000'); \
+         INSERT INTO pods (owner_kind, owner_id, namespace, pod_name, image, status, resources, \
+             service_details, ssh_host, ssh_port, ssh_user, lease_number, lease_holder, lease_since, \
+             lease_until, created_at, updated_at) \
+         VALUES ('project', 'shop', 'project-shop', 'workspace-1', 'busybox:1', 'running', \
+             '{\"cpu_request\":\"100m\",\"memory_request\":\"1Mi\",\"cpu_limit\":\"1\",\"memory_limit\":\"1Gi\"}', \
+             '{\"node_address\":null,\"ports\":[],\"access_url\":null}', 'bastion', 22, 'ops', 3, \
+             'old:1/0', '2025-06-01 12:00:00', '2025-06-01 12:00:15', '2025-06-01 11:00:00', \
+             '2025-06-01 12:00:00')",
+    )
+    .await;
+}
+
+on_both! {
+    async fn pods_of_the_first_version_stay_as_they_are(database) {
+        make_first_version(&database).await;
+        let store = database.store().await;
+        let record = store.get(&shop()).await.unwrap();
+        assert_eq!(record.pod_name.as_deref(), Some("workspace-1"));
+        assert_eq!(record.image.as_str(), "busybox:1");
+        assert_eq!(record.lease.as_ref().unwrap().holder.as_str(), "old:1/0");
+        assert_eq!(record.updated_at.to_rfc3339(), "2025-06-01T12:00:00+00:00");
+        let (again, _) = take(&store, &shop(), LONG).await;
+        assert_eq!(again.id, record.id);
+        let builds = store.list_builds(BuildFilter::default()).await.unwrap();
+        let deployments = store.list_deployments(DeploymentFilter::default()).await.unwrap();
+        assert_eq!((builds.records.len(), deployments.records.len()), (0, 0));
+    }
+
+    async fn ten_at_once_upgrade_it_once(database) {
+        make_first_version(&database).await;
+        let opened = futures::future::join_all((0..10).map(|_| database.store())).await;
+        for store in opened {
+            assert!(store.find(&shop()).await.unwrap().is_some());
+            assert_eq!(store.list_builds(BuildFilter::default()).await.unwrap().records.len(), 0);
+        }
+    }
+
+    async fn a_first_version_that_a_newer_berth_went_on_with_is_left_alone(database) {
+        make_first_version(&database).await;
+        database.execute(
+            "INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')"
+        ).await;
+        let error = Store::open(&database.url.parse().unwrap()).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Newer { unknown, .. } if unknown == &["29990101000000"]));
+        // It would fail if the table had been made.
+        database.execute("CREATE TABLE builds (id INTEGER)").await;
+    }
+
+    async fn what_was_taken_down_can_be_made_again(database) {
+        let store = database.store().await;
+        take(&store, &shop(), LONG).await;
+        database.execute(include_str!(
+            "../../migrations/sqlite/2026-11-21-000000_builds_and_deployments/down.sql"
+        )).await;
+        database.execute(
+            "DELETE FROM __diesel_schema_migrations WHERE version = '20261121000000'"
+        ).await;
+        let store = database.store().await;
+        assert_eq!(store.list(PodFilter::default()).await.unwrap().records.len(), 1);
+        assert_eq!(store.list_builds(BuildFilter::default()).await.unwrap().records.len(), 0);
+    }
+}

@@ -8,7 +8,9 @@ mod error;
 mod exec;
 mod facts;
 pub mod kubectl;
+mod last_lines;
 mod objects;
+mod watch_pace;
 
 use std::time::Duration;
 
@@ -22,7 +24,9 @@ pub use self::{
         Program, Stdin, Stream,
     },
     facts::{Address, Applied, Change, LogRequest, NamespaceFacts, Observed},
+    last_lines::add_last_lines,
     objects::{ObjectChange, Objects, Query, Resource},
+    watch_pace::WatchPace,
 };
 use crate::{
     domain::{Namespace, OwnerLabels},

@@ -92,6 +92,7 @@ pub mod cluster;
 pub mod config;
 pub mod domain;
 mod error;
+pub mod ingress;
 pub mod manifest;
 pub mod pods;
 pub mod secret;

@@ -9,6 +9,8 @@ use super::{EnvName, Namespace, Owner, OwnerKind};
 
 /// The recommended label that tells which tool manages an object.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The recommended label that tells what an object is, by name.
+pub const LABEL_NAME: &str = "app.kubernetes.io/name";
 /// The value of [`LABEL_MANAGED_BY`] on everything that is berth's.
 pub const MANAGED_BY: &str = "berth";
 /// Names the owner by the namespace that is its own.

@@ -44,8 +44,8 @@ pub use image::Image;
 pub use invalid::Invalid;
 pub use labels::{
     ANNOTATION_OWNER_ID, ANNOTATION_RELEASE, ANNOTATION_SPEC, LABEL_BUILD, LABEL_CONTEXT,
-    LABEL_DEPLOYMENT, LABEL_MANAGED_BY, LABEL_OWNER, LABEL_OWNER_KIND, MANAGED_BY, OwnerLabels,
-    secret_of_set_at_key, secret_set_at_key,
+    LABEL_DEPLOYMENT, LABEL_MANAGED_BY, LABEL_NAME, LABEL_OWNER, LABEL_OWNER_KIND, MANAGED_BY,
+    OwnerLabels, secret_of_set_at_key, secret_set_at_key,
 };
 pub use namespace::Namespace;
 pub use object_name::ObjectName;

@@ -9,6 +9,7 @@ mod check;
 mod deployment;
 mod error;
 mod escape;
+mod ingress;
 mod kinds;
 mod pod;
 mod templates;
@@ -21,6 +22,7 @@ use serde_json::Value;
 pub use self::{
     deployment::{DeploymentRender, Release, SecretEntry},
     error::ManifestError,
+    ingress::IngressSpec,
     pod::PodRender,
     templates::Templates,
 };

@@ -9,13 +9,15 @@ use std::{
 use serde::Serialize;
 use tera::{Context, ErrorKind, Tera};
 
-use super::{Manifest, ManifestError, check::Expected, deployment, escape::write_scalar, pod};
+use super::{
+    Manifest, ManifestError, check::Expected, deployment, escape::write_scalar, ingress, pod,
+};
 
 /// Name and text of a built-in template.
 pub(super) type BuiltIn = (&'static str, &'static str);
 
 /// All built-in templates, by concern.
-const BUILT_IN: [&[BuiltIn]; 2] = [&pod::TEMPLATES, &deployment::TEMPLATES];
+const BUILT_IN: [&[BuiltIn]; 3] = [&pod::TEMPLATES, &deployment::TEMPLATES, &ingress::TEMPLATES];
 
 /// The templates of all manifests.
 #[derive(Debug)]

@@ -53,7 +53,10 @@ pub struct Headcount {
 #[must_use]
 pub fn is_of_release(pod: &Pod, mark: &str) -> bool {
     let annotations = pod.metadata.annotations.as_ref();
-    annotations.and_then(|all| all.get(ANNOTATION_RELEASE)).map(String::as_str) == Some(mark)
+    annotations
+        .and_then(|all| all.get(ANNOTATION_RELEASE))
+        .map(String::as_str)
+        == Some(mark)
 }
 
 /// How far the rollout of the release with this mark has come. `pods` are those that the Deployment's
@@ -151,8 +154,8 @@ fn failure(pod: &Pod) -> Option<Rollout> {
     else {
         return None;
     };
-    let first_end = diagnosis.restarts == 0
-        && matches!(diagnosis.cause, Cause::Exited | Cause::OutOfMemory);
+    let first_end =
+        diagnosis.restarts == 0 && matches!(diagnosis.cause, Cause::Exited | Cause::OutOfMemory);
     let urgency = if first_end && urgency == Urgency::AtOnce {
         Urgency::After(SECOND_CHANCE)
     } else {
@@ -164,7 +167,10 @@ fn failure(pod: &Pod) -> Option<Rollout> {
 /// Whether a pod has ended for good (evicted, for one) and others are there in its place.
 fn is_replaced(pod: &Pod, new: &[&Pod], wanted: i32) -> bool {
     let has_ended = |pod: &Pod| {
-        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        let phase = pod
+            .status
+            .as_ref()
+            .and_then(|status| status.phase.as_deref());
         matches!(phase, Some("Failed" | "Succeeded"))
     };
     let alive = new.iter().filter(|pod| !has_ended(pod)).count();
@@ -220,13 +226,8 @@ fn stalled(status: &DeploymentStatus) -> Option<Rollout> {
         .flatten()
         .find(|condition| condition.type_ == "Progressing" && condition.status == "False")?;
     let message = condition.message.clone().unwrap_or_default();
-    (condition.reason.as_deref() == Some("ProgressDeadlineExceeded")).then(|| {
-        failing(
-            Diagnosis::new(Cause::Slow, message),
-            None,
-            Urgency::AtOnce,
-        )
-    })
+    (condition.reason.as_deref() == Some("ProgressDeadlineExceeded"))
+        .then(|| failing(Diagnosis::new(Cause::Slow, message), None, Urgency::AtOnce))
 }
 
 #[cfg(test)]

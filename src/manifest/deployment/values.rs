@@ -8,7 +8,7 @@ use super::SERVICE_PORT;
 use crate::{
     domain::{
         APP_CONTAINER, DeploymentName, DeploymentSpec, LABEL_DEPLOYMENT, LABEL_MANAGED_BY,
-        MANAGED_BY, Owner, PROJECT_SECRETS, SecretUse, Volume, VolumeSource,
+        LABEL_NAME, MANAGED_BY, Owner, PROJECT_SECRETS, SecretUse, Volume, VolumeSource,
     },
     manifest::verbatim::verbatim,
 };
@@ -153,7 +153,7 @@ impl DeploymentValues {
 fn labels(name: &DeploymentName) -> Vec<Label> {
     [
         (LABEL_MANAGED_BY, MANAGED_BY),
-        ("app.kubernetes.io/name", name.as_str()),
+        (LABEL_NAME, name.as_str()),
         (LABEL_DEPLOYMENT, name.as_str()),
     ]
     .map(|(key, value)| Label {

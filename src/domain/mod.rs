@@ -55,5 +55,5 @@ pub use pod::{
     WORKSPACE_PATH,
 };
 pub use port::Port;
-pub use resources::{Cpu, Memory, Resources};
+pub use resources::{Cpu, Memory, ResourceChanges, Resources};
 pub use volume::{Volume, VolumeSource};

@@ -79,6 +79,14 @@ pub enum Error {
         /// The revision to which it was rolled back, when that was asked for.
         rolled_back: Option<i64>,
     },
+    /// An object that berth would have to change was made by somebody else.
+    #[error("the {object} in the namespace {namespace} is not berth's")]
+    ForeignObject {
+        /// Kind and name.
+        object: String,
+        /// The namespace.
+        namespace: String,
+    },
     /// There is no such deployment.
     #[error("there is no deployment {name} in the namespace {namespace}")]
     NoDeployment {
@@ -183,7 +191,7 @@ impl Error {
             Self::PodFailed { .. } | Self::DeployFailed { .. } => Kind::PodFailed,
             Self::NoPod { .. } | Self::NoDeployment { .. } => Kind::NotFound,
             Self::HostTaken { .. } | Self::GroupConflict { .. } => Kind::Conflict,
-            Self::NotOurs { .. } => Kind::Denied,
+            Self::NotOurs { .. } | Self::ForeignObject { .. } => Kind::Denied,
             Self::Busy { .. } => Kind::Busy,
             Self::StillDeleting { .. } => Kind::TimedOut,
             Self::Cluster(error) => cluster_kind(error),
@@ -214,6 +222,9 @@ impl Error {
             Self::NoPod { .. } => Some("`berth create` makes one".to_owned()),
             Self::NotOurs { .. } => {
                 Some("use another id, or remove or label the namespace by hand".to_owned())
+            }
+            Self::ForeignObject { .. } => {
+                Some("use another name, or remove the object by hand".to_owned())
             }
             Self::OtherHost { recorded, .. } => Some(format!(
                 "use the settings of {recorded}; or, if that host is no more, forget the pod with \

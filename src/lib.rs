@@ -90,6 +90,7 @@
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod deployments;
 pub mod domain;
 mod error;
 pub mod ingress;
@@ -100,5 +101,6 @@ pub mod site;
 pub mod ssh;
 pub mod store;
 
+pub use deployments::{DeployRequest, DeploymentManager};
 pub use error::{Error, Kind};
 pub use pods::{ExecuteRequest, ManageRequest, PodManager, delete_pod, execute_in_pod, manage_pod};

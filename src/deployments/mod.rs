@@ -1,0 +1,25 @@
+//! A project's images as deployments: rolled out, brought back, listed, stopped; and its secrets.
+//!
+//! The cluster is the truth and a record a memory. Whatever changes a deployment holds its lease, so
+//! that two never do at once. Pods of a release are told from older ones by its mark; only they decide
+//! whether it is rolled out. This room speaks to the cluster by
+//! [`Cluster`](crate::cluster::Cluster) alone and knows no command line, no SQL and no template.
+
+mod deploy;
+mod failure;
+mod manager;
+mod progress;
+mod request;
+mod revisions;
+mod rollback;
+mod scene;
+mod seen;
+mod wait;
+
+pub use self::{
+    deploy::{DeployAction, Deployed},
+    manager::{DeploymentManager, Settings},
+    progress::{DeployProgress, DeployStep, Quiet},
+    request::DeployRequest,
+    revisions::Revision,
+};

@@ -87,6 +87,32 @@ pub enum Error {
         /// The namespace.
         namespace: String,
     },
+    /// The deletion was sent, but some of what belongs to a deployment is still there.
+    #[error("of the deployment {name} there is still {} after {seconds} s", .left.join(", "))]
+    StillStopping {
+        /// The deployment's name.
+        name: String,
+        /// What is left, by kind and name.
+        left: Vec<String>,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// A deployment needs the secret that is to be taken away.
+    #[error("the secret {name} is used by {}", .by.join(", "))]
+    SecretInUse {
+        /// The secret's name.
+        name: String,
+        /// The deployments that name it.
+        by: Vec<String>,
+    },
+    /// There is no such object of berth's.
+    #[error("there is no {object} of berth's in the namespace {namespace}")]
+    NotThere {
+        /// Kind and name.
+        object: String,
+        /// The namespace.
+        namespace: String,
+    },
     /// There is no such deployment.
     #[error("there is no deployment {name} in the namespace {namespace}")]
     NoDeployment {
@@ -189,11 +215,15 @@ impl Error {
             Self::Invalid(_) => Kind::BadInput,
             Self::Config(_) | Self::Manifest(_) | Self::OtherHost { .. } => Kind::Configuration,
             Self::PodFailed { .. } | Self::DeployFailed { .. } => Kind::PodFailed,
-            Self::NoPod { .. } | Self::NoDeployment { .. } => Kind::NotFound,
-            Self::HostTaken { .. } | Self::GroupConflict { .. } => Kind::Conflict,
+            Self::NoPod { .. } | Self::NoDeployment { .. } | Self::NotThere { .. } => {
+                Kind::NotFound
+            }
+            Self::HostTaken { .. } | Self::GroupConflict { .. } | Self::SecretInUse { .. } => {
+                Kind::Conflict
+            }
             Self::NotOurs { .. } | Self::ForeignObject { .. } => Kind::Denied,
             Self::Busy { .. } => Kind::Busy,
-            Self::StillDeleting { .. } => Kind::TimedOut,
+            Self::StillDeleting { .. } | Self::StillStopping { .. } => Kind::TimedOut,
             Self::Cluster(error) => cluster_kind(error),
             Self::Exec(error) => exec_kind(error),
             Self::Store(_) => Kind::Database,
@@ -209,7 +239,14 @@ impl Error {
             Self::PodFailed { diagnosis, .. } | Self::DeployFailed { diagnosis, .. } => {
                 Some(diagnosis.cause.hint().to_owned())
             }
-            Self::NoDeployment { .. } => {
+            Self::StillStopping { .. } => Some(
+                "see what holds it with `kubectl describe`, then stop the deployment again"
+                    .to_owned(),
+            ),
+            Self::SecretInUse { .. } => {
+                Some("deploy again without it first, or take it away with --force".to_owned())
+            }
+            Self::NoDeployment { .. } | Self::NotThere { .. } => {
                 Some("`berth list-instances` shows what there is".to_owned())
             }
             Self::HostTaken { .. } => Some(

@@ -50,6 +50,14 @@ pub trait Cluster: Send + Sync + 'static {
         dry_run: bool,
     ) -> Result<Vec<Applied>, ClusterError>;
 
+    /// Applies the manifests as [`Cluster::apply`] does, as another field manager: what it applied
+    /// before and does not now is taken away, and what is others' stays.
+    async fn apply_as(
+        &self,
+        manager: &str,
+        manifests: &[Manifest],
+    ) -> Result<Vec<Applied>, ClusterError>;
+
     /// The state of the owner's Deployment and pods as it is and as it changes, until the stream
     /// is dropped or `at_most` is over. The first changes tell what exists already.
     ///
@@ -92,12 +100,6 @@ pub trait Cluster: Send + Sync + 'static {
         request: ExecRequest,
     ) -> Result<ExecOutput, ExecError>;
 
-    /// The namespace's labels and phase, or `None` when there is none of that name.
-    async fn find_namespace(
-        &self,
-        namespace: &Namespace,
-    ) -> Result<Option<NamespaceFacts>, ClusterError>;
-
     /// Deletes the owner's Service; one that is not there is no error.
     async fn delete_service(
         &self,
@@ -106,7 +108,8 @@ pub trait Cluster: Send + Sync + 'static {
     ) -> Result<(), ClusterError>;
 
     /// Deletes the namespace when its labels are this owner's, waits until it is gone, and tells
-    /// whether there was one. A namespace that is not this owner's is left alone without an error.
+    /// whether there was one. A namespace that is not this owner's is left alone without an error;
+    /// one that is not gone in time is [`ClusterError::TimedOut`].
     async fn delete_namespace(
         &self,
         namespace: &Namespace,

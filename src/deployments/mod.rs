@@ -7,19 +7,26 @@
 
 mod deploy;
 mod failure;
+mod instances;
 mod manager;
 mod progress;
 mod request;
 mod revisions;
 mod rollback;
 mod scene;
+mod secrets;
 mod seen;
+mod stop;
+mod tidy;
 mod wait;
 
 pub use self::{
     deploy::{DeployAction, Deployed},
+    instances::{DeploymentInstance, Instances, PodInstance},
     manager::{DeploymentManager, Settings},
     progress::{DeployProgress, DeployStep, Quiet},
     request::DeployRequest,
     revisions::Revision,
+    secrets::{ProjectSecret, SecretName, SecretSet, SecretUnset},
+    stop::{Stopped, StoppedPod, Target},
 };

@@ -11,7 +11,7 @@ use super::{
     wait::Outcome,
 };
 use crate::{
-    domain::{DeploymentName, DeploymentStatus, Invalid, Owner},
+    domain::{DeploymentName, DeploymentStatus, Diagnosis, Image, Invalid, Owner},
     error::Error,
     manifest::DeploymentRender,
     store::{DeploymentChanges, DeploymentRecord, NewDeployment},
@@ -91,12 +91,7 @@ impl Work<'_> {
         match self.bring_back(&plan, set).await? {
             Outcome::Done { revision } => self.save_done(&plan, revision).await,
             Outcome::Failed { diagnosis, serving } => {
-                let failed = Failed {
-                    diagnosis,
-                    serving,
-                    plan: &plan,
-                };
-                Err(self.record_failure(failed, None).await)
+                Err(self.tell_failure(diagnosis, serving, &plan).await)
             }
         }
     }
@@ -195,6 +190,21 @@ impl Work<'_> {
         }
     }
 
+    /// Records that a release can't run; the error that says so.
+    pub(super) async fn tell_failure(
+        &self,
+        diagnosis: Diagnosis,
+        serving: Option<String>,
+        plan: &Plan,
+    ) -> Error {
+        let failed = Failed {
+            diagnosis,
+            serving,
+            plan,
+        };
+        self.record_failure(failed, None).await
+    }
+
     /// Records that a release can't run, or that an earlier one runs in its place.
     async fn record_failure(&self, failed: Failed<'_>, back: Option<Back>) -> Error {
         let changes = DeploymentChanges::new().diagnosis(Some(&failed.diagnosis));
@@ -225,12 +235,12 @@ impl Work<'_> {
 
 /// An earlier revision that is back.
 struct Back {
-    image: crate::domain::Image,
+    image: Image,
     replicas: u16,
     revision: Option<i64>,
 }
 
-fn image_of(scene: &Scene, name: &DeploymentName) -> Result<crate::domain::Image, Invalid> {
+fn image_of(scene: &Scene, name: &DeploymentName) -> Result<Image, Invalid> {
     let sets = scene.replica_sets(name);
     sets.first()
         .and_then(|set| image(set))

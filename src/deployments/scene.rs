@@ -37,8 +37,6 @@ pub(super) struct Scene {
 /// What can be said of a project's secrets; never a value.
 #[derive(Debug, Default)]
 pub(super) struct SecretFacts {
-    /// Whether there is such a Secret.
-    pub(super) exists: bool,
     /// Size in bytes and time of being set, of each.
     pub(super) entries: BTreeMap<EnvName, SecretFact>,
 }
@@ -174,10 +172,7 @@ impl SecretFacts {
                 Some((name, SecretFact { bytes, set_at }))
             })
             .collect();
-        Self {
-            exists: true,
-            entries,
-        }
+        Self { entries }
     }
 
     /// Which values a container has that uses them so: another text when one of them is another.

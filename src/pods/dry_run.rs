@@ -57,10 +57,12 @@ impl DryRun {
     /// What [`PodManager::delete`](super::PodManager::delete) would send.
     #[must_use]
     pub fn delete(config: &Config, owner: &Owner) -> Self {
+        let (namespace, labels) = (owner.namespace(), OwnerLabels::of(owner));
         let commands = describe::delete(
             &config.kubectl,
-            &owner.namespace(),
-            &OwnerLabels::of(owner),
+            &super::delete::queries(&namespace, &labels),
+            &namespace,
+            &labels,
             config.limits.delete,
         );
         Self::new(config, commands, Vec::new())

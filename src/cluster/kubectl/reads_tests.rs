@@ -66,13 +66,12 @@ fn a_namespace_that_is_not_there_is_an_empty_observation() {
     let observed = parse_observed(stdout.as_bytes(), &shop()).unwrap();
     assert!(observed.namespace.is_none() && observed.deployment.is_none());
     assert!(observed.pods.is_empty());
-    assert_eq!(parse_namespace(b"").unwrap(), None);
 }
 
 #[test]
 fn recorded_objects_are_read() {
-    let terminating = parse_namespace(&recording("objects/ns-terminating.json")).unwrap();
-    assert!(terminating.unwrap().terminating);
+    let terminating = parse_observed(&recording("objects/ns-terminating.json"), &shop()).unwrap();
+    assert!(terminating.namespace.unwrap().terminating);
     assert!(
         parse_pod(&recording("pods/running.json"))
             .unwrap()

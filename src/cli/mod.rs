@@ -7,6 +7,7 @@ mod args;
 mod completions;
 mod create;
 mod delete;
+mod deployments;
 mod execute;
 mod exit;
 mod interrupt;
@@ -73,5 +74,12 @@ async fn perform(command: Command, session: &Session) -> Result<ExitCode, Error>
         Command::List(args) => list::run(args, session).await,
         Command::Status(args) => status::run(args, session).await,
         Command::Logs(args) => logs::run(args, session).await,
+        Command::Deploy(args) => deployments::deploy::run(*args, session).await,
+        Command::Rollback(args) => deployments::rollback::run(args, session).await,
+        Command::Revisions(args) => deployments::revisions::run(args, session).await,
+        Command::ListInstances(args) => deployments::list_instances::run(args, session).await,
+        Command::StopDeployment(args) => deployments::stop::deployment(args, session).await,
+        Command::StopPod(args) => deployments::stop::pod(args, session).await,
+        Command::Secret(args) => deployments::secret::run(args, session).await,
     }
 }

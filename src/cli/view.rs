@@ -194,7 +194,7 @@ impl StatusView {
 }
 
 /// A span of time in its largest unit, as kubectl tells ages.
-fn age(span: chrono::TimeDelta) -> String {
+pub(super) fn age(span: chrono::TimeDelta) -> String {
     match (span.num_days(), span.num_hours(), span.num_minutes()) {
         (days @ 1.., ..) => format!("{days}d"),
         (_, hours @ 1.., _) => format!("{hours}h"),
@@ -204,7 +204,7 @@ fn age(span: chrono::TimeDelta) -> String {
 }
 
 /// At most `longest` characters, the end of a longer text cut.
-fn shorten(text: &str, longest: usize) -> String {
+pub(super) fn shorten(text: &str, longest: usize) -> String {
     let text = printable(text);
     if text.chars().count() <= longest {
         return text;

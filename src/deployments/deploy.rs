@@ -21,7 +21,7 @@ use crate::{
     },
     error::Error,
     ingress::{self, Exposure},
-    manifest::{DeploymentRender, Manifest, Release},
+    manifest::{DeploymentRender, Manifest, Release, Templates},
     site::Held,
     store::{BuildFilter, DeploymentChanges, DeploymentRecord, Lock, NewDeployment},
 };
@@ -317,12 +317,8 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn ingress_manifest(&self, plan: &Plan) -> Result<Option<Manifest>, Error> {
-        let Some(exposure) = &plan.exposure else {
-            return Ok(None);
-        };
-        let spec = exposure.spec(self.owner, self.name, SERVICE_PORT);
         let templates = self.manager.site().templates();
-        Ok(Some(templates.ingress_manifest(&spec)?))
+        ingress_manifest(templates, self.owner, self.name, plan.exposure.as_ref())
     }
 
     pub(super) async fn send(&self, manifests: &[Manifest]) -> Result<(), Error> {
@@ -422,6 +418,18 @@ fn has_mark(deployment: &k8s_openapi::api::apps::v1::Deployment, mark: &str) -> 
         .and_then(|template| template.metadata.as_ref()?.annotations.as_ref())
         .and_then(|annotations| annotations.get(crate::domain::ANNOTATION_RELEASE));
     annotations.map(String::as_str) == Some(mark)
+}
+
+/// The Ingress of a deployment that is reached from outside.
+pub(super) fn ingress_manifest(
+    templates: &Templates,
+    owner: &Owner,
+    name: &DeploymentName,
+    exposure: Option<&Exposure>,
+) -> Result<Option<Manifest>, Error> {
+    let spec = exposure.map(|exposure| exposure.spec(owner, name, SERVICE_PORT));
+    let manifest = spec.map(|spec| templates.ingress_manifest(&spec));
+    Ok(manifest.transpose()?)
 }
 
 /// The selector of all that belongs to a deployment.

@@ -10,7 +10,8 @@ use crate::{
     cluster::{Cluster, ClusterError},
     config::{Config, IngressSettings, TimeLimits},
     domain::{
-        DeploymentName, DeploymentSpec, Namespace, Owner, OwnerLabels, PublicHost, Resources,
+        DeploymentName, DeploymentSpec, Invalid, Namespace, Owner, OwnerLabels, PublicHost,
+        Resources,
     },
     error::Error,
     ingress::Exposure,
@@ -150,14 +151,7 @@ impl DeploymentManager {
         owner: &Owner,
         spec: &DeploymentSpec,
     ) -> Result<Option<Exposure>, Error> {
-        let hostname = match &spec.public.host {
-            PublicHost::Nothing => return Ok(None),
-            PublicHost::OfDomain => None,
-            PublicHost::Named(host) => Some(host.clone()),
-        };
-        let settings = &self.settings().ingress;
-        let exposure = Exposure::of(owner, settings, hostname, spec.public.dedicated_alb)?;
-        Ok(Some(exposure.health_path(spec.health_path.as_str())?))
+        Ok(exposure(owner, spec, &self.settings().ingress)?)
     }
 
     /// Takes the lease on a deployment, whose record is made when there is none.
@@ -195,6 +189,21 @@ impl DeploymentManager {
             pause = (pause * 2).min(longest);
         }
     }
+}
+
+/// How a deployment with this specification is reached from outside.
+pub(super) fn exposure(
+    owner: &Owner,
+    spec: &DeploymentSpec,
+    settings: &IngressSettings,
+) -> Result<Option<Exposure>, Invalid> {
+    let hostname = match &spec.public.host {
+        PublicHost::Nothing => return Ok(None),
+        PublicHost::OfDomain => None,
+        PublicHost::Named(host) => Some(host.clone()),
+    };
+    let exposure = Exposure::of(owner, settings, hostname, spec.public.dedicated_alb)?;
+    exposure.health_path(spec.health_path.as_str()).map(Some)
 }
 
 pub(super) fn no_deployment(namespace: &Namespace, name: &DeploymentName) -> Error {

@@ -6,6 +6,7 @@
 //! [`Cluster`](crate::cluster::Cluster) alone and knows no command line, no SQL and no template.
 
 mod deploy;
+mod dry_run;
 mod failure;
 mod instances;
 mod manager;
@@ -22,6 +23,7 @@ mod wait;
 
 pub use self::{
     deploy::{DeployAction, Deployed},
+    dry_run::dry_run,
     instances::{DeploymentInstance, Instances, PodInstance},
     manager::{DeploymentManager, Settings},
     progress::{DeployProgress, DeployStep, Quiet},

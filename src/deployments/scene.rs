@@ -53,22 +53,7 @@ impl Scene {
         cluster: &dyn Cluster,
         namespace: &Namespace,
     ) -> Result<Self, Error> {
-        let found = cluster
-            .find(&[
-                Query::everywhere([Resource::Namespaces]).named(namespace.as_str()),
-                Query::in_namespace(
-                    [
-                        Resource::Deployments,
-                        Resource::ReplicaSets,
-                        Resource::Services,
-                        Resource::Ingresses,
-                        Resource::Pods,
-                    ],
-                    namespace,
-                ),
-                Query::in_namespace([Resource::Secrets], namespace).named(PROJECT_SECRETS),
-            ])
-            .await?;
+        let found = cluster.find(&queries(namespace)).await?;
         Ok(Self {
             namespace: found.of()?.pop(),
             deployments: found.of()?,
@@ -154,6 +139,24 @@ impl Scene {
         .filter(|(_, it)| belongs_to(it, name))
         .map(|(kind, it)| format!("{kind} {}", named(it)))
     }
+}
+
+/// What is looked at.
+pub(super) fn queries(namespace: &Namespace) -> [Query; 3] {
+    [
+        Query::everywhere([Resource::Namespaces]).named(namespace.as_str()),
+        Query::in_namespace(
+            [
+                Resource::Deployments,
+                Resource::ReplicaSets,
+                Resource::Services,
+                Resource::Ingresses,
+                Resource::Pods,
+            ],
+            namespace,
+        ),
+        Query::in_namespace([Resource::Secrets], namespace).named(PROJECT_SECRETS),
+    ]
 }
 
 impl SecretFacts {

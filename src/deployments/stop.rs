@@ -86,7 +86,7 @@ impl DeploymentManager {
         progress: &dyn DeployProgress,
     ) -> Result<Stopped, Error> {
         progress.step(&DeployStep::Observing);
-        let owner = self.owner_of(target).await?;
+        let owner = self.resolve(target).await?;
         let scene = self.look(&owner).await?;
         let record = self.store().find_deployment(&owner, name.as_str()).await?;
         if !scene.has_any_of(name) {
@@ -153,8 +153,11 @@ impl DeploymentManager {
         })
     }
 
-    /// The project that is meant.
-    async fn owner_of(&self, target: &Target) -> Result<Owner, Error> {
+    /// The project that is meant. One trip, when it is named by its namespace.
+    ///
+    /// # Errors
+    /// [`Error::NotThere`] when the namespace is not one that berth made for a project.
+    pub async fn resolve(&self, target: &Target) -> Result<Owner, Error> {
         let namespace = match target {
             Target::Project(owner) => return Ok(owner.clone()),
             Target::Namespace(namespace) => namespace,

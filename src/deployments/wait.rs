@@ -62,7 +62,7 @@ impl DeploymentManager {
             pace.begin();
             seen.begin();
             let left = deadline - Instant::now();
-            let queries = queries(awaited);
+            let queries = queries(awaited.namespace, awaited.name);
             let mut changes = self.cluster().watch_objects(&queries, left).await?;
             let (standing, is_over) = self
                 .follow(&mut changes, awaited, &mut seen, deadline, progress)
@@ -150,10 +150,8 @@ impl DeploymentManager {
     }
 }
 
-fn queries(awaited: &Awaited<'_>) -> [Query; 2] {
-    let Awaited {
-        namespace, name, ..
-    } = awaited;
+/// What is watched.
+pub(super) fn queries(namespace: &Namespace, name: &DeploymentName) -> [Query; 2] {
     [
         Query::in_namespace([Resource::Deployments], namespace).named(name.as_str()),
         Query::in_namespace([Resource::Pods], namespace)

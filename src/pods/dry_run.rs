@@ -68,7 +68,8 @@ impl DryRun {
         Self::new(config, commands, Vec::new())
     }
 
-    fn new(config: &Config, commands: Vec<String>, manifests: Vec<Manifest>) -> Self {
+    /// What is sent by these commands with these manifests.
+    pub(crate) fn new(config: &Config, commands: Vec<String>, manifests: Vec<Manifest>) -> Self {
         let ssh = &config.ssh;
         Self {
             place: format!("{}@{}:{}", ssh.user, ssh.host, ssh.port),

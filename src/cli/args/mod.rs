@@ -1,6 +1,7 @@
 //! What can be typed: the settings and the commands; the arguments of each are in the file of their
 //! concern.
 
+mod deployments;
 mod pods;
 
 use std::{path::PathBuf, time::Duration};
@@ -8,8 +9,13 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(super) use self::pods::{
-    CreateArgs, DeleteArgs, ExecuteArgs, ListArgs, LogsArgs, OwnerArgs, StatusArgs,
+pub(super) use self::{
+    deployments::{
+        DeployArgs, ListInstancesArgs, ProjectArgs, RevisionsArgs, RollbackArgs, SecretArgs,
+        SecretCommand, SecretListArgs, SecretSetArgs, SecretUnsetArgs, StopDeploymentArgs,
+        StopPodArgs,
+    },
+    pods::{CreateArgs, DeleteArgs, ExecuteArgs, ListArgs, LogsArgs, OwnerArgs, StatusArgs},
 };
 
 /// A berth for every project on a Kubernetes cluster that is reached by SSH and kubectl alone.
@@ -121,6 +127,20 @@ pub enum Command {
     Status(StatusArgs),
     /// Print what a pod has printed
     Logs(LogsArgs),
+    /// Run an image as a project's deployment
+    Deploy(Box<DeployArgs>),
+    /// Bring an earlier revision of a deployment back
+    Rollback(RollbackArgs),
+    /// List the revisions of a deployment
+    Revisions(RevisionsArgs),
+    /// List what runs in the cluster
+    ListInstances(ListInstancesArgs),
+    /// Delete a deployment and everything that belongs to it
+    StopDeployment(StopDeploymentArgs),
+    /// Delete one pod
+    StopPod(StopPodArgs),
+    /// Set, list and take away a project's secrets
+    Secret(SecretArgs),
     /// Print a script that completes berth's commands in a shell
     Completions(CompletionsArgs),
 }

@@ -30,6 +30,23 @@ pub fn manage(
     lines
 }
 
+/// The commands that look for these, apply manifests, and watch what comes of it.
+#[must_use]
+pub fn deploy(
+    settings: &KubectlSettings,
+    looks: &[Query],
+    watched: &[Query; 2],
+    at_most: Duration,
+) -> Vec<String> {
+    let mut lines: Vec<_> = looks
+        .iter()
+        .map(|query| objects::get(settings, query).to_string())
+        .collect();
+    lines.push(writes::apply(settings, writes::MANAGER, false).to_string());
+    lines.push(watch::watch_objects(settings, watched, at_most).to_string());
+    lines
+}
+
 /// The command that runs a command in a pod.
 ///
 /// # Errors

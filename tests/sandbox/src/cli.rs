@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::alb::{self, Alb};
 use crate::api::{Settings, Store, tls};
 use crate::control::faults::Faults;
 use crate::control::{self, Controls};
@@ -172,12 +173,14 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
     let kubeconfig = host.stage.kubeconfig();
     fs::write(&kubeconfig, kubeconfig_text(&faults, &tls.ca_pem, &token))?;
     controllers::start(&store, dir);
+    let alb = Alb::start(&store, &node);
     tokio::spawn(ports::run(Arc::clone(&node), node_ports));
     tokio::spawn(Arc::clone(&node).run());
     let control = control::start(Controls {
         host: Arc::clone(&host),
         node,
         faults,
+        alb,
     })
     .await?;
     let settings = vec![
@@ -190,6 +193,7 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
             host.known_hosts.display().to_string(),
         ),
         ("K8S_KUBECONFIG", kubeconfig.display().to_string()),
+        ("DEPLOYMENT_DOMAIN", alb::DOMAIN.to_owned()),
         ("BERTH_SANDBOX_CONTROL", format!("http://{control}")),
         ("BERTH_SANDBOX_DIR", dir.display().to_string()),
     ];

@@ -13,7 +13,7 @@ mod log;
 mod memory;
 mod pod;
 pub(crate) mod ports;
-mod probe;
+pub(crate) mod probe;
 mod probing;
 mod pulling;
 mod root;
@@ -21,6 +21,7 @@ mod schedule;
 mod slot;
 mod start;
 mod status;
+pub(crate) mod stream;
 mod view;
 mod volumes;
 
@@ -180,7 +181,7 @@ impl Node {
     }
 
     /// A host process in a pod's network, if the pod has one.
-    fn any_running(&self, ns: &str, pod: &str) -> Option<Arc<Running>> {
+    pub(crate) fn any_running(&self, ns: &str, pod: &str) -> Option<Arc<Running>> {
         let running = lock(&self.running);
         running
             .iter()

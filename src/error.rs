@@ -143,6 +143,21 @@ pub enum Error {
         /// The Ingress that has it so, with its namespace.
         by: String,
     },
+    /// The way from a host name to a deployment's answer is broken.
+    #[error("{host} does not lead to an answer; broken at {step}: {seen}")]
+    RoutingBroken {
+        /// The host name.
+        host: String,
+        /// The first step that is broken.
+        step: &'static str,
+        /// What was seen there.
+        seen: String,
+        /// What to do about it.
+        remedy: Option<String>,
+    },
+    /// TLS can't be set up here.
+    #[error("TLS can't be set up: {0}")]
+    Tls(String),
     /// The deletion was sent, but the namespace is still there.
     #[error("the namespace {namespace} is still being deleted after {seconds} s")]
     StillDeleting {
@@ -218,9 +233,11 @@ impl Error {
             Self::NoPod { .. } | Self::NoDeployment { .. } | Self::NotThere { .. } => {
                 Kind::NotFound
             }
-            Self::HostTaken { .. } | Self::GroupConflict { .. } | Self::SecretInUse { .. } => {
-                Kind::Conflict
-            }
+            Self::HostTaken { .. }
+            | Self::GroupConflict { .. }
+            | Self::SecretInUse { .. }
+            | Self::RoutingBroken { .. } => Kind::Conflict,
+            Self::Tls(_) => Kind::Internal,
             Self::NotOurs { .. } | Self::ForeignObject { .. } => Kind::Denied,
             Self::Busy { .. } => Kind::Busy,
             Self::StillDeleting { .. } | Self::StillStopping { .. } => Kind::TimedOut,
@@ -256,6 +273,8 @@ impl Error {
             Self::GroupConflict { setting, .. } => Some(format!(
                 "use the group's {setting}, or a load balancer of its own with --dedicated-alb"
             )),
+            Self::RoutingBroken { remedy, .. } => remedy.clone(),
+            Self::Tls(_) => None,
             Self::NoPod { .. } => Some("`berth create` makes one".to_owned()),
             Self::NotOurs { .. } => {
                 Some("use another id, or remove or label the namespace by hand".to_owned())

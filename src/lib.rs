@@ -100,7 +100,9 @@ pub mod secret;
 pub mod site;
 pub mod ssh;
 pub mod store;
+pub mod tls;
 
 pub use deployments::{DeployRequest, DeploymentManager};
 pub use error::{Error, Kind};
+pub use ingress::IngressManager;
 pub use pods::{ExecuteRequest, ManageRequest, PodManager, delete_pod, execute_in_pod, manage_pod};

@@ -25,7 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["manifest", "store", "context"],
     &["ssh"],
     &["config"],
-    &["domain", "secret"],
+    &["domain", "secret", "tls"],
 ];
 
 /// Each library that only one room may name.
@@ -38,6 +38,7 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("clap", "cli"),
     ("clap_complete", "cli"),
     ("indicatif", "cli"),
+    ("reqwest", "ingress"),
 ];
 
 #[test]

@@ -77,7 +77,10 @@ pub(super) fn aftermath(command: &Command) -> Option<&'static str> {
         Command::List(_)
         | Command::Status(_)
         | Command::Revisions(_)
-        | Command::ListInstances(_) => Some("nothing was changed in the cluster"),
+        | Command::ListInstances(_)
+        | Command::AlbStatus(_)
+        | Command::ListAlbIngresses(_)
+        | Command::ValidateAlbRouting(_) => Some("nothing was changed in the cluster"),
         Command::Logs(_) | Command::Completions(_) => None,
     }
 }

@@ -10,6 +10,7 @@ mod delete;
 mod deployments;
 mod execute;
 mod exit;
+mod ingress;
 mod interrupt;
 mod list;
 mod logs;
@@ -81,5 +82,8 @@ async fn perform(command: Command, session: &Session) -> Result<ExitCode, Error>
         Command::StopDeployment(args) => deployments::stop::deployment(args, session).await,
         Command::StopPod(args) => deployments::stop::pod(args, session).await,
         Command::Secret(args) => deployments::secret::run(args, session).await,
+        Command::AlbStatus(args) => ingress::status(args, session).await,
+        Command::ListAlbIngresses(args) => ingress::list(args, session).await,
+        Command::ValidateAlbRouting(args) => ingress::validate(args, session).await,
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod assess;
 mod error;
+mod events;
 mod exec;
 mod facts;
 pub mod kubectl;
@@ -19,6 +20,7 @@ use futures::stream::BoxStream;
 
 pub use self::{
     error::{ClusterError, Reply},
+    events::{event_phrase, event_time},
     exec::{
         Captured, ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, Partial, PodRef,
         Program, Stdin, Stream,

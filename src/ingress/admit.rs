@@ -133,19 +133,11 @@ fn listeners<'a>(exposure: &Exposure, others: &[&'a Ingress]) -> Option<Conflict
         let theirs = reading::listeners(by).filter(|theirs| *theirs != ours)?;
         Some(Conflict {
             setting: "listen-ports",
-            ours: ports(&ours),
-            theirs: ports(&theirs),
+            ours: reading::phrase(&ours),
+            theirs: reading::phrase(&theirs),
             by,
         })
     })
-}
-
-fn ports(listeners: &std::collections::BTreeMap<u16, String>) -> String {
-    let words: Vec<_> = listeners
-        .iter()
-        .map(|(port, protocol)| format!("{protocol} {port}"))
-        .collect();
-    words.join(", ")
 }
 
 /// What one says of redirects is so for the whole group; when nobody says anything, there is none.

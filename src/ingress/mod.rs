@@ -7,12 +7,25 @@
 //! [`Cluster::find`](crate::cluster::Cluster::find) alone, and it changes nothing.
 
 mod admit;
+mod controller;
+mod disagreement;
 mod exposure;
+mod gather;
+mod list;
+mod manager;
 mod reading;
+mod routing;
+mod status;
 
 pub use self::{
     admit::{Admission, admit},
+    controller::{Controller, ControllerState},
+    disagreement::{Disagreement, Said},
     exposure::Exposure,
+    list::{EntryOwner, IngressEntry},
+    manager::IngressManager,
+    routing::{RoutingReport, RoutingStep, Rung, StepState, ValidateRequest},
+    status::GroupStatus,
 };
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::networking::v1::{Ingress, IngressRule};
+use chrono::{DateTime, Utc};
+use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerIngress, IngressRule};
 
 use crate::{
     domain::{ANNOTATION_OWNER_ID, LABEL_MANAGED_BY, MANAGED_BY, Owner},
@@ -61,18 +62,42 @@ pub(super) fn group(ingress: &Ingress) -> String {
 /// Port and protocol of each listener that the Ingress names. None when it names none, or when they
 /// can't be read: the controller then refuses the whole group by itself.
 pub(super) fn listeners(ingress: &Ingress) -> Option<BTreeMap<u16, String>> {
-    let text = annotation(ingress, "listen-ports")?;
-    let entries: Vec<BTreeMap<String, u16>> = serde_json::from_str(text).ok()?;
-    let listeners = entries.into_iter().flatten();
+    let listeners = named_listeners(ingress)?.into_iter();
     Some(listeners.map(|(protocol, port)| (port, protocol)).collect())
 }
 
-/// Whether it is reached by plain HTTP, also when it says nothing of listeners.
+/// Listeners as a person reads them: `HTTP 80, HTTPS 443`.
+pub(super) fn phrase(listeners: &BTreeMap<u16, String>) -> String {
+    let words: Vec<_> = listeners
+        .iter()
+        .map(|(port, protocol)| format!("{protocol} {port}"))
+        .collect();
+    words.join(", ")
+}
+
+/// The same as protocol and port, in the order in which they are named.
+fn named_listeners(ingress: &Ingress) -> Option<Vec<(String, u16)>> {
+    let text = annotation(ingress, "listen-ports")?;
+    let entries: Vec<BTreeMap<String, u16>> = serde_json::from_str(text).ok()?;
+    Some(entries.into_iter().flatten().collect())
+}
+
+/// Protocol and port of each listener; of an Ingress that names none, the one that the controller
+/// gives it.
+pub(super) fn effective_listeners(ingress: &Ingress) -> Vec<(String, u16)> {
+    named_listeners(ingress).unwrap_or_else(|| {
+        let listener = match annotation(ingress, "certificate-arn") {
+            Some(_) => ("HTTPS", 443),
+            None => ("HTTP", 80),
+        };
+        vec![(listener.0.to_owned(), listener.1)]
+    })
+}
+
+/// Whether it is reached by plain HTTP.
 pub(super) fn has_http(ingress: &Ingress) -> bool {
-    match listeners(ingress) {
-        Some(listeners) => listeners.values().any(|protocol| protocol == "HTTP"),
-        None => annotation(ingress, "certificate-arn").is_none(),
-    }
+    let listeners = effective_listeners(ingress);
+    listeners.iter().any(|(protocol, _)| protocol == "HTTP")
 }
 
 pub(super) fn rules(ingress: &Ingress) -> impl Iterator<Item = &IngressRule> {
@@ -105,16 +130,26 @@ pub(super) fn matches(pattern: &str, host: &str, at_an_alb: bool) -> bool {
 
 /// Host names and addresses of the load balancer, as the controller has written them.
 pub(super) fn addresses(ingress: &Ingress) -> BTreeSet<&str> {
-    let balancer = ingress
-        .status
-        .as_ref()
-        .and_then(|it| it.load_balancer.as_ref());
-    balancer
+    points(ingress)
+        .filter_map(|point| point.hostname.as_deref().or(point.ip.as_deref()))
+        .collect()
+}
+
+/// The ports that the load balancer reports. An ALB reports none: it has those that were asked for.
+pub(super) fn reported_ports(ingress: &Ingress) -> Vec<u16> {
+    let first = points(ingress).next();
+    let ports = first.and_then(|point| point.ports.as_ref());
+    let ports = ports.into_iter().flatten();
+    ports.filter_map(|it| u16::try_from(it.port).ok()).collect()
+}
+
+fn points(ingress: &Ingress) -> impl Iterator<Item = &IngressLoadBalancerIngress> {
+    let status = ingress.status.as_ref();
+    status
+        .and_then(|status| status.load_balancer.as_ref())
         .and_then(|balancer| balancer.ingress.as_ref())
         .into_iter()
         .flatten()
-        .filter_map(|point| point.hostname.as_deref().or(point.ip.as_deref()))
-        .collect()
 }
 
 /// The project or conversation, when berth made the Ingress for one.
@@ -137,10 +172,10 @@ pub(super) fn whose(ingress: &Ingress) -> String {
     }
 }
 
-/// When it was made, in seconds since 1970; one that does not say counts as the newest.
-pub(super) fn since(ingress: &Ingress) -> Option<i64> {
+/// When it was made.
+pub(super) fn since(ingress: &Ingress) -> Option<DateTime<Utc>> {
     let created = ingress.metadata.creation_timestamp.as_ref()?;
-    Some(created.0.as_second())
+    DateTime::from_timestamp(created.0.as_second(), 0)
 }
 
 /// The oldest comes first; those of one second by namespace and name.
@@ -148,7 +183,11 @@ pub(super) fn by_age(ingresses: &mut [Ingress]) {
     ingresses.sort_by(|a, b| {
         let key = |it: &Ingress| {
             let (namespace, name) = (namespace(it).to_owned(), name(it).to_owned());
-            (since(it).unwrap_or(i64::MAX), namespace, name)
+            (
+                since(it).unwrap_or(DateTime::<Utc>::MAX_UTC),
+                namespace,
+                name,
+            )
         };
         key(a).cmp(&key(b))
     });

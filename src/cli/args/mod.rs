@@ -2,6 +2,7 @@
 //! concern.
 
 mod deployments;
+mod ingress;
 mod pods;
 
 use std::{path::PathBuf, time::Duration};
@@ -15,6 +16,7 @@ pub(super) use self::{
         SecretCommand, SecretListArgs, SecretSetArgs, SecretUnsetArgs, StopDeploymentArgs,
         StopPodArgs,
     },
+    ingress::{AlbStatusArgs, ListAlbIngressesArgs, ValidateAlbRoutingArgs},
     pods::{CreateArgs, DeleteArgs, ExecuteArgs, ListArgs, LogsArgs, OwnerArgs, StatusArgs},
 };
 
@@ -141,6 +143,12 @@ pub enum Command {
     StopPod(StopPodArgs),
     /// Set, list and take away a project's secrets
     Secret(SecretArgs),
+    /// Show a load balancer, its Ingresses, and who makes it
+    AlbStatus(AlbStatusArgs),
+    /// List the Ingresses of the load balancers
+    ListAlbIngresses(ListAlbIngressesArgs),
+    /// Follow the way from a host name to an answer, step by step
+    ValidateAlbRouting(ValidateAlbRoutingArgs),
     /// Print a script that completes berth's commands in a shell
     Completions(CompletionsArgs),
 }

@@ -66,10 +66,10 @@ pub enum Error {
         since: String,
     },
     /// A deployment's new revision can't run, or did not in time; the record says so too.
-    #[error("the deployment {name} of {owner} does not run: {diagnosis}{}", after_failure(.serving, .rolled_back))]
+    #[error("the deployment {name} of {owner} does not run: {diagnosis}{}", after_failure(.serving.as_deref(), *.rolled_back))]
     DeployFailed {
         /// The project.
-        owner: Owner,
+        owner: Box<Owner>,
         /// The deployment's name.
         name: String,
         /// Why.
@@ -181,7 +181,7 @@ pub enum Error {
 }
 
 /// What is to be said after a deployment's failure.
-fn after_failure(serving: &Option<String>, rolled_back: &Option<i64>) -> String {
+fn after_failure(serving: Option<&str>, rolled_back: Option<i64>) -> String {
     match (serving, rolled_back) {
         (_, Some(revision)) => format!("; it was rolled back to revision {revision}"),
         (Some(image), None) => format!("; {image} goes on serving"),

@@ -232,9 +232,9 @@ on_both_databases! {
             .await
             .unwrap();
         assert!(set.replaced && set.used_by == ["web"]);
-        let named = script(&project, &check("second"))
+        let request = script(&project, &check("second"))
             .secrets([names[0].as_variable().clone()]);
-        assert_eq!(manager.deploy(named).await.unwrap().record.revision, Some(2));
+        assert_eq!(manager.deploy(request).await.unwrap().record.revision, Some(2));
         let in_use = manager
             .unset_secret(&project.owner, &names[0], false)
             .await

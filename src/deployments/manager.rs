@@ -134,17 +134,6 @@ impl DeploymentManager {
         }
     }
 
-    /// The deployment of this name, which must be there.
-    pub(super) fn existing<'a>(
-        &self,
-        scene: &'a Scene,
-        owner: &Owner,
-        name: &DeploymentName,
-    ) -> Result<&'a Deployment, Error> {
-        let found = scene.deployment(name);
-        found.ok_or_else(|| no_deployment(&owner.namespace(), name))
-    }
-
     /// How a deployment with this specification is reached from outside.
     pub(super) fn exposure(
         &self,
@@ -204,6 +193,16 @@ pub(super) fn exposure(
     };
     let exposure = Exposure::of(owner, settings, hostname, spec.public.dedicated_alb)?;
     exposure.health_path(spec.health_path.as_str()).map(Some)
+}
+
+/// The deployment of this name, which must be there.
+pub(super) fn existing<'a>(
+    scene: &'a Scene,
+    owner: &Owner,
+    name: &DeploymentName,
+) -> Result<&'a Deployment, Error> {
+    let found = scene.deployment(name);
+    found.ok_or_else(|| no_deployment(&owner.namespace(), name))
 }
 
 pub(super) fn no_deployment(namespace: &Namespace, name: &DeploymentName) -> Error {

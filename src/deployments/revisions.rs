@@ -7,7 +7,7 @@ use k8s_openapi::{
 };
 use serde::Serialize;
 
-use super::{DeploymentManager, scene::Scene};
+use super::{DeploymentManager, manager::existing, scene::Scene};
 use crate::{
     domain::{ANNOTATION_RELEASE, DeploymentName, Owner},
     error::Error,
@@ -45,7 +45,7 @@ impl DeploymentManager {
         name: &DeploymentName,
     ) -> Result<Vec<Revision>, Error> {
         let scene = self.look(owner).await?;
-        let deployment = self.existing(&scene, owner, name)?;
+        let deployment = existing(&scene, owner, name)?;
         Ok(of(deployment, &scene, name))
     }
 }

@@ -6,6 +6,7 @@ use super::{
     DeployAction, DeployProgress, DeployRequest, DeployStep, Deployed, DeploymentManager, Quiet,
     deploy::{Failed, Plan, Work},
     failure,
+    manager::existing,
     revisions::{self, image, ready_pods, release},
     scene::{Scene, spec_of},
     wait::Outcome,
@@ -47,7 +48,7 @@ impl DeploymentManager {
     ) -> Result<Deployed, Error> {
         // Looked at before the lease, so that no record is made of what is not there.
         let scene = self.look(owner).await?;
-        let deployment = self.existing(&scene, owner, name)?;
+        let deployment = existing(&scene, owner, name)?;
         let spec = spec_of(&deployment.metadata);
         let new = NewDeployment {
             image: match &spec {
@@ -73,7 +74,7 @@ impl DeploymentManager {
 impl Work<'_> {
     async fn roll_back(&self, to: Option<i64>) -> Result<Deployed, Error> {
         let scene = self.observe().await?;
-        let deployment = self.manager.existing(&scene, self.owner, self.name)?;
+        let deployment = existing(&scene, self.owner, self.name)?;
         let current = revisions::number(&deployment.metadata);
         let sets = scene.replica_sets(self.name);
         let set = match to {
@@ -106,7 +107,7 @@ impl Work<'_> {
                 "deploy the image that is wanted",
             )
         };
-        let deployment = self.manager.existing(scene, self.owner, self.name)?;
+        let deployment = existing(scene, self.owner, self.name)?;
         let mut spec = spec_of(&set.metadata).ok_or_else(unknown)?;
         if let Some(now) = spec_of(&deployment.metadata) {
             spec.replicas = now.replicas;
@@ -136,13 +137,13 @@ impl Work<'_> {
         let mut manifests = plan.release.manifests.clone();
         manifests.extend(self.ingress_manifest(plan)?);
         self.send(&manifests).await?;
-        let sent = DeploymentChanges::new()
+        let changes = DeploymentChanges::new()
             .status(DeploymentStatus::Progressing)
             .image(&plan.spec.image)
             .replicas(plan.spec.replicas.into())
             .ssh(self.manager.site().place());
         let store = self.manager.store();
-        store.save_deployment(self.held.lease(), sent).await?;
+        store.save_deployment(self.held.lease(), changes).await?;
         self.wait(&plan.spec, &plan.release.mark).await
     }
 
@@ -224,7 +225,7 @@ impl Work<'_> {
         }
         let rolled_back = back.as_ref().and_then(|back| back.revision);
         Error::DeployFailed {
-            owner: self.owner.clone(),
+            owner: Box::new(self.owner.clone()),
             name: self.name.to_string(),
             diagnosis: Box::new(failed.diagnosis),
             serving: back.map_or(failed.serving, |back| Some(back.image.to_string())),

@@ -12,6 +12,7 @@ use super::{
     DeployAction, DeployProgress, Deployed, DeploymentManager,
     deploy::{Plan, Work},
     failure,
+    manager::existing,
     scene::{Scene, named, spec_of},
     wait::Outcome,
 };
@@ -208,7 +209,7 @@ impl DeploymentManager {
         progress: &dyn DeployProgress,
     ) -> Result<Deployed, Error> {
         let scene = self.look(owner).await?;
-        let deployment = self.existing(&scene, owner, name)?;
+        let deployment = existing(&scene, owner, name)?;
         let spec = spec_of(&deployment.metadata).ok_or_else(unknown)?;
         let new = NewDeployment {
             image: spec.image,
@@ -231,7 +232,7 @@ impl DeploymentManager {
 impl Work<'_> {
     async fn restart(&self) -> Result<Deployed, Error> {
         let scene = self.observe().await?;
-        let deployment = self.manager.existing(&scene, self.owner, self.name)?;
+        let deployment = existing(&scene, self.owner, self.name)?;
         let spec = spec_of(&deployment.metadata).ok_or_else(unknown)?;
         let release = self.render(&spec, &scene)?;
         self.send(&release.manifests).await?;

@@ -117,8 +117,9 @@ fn residents(found: &Objects) -> Result<Vec<String>, Error> {
             .data
             .as_ref()
             .is_none_or(std::collections::BTreeMap::is_empty);
+        let is_left_over = is_empty && named(&it.metadata) == PROJECT_SECRETS;
         let is_token = it.type_.as_deref() == Some("kubernetes.io/service-account-token");
-        if !is_token && !(is_empty && named(&it.metadata) == PROJECT_SECRETS) {
+        if !is_left_over && !is_token {
             add("Secret", &it.metadata);
         }
     }

@@ -94,7 +94,7 @@ pub struct DeployArgs {
     /// A volume and where it is mounted; can be repeated.
     #[arg(long = "volume", value_name = "SOURCE:PATH")]
     pub(in crate::cli) volumes: Vec<String>,
-    /// The host name; by default the project's below DEPLOYMENT_DOMAIN.
+    /// The host name; by default the project's own [`DEPLOYMENT_DOMAIN`].
     #[arg(long, value_name = "NAME", conflicts_with = "no_ingress")]
     pub(in crate::cli) hostname: Option<String>,
     /// Reach it inside the cluster alone.

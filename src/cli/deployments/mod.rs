@@ -23,13 +23,11 @@ async fn manager(session: &Session) -> Result<DeploymentManager, Error> {
 
 /// Which project is meant.
 fn target(args: &ProjectArgs) -> Result<Target, Error> {
-    match &args.namespace {
-        Some(namespace) => Ok(Target::Namespace(namespace.parse()?)),
-        None => {
-            let id = args.project_id.as_deref().unwrap_or_default();
-            Ok(Target::Project(Owner::project(id)?))
-        }
+    if let Some(namespace) = &args.namespace {
+        return Ok(Target::Namespace(namespace.parse()?));
     }
+    let id = args.project_id.as_deref().unwrap_or_default();
+    Ok(Target::Project(Owner::project(id)?))
 }
 
 /// The namespace that is meant.

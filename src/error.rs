@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     cluster::{ClusterError, ExecError},
     config::ConfigError,
-    domain::{Diagnosis, Invalid, Owner},
+    domain::{Cause, Diagnosis, Invalid, Owner},
     manifest::ManifestError,
     ssh::SshError,
     store::{PodRecord, StoreError},
@@ -180,6 +180,20 @@ pub enum Error {
     Store(#[from] StoreError),
 }
 
+/// What to do about a deployment that failed, where that is something else than for a pod.
+fn deploy_hint(cause: Cause) -> &'static str {
+    match cause {
+        Cause::NotReady => {
+            "check that the container answers on its port and the health path; \
+             --start-period gives it more time"
+        }
+        Cause::Slow => {
+            "`berth list-instances` shows how far it has come; --timeout allows more time"
+        }
+        cause => cause.hint(),
+    }
+}
+
 /// What is to be said after a deployment's failure.
 fn after_failure(serving: Option<&str>, rolled_back: Option<i64>) -> String {
     match (serving, rolled_back) {
@@ -253,9 +267,8 @@ impl Error {
         match self {
             Self::Invalid(refused) => Some(refused.remedy().to_owned()),
             Self::Config(_) => Some("see .env.example for all settings".to_owned()),
-            Self::PodFailed { diagnosis, .. } | Self::DeployFailed { diagnosis, .. } => {
-                Some(diagnosis.cause.hint().to_owned())
-            }
+            Self::PodFailed { diagnosis, .. } => Some(diagnosis.cause.hint().to_owned()),
+            Self::DeployFailed { diagnosis, .. } => Some(deploy_hint(diagnosis.cause).to_owned()),
             Self::StillStopping { .. } => Some(
                 "see what holds it with `kubectl describe`, then stop the deployment again"
                     .to_owned(),

@@ -79,6 +79,7 @@
 //! | room | what for |
 //! |---|---|
 //! | [`cli`] | the program `berth` |
+//! | [`deployments`] | a project's images: deploy, roll back, list, stop; and its secrets |
 //! | [`pods`] | the operations: manage, execute, delete, status, logs |
 //! | [`site`] | one cluster with its records and templates, shared by all managers |
 //! | [`cluster`] | what can be asked of a cluster, and [`cluster::kubectl`], the lane over SSH |

@@ -25,7 +25,7 @@ use berth::{
 };
 use serde_json::json;
 use support::{
-    bench::{Project, World, image, skipped_on_a_cluster},
+    bench::{Project, World, image, skipped_on_a_cluster, stdout_json, text},
     on_both_databases,
 };
 
@@ -495,4 +495,144 @@ async fn what_is_somebody_elses_is_left_alone() {
     let filter = DeploymentFilter::default();
     let records = records.list_deployments(filter).await.unwrap().records;
     assert!(records.is_empty(), "nothing came of it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_name_is_one_deployments_and_goes_when_it_is_not_wanted() {
+    let mut world = World::sqlite().await;
+    world.set("DEPLOYMENT_DOMAIN", "apps.localhost");
+    let manager = manager(&world).await;
+    let (first, second) = (world.project(), world.project());
+    let public = |project: &Project<'_>| {
+        let named = DeployRequest::named(project.owner.clone(), name(), image().parse().unwrap());
+        let words = ["/bin/sh", "-c", WELL].map(str::to_owned).to_vec();
+        let named = named.command(words).unwrap();
+        named
+            .memory_limit("64Mi")
+            .unwrap()
+            .cpu_request("10m")
+            .unwrap()
+    };
+    let deployed = manager.deploy(public(&first)).await.unwrap();
+    let host = format!("{}.apps.localhost", first.id());
+    assert_eq!(deployed.record.host.as_deref(), Some(host.as_str()));
+
+    let same = public(&second).hostname(host.parse().unwrap());
+    let error = manager.deploy(same).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict);
+    assert!(error.to_string().contains(first.id()), "{error}");
+    let other = "other.apps.localhost";
+    let other = format!("{}-{other}", second.id());
+    let own = public(&second).hostname(other.parse().unwrap());
+    manager.deploy(own).await.unwrap();
+    // What is not said stays as it is.
+    let more = manager.deploy(public(&second).replicas(2)).await.unwrap();
+    assert_eq!(more.record.host.as_deref(), Some(other.as_str()));
+
+    let hidden = manager.deploy(public(&first).no_ingress()).await.unwrap();
+    assert_eq!(hidden.record.host, None);
+    let namespace = first.owner.namespace();
+    let seen = manager.list_instances(Some(&namespace)).await.unwrap();
+    assert!(seen.deployments[0].hosts.is_empty());
+    let taken_over = public(&second).hostname(host.parse().unwrap());
+    let taken_over = manager.deploy(taken_over).await.unwrap();
+    assert_eq!(taken_over.record.host.as_deref(), Some(host.as_str()));
+    stop(&manager, &first).await;
+    stop(&manager, &second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_on_its_way_out_is_waited_for() {
+    if skipped_on_a_cluster("a deletion", "it is done with a kubectl of the test's own") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    manager.deploy(release(&project, 1)).await.unwrap();
+    let namespace = project.namespace();
+    let deleted = world
+        .bench
+        .kubectl(&["delete", "namespace", &namespace, "--wait=false"]);
+    assert!(deleted.status.success());
+    let told = Told::default();
+    let again = manager
+        .deploy_with(release(&project, 1), &told)
+        .await
+        .unwrap();
+    assert_eq!(again.action, DeployAction::Created);
+    assert_eq!(again.record.revision, Some(1));
+    assert!(told.all().contains("old namespace"), "{}", told.all());
+    stop(&manager, &project).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_can_be_typed() {
+    let world = World::sqlite().await;
+    let project = world.project();
+    let [flag, id] = project.flags();
+    let image = image();
+    let run = |args: &[&str]| {
+        let output = world.berth(args).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {said}");
+        output
+    };
+    let deploy = |script: &str, more: &[&str]| {
+        let what = ["deploy", flag, id, "--name", "web", "--image", &image];
+        let how = ["--no-ingress", "--cpu-request", "10m", "-o", "json"];
+        let command = ["--", "/bin/sh", "-c", script];
+        run(&[&what[..], &how, more, &command].concat())
+    };
+    let dry = text(&deploy(WELL, &["--dry-run"]).stdout);
+    assert!(
+        dry.contains("kind: Deployment") && dry.contains("# dry run"),
+        "{dry}"
+    );
+    let first = deploy(WELL, &[]);
+    assert!(text(&first.stderr).contains("1 of 1 pods available"));
+    let first = stdout_json(&first);
+    assert_eq!(
+        (&first["status"], &first["action"]),
+        (&json!("running"), &json!("created"))
+    );
+    deploy(&format!("echo 2; {WELL}"), &[]);
+
+    let namespace = project.namespace();
+    let revisions = stdout_json(&run(&["revisions", flag, id, "web", "-o", "json"]));
+    assert_eq!(revisions[0]["number"], 2);
+    let back = stdout_json(&run(&[
+        "rollback",
+        "web",
+        "--namespace",
+        &namespace,
+        "-o",
+        "json",
+    ]));
+    assert_eq!(
+        (&back["revision"], &back["action"]),
+        (&json!(3), &json!("rolled_back"))
+    );
+    for args in [
+        &["list-instances", "--namespace", &namespace][..],
+        &["revisions", "web", flag, id],
+        &["secret", "list", flag, id],
+    ] {
+        let printed = text(&run(args).stdout);
+        assert!(!printed.is_empty(), "{args:?}");
+        let widest = printed.lines().map(|line| line.chars().count()).max();
+        let most = 80 + namespace.len();
+        assert!(widest.unwrap() <= most, "{printed}");
+    }
+    let instances = stdout_json(&run(&["list-instances", flag, id, "-o", "json"]));
+    let pod = instances["pods"][0]["name"].as_str().unwrap().to_owned();
+    let stopped = text(&run(&["stop-pod", flag, id, &pod]).stdout);
+    assert!(stopped.contains("makes a new one"), "{stopped}");
+    let stopped = text(&run(&["stop-deployment", "--namespace", &namespace, "web"]).stdout);
+    assert!(stopped.contains("nothing of it is left"), "{stopped}");
+    let again = world
+        .berth(&["stop-deployment", "web", flag, id])
+        .output()
+        .unwrap();
+    assert_eq!(again.status.code(), Some(66), "{}", text(&again.stderr));
 }

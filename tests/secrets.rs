@@ -129,7 +129,9 @@ fn deploy_with_a_secret(world: &World, id: &str) -> String {
     let mut said = String::new();
     let set = [&["secret", "set", "TOKEN"][..], &project].concat();
     said += &run(&set, &format!("{PROJECT_VALUE}\n"));
-    let script = format!("test \"$TOKEN\" = {PROJECT_VALUE} && sleep 3600");
+    let script = format!(
+        "test \"$TOKEN\" = {PROJECT_VALUE} || exit 1; trap 'exit 0' TERM; sleep 3600 & wait"
+    );
     // The script has the value too, and so is not typed.
     let script = script.replace(PROJECT_VALUE, "\"$(printf %s project-)otter-value-4715\"");
     let image = support::bench::image();

@@ -1,6 +1,6 @@
 //! What a deployment would send, from the same builders, without sending it.
 
-use super::{DeployRequest, Settings, deploy::ingress_manifest, manager::exposure, scene, wait};
+use super::{DeployRequest, Settings, manager::exposure, scene, wait, work::ingress_manifest};
 use crate::{
     cluster::kubectl::describe,
     config::Config,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::deploy::Work;
+use super::work::Work;
 use crate::{
     cluster::ClusterError,
     domain::{Cause, DeploymentStatus, Diagnosis},

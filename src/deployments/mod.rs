@@ -20,6 +20,7 @@ mod seen;
 mod stop;
 mod tidy;
 mod wait;
+mod work;
 
 pub use self::{
     deploy::{DeployAction, Deployed},

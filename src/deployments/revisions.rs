@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::{DeploymentManager, manager::existing, scene::Scene};
 use crate::{
-    domain::{ANNOTATION_RELEASE, DeploymentName, Owner},
+    domain::{ANNOTATION_RELEASE, DeploymentName, DeploymentStatus, Invalid, Owner},
     error::Error,
+    store::DeploymentRecord,
 };
 
 /// The annotation by which the cluster numbers revisions.
@@ -65,6 +66,60 @@ fn of(deployment: &Deployment, scene: &Scene, name: &DeploymentName) -> Vec<Revi
     .collect()
 }
 
+/// The revision of this number.
+pub(super) fn revision<'a>(
+    sets: &[&'a ReplicaSet],
+    wanted: i64,
+    current: i64,
+) -> Result<&'a ReplicaSet, Invalid> {
+    let refuse = |problem: &str| {
+        let known: Vec<_> = sets
+            .iter()
+            .map(|set| number(&set.metadata))
+            .filter(|number| *number != current)
+            .map(|number| number.to_string())
+            .collect();
+        let remedy = match known.as_slice() {
+            [] => "there is no other one".to_owned(),
+            known => format!("use one of {}", known.join(", ")),
+        };
+        Invalid::new("revision", &wanted.to_string(), problem, remedy)
+    };
+    if wanted == current {
+        return Err(refuse("is the current one"));
+    }
+    let found = sets.iter().find(|set| number(&set.metadata) == wanted);
+    found.copied().ok_or_else(|| refuse("is not there"))
+}
+
+/// The revision to go back to when none is named: one that serves while the current one does not, or
+/// else the one before. The newest stands first.
+pub(super) fn earlier<'a>(sets: &[&'a ReplicaSet], current: i64) -> Option<&'a ReplicaSet> {
+    let number = |set: &ReplicaSet| number(&set.metadata);
+    let earlier = || sets.iter().copied().filter(|set| number(set) < current);
+    earlier()
+        .find(|set| ready_pods(set) > 0)
+        .or_else(|| earlier().next())
+}
+
+/// The last revision of another release that is known to have run: pods of it are ready, or it was
+/// recorded as running.
+pub(super) fn last_good<'a>(
+    sets: &[&'a ReplicaSet],
+    mark: &str,
+    record: &DeploymentRecord,
+) -> Option<&'a ReplicaSet> {
+    let others = || {
+        sets.iter()
+            .copied()
+            .filter(|set| release(set) != Some(mark))
+    };
+    others().find(|set| ready_pods(set) > 0).or_else(|| {
+        let was_running = record.status == DeploymentStatus::Running;
+        others().find(|set| was_running && Some(number(&set.metadata)) == record.revision)
+    })
+}
+
 /// The number of a revision; 0 when the cluster has not given it one yet.
 pub(super) fn number(metadata: &ObjectMeta) -> i64 {
     let annotations = metadata.annotations.as_ref();
@@ -79,13 +134,13 @@ pub(super) fn image(set: &ReplicaSet) -> Option<&str> {
     container.image.as_deref()
 }
 
-pub(super) fn release(set: &ReplicaSet) -> Option<&str> {
+fn release(set: &ReplicaSet) -> Option<&str> {
     let template = set.spec.as_ref()?.template.as_ref()?;
     let annotations = template.metadata.as_ref()?.annotations.as_ref()?;
     annotations.get(ANNOTATION_RELEASE).map(String::as_str)
 }
 
-pub(super) fn ready_pods(set: &ReplicaSet) -> i32 {
+fn ready_pods(set: &ReplicaSet) -> i32 {
     let status = set.status.as_ref();
     status
         .and_then(|status| status.ready_replicas)

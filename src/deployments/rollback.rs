@@ -4,12 +4,12 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 
 use super::{
     DeployAction, DeployProgress, DeployRequest, DeployStep, Deployed, DeploymentManager, Quiet,
-    deploy::{Failed, Plan, Work},
     failure,
     manager::existing,
-    revisions::{self, image, ready_pods, release},
+    revisions::{self, earlier, image, last_good, revision},
     scene::{Scene, spec_of},
     wait::Outcome,
+    work::{Failed, Plan, Work},
 };
 use crate::{
     domain::{DeploymentName, DeploymentStatus, Diagnosis, Image, Invalid, Owner},
@@ -247,61 +247,4 @@ fn image_of(scene: &Scene, name: &DeploymentName) -> Result<Image, Invalid> {
         .and_then(|set| image(set))
         .unwrap_or_default()
         .parse()
-}
-
-/// The revision of this number.
-fn revision<'a>(
-    sets: &[&'a ReplicaSet],
-    number: i64,
-    current: i64,
-) -> Result<&'a ReplicaSet, Invalid> {
-    let refuse = |problem: &str| {
-        let known: Vec<_> = sets
-            .iter()
-            .map(|set| revisions::number(&set.metadata))
-            .filter(|number| *number != current)
-            .map(|number| number.to_string())
-            .collect();
-        let remedy = match known.as_slice() {
-            [] => "there is no other one".to_owned(),
-            known => format!("use one of {}", known.join(", ")),
-        };
-        Invalid::new("revision", &number.to_string(), problem, remedy)
-    };
-    if number == current {
-        return Err(refuse("is the current one"));
-    }
-    let found = sets
-        .iter()
-        .find(|set| revisions::number(&set.metadata) == number);
-    found.copied().ok_or_else(|| refuse("is not there"))
-}
-
-/// The revision to go back to when none is named: one that serves while the current one does not, or
-/// else the one before. The newest stands first.
-fn earlier<'a>(sets: &[&'a ReplicaSet], current: i64) -> Option<&'a ReplicaSet> {
-    let number = |set: &ReplicaSet| revisions::number(&set.metadata);
-    let earlier = || sets.iter().copied().filter(|set| number(set) < current);
-    earlier()
-        .find(|set| ready_pods(set) > 0)
-        .or_else(|| earlier().next())
-}
-
-/// The last revision of another release that is known to have run: pods of it are ready, or it was
-/// recorded as running.
-fn last_good<'a>(
-    sets: &[&'a ReplicaSet],
-    mark: &str,
-    record: &DeploymentRecord,
-) -> Option<&'a ReplicaSet> {
-    let others = || {
-        sets.iter()
-            .copied()
-            .filter(|set| release(set) != Some(mark))
-    };
-    others().find(|set| ready_pods(set) > 0).or_else(|| {
-        let was_running = record.status == DeploymentStatus::Running;
-        others()
-            .find(|set| was_running && Some(revisions::number(&set.metadata)) == record.revision)
-    })
 }

@@ -9,12 +9,11 @@ use chrono::Utc;
 use serde::Serialize;
 
 use super::{
-    DeployAction, DeployProgress, Deployed, DeploymentManager,
-    deploy::{Plan, Work},
-    failure,
+    DeployAction, DeployProgress, Deployed, DeploymentManager, failure,
     manager::existing,
     scene::{Scene, named, spec_of},
     wait::Outcome,
+    work::{Plan, Work},
 };
 use crate::{
     domain::{DeploymentName, EnvName, Invalid, Owner, SecretUse},

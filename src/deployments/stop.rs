@@ -5,8 +5,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    DeployProgress, DeployStep, DeploymentManager, Quiet, deploy::selector, manager::no_deployment,
-    scene::Scene,
+    DeployProgress, DeployStep, DeploymentManager, Quiet, manager::no_deployment, scene::Scene,
+    work::selector,
 };
 use crate::{
     cluster::{ClusterError, Query, Resource},

@@ -1,16 +1,14 @@
 //! A deployment is asked for.
 
+mod wanted;
+
 use std::{collections::BTreeSet, time::Duration};
 
+use self::wanted::Wanted;
 use crate::domain::{
-    DeploymentName, DeploymentSpec, EnvName, Environment, HealthPath, HostName, Image, Invalid,
-    ObjectName, Owner, Port, Public, PublicHost, ResourceChanges, Resources, SecretUse, Volume,
+    DeploymentName, EnvName, Environment, HealthPath, HostName, Image, Invalid, ObjectName, Owner,
+    Port, PublicHost, SecretUse, Volume,
 };
-
-/// The port of a container that does not say.
-const PORT: u16 = 8080;
-/// How long a pod may take to become well when nothing is said, in seconds.
-const START_SECONDS: u16 = 30;
 
 /// Asks for an image to run as a project's deployment.
 ///
@@ -34,28 +32,9 @@ pub struct DeployRequest {
     image: Image,
     wanted: Wanted,
     fresh: bool,
-    pub(super) rollback_on_failure: bool,
-    pub(super) wait_for_turn: bool,
-    pub(super) limit: Option<Duration>,
-}
-
-/// What is asked for; `None` where it is left open.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Wanted {
-    replicas: Option<u16>,
-    port: Option<Port>,
-    resources: ResourceChanges,
-    environment: Option<Environment>,
-    secrets: Option<SecretUse>,
-    command: Option<Vec<String>>,
-    health_path: Option<HealthPath>,
-    probe: Option<bool>,
-    start_seconds: Option<u16>,
-    volumes: Option<Vec<Volume>>,
-    pull_secrets: Option<Vec<ObjectName>>,
-    service_account: Option<ObjectName>,
-    host: Option<PublicHost>,
-    dedicated_alb: Option<bool>,
+    pub(in crate::deployments) rollback_on_failure: bool,
+    pub(in crate::deployments) wait_for_turn: bool,
+    pub(in crate::deployments) limit: Option<Duration>,
 }
 
 impl DeployRequest {
@@ -302,74 +281,25 @@ impl DeployRequest {
     }
 
     /// Its image, as it was asked for.
-    pub(super) fn asked_image(&self) -> &Image {
+    pub(in crate::deployments) fn asked_image(&self) -> &Image {
         &self.image
     }
 
     /// What is said of its host; none when that is left open.
-    pub(super) fn asked_host(&self) -> Option<&PublicHost> {
+    pub(in crate::deployments) fn asked_host(&self) -> Option<&PublicHost> {
         self.wanted.host.as_ref()
     }
 
     /// Whether nothing of what is there counts.
-    pub(super) fn is_fresh(&self) -> bool {
+    pub(in crate::deployments) fn is_fresh(&self) -> bool {
         self.fresh
-    }
-
-    /// Whether the request agrees with itself, before anything is known of what there is.
-    pub(super) fn check(&self) -> Result<(), Invalid> {
-        self.wanted.resources.check()
-    }
-
-    /// What is wanted, given what there is.
-    pub(super) fn onto(&self, base: &DeploymentSpec) -> Result<DeploymentSpec, Invalid> {
-        let wanted = self.wanted.clone();
-        let base = base.clone();
-        Ok(DeploymentSpec {
-            image: self.image.clone(),
-            replicas: wanted.replicas.unwrap_or(base.replicas),
-            port: wanted.port.unwrap_or(base.port),
-            resources: wanted.resources.onto(&base.resources)?,
-            environment: wanted.environment.unwrap_or(base.environment),
-            secrets: wanted.secrets.unwrap_or(base.secrets),
-            command: wanted.command.or(base.command),
-            health_path: wanted.health_path.unwrap_or(base.health_path),
-            probe: wanted.probe.unwrap_or(base.probe),
-            start_seconds: wanted.start_seconds.unwrap_or(base.start_seconds),
-            volumes: wanted.volumes.unwrap_or(base.volumes),
-            pull_secrets: wanted.pull_secrets.unwrap_or(base.pull_secrets),
-            service_account: wanted.service_account.or(base.service_account),
-            public: Public {
-                host: wanted.host.unwrap_or(base.public.host),
-                dedicated_alb: wanted.dedicated_alb.unwrap_or(base.public.dedicated_alb),
-            },
-        })
-    }
-
-    /// What a deployment is when nothing but its image is said.
-    pub(super) fn base(&self, resources: &Resources) -> Result<DeploymentSpec, Invalid> {
-        Ok(DeploymentSpec {
-            image: self.image.clone(),
-            replicas: 1,
-            port: Port::try_from(PORT)?,
-            resources: resources.clone(),
-            environment: Environment::new(),
-            secrets: SecretUse::default(),
-            command: None,
-            health_path: HealthPath::default(),
-            probe: true,
-            start_seconds: START_SECONDS,
-            volumes: Vec::new(),
-            pull_secrets: Vec::new(),
-            service_account: None,
-            public: Public::default(),
-        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Resources;
 
     fn resources() -> Resources {
         let quantity = |text: &str| text.parse().unwrap();

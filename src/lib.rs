@@ -79,6 +79,7 @@
 //! | room | what for |
 //! |---|---|
 //! | [`cli`] | the program `berth` |
+//! | [`deployments`] | a project's images: deploy, roll back, list, stop; and its secrets |
 //! | [`pods`] | the operations: manage, execute, delete, status, logs |
 //! | [`ingress`] | how deployments are reached from outside: names, groups, the way to an answer |
 //! | [`setup`] | what is set up once: where images are built, the host's kubeconfig |
@@ -95,6 +96,7 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod context;
+pub mod deployments;
 pub mod domain;
 mod error;
 pub mod ingress;
@@ -107,6 +109,7 @@ pub mod ssh;
 pub mod store;
 pub mod tls;
 
+pub use deployments::{DeployRequest, DeploymentManager};
 pub use error::{Error, Kind};
 pub use ingress::IngressManager;
 pub use pods::{ExecuteRequest, ManageRequest, PodManager, delete_pod, execute_in_pod, manage_pod};

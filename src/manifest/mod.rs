@@ -9,6 +9,7 @@
 pub mod build;
 mod builder;
 mod check;
+mod deployment;
 mod dockerfile;
 mod error;
 mod escape;
@@ -16,6 +17,7 @@ mod ingress;
 mod kinds;
 mod pod;
 mod templates;
+mod verbatim;
 
 use std::{borrow::Cow, fmt};
 
@@ -24,6 +26,7 @@ use serde_json::Value;
 pub use self::{
     build::{BuildContainer, BuildRender, ContextRender},
     builder::BuilderSpec,
+    deployment::{DeploymentRender, Release, SecretEntry},
     dockerfile::{
         DockerfileTemplate, DockerfileTemplateError, DockerfileTemplates, TemplateVariable,
         VariableKind,

@@ -2,6 +2,7 @@
 //! concern.
 
 mod builds;
+mod deployments;
 mod ingress;
 mod pods;
 mod setup;
@@ -16,6 +17,11 @@ pub(super) use self::builds::{
 };
 pub(super) use self::setup::{SetupBuilderArgs, SetupKubeconfigArgs};
 pub(super) use self::{
+    deployments::{
+        DeployArgs, ListInstancesArgs, ProjectArgs, RevisionsArgs, RollbackArgs, SecretArgs,
+        SecretCommand, SecretListArgs, SecretSetArgs, SecretUnsetArgs, StopDeploymentArgs,
+        StopPodArgs,
+    },
     ingress::{AlbStatusArgs, ListAlbIngressesArgs, ValidateAlbRoutingArgs},
     pods::{CreateArgs, DeleteArgs, ExecuteArgs, ListArgs, LogsArgs, OwnerArgs, StatusArgs},
 };
@@ -129,6 +135,20 @@ pub enum Command {
     Status(StatusArgs),
     /// Print what a pod has printed
     Logs(LogsArgs),
+    /// Run an image as a project's deployment
+    Deploy(Box<DeployArgs>),
+    /// Bring an earlier revision of a deployment back
+    Rollback(RollbackArgs),
+    /// List the revisions of a deployment
+    Revisions(RevisionsArgs),
+    /// List what runs in the cluster
+    ListInstances(ListInstancesArgs),
+    /// Delete a deployment and everything that belongs to it
+    StopDeployment(StopDeploymentArgs),
+    /// Delete one pod
+    StopPod(StopPodArgs),
+    /// Set, list and take away a project's secrets
+    Secret(SecretArgs),
     /// Show a load balancer, its Ingresses, and who makes it
     AlbStatus(AlbStatusArgs),
     /// List the Ingresses of the load balancers

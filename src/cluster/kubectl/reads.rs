@@ -33,13 +33,6 @@ pub(super) fn observe_commands(settings: &KubectlSettings, namespace: &Namespace
     ]
 }
 
-pub(super) fn namespace(settings: &KubectlSettings, namespace: &Namespace) -> Script {
-    let name = namespace.as_str();
-    settings
-        .kubectl(["get", "namespace", name, "-o", "json", "--ignore-not-found"])
-        .into()
-}
-
 /// The owner's Service and its node. Where the node may not be read, kubectl fails and prints the
 /// Service all the same.
 pub(super) fn address(
@@ -118,10 +111,6 @@ pub(super) fn parse_observed(
         }
     }
     Ok(observed)
-}
-
-pub(super) fn parse_namespace(answer: &[u8]) -> Result<Option<NamespaceFacts>, ClusterError> {
-    Ok(single("get namespace", answer)?.as_ref().map(facts))
 }
 
 pub(super) fn parse_pod(answer: &[u8]) -> Result<Option<Pod>, ClusterError> {

@@ -21,8 +21,10 @@ pub fn dry_run(config: &Config, request: &DeployRequest) -> Result<DryRun, Error
     let (owner, name) = (request.owner(), request.name());
     let spec = request.onto(&request.base(&settings.resources)?)?;
     let limit = request.limit.unwrap_or(settings.limits.rollout);
+    let exposure = exposure(owner, &spec, &settings.ingress)?;
     let render = DeploymentRender {
         limit,
+        host: exposure.as_ref().map(|exposure| exposure.host.clone()),
         ..DeploymentRender::default()
     };
     let mut manifests = vec![templates.namespace_manifest(owner)?];
@@ -31,7 +33,6 @@ pub fn dry_run(config: &Config, request: &DeployRequest) -> Result<DryRun, Error
             .deployment_manifests(owner, name, &spec, &render)?
             .manifests,
     );
-    let exposure = exposure(owner, &spec, &settings.ingress)?;
     manifests.extend(ingress_manifest(
         &templates,
         owner,

@@ -113,19 +113,21 @@ impl Work<'_> {
             spec.replicas = now.replicas;
             spec.public = now.public;
         }
+        // A domain that is not set any more takes nothing from what is there.
+        let exposure = self.manager.exposure(self.owner, &spec).unwrap_or_default();
+        let exposure = exposure.filter(|_| scene.ingress(self.name).is_some());
         let render = DeploymentRender {
             limit: self.limit,
+            host: exposure.as_ref().map(|exposure| exposure.host.clone()),
             secrets: String::new(),
             template: set.spec.as_ref().and_then(|spec| spec.template.clone()),
         };
         let templates = self.manager.site().templates();
         let release = templates.deployment_manifests(self.owner, self.name, &spec, &render)?;
-        // A domain that is not set any more takes nothing from what is there.
-        let exposure = self.manager.exposure(self.owner, &spec).unwrap_or_default();
         Ok(Plan {
             spec,
             release,
-            exposure: exposure.filter(|_| scene.ingress(self.name).is_some()),
+            exposure,
             action: DeployAction::RolledBack,
         })
     }

@@ -233,10 +233,11 @@ impl Work<'_> {
         let scene = self.observe().await?;
         let deployment = existing(&scene, self.owner, self.name)?;
         let spec = spec_of(&deployment.metadata).ok_or_else(unknown)?;
-        let release = self.render(&spec, &scene)?;
+        let exposure = self.manager.exposure(self.owner, &spec).unwrap_or_default();
+        let release = self.render(&spec, exposure.as_ref(), &scene)?;
         self.send(&release.manifests).await?;
         let plan = Plan {
-            exposure: self.manager.exposure(self.owner, &spec).unwrap_or_default(),
+            exposure,
             spec,
             release,
             action: DeployAction::Restarted,

@@ -119,7 +119,7 @@ impl<'a> Work<'a> {
         let spec = request.onto(&base)?;
         check_secrets(&spec, scene)?;
         let exposure = self.manager.exposure(self.owner, &spec)?;
-        let release = self.render(&spec, scene)?;
+        let release = self.render(&spec, exposure.as_ref(), scene)?;
         let action = match (current, remembered) {
             (None, _) => DeployAction::Created,
             (Some(current), Some(before)) if before == spec && has_mark(current, &release.mark) => {
@@ -136,9 +136,15 @@ impl<'a> Work<'a> {
     }
 
     /// The manifests of a deployment with the project's secrets as they now are.
-    pub(super) fn render(&self, spec: &DeploymentSpec, scene: &Scene) -> Result<Release, Error> {
+    pub(super) fn render(
+        &self,
+        spec: &DeploymentSpec,
+        exposure: Option<&Exposure>,
+        scene: &Scene,
+    ) -> Result<Release, Error> {
         let render = DeploymentRender {
             limit: self.limit,
+            host: exposure.map(|exposure| exposure.host.clone()),
             secrets: scene.secrets.version(&spec.secrets),
             template: None,
         };

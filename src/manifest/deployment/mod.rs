@@ -11,11 +11,14 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use self::values::{DeploymentValues, Entry, Label, SecretValues};
-use super::{Manifest, ManifestError, Templates, check::Expected, kinds::Kind, templates::BuiltIn};
+use super::{
+    IngressSpec, Manifest, ManifestError, Templates, check::Expected, kinds::Kind,
+    templates::BuiltIn,
+};
 use crate::{
     domain::{
         ANNOTATION_OWNER_ID, ANNOTATION_RELEASE, ANNOTATION_SPEC, DeploymentName, DeploymentSpec,
-        EnvName, LABEL_DEPLOYMENT, Owner, PROJECT_SECRETS, secret_set_at_key,
+        EnvName, HostName, LABEL_DEPLOYMENT, Owner, PROJECT_SECRETS, secret_set_at_key,
     },
     secret::Secret,
 };
@@ -52,6 +55,8 @@ pub struct DeploymentRender {
     /// Which values of the project's secrets its pods have, as any text that is another one when a value
     /// is: pods with older values are replaced.
     pub secrets: String,
+    /// The host name under which it is reached from outside: a tag of what AWS makes of the Service.
+    pub host: Option<HostName>,
     /// The pods' template of an earlier revision, to which it is to go back as it was.
     pub template: Option<PodTemplateSpec>,
 }
@@ -91,6 +96,8 @@ impl Templates {
         let unfilled = |error: serde_json::Error| self.unfilled(DEPLOYMENT, 0, error.to_string());
         let mut values =
             DeploymentValues::new(owner, name, spec, render.limit).map_err(unfilled)?;
+        let host = render.host.as_ref();
+        values.tags = host.map(|host| IngressSpec::service_tags(name, host).1);
         let service = self.render(SERVICE, &values, &service(&values))?;
         // The mark is of what the pods are made from, and stands among it.
         let unmarked = self.render(DEPLOYMENT, &values, &deployment(&values))?;

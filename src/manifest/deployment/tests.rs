@@ -327,6 +327,21 @@ fn no_text_becomes_a_key_or_is_expanded() {
 }
 
 #[test]
+fn a_service_that_is_reached_from_outside_tags_its_target_group() {
+    let public = DeploymentRender {
+        limit: Duration::from_mins(10),
+        host: Some("shop.deploy.example.com".parse().unwrap()),
+        ..DeploymentRender::default()
+    };
+    let release = render_with("shop", &spec(), &public);
+    let annotations = &release.manifests[0].object()["metadata"]["annotations"];
+    let tags = &annotations["alb.ingress.kubernetes.io/tags"];
+    assert_eq!(tags, "deployment=web,hostname=shop.deploy.example.com");
+    // Its pods are none the newer for it.
+    assert_eq!(release.mark, render(&spec()).mark);
+}
+
+#[test]
 fn a_release_is_known_by_what_its_pods_are_made_from() {
     let first = render(&spec());
     let pods = deployment(&first).spec.unwrap().template;

@@ -34,6 +34,8 @@ pub(super) struct DeploymentValues {
     pub(super) container: &'static str,
     pub(super) port_name: &'static str,
     pub(super) service_port: u16,
+    /// The tags of the load balancer's target group, as the annotation takes them.
+    pub(super) tags: Option<String>,
     replicas: u16,
     min_ready_seconds: u32,
     progress_deadline_seconds: u64,
@@ -122,6 +124,7 @@ impl DeploymentValues {
             container: APP_CONTAINER,
             port_name: PORT_NAME,
             service_port: SERVICE_PORT,
+            tags: None,
             replicas: spec.replicas,
             min_ready_seconds,
             // It must be longer than a pod is waited for.

@@ -301,8 +301,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Invalid(_) => Kind::BadInput,
-            Self::Context(_) | Self::DockerfileTemplate(_) => Kind::BadInput,
+            Self::Invalid(_) | Self::Context(_) | Self::DockerfileTemplate(_) => Kind::BadInput,
             Self::Config(_)
             | Self::Manifest(_)
             | Self::OtherHost { .. }

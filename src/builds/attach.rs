@@ -7,8 +7,9 @@ use k8s_openapi::api::batch::v1::Job;
 
 use super::{
     BuildManager, BuildProgress, Built, CacheUse, Cancelled,
+    built::outcome,
     follow::{Followed, queries},
-    run::{of_build, outcome},
+    run::of_build,
 };
 use crate::{
     cluster::Resource,
@@ -22,7 +23,7 @@ const BEGINNING: TimeDelta = TimeDelta::seconds(30);
 /// How often the Job is looked for meanwhile.
 const LOOKING: Duration = Duration::from_secs(1);
 /// The longest that ending a build may take.
-const ENDING: Duration = Duration::from_secs(60);
+const ENDING: Duration = Duration::from_mins(1);
 
 impl BuildManager {
     /// Waits for the end of a build that was begun before, by this process or another. Its log is

@@ -51,7 +51,7 @@ impl BuildManager {
         pods.sort_by_key(|pod| pod.metadata.creation_timestamp.clone());
         if !follow {
             for pod in &pods {
-                let (_, containers) = watch::channel(Containers::of(pod).as_ended());
+                let (_, containers) = watch::channel(Containers::of(pod).into_ended());
                 self.pump_pod(namespace, pod, containers, sink).await;
             }
             return Ok(());

@@ -11,6 +11,7 @@
 
 mod assess;
 mod attach;
+mod built;
 mod dry_run;
 mod executor;
 mod follow;
@@ -27,6 +28,7 @@ mod run;
 mod upload;
 
 pub use self::{
+    built::{Built, Cancelled},
     dry_run::BuildDryRun,
     follow::CacheUse,
     logs::LogSink,
@@ -34,5 +36,4 @@ pub use self::{
     progress::{BuildProgress, BuildStep, SilentBuild},
     prune::{KEEP_UNUSED, Pruned},
     request::{BuildRequest, BuildSource},
-    run::{Built, Cancelled},
 };

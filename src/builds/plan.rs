@@ -25,7 +25,7 @@ pub(super) const FETCH: &str = "fetch";
 /// The init container that waits for a context.
 pub(super) const RECEIVE: &str = "receive";
 /// The longest pause in which nothing of a context comes.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// The longest source that is recorded, in characters.
 const SOURCE: usize = 300;
 
@@ -131,14 +131,14 @@ impl Plan {
         }
         manifests.push(templates.build_manifest(&render)?);
         Ok(Self {
-            image,
-            cache,
+            id: id.clone(),
+            image: image.clone(),
+            cache: cache.clone(),
             builder,
-            source,
+            source: source.clone(),
             manifests,
             context,
             token,
-            id,
         })
     }
 

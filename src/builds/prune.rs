@@ -186,8 +186,10 @@ fn created(metadata: &ObjectMeta) -> Option<DateTime<Utc>> {
 
 /// When a context was last asked for.
 fn used_at(metadata: &ObjectMeta) -> Option<DateTime<Utc>> {
-    let said = metadata.annotations.as_ref()?.get(ANNOTATION_USED_AT);
-    let said = said.and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    let annotations = metadata.annotations.as_ref();
+    let said = annotations
+        .and_then(|it| it.get(ANNOTATION_USED_AT))
+        .and_then(|text| DateTime::parse_from_rfc3339(text).ok());
     said.map(|it| it.to_utc()).or_else(|| created(metadata))
 }
 

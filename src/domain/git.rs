@@ -72,8 +72,7 @@ impl GitSource {
         let is_near = host == "localhost"
             || host.parse::<Ipv4Addr>().is_ok_and(|it| it.is_loopback())
             || host == "[::1]"
-            || host.ends_with(".svc")
-            || host.ends_with(".svc.cluster.local");
+            || matches!(host.split_once(".svc"), Some((_, "" | ".cluster.local")));
         if scheme == "https" || (scheme == "http" && is_near) {
             return Ok(());
         }
@@ -183,7 +182,6 @@ fn read_url(text: &str) -> Result<(String, Option<String>), Invalid> {
 /// Follows <https://git-scm.com/docs/git-check-ref-format>, and takes a commit's id.
 fn check_reference(text: &str) -> Result<(), Invalid> {
     let is_bad = text.starts_with('-')
-        || text.ends_with(".lock")
         || text.contains("..")
         || text.contains("@{")
         || text

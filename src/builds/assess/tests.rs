@@ -33,14 +33,14 @@ fn job(name: &str) -> Job {
 }
 
 /// The pod of a failed build with this state in the place of its container's.
-fn ended(state: Value) -> Pod {
+fn ended(state: &Value) -> Pod {
     let mut value = pod_value("nobase");
     value["status"]["containerStatuses"][0]["state"] = json!({ "terminated": state });
     pod(value)
 }
 
 /// The pod of a build whose init container has ended so.
-fn init_ended(name: &str, state: Value) -> Pod {
+fn init_ended(name: &str, state: &Value) -> Pod {
     let mut value = pod_value("nobase");
     let mut init = value["status"]["containerStatuses"][0].clone();
     init["name"] = name.into();
@@ -114,7 +114,7 @@ fn the_recorded_success_has_its_digest() {
 fn a_deadline_is_the_jobs_to_tell() {
     let mut seen = Seen {
         job: Some(job("job-job-deadline")),
-        pod: Some(ended(json!({ "exitCode": 143, "reason": "Error" }))),
+        pod: Some(ended(&json!({ "exitCode": 143, "reason": "Error" }))),
         ..Seen::default()
     };
     let Standing::Failed(failure) = standing(&seen, &[]) else {
@@ -175,7 +175,7 @@ fn how_a_container_was_ended_comes_before_what_it_said() {
         ),
     ];
     for (state, cause) in cases {
-        let failure = classify(Some(&ended(state)), None, &noise);
+        let failure = classify(Some(&ended(&state)), None, &noise);
         assert_eq!(failure.cause, cause);
     }
     let mut evicted = pod_value("nobase");
@@ -211,14 +211,14 @@ fn gits_words_tell_a_missing_ref_from_a_closed_door() {
         ),
     ];
     for (words, cause) in cases {
-        let pod = init_ended("fetch", json!({ "exitCode": 128, "reason": "Error" }));
+        let pod = init_ended("fetch", &json!({ "exitCode": 128, "reason": "Error" }));
         let failure = classify(Some(&pod), None, &lines(words));
         assert_eq!(failure.cause, cause, "{words}");
         assert_eq!(failure.message, words.replace('\n', "; "));
         // The termination message has them too.
         let state = json!({ "exitCode": 128, "reason": "Error", "message": words });
         assert_eq!(
-            classify(Some(&init_ended("fetch", state)), None, &[]).cause,
+            classify(Some(&init_ended("fetch", &state)), None, &[]).cause,
             cause
         );
     }
@@ -226,7 +226,7 @@ fn gits_words_tell_a_missing_ref_from_a_closed_door() {
 
 #[test]
 fn a_context_that_broke_off_is_lost() {
-    let pod = init_ended("receive", json!({ "exitCode": 1, "reason": "Error" }));
+    let pod = init_ended("receive", &json!({ "exitCode": 1, "reason": "Error" }));
     let failure = classify(
         Some(&pod),
         None,
@@ -298,7 +298,7 @@ fn builders_words_have_their_causes() {
         ("", BuildCause::Other),
     ];
     for (words, cause) in cases {
-        let pod = ended(json!({ "exitCode": 1, "reason": "Error" }));
+        let pod = ended(&json!({ "exitCode": 1, "reason": "Error" }));
         let failure = classify(Some(&pod), None, &lines(words));
         assert_eq!(failure.cause, cause, "{words}");
     }

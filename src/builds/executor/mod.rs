@@ -97,6 +97,3 @@ fn aws(environment: &mut Vec<(&'static str, String)>) {
     ));
     environment.push(("AWS_CONFIG_FILE", format!("{}/config", paths::AWS)));
 }
-
-#[cfg(test)]
-mod tests;

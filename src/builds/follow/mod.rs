@@ -1,17 +1,15 @@
 //! Follows a build to its end: its Job and pod by a watch, its logs as they come.
 
+mod following;
 mod lines;
 mod pump;
 mod told;
 
-use std::{pin::Pin, time::Duration};
+use std::time::Duration;
 
-use futures::{StreamExt as _, stream::BoxStream};
-use k8s_openapi::api::{
-    batch::v1::Job,
-    core::v1::{Event, Pod},
-};
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
+
+use self::following::Following;
 
 pub use self::told::CacheUse;
 pub(super) use self::{
@@ -20,13 +18,11 @@ pub(super) use self::{
     told::Told,
 };
 use super::{
-    BuildManager, BuildProgress, BuildStep,
+    BuildManager, BuildProgress,
     assess::{self, Seen, Standing},
-    plan::RECEIVE,
-    upload::upload,
 };
 use crate::{
-    cluster::{ClusterError, ObjectChange, Query, Resource},
+    cluster::{ClusterError, Query, Resource},
     context::PackedContext,
     domain::{
         BuildCause, BuildFailure, BuildId, Digest, LABEL_BUILD, LABEL_MANAGED_BY, MANAGED_BY,
@@ -34,20 +30,8 @@ use crate::{
     },
 };
 
-/// A watch that lived for less than this is not begun anew at once.
-const SHORT_LIFE: Duration = Duration::from_secs(1);
-/// The pause before it is.
-const PAUSE: Duration = Duration::from_secs(1);
-/// How long a watch may last; the lane ends it sooner.
-const WINDOW: Duration = Duration::from_mins(1);
-/// How often it is asked why there is no pod yet.
-const ASKING: Duration = Duration::from_secs(2);
 /// How long the last log lines may take once a build has ended.
 const LAST_LINES: Duration = Duration::from_secs(1);
-/// How long after a build's deadline the cluster may take to end it.
-const OVERTIME: Duration = Duration::from_secs(60);
-/// How long a pod may take to fail once its context did not arrive.
-const NOTICING: Duration = Duration::from_secs(10);
 
 /// How a build ended.
 #[derive(Debug)]
@@ -71,8 +55,6 @@ pub(super) struct Followed<'a> {
     pub(super) context: Option<&'a PackedContext>,
 }
 
-type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
-
 impl BuildManager {
     /// Follows a build to its end. An error says that the way to it was lost, not that it has ended.
     pub(super) async fn follow(
@@ -84,31 +66,17 @@ impl BuildManager {
         let namespace = followed.namespace;
         let (containers, seen) = watch::channel(Containers::default());
         let logs = pump(self.cluster(), namespace, seen, told, progress);
-        let mut following = Following {
-            manager: self,
-            followed,
-            told,
-            progress,
-            containers,
-            seen: Seen::default(),
-            stuck: None,
-            sending: None,
-            was_sent: false,
-            not_sent: None,
-            give_up_at: None,
-        };
+        let mut following = Following::new(self, followed, told, progress, containers);
         tokio::pin!(logs);
         let over = {
-            let to_end = following.to_end();
-            tokio::pin!(to_end);
+            let end = following.wait_for_end();
+            tokio::pin!(end);
             tokio::select! {
-                over = &mut to_end => over?,
-                () = &mut logs => to_end.await?,
+                over = &mut end => over?,
+                () = &mut logs => end.await?,
             }
         };
-        let Following {
-            seen, containers, ..
-        } = following;
+        let (seen, containers) = following.into_parts();
         // No container starts any more; what those have said that did is still on its way.
         drop(containers);
         let _ = tokio::time::timeout(LAST_LINES, logs).await;
@@ -131,205 +99,15 @@ impl Over {
                 let commit = seen.pod.as_ref().and_then(assess::commit);
                 return End::Done { digest, commit };
             }
-            (Standing::Failed(failure), _) => failure,
+            (Standing::Failed(failure), _) | (Standing::Stuck(failure, _), Self::Ended) => failure,
             (_, Self::GivenUp(failure)) => BuildFailure {
                 log_tail: assess::tail(log),
                 ..failure
             },
-            (Standing::Stuck(failure, _), Self::Ended) => failure,
             (Standing::Going(phrase), Self::Ended) => BuildFailure::new(BuildCause::Other, phrase),
         };
         let is_alive = !seen.job_gone && !assess::is_over(seen);
         End::Failed { failure, is_alive }
-    }
-}
-
-struct Following<'a> {
-    manager: &'a BuildManager,
-    followed: Followed<'a>,
-    told: &'a Told,
-    progress: &'a dyn BuildProgress,
-    containers: watch::Sender<Containers>,
-    seen: Seen,
-    /// What stands in the way, and since when.
-    stuck: Option<(BuildCause, Instant)>,
-    sending: Option<Sending<'a>>,
-    was_sent: bool,
-    /// Why the context did not arrive, and when that was known.
-    not_sent: Option<(String, Instant)>,
-    /// When the cluster has failed to end the build.
-    give_up_at: Option<Instant>,
-}
-
-impl Following<'_> {
-    async fn to_end(&mut self) -> Result<Over, ClusterError> {
-        loop {
-            let begun = Instant::now();
-            // What is gone meanwhile, a new watch does not tell.
-            self.look().await?;
-            let cluster = self.manager.cluster();
-            let mut changes = cluster.watch_objects(&self.queries(), WINDOW).await?;
-            if let Some(over) = self.window(&mut changes).await? {
-                return Ok(over);
-            }
-            drop(changes);
-            if begun.elapsed() < SHORT_LIFE {
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    }
-
-    fn queries(&self) -> [Query; 2] {
-        let Followed { id, namespace, .. } = self.followed;
-        queries(namespace, id)
-    }
-
-    async fn look(&mut self) -> Result<(), ClusterError> {
-        let found = self.manager.cluster().find(&self.queries()).await?;
-        self.seen.job = found.of::<Job>()?.pop();
-        self.seen.job_gone = self.seen.job.is_none();
-        match found.of::<Pod>()?.pop() {
-            Some(pod) => self.take_pod(pod),
-            None => self.seen.pod_gone = self.seen.pod.is_some(),
-        }
-        Ok(())
-    }
-
-    /// Follows one watch; none when it ended before the build did.
-    async fn window(
-        &mut self,
-        changes: &mut BoxStream<'static, Result<ObjectChange, ClusterError>>,
-    ) -> Result<Option<Over>, ClusterError> {
-        let mut asking = tokio::time::interval_at(Instant::now() + ASKING, ASKING);
-        loop {
-            let due = match self.judge() {
-                Ok(due) => due,
-                Err(over) => return Ok(Some(over)),
-            };
-            self.send_when_awaited();
-            let due = due.unwrap_or_else(|| Instant::now() + WINDOW);
-            tokio::select! {
-                change = changes.next() => match change {
-                    Some(change) => self.take(change?)?,
-                    None => return Ok(None),
-                },
-                sent = sent(&mut self.sending) => {
-                    self.sending = None;
-                    self.not_sent = sent.err().map(|why| (why, Instant::now()));
-                }
-                _ = asking.tick(), if self.seen.pod.is_none() => self.ask_why().await?,
-                () = tokio::time::sleep_until(due) => {}
-            }
-        }
-    }
-
-    /// Whether it is over, or when that is to be looked at again if nothing changes.
-    fn judge(&mut self) -> Result<Option<Instant>, Over> {
-        let now = Instant::now();
-        let due = match assess::standing(&self.seen, &self.told.last()) {
-            Standing::Done(_) | Standing::Failed(_) => return Err(Over::Ended),
-            Standing::Stuck(failure, patience) => {
-                let since = match self.stuck {
-                    Some((cause, since)) if cause == failure.cause => since,
-                    _ => now,
-                };
-                self.stuck = Some((failure.cause, since));
-                if now >= since + patience {
-                    return Err(Over::GivenUp(failure));
-                }
-                self.say(failure.cause.as_phrase());
-                Some(since + patience)
-            }
-            Standing::Going(phrase) => {
-                self.stuck = None;
-                // While the context streams, that is what is told.
-                if self.sending.is_none() {
-                    self.say(&phrase);
-                }
-                None
-            }
-        };
-        if let Some((why, since)) = &self.not_sent {
-            if now >= *since + NOTICING {
-                let failure = BuildFailure::new(BuildCause::ContextLost, why);
-                return Err(Over::GivenUp(failure));
-            }
-            return Ok(Some(due.unwrap_or(*since + NOTICING)));
-        }
-        match self.give_up_at {
-            Some(at) if now >= at => {
-                let message = "the cluster did not end it when its time was up";
-                Err(Over::GivenUp(BuildFailure::new(
-                    BuildCause::Deadline,
-                    message,
-                )))
-            }
-            at => Ok(due.or(at)),
-        }
-    }
-
-    fn say(&self, phrase: &str) {
-        self.progress.step(&BuildStep::Seen(phrase.to_owned()));
-    }
-
-    fn take(&mut self, change: ObjectChange) -> Result<(), ClusterError> {
-        match change.kind() {
-            "Job" => {
-                let job = change.into_object::<Job>()?;
-                self.seen.job_gone = job.is_none();
-                self.seen.job = job.or(self.seen.job.take());
-            }
-            "Pod" => match change.into_object::<Pod>()? {
-                Some(pod) => self.take_pod(pod),
-                None => self.seen.pod_gone = true,
-            },
-            _ => {}
-        }
-        let spec = self.seen.job.as_ref().and_then(|job| job.spec.as_ref());
-        let limit = spec.and_then(|spec| u64::try_from(spec.active_deadline_seconds?).ok());
-        if let (Some(seconds), None) = (limit, self.give_up_at) {
-            self.give_up_at = Some(Instant::now() + Duration::from_secs(seconds) + OVERTIME);
-        }
-        Ok(())
-    }
-
-    fn take_pod(&mut self, pod: Pod) {
-        self.containers.send_replace(Containers::of(&pod));
-        self.seen.pod_gone = false;
-        self.seen.pod = Some(pod);
-    }
-
-    fn send_when_awaited(&mut self) {
-        let Some(context) = self.followed.context.filter(|_| !self.was_sent) else {
-            return;
-        };
-        let containers = self.containers.borrow().clone();
-        if containers.life(RECEIVE) == Life::Running {
-            self.was_sent = true;
-            let cluster = self.manager.cluster();
-            let namespace = self.followed.namespace;
-            let sending = upload(cluster, namespace, containers.pod, context, self.progress);
-            self.sending = Some(Box::pin(sending));
-        }
-    }
-
-    /// Why the Job controller makes no pod is told by events alone.
-    async fn ask_why(&mut self) -> Result<(), ClusterError> {
-        let Followed { id, namespace, .. } = self.followed;
-        let mut query = Query::in_namespace([Resource::Events], namespace);
-        query.fields = Some(format!("involvedObject.name={id},reason=FailedCreate"));
-        let events = self.manager.cluster().find(&[query]).await?;
-        let mut events = events.of::<Event>()?;
-        events.sort_by_key(|event| event.last_timestamp.clone());
-        self.seen.refusals = events.into_iter().filter_map(|it| it.message).collect();
-        Ok(())
-    }
-}
-
-async fn sent(sending: &mut Option<Sending<'_>>) -> Result<(), String> {
-    match sending {
-        Some(sending) => sending.await,
-        None => std::future::pending().await,
     }
 }
 

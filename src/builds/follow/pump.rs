@@ -46,7 +46,7 @@ impl Containers {
     }
 
     /// The same, with what runs taken as ended: what it has printed so far is all that is wanted.
-    pub(in crate::builds) fn as_ended(mut self) -> Self {
+    pub(in crate::builds) fn into_ended(mut self) -> Self {
         for (_, life) in &mut self.lives {
             if *life == Life::Running {
                 *life = Life::Ended;

@@ -190,6 +190,3 @@ impl Templates {
 pub fn git_token_name(id: &BuildId) -> String {
     format!("{id}-git")
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,7 +9,7 @@ use super::{
     view::BuildView,
 };
 use crate::{
-    builds::{BuildRequest, BuildSource},
+    builds::{BuildDryRun, BuildRequest, BuildSource},
     config::variables,
     context::Dockerfile,
     domain::Invalid,
@@ -20,14 +20,15 @@ use crate::{
 pub(super) async fn run(order: BuildOrder, session: &Session) -> Result<ExitCode, Error> {
     let is_dry_run = order.dry_run;
     let request = request(order, session)?;
-    let manager = manager(session).await?;
-    let steps = BuildSteps::new(session);
     if is_dry_run {
-        let plan = manager.dry_run(&request, &steps).await?;
+        let steps = BuildSteps::new(session);
+        let plan = BuildDryRun::new(&session.config()?, &request, &steps).await?;
         drop(steps);
         session.printer.text(&plan.to_string());
         return Ok(ExitCode::SUCCESS);
     }
+    let manager = manager(session).await?;
+    let steps = BuildSteps::new(session);
     let built = manager.build(request, &steps).await?;
     drop(steps);
     let view = BuildView::of_built(&built);

@@ -6,7 +6,7 @@ use crate::{
     cluster::{ClusterError, ExecError},
     config::ConfigError,
     context::ContextError,
-    domain::{BuildFailure, BuildId, Diagnosis, Image, Invalid, Owner},
+    domain::{BuildFailure, BuildId, Cause, Diagnosis, Image, Invalid, Owner},
     manifest::{DockerfileTemplateError, ManifestError},
     ssh::SshError,
     store::{PodRecord, StoreError},
@@ -76,7 +76,7 @@ pub enum Error {
     #[error("the deployment {name} of {owner} does not run: {diagnosis}{}", after_failure(.serving.as_deref(), *.rolled_back))]
     DeployFailed {
         /// The project.
-        owner: Owner,
+        owner: Box<Owner>,
         /// The deployment's name.
         name: String,
         /// Why.
@@ -85,6 +85,40 @@ pub enum Error {
         serving: Option<String>,
         /// The revision to which it was rolled back, when that was asked for.
         rolled_back: Option<i64>,
+    },
+    /// An object that berth would have to change was made by somebody else.
+    #[error("the {object} in the namespace {namespace} is not berth's")]
+    ForeignObject {
+        /// Kind and name.
+        object: String,
+        /// The namespace.
+        namespace: String,
+    },
+    /// The deletion was sent, but some of what belongs to a deployment is still there.
+    #[error("of the deployment {name} there is still {} after {seconds} s", .left.join(", "))]
+    StillStopping {
+        /// The deployment's name.
+        name: String,
+        /// What is left, by kind and name.
+        left: Vec<String>,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// A deployment needs the secret that is to be taken away.
+    #[error("the secret {name} is used by {}", .by.join(", "))]
+    SecretInUse {
+        /// The secret's name.
+        name: String,
+        /// The deployments that name it.
+        by: Vec<String>,
+    },
+    /// There is no such object of berth's.
+    #[error("there is no {object} of berth's in the namespace {namespace}")]
+    NotThere {
+        /// Kind and name.
+        object: String,
+        /// The namespace.
+        namespace: String,
     },
     /// There is no such deployment.
     #[error("there is no deployment {name} in the namespace {namespace}")]
@@ -169,6 +203,21 @@ pub enum Error {
         /// The namespace.
         namespace: String,
     },
+    /// The way from a host name to a deployment's answer is broken.
+    #[error("{host} does not lead to an answer; broken at {step}: {seen}")]
+    RoutingBroken {
+        /// The host name.
+        host: String,
+        /// The first step that is broken.
+        step: &'static str,
+        /// What was seen there.
+        seen: String,
+        /// What to do about it.
+        remedy: Option<String>,
+    },
+    /// TLS can't be set up here.
+    #[error("TLS can't be set up: {0}")]
+    Tls(String),
     /// The deletion was sent, but the namespace is still there.
     #[error("the namespace {namespace} is still being deleted after {seconds} s")]
     StillDeleting {
@@ -189,6 +238,20 @@ pub enum Error {
     /// The records failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What to do about a deployment that failed, where that is something else than for a pod.
+fn deploy_hint(cause: Cause) -> &'static str {
+    match cause {
+        Cause::NotReady => {
+            "check that the container answers on its port and the health path; \
+             --start-period gives it more time"
+        }
+        Cause::Slow => {
+            "`berth list-instances` shows how far it has come; --timeout allows more time"
+        }
+        cause => cause.hint(),
+    }
 }
 
 /// What is to be said after a deployment's failure.
@@ -249,11 +312,20 @@ impl Error {
             | Self::BuildFailed { .. }
             | Self::BuildCancelled { .. } => Kind::PodFailed,
             Self::BuildUnfinished { .. } => Kind::LinkLost,
-            Self::NoPod { .. } | Self::NoDeployment { .. } | Self::NoBuild { .. } => Kind::NotFound,
-            Self::HostTaken { .. } | Self::GroupConflict { .. } => Kind::Conflict,
-            Self::NotOurs { .. } | Self::ForeignNamespace { .. } => Kind::Denied,
+            Self::NoPod { .. }
+            | Self::NoDeployment { .. }
+            | Self::NotThere { .. }
+            | Self::NoBuild { .. } => Kind::NotFound,
+            Self::HostTaken { .. }
+            | Self::GroupConflict { .. }
+            | Self::SecretInUse { .. }
+            | Self::RoutingBroken { .. } => Kind::Conflict,
+            Self::Tls(_) => Kind::Internal,
+            Self::NotOurs { .. } | Self::ForeignNamespace { .. } | Self::ForeignObject { .. } => {
+                Kind::Denied
+            }
             Self::Busy { .. } => Kind::Busy,
-            Self::StillDeleting { .. } => Kind::TimedOut,
+            Self::StillDeleting { .. } | Self::StillStopping { .. } => Kind::TimedOut,
             Self::Cluster(error) => cluster_kind(error),
             Self::Exec(error) => exec_kind(error),
             Self::Store(_) => Kind::Database,
@@ -266,8 +338,14 @@ impl Error {
         match self {
             Self::Invalid(refused) => Some(refused.remedy().to_owned()),
             Self::Config(_) => Some("see .env.example for all settings".to_owned()),
-            Self::PodFailed { diagnosis, .. } | Self::DeployFailed { diagnosis, .. } => {
-                Some(diagnosis.cause.hint().to_owned())
+            Self::PodFailed { diagnosis, .. } => Some(diagnosis.cause.hint().to_owned()),
+            Self::DeployFailed { diagnosis, .. } => Some(deploy_hint(diagnosis.cause).to_owned()),
+            Self::StillStopping { .. } => Some(
+                "see what holds it with `kubectl describe`, then stop the deployment again"
+                    .to_owned(),
+            ),
+            Self::SecretInUse { .. } => {
+                Some("deploy again without it first, or take it away with --force".to_owned())
             }
             Self::Context(error) => Some(error.hint().to_owned()),
             Self::DockerfileTemplate(error) => Some(error.hint().to_owned()),
@@ -283,7 +361,7 @@ impl Error {
             Self::NoBuilder { .. } => {
                 Some("`berth setup-builder` makes it, with the registry's credentials".to_owned())
             }
-            Self::NoDeployment { .. } => {
+            Self::NoDeployment { .. } | Self::NotThere { .. } => {
                 Some("`berth list-instances` shows what there is".to_owned())
             }
             Self::HostTaken { .. } => Some(
@@ -293,6 +371,8 @@ impl Error {
             Self::GroupConflict { setting, .. } => Some(format!(
                 "use the group's {setting}, or a load balancer of its own with --dedicated-alb"
             )),
+            Self::RoutingBroken { remedy, .. } => remedy.clone(),
+            Self::Tls(_) => None,
             Self::NoPod { .. } => Some("`berth create` makes one".to_owned()),
             Self::NotOurs { .. } => {
                 Some("use another id, or remove or label the namespace by hand".to_owned())
@@ -301,6 +381,9 @@ impl Error {
                 "name another with BUILDER_NAMESPACE, or use it all the same with --adopt"
                     .to_owned(),
             ),
+            Self::ForeignObject { .. } => {
+                Some("use another name, or remove the object by hand".to_owned())
+            }
             Self::OtherHost { recorded, .. } => Some(format!(
                 "use the settings of {recorded}; or, if that host is no more, forget the pod with \
                  `berth delete --forget`"

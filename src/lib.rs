@@ -79,7 +79,9 @@
 //! | room | what for |
 //! |---|---|
 //! | [`cli`] | the program `berth` |
+//! | [`deployments`] | a project's images: deploy, roll back, list, stop; and its secrets |
 //! | [`pods`] | the operations: manage, execute, delete, status, logs |
+//! | [`ingress`] | how deployments are reached from outside: names, groups, the way to an answer |
 //! | [`setup`] | what is set up once: where images are built, the host's kubeconfig |
 //! | [`site`] | one cluster with its records and templates, shared by all managers |
 //! | [`cluster`] | what can be asked of a cluster, and [`cluster::kubectl`], the lane over SSH |
@@ -87,15 +89,17 @@
 //! | [`context`] | from a folder to the bytes that an image is built from |
 //! | [`ssh`] | the connection: keys, host trust, channels, quoting |
 //! | [`config`] | settings, all bad ones reported at once |
-//! | [`domain`], [`secret`] | values checked at birth; secrets that mask themselves |
+//! | [`domain`], [`secret`], [`tls`] | values checked at birth; secrets that mask themselves; whom TLS trusts |
 
 pub mod builds;
 pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod context;
+pub mod deployments;
 pub mod domain;
 mod error;
+pub mod ingress;
 pub mod manifest;
 pub mod pods;
 pub mod secret;
@@ -103,6 +107,9 @@ pub mod setup;
 pub mod site;
 pub mod ssh;
 pub mod store;
+pub mod tls;
 
+pub use deployments::{DeployRequest, DeploymentManager};
 pub use error::{Error, Kind};
+pub use ingress::IngressManager;
 pub use pods::{ExecuteRequest, ManageRequest, PodManager, delete_pod, execute_in_pod, manage_pod};

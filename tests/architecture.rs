@@ -25,7 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["context", "manifest", "store"],
     &["ssh"],
     &["config"],
-    &["domain", "secret"],
+    &["domain", "secret", "tls"],
 ];
 
 /// Each library that only one room may name.
@@ -40,6 +40,7 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("clap", "cli"),
     ("clap_complete", "cli"),
     ("indicatif", "cli"),
+    ("reqwest", "ingress"),
 ];
 
 #[test]

@@ -22,6 +22,9 @@ const PASSPHRASE: &str = "pass-zebra-phrase-4711";
 const POD_VALUE: &str = "pod-walrus-value-4712";
 const EXEC_VALUE: &str = "exec-magpie-value-4713";
 const STDIN_VALUE: &str = "stdin-badger-value-4714";
+const PROJECT_VALUE: &str = "project-otter-value-4715";
+/// [`PROJECT_VALUE`] as the cluster keeps it.
+const PROJECT_VALUE_BASE64: &str = "cHJvamVjdC1vdHRlci12YWx1ZS00NzE1";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_is_logged_stored_shown_or_left_behind() {
@@ -52,12 +55,20 @@ async fn nothing_secret_is_logged_stored_shown_or_left_behind() {
     );
     said += &run(&["status", "-vv", "-o", "json", flag, id], "");
     said += &run(&["list", "-vv", "-o", "json"], "");
+    said += &deploy_with_a_secret(&world, id);
 
     let key_lines: Vec<&str> = key_text
         .lines()
         .filter(|line| !line.contains("-----"))
         .collect();
-    let mut hunted = vec![PASSPHRASE, POD_VALUE, EXEC_VALUE, STDIN_VALUE];
+    let mut hunted = vec![
+        PASSPHRASE,
+        POD_VALUE,
+        EXEC_VALUE,
+        STDIN_VALUE,
+        PROJECT_VALUE,
+        PROJECT_VALUE_BASE64,
+    ];
     hunted.extend(&key_lines);
 
     // There is something to look through.
@@ -108,6 +119,40 @@ async fn nothing_secret_is_logged_stored_shown_or_left_behind() {
     });
     assert!(files > 0);
     run(&["delete", "-vv", flag, id], "");
+}
+
+/// Sets a project's secret, and deploys what has it; everything that was said. The value is in one
+/// object of the cluster alone.
+fn deploy_with_a_secret(world: &World, id: &str) -> String {
+    let project = ["-vv", "--project-id", id];
+    let run = |words: &[&str], stdin: &str| run(world, words, stdin);
+    let mut said = String::new();
+    let set = [&["secret", "set", "TOKEN"][..], &project].concat();
+    said += &run(&set, &format!("{PROJECT_VALUE}\n"));
+    let script = format!(
+        "test \"$TOKEN\" = {PROJECT_VALUE} || exit 1; trap 'exit 0' TERM; sleep 3600 & wait"
+    );
+    // The script has the value too, and so is not typed.
+    let script = script.replace(PROJECT_VALUE, "\"$(printf %s project-)otter-value-4715\"");
+    let image = support::bench::image();
+    let what = ["deploy", "--name", "web", "--image", &image, "--no-ingress"];
+    let how = ["--no-probe", "--", "/bin/sh", "-c", &script];
+    said += &run(&[&what[..], &project, &how].concat(), "");
+    said += &run(
+        &[&["secret", "list", "-o", "json"][..], &project].concat(),
+        "",
+    );
+    let kinds = "configmaps,deployments,replicasets,pods,services,events";
+    let objects = world.bench.kubectl(&["get", kinds, "-A", "-o", "json"]);
+    assert!(objects.status.success());
+    let objects = text(&objects.stdout);
+    assert!(objects.contains("project-secrets"), "{objects}");
+    for value in [PROJECT_VALUE, PROJECT_VALUE_BASE64] {
+        assert!(!objects.contains(value), "{value} in the cluster's objects");
+    }
+    said += &run(&[&["stop-deployment", "web"][..], &project].concat(), "");
+    said += &run(&[&["secret", "unset", "TOKEN"][..], &project].concat(), "");
+    said
 }
 
 /// Has the world log in with an encrypted key, which it is given as a string; the key's text.

@@ -40,9 +40,16 @@ pub(super) async fn run(args: DeleteArgs, session: &Session) -> Result<ExitCode,
         "owner": { "kind": owner.kind(), "id": owner.id() },
         "namespace": deleted.namespace,
         "was_there": deleted.was_there,
+        "kept": deleted.kept,
     });
     session.printer.value(&value, || {
-        if deleted.was_there {
+        if deleted.was_there && !deleted.kept.is_empty() {
+            format!(
+                "deleted the pod of {owner}; kept its namespace {} for {}\n",
+                deleted.namespace,
+                deleted.kept.join(", ")
+            )
+        } else if deleted.was_there {
             format!(
                 "deleted the pod of {owner} and its namespace {}\n",
                 deleted.namespace

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::args::{BuildAction, Command};
+use super::args::{BuildAction, Command, SecretCommand};
 
 /// Listens for SIGINT, SIGTERM and SIGHUP, from when it is made on.
 pub(super) struct Interrupts([(Option<Signal>, u8); 3]);
@@ -51,6 +51,7 @@ pub(super) fn aftermath(command: &Command) -> Option<&'static str> {
     match command {
         Command::Create(args) if args.dry_run => Some(NOTHING),
         Command::Execute(args) if args.dry_run => Some(NOTHING),
+        Command::Deploy(args) if args.dry_run => Some(NOTHING),
         Command::Delete(args) if args.dry_run || args.forget => Some(NOTHING),
         Command::Create(_) => {
             Some("the pod may be half made: `berth create` finishes it, `berth delete` removes it")
@@ -82,7 +83,25 @@ pub(super) fn aftermath(command: &Command) -> Option<&'static str> {
         Command::SetupKubeconfig(_) => {
             Some("the host's kubeconfig is the old one or the new one, never half of either")
         }
-        Command::List(_) | Command::Status(_) => Some("nothing was changed in the cluster"),
+        Command::Deploy(_) | Command::Rollback(_) => {
+            Some("the rollout may go on without berth: the same command again waits for its end")
+        }
+        Command::StopDeployment(_) | Command::StopPod(_) => {
+            Some("the deletion may go on without berth: the same command again waits for its end")
+        }
+        Command::Secret(args) => match args.command {
+            SecretCommand::List(_) => Some("nothing was changed in the cluster"),
+            SecretCommand::Set(_) | SecretCommand::Unset(_) => {
+                Some("it may have been done: `berth secret list` shows when each was set")
+            }
+        },
+        Command::List(_)
+        | Command::Status(_)
+        | Command::Revisions(_)
+        | Command::ListInstances(_)
+        | Command::AlbStatus(_)
+        | Command::ListAlbIngresses(_)
+        | Command::ValidateAlbRouting(_) => Some("nothing was changed in the cluster"),
         Command::Logs(_) | Command::LogsBuilder(_) | Command::Completions(_) => None,
     }
 }

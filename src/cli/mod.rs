@@ -8,8 +8,10 @@ mod builds;
 mod completions;
 mod create;
 mod delete;
+mod deployments;
 mod execute;
 mod exit;
+mod ingress;
 mod interrupt;
 mod list;
 mod logs;
@@ -78,6 +80,16 @@ async fn perform(command: Command, session: &Session) -> Result<ExitCode, Error>
         Command::Logs(args) => logs::run(args, session).await,
         Command::Build(args) => builds::run(args, session).await,
         Command::LogsBuilder(args) => builds::logs::run(args, session).await,
+        Command::Deploy(args) => deployments::deploy::run(*args, session).await,
+        Command::Rollback(args) => deployments::rollback::run(args, session).await,
+        Command::Revisions(args) => deployments::revisions::run(args, session).await,
+        Command::ListInstances(args) => deployments::list_instances::run(args, session).await,
+        Command::StopDeployment(args) => deployments::stop::deployment(args, session).await,
+        Command::StopPod(args) => deployments::stop::pod(args, session).await,
+        Command::Secret(args) => deployments::secret::run(args, session).await,
+        Command::AlbStatus(args) => ingress::status(args, session).await,
+        Command::ListAlbIngresses(args) => ingress::list(args, session).await,
+        Command::ValidateAlbRouting(args) => ingress::validate(args, session).await,
         Command::SetupBuilder(args) => setup::builder::run(args, session).await,
         Command::SetupKubeconfig(args) => setup::kubeconfig::run(args, session).await,
     }

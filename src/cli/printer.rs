@@ -215,6 +215,21 @@ fn error_value(error: &Error) -> Value {
         .map(|(name, value)| (name.to_owned(), value))
         .into_iter()
         .collect(),
+        Error::DeployFailed {
+            owner,
+            name,
+            serving,
+            rolled_back,
+            ..
+        } => [
+            ("project_id", json!(owner.id())),
+            ("deployment", json!(name)),
+            ("serving", json!(serving)),
+            ("rolled_back_to", json!(rolled_back)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect(),
         Error::BuildUnfinished { id, .. } | Error::BuildCancelled { id } => {
             Map::from_iter([("build".to_owned(), json!(id))])
         }

@@ -5,11 +5,14 @@
 
 pub mod assess;
 mod error;
+mod events;
 mod exec;
 mod facts;
 mod host;
 pub mod kubectl;
+mod last_lines;
 mod objects;
+mod watch_pace;
 
 use std::time::Duration;
 
@@ -18,13 +21,16 @@ use futures::stream::BoxStream;
 
 pub use self::{
     error::{ClusterError, Reply},
+    events::{event_phrase, event_time},
     exec::{
         Captured, ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, Partial, PodRef,
         Program, Stdin, Stream,
     },
     facts::{Address, Applied, Change, LogRequest, NamespaceFacts, Observed},
     host::{EcrOutcome, InstalledKubeconfig, KubeconfigSource},
+    last_lines::add_last_lines,
     objects::{ObjectChange, Objects, Query, Resource},
+    watch_pace::WatchPace,
 };
 use crate::{
     domain::{EcrRegistry, Namespace, OwnerLabels},
@@ -46,6 +52,14 @@ pub trait Cluster: Send + Sync + 'static {
         &self,
         manifests: &[Manifest],
         dry_run: bool,
+    ) -> Result<Vec<Applied>, ClusterError>;
+
+    /// Applies the manifests as [`Cluster::apply`] does, as another field manager: what it applied
+    /// before and does not now is taken away, and what is others' stays.
+    async fn apply_as(
+        &self,
+        manager: &str,
+        manifests: &[Manifest],
     ) -> Result<Vec<Applied>, ClusterError>;
 
     /// The state of the owner's Deployment and pods as it is and as it changes, until the stream
@@ -90,12 +104,6 @@ pub trait Cluster: Send + Sync + 'static {
         request: ExecRequest,
     ) -> Result<ExecOutput, ExecError>;
 
-    /// The namespace's labels and phase, or `None` when there is none of that name.
-    async fn find_namespace(
-        &self,
-        namespace: &Namespace,
-    ) -> Result<Option<NamespaceFacts>, ClusterError>;
-
     /// Deletes the owner's Service; one that is not there is no error.
     async fn delete_service(
         &self,
@@ -104,7 +112,8 @@ pub trait Cluster: Send + Sync + 'static {
     ) -> Result<(), ClusterError>;
 
     /// Deletes the namespace when its labels are this owner's, waits until it is gone, and tells
-    /// whether there was one. A namespace that is not this owner's is left alone without an error.
+    /// whether there was one. A namespace that is not this owner's is left alone without an error;
+    /// one that is not gone in time is [`ClusterError::TimedOut`].
     async fn delete_namespace(
         &self,
         namespace: &Namespace,

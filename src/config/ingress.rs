@@ -118,6 +118,30 @@ pub enum Listeners {
     Https,
 }
 
+impl Listeners {
+    /// Protocol and port of each, as the annotation names them.
+    #[must_use]
+    pub fn ports(self) -> &'static [(&'static str, u16)] {
+        match self {
+            Self::HttpToHttps => &[("HTTP", 80), ("HTTPS", 443)],
+            Self::Http => &[("HTTP", 80)],
+            Self::Https => &[("HTTPS", 443)],
+        }
+    }
+
+    /// The port to which plain HTTP is redirected, when it is.
+    #[must_use]
+    pub fn redirect(self) -> Option<u16> {
+        (self == Self::HttpToHttps).then_some(443)
+    }
+
+    /// Whether there is a listener that needs a certificate.
+    #[must_use]
+    pub fn has_https(self) -> bool {
+        self != Self::Http
+    }
+}
+
 impl FromStr for Listeners {
     type Err = Invalid;
 

@@ -49,6 +49,12 @@ impl TryFrom<String> for EnvName {
     }
 }
 
+impl fmt::Display for EnvName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl From<EnvName> for String {
     fn from(name: EnvName) -> Self {
         name.0

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Namespace, Owner, OwnerKind};
+use super::{EnvName, Namespace, Owner, OwnerKind};
 
 /// The recommended label that tells which tool manages an object.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The recommended label that tells what an object is, by name.
+pub const LABEL_NAME: &str = "app.kubernetes.io/name";
 /// The value of [`LABEL_MANAGED_BY`] on everything that is berth's.
 pub const MANAGED_BY: &str = "berth";
 /// Names the owner by the namespace that is its own.
@@ -28,6 +30,20 @@ pub const LABEL_BUILD: &str = "berth.dev/build";
 pub const LABEL_CONTEXT: &str = "berth.dev/context";
 /// What a deployment's pods were rendered from, as a hash: pods with another one are older or newer.
 pub const ANNOTATION_RELEASE: &str = "berth.dev/release";
+
+/// The annotation that says when one of a project's secrets was set. Its own name stands between two
+/// words, since an annotation's can't begin or end with `_`.
+#[must_use]
+pub fn secret_set_at_key(name: &EnvName) -> String {
+    format!("berth.dev/set.{name}.at")
+}
+
+/// The secret whose time of being set an annotation of this name tells.
+#[must_use]
+pub fn secret_of_set_at_key(key: &str) -> Option<EnvName> {
+    let name = key.strip_prefix("berth.dev/set.")?.strip_suffix(".at")?;
+    name.parse().ok()
+}
 
 /// The labels of one owner's objects.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,23 +10,27 @@ mod builder;
 mod context;
 mod deployment;
 mod deployment_name;
+mod deployment_spec;
 mod diagnosis;
 mod digest;
 mod duration;
 mod ecr;
 mod environment;
 mod git;
+mod health_path;
 mod host_name;
 mod image;
 mod invalid;
 mod label;
 mod labels;
 mod namespace;
+mod object_name;
 mod owner;
 mod platform;
 mod pod;
 mod port;
 mod resources;
+mod volume;
 
 pub use build::{BuildId, BuildStatus};
 pub use build_failure::{BuildCause, BuildFailure};
@@ -34,20 +38,26 @@ pub use builder::{AWS_CREDENTIALS, BUILDER_ACCOUNT, REGISTRY_CREDENTIALS};
 pub use context::{ContextHash, Dockerfile, RenderedDockerfile, TemplateFile};
 pub use deployment::DeploymentStatus;
 pub use deployment_name::DeploymentName;
+pub use deployment_spec::{
+    APP_CONTAINER, DeploymentSpec, PROJECT_SECRETS, Public, PublicHost, SecretUse,
+};
 pub use diagnosis::{Cause, Diagnosis};
 pub use digest::Digest;
 pub use duration::{LONGEST_DURATION, duration};
 pub use ecr::EcrRegistry;
 pub use environment::{EnvName, Environment};
 pub use git::GitSource;
+pub use health_path::HealthPath;
 pub use host_name::HostName;
 pub use image::Image;
 pub use invalid::Invalid;
 pub use labels::{
     ANNOTATION_OWNER_ID, ANNOTATION_RELEASE, ANNOTATION_SPEC, LABEL_BUILD, LABEL_CONTEXT,
-    LABEL_DEPLOYMENT, LABEL_MANAGED_BY, LABEL_OWNER, LABEL_OWNER_KIND, MANAGED_BY, OwnerLabels,
+    LABEL_DEPLOYMENT, LABEL_MANAGED_BY, LABEL_NAME, LABEL_OWNER, LABEL_OWNER_KIND, MANAGED_BY,
+    OwnerLabels, secret_of_set_at_key, secret_set_at_key,
 };
 pub use namespace::Namespace;
+pub use object_name::ObjectName;
 pub use owner::{Owner, OwnerKind};
 pub use platform::Platform;
 pub use pod::{
@@ -55,4 +65,5 @@ pub use pod::{
     WORKSPACE_PATH,
 };
 pub use port::Port;
-pub use resources::{Cpu, Memory, Resources};
+pub use resources::{Cpu, Memory, ResourceChanges, Resources};
+pub use volume::{Volume, VolumeSource};

@@ -212,6 +212,67 @@ impl Resources {
     }
 }
 
+/// Resources that are asked for; what is left open stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResourceChanges {
+    /// The most CPU.
+    pub cpu_limit: Option<Cpu>,
+    /// The most memory.
+    pub memory_limit: Option<Memory>,
+    /// The CPU that is set aside.
+    pub cpu_request: Option<Cpu>,
+    /// The memory that is set aside.
+    pub memory_request: Option<Memory>,
+}
+
+impl ResourceChanges {
+    /// Whether they agree with themselves, before anything is known of what there is.
+    ///
+    /// # Errors
+    /// When no resources could have them all.
+    pub fn check(&self) -> Result<(), Invalid> {
+        // What is left open agrees with what is said.
+        let (cpu, memory): (Cpu, Memory) = ("1".parse()?, "1Gi".parse()?);
+        let cpu_limit = self.cpu_limit.as_ref().or(self.cpu_request.as_ref());
+        let cpu_request = self.cpu_request.as_ref().or(self.cpu_limit.as_ref());
+        let memory_limit = self.memory_limit.as_ref().or(self.memory_request.as_ref());
+        let memory_request = self.memory_request.as_ref().or(self.memory_limit.as_ref());
+        Resources::new(
+            cpu_limit.unwrap_or(&cpu).clone(),
+            memory_limit.unwrap_or(&memory).clone(),
+            cpu_request.unwrap_or(&cpu).clone(),
+            memory_request.unwrap_or(&memory).clone(),
+        )
+        .map(|_| ())
+    }
+
+    /// What comes of it on top of these. A request that is left open gives way to a limit that is asked
+    /// for below it.
+    ///
+    /// # Errors
+    /// As [`Resources::new`].
+    pub fn onto(&self, base: &Resources) -> Result<Resources, Invalid> {
+        let cpu_limit = self.cpu_limit.as_ref().unwrap_or(&base.cpu_limit);
+        let memory_limit = self.memory_limit.as_ref().unwrap_or(&base.memory_limit);
+        let kept_cpu = if base.cpu_request.millicores > cpu_limit.millicores {
+            cpu_limit
+        } else {
+            &base.cpu_request
+        };
+        let kept_memory = if base.memory_request.bytes > memory_limit.bytes {
+            memory_limit
+        } else {
+            &base.memory_request
+        };
+        Resources::new(
+            cpu_limit.clone(),
+            memory_limit.clone(),
+            self.cpu_request.as_ref().unwrap_or(kept_cpu).clone(),
+            self.memory_request.as_ref().unwrap_or(kept_memory).clone(),
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

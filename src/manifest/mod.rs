@@ -9,12 +9,15 @@
 pub mod build;
 mod builder;
 mod check;
+mod deployment;
 mod dockerfile;
 mod error;
 mod escape;
+mod ingress;
 mod kinds;
 mod pod;
 mod templates;
+mod verbatim;
 
 use std::{borrow::Cow, fmt};
 
@@ -23,11 +26,13 @@ use serde_json::Value;
 pub use self::{
     build::{BuildContainer, BuildRender, ContextRender},
     builder::BuilderSpec,
+    deployment::{DeploymentRender, Release, SecretEntry},
     dockerfile::{
         DockerfileTemplate, DockerfileTemplateError, DockerfileTemplates, TemplateVariable,
         VariableKind,
     },
     error::ManifestError,
+    ingress::IngressSpec,
     pod::PodRender,
     templates::Templates,
 };

@@ -10,13 +10,21 @@ use serde::Serialize;
 use tera::{Context, ErrorKind, Tera};
 
 use super::{
-    Manifest, ManifestError, build, builder, check::Expected, dockerfile, escape::write_scalar, pod,
+    Manifest, ManifestError, build, builder, check::Expected, deployment, dockerfile,
+    escape::write_scalar, ingress, pod,
 };
+
 /// Name and text of a built-in template.
 pub(super) type BuiltIn = (&'static str, &'static str);
 
 /// All built-in templates, by concern.
-const BUILT_IN: [&[BuiltIn]; 3] = [&pod::TEMPLATES, &build::TEMPLATES, &builder::TEMPLATES];
+const BUILT_IN: [&[BuiltIn]; 5] = [
+    &pod::TEMPLATES,
+    &build::TEMPLATES,
+    &builder::TEMPLATES,
+    &deployment::TEMPLATES,
+    &ingress::TEMPLATES,
+];
 
 /// The templates of all manifests.
 #[derive(Debug)]

@@ -1,9 +1,20 @@
 //! Deletion: what is berth's goes, is seen gone, and only then is forgotten.
 
+use chrono::Utc;
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Namespace as NamespaceObject, Secret},
+};
+
 use super::{PodManager, Progress, Silent, Step, lease::HeldLease, recorded};
 use crate::{
-    domain::{Owner, OwnerLabels},
+    cluster::{ClusterError, Objects, Query, Resource},
+    domain::{
+        LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Owner, OwnerLabels,
+        PROJECT_SECRETS,
+    },
     error::Error,
+    store::DeploymentFilter,
 };
 
 /// What a deletion found.
@@ -13,10 +24,14 @@ pub struct Deleted {
     pub namespace: String,
     /// Whether there was anything, in the cluster or on record.
     pub was_there: bool,
+    /// For what else of the project the namespace was kept: its deployments and secrets. When it is
+    /// empty, the namespace is gone.
+    pub kept: Vec<String>,
 }
 
 impl PodManager {
-    /// Deletes an owner's pod and all that came with it, and forgets it once it is seen gone.
+    /// Deletes an owner's pod and all that came with it, and forgets it once it is seen gone. The
+    /// namespace goes with it, unless deployments or secrets of the project are in it.
     /// Two trips to the host. A success when nothing is left, also when there was nothing.
     ///
     /// # Errors
@@ -41,7 +56,9 @@ impl PodManager {
         let (record, held, existed) = self.claim(owner, &self.new_record(), progress).await?;
         let removed = self.remove(owner, &held, progress).await;
         let removed = match removed {
-            Ok(false) if existed => self.if_elsewhere(&record).map(|()| false),
+            Ok(removed) if existed && !removed.was_there => {
+                self.if_elsewhere(&record).map(|()| removed)
+            }
             removed => removed,
         };
         let nothing_is_left = removed.is_ok();
@@ -51,9 +68,11 @@ impl PodManager {
         } else {
             held.give_back().await;
         }
+        let removed = removed?;
         Ok(Deleted {
             namespace: owner.namespace().to_string(),
-            was_there: removed? || existed,
+            was_there: removed.was_there || existed,
+            kept: removed.kept,
         })
     }
 
@@ -66,31 +85,103 @@ impl PodManager {
         recorded::forget_in(self.store(), owner).await
     }
 
-    /// Whether there was something to remove.
+    /// Removes what is the pod's: its namespace with everything in it, or, where deployments or secrets
+    /// of the project live in it as well, the pod's own objects.
     async fn remove(
         &self,
         owner: &Owner,
         held: &HeldLease,
         progress: &dyn Progress,
-    ) -> Result<bool, Error> {
+    ) -> Result<Removed, Error> {
         let namespace = owner.namespace();
         let labels = OwnerLabels::of(owner);
         let at_most = self.settings().limits.delete;
         progress.step(&Step::Deleting);
+        let found = self.cluster().find(&queries(&namespace, &labels)).await?;
+        let is_there = !found.of::<NamespaceObject>()?.is_empty();
+        let mut kept = neighbours(&found)?;
+        kept.extend(self.being_deployed(owner).await?);
+        if !is_there {
+            // Somebody else's namespace of the same name is not ours to touch, and not ours at all.
+            return Ok(Removed::default());
+        }
         // Whoever has taken the lease over since may have made what would be deleted.
         held.confirm().await?;
-        let deleted = self
-            .cluster()
-            .delete_namespace(&namespace, &labels, at_most)
-            .await?;
-        let left = self.cluster().find_namespace(&namespace).await?;
-        match left {
-            Some(left) if labels.mark(Some(&left.labels)) => Err(Error::StillDeleting {
+        let deleted = if kept.is_empty() {
+            let cluster = self.cluster();
+            cluster.delete_namespace(&namespace, &labels, at_most).await
+        } else {
+            let own = Query::in_namespace(OWN, &namespace).labelled(labels.selector());
+            let deleted = self.cluster().delete(&own, at_most).await;
+            deleted.map(|deleted| !deleted.is_empty())
+        };
+        match deleted {
+            Ok(was_there) => Ok(Removed { was_there, kept }),
+            Err(ClusterError::TimedOut { .. }) => Err(Error::StillDeleting {
                 namespace: namespace.to_string(),
                 seconds: at_most.as_secs(),
             }),
-            // Somebody else's namespace of the same name is not ours to touch, and not ours at all.
-            Some(_) | None => Ok(deleted),
+            Err(error) => Err(error.into()),
         }
     }
+
+    /// The owner's deployments that somebody is at work on right now: they may not be seen yet.
+    async fn being_deployed(&self, owner: &Owner) -> Result<Vec<String>, Error> {
+        let filter = DeploymentFilter {
+            owner: Some(owner.clone()),
+            status: None,
+        };
+        let now = Utc::now();
+        let deployments = self.store().list_deployments(filter).await?.records;
+        Ok(deployments
+            .into_iter()
+            .filter(|it| it.lease.as_ref().is_some_and(|lease| lease.until > now))
+            .map(|it| format!("deployment {}", it.name))
+            .collect())
+    }
+}
+
+/// What of an owner's pod is deleted where the namespace is kept.
+const OWN: [Resource; 4] = [
+    Resource::Deployments,
+    Resource::Services,
+    Resource::ReplicaSets,
+    Resource::Pods,
+];
+
+/// What was removed, and what was not.
+#[derive(Default)]
+struct Removed {
+    was_there: bool,
+    kept: Vec<String>,
+}
+
+/// What is looked at before anything is deleted.
+pub(super) fn queries(namespace: &Namespace, labels: &OwnerLabels) -> [Query; 3] {
+    [
+        Query::everywhere([Resource::Namespaces])
+            .labelled(labels.selector())
+            .named(namespace.as_str()),
+        Query::in_namespace([Resource::Deployments], namespace).labelled(format!(
+            "{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_DEPLOYMENT}"
+        )),
+        Query::in_namespace([Resource::Secrets], namespace).named(PROJECT_SECRETS),
+    ]
+}
+
+/// What else of the project lives in the pod's namespace.
+fn neighbours(found: &Objects) -> Result<Vec<String>, Error> {
+    let named = |name: Option<String>| name.unwrap_or_default();
+    let deployments = found.of::<Deployment>()?.into_iter();
+    let mut kept: Vec<_> = deployments
+        .map(|it| format!("deployment {}", named(it.metadata.name)))
+        .collect();
+    let secrets = found.of::<Secret>()?;
+    if secrets
+        .iter()
+        .any(|it| it.data.as_ref().is_some_and(|data| !data.is_empty()))
+    {
+        kept.push("the project's secrets".to_owned());
+    }
+    Ok(kept)
 }

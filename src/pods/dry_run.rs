@@ -57,16 +57,19 @@ impl DryRun {
     /// What [`PodManager::delete`](super::PodManager::delete) would send.
     #[must_use]
     pub fn delete(config: &Config, owner: &Owner) -> Self {
+        let (namespace, labels) = (owner.namespace(), OwnerLabels::of(owner));
         let commands = describe::delete(
             &config.kubectl,
-            &owner.namespace(),
-            &OwnerLabels::of(owner),
+            &super::delete::queries(&namespace, &labels),
+            &namespace,
+            &labels,
             config.limits.delete,
         );
         Self::new(config, commands, Vec::new())
     }
 
-    fn new(config: &Config, commands: Vec<String>, manifests: Vec<Manifest>) -> Self {
+    /// What is sent by these commands with these manifests.
+    pub(crate) fn new(config: &Config, commands: Vec<String>, manifests: Vec<Manifest>) -> Self {
         let ssh = &config.ssh;
         Self {
             place: format!("{}@{}:{}", ssh.user, ssh.host, ssh.port),

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{PodManager, Progress, Step};
 use crate::{
     cluster::{
-        Change, ClusterError, LogRequest,
+        Change, ClusterError, WatchPace, add_last_lines,
         assess::{Assessment, Urgency, assess},
     },
     domain::{Cause, Diagnosis, Namespace, OwnerLabels},
@@ -18,18 +18,6 @@ use crate::{
 
 /// How long the Deployment must have been gone, or want no pod, to be taken for that.
 const GONE: Duration = Duration::from_secs(2);
-/// A watch that lived for less than this is not begun anew at once.
-const SHORT_LIFE: Duration = Duration::from_secs(1);
-/// The longest pause between two watches; the first is 250 ms.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// The longest that the log of a failing container is waited for.
-const LOG_PATIENCE: Duration = Duration::from_secs(10);
-/// The most that is kept of one of its lines, in characters.
-const LINE_LENGTH: usize = 1000;
-/// The most of that log, in bytes.
-const LOG_BYTES: u32 = 64 * 1024;
-/// How many of a failing container's last lines are kept.
-const LOG_LINES: u32 = 20;
 
 /// A pod that is ready.
 pub(super) struct ReadyPod {
@@ -120,10 +108,10 @@ impl PodManager {
     ) -> Result<Outcome, Error> {
         let at_most = self.settings().limits.ready;
         let deadline = Instant::now() + at_most;
-        let mut pause = Duration::from_millis(250);
+        let mut pace = WatchPace::default();
         while Instant::now() < deadline {
-            let begun = Instant::now();
-            let left = deadline - begun;
+            pace.begin();
+            let left = deadline - Instant::now();
             let mut changes = self.cluster().watch(namespace, owner, left).await?;
             let last = self.follow(&mut changes, deadline, progress).await?;
             // Nothing is left of the watch while a log is fetched.
@@ -131,11 +119,7 @@ impl PodManager {
             if let Some((assessment, seen)) = last {
                 return self.conclude(namespace, assessment, &seen).await;
             }
-            // The API server ends a watch when it likes; a new one tells anew what there is.
-            if begun.elapsed() < SHORT_LIFE {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(PAUSE_MAX);
-            }
+            pace.pause().await;
         }
         Err(Error::Cluster(ClusterError::TimedOut {
             condition: "the cluster to say what it has".to_owned(),
@@ -196,7 +180,7 @@ impl PodManager {
                 mut diagnosis, pod, ..
             } => {
                 if let Some(pod) = &pod {
-                    self.add_log_tail(namespace, pod, &mut diagnosis).await;
+                    add_last_lines(self.cluster(), namespace, pod, None, &mut diagnosis).await;
                 }
                 Outcome::Failed { pod, diagnosis }
             }
@@ -216,68 +200,6 @@ impl PodManager {
                 slow("the Deployment is gone or has been stopped meanwhile".into())
             }
         })
-    }
-
-    /// Adds the container's last lines, where it has run at all.
-    async fn add_log_tail(&self, namespace: &Namespace, pod: &str, diagnosis: &mut Diagnosis) {
-        if !matches!(
-            diagnosis.cause,
-            Cause::CrashLoop
-                | Cause::Exited
-                | Cause::OutOfMemory
-                | Cause::NotReady
-                | Cause::InitFailed
-        ) {
-            return;
-        }
-        let mut request = LogRequest {
-            pod: pod.to_owned(),
-            tail_lines: Some(LOG_LINES),
-            limit_bytes: Some(LOG_BYTES),
-            ..LogRequest::default()
-        };
-        let mut lines = self.log_lines(namespace, &request).await;
-        if matches!(&lines, Ok(lines) if lines.is_empty()) && diagnosis.restarts > 0 {
-            request.previous = true;
-            lines = self.log_lines(namespace, &request).await;
-        }
-        match lines {
-            Ok(lines) => {
-                // A container's termination message is often its last lines, which are told below.
-                let mut said = diagnosis
-                    .message
-                    .lines()
-                    .filter(|line| !line.trim().is_empty());
-                if !lines.is_empty() && said.all(|said| lines.iter().any(|line| line == said)) {
-                    diagnosis.message.clear();
-                }
-                diagnosis.log_tail = lines;
-            }
-            Err(error) => tracing::debug!(pod, %error, "no log lines of the failing pod"),
-        }
-    }
-
-    async fn log_lines(
-        &self,
-        namespace: &Namespace,
-        request: &LogRequest,
-    ) -> Result<Vec<String>, ClusterError> {
-        let mut logs = self.cluster().logs(namespace, request).await?;
-        let mut bytes = Vec::new();
-        let read = async {
-            while let Some(part) = logs.next().await {
-                bytes.extend_from_slice(&part?);
-            }
-            Ok::<(), ClusterError>(())
-        };
-        // A node that is lost answers late or never; what has come by then is kept.
-        tokio::time::timeout(LOG_PATIENCE, read)
-            .await
-            .unwrap_or(Ok(()))?;
-        Ok(String::from_utf8_lossy(&bytes)
-            .lines()
-            .map(|line| line.chars().take(LINE_LENGTH).collect())
-            .collect())
     }
 }
 

@@ -7,7 +7,6 @@ use diesel_async::{
     pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, bb8},
 };
 use futures::FutureExt;
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::time::timeout;
 use tokio_postgres::{
     NoTls,
@@ -21,6 +20,7 @@ use super::{
     migrations,
     pools::{self, Failure},
 };
+use crate::tls;
 
 /// Connections of one process. A server takes 100 by default, and there are other processes.
 const CONNECTIONS: u32 = 8;
@@ -86,15 +86,14 @@ impl Connector {
             None
         } else {
             // The operating system's certificates are a hundred files or more.
-            let tls = tokio::task::spawn_blocking(tls).await;
-            Some(
-                pools::joined(tls, "read the system's certificates")?.map_err(|problem| {
-                    StoreError::Tls {
-                        database: database.to_owned(),
-                        source: problem.into(),
-                    }
-                })?,
-            )
+            let tls = tokio::task::spawn_blocking(tls::client_config).await;
+            let tls = pools::joined(tls, "read the system's certificates")?;
+            Some(MakeRustlsConnect::new(tls.map_err(|problem| {
+                StoreError::Tls {
+                    database: database.to_owned(),
+                    source: problem.into(),
+                }
+            })?))
         };
         Ok(Self {
             config,
@@ -136,19 +135,4 @@ impl Connector {
             .map_err(|error| Fault::from(error).explain("set up the connection", &self.database))?;
         Ok(connection)
     }
-}
-
-/// TLS that trusts what the operating system trusts (or `SSL_CERT_FILE` and `SSL_CERT_DIR` name).
-fn tls() -> Result<MakeRustlsConnect, rustls::Error> {
-    let found = rustls_native_certs::load_native_certs();
-    for problem in &found.errors {
-        tracing::warn!(%problem, "could not read a certificate of the system");
-    }
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
 }

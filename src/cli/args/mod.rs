@@ -2,6 +2,8 @@
 //! concern.
 
 mod builds;
+mod deployments;
+mod ingress;
 mod pods;
 mod setup;
 
@@ -13,10 +15,16 @@ use clap_complete::Shell;
 pub(super) use self::builds::{
     BuildAction, BuildArgs, BuildIdArgs, BuildListArgs, BuildOrder, BuildPruneArgs, LogsBuilderArgs,
 };
-pub(super) use self::pods::{
-    CreateArgs, DeleteArgs, ExecuteArgs, ListArgs, LogsArgs, OwnerArgs, StatusArgs,
-};
 pub(super) use self::setup::{SetupBuilderArgs, SetupKubeconfigArgs};
+pub(super) use self::{
+    deployments::{
+        DeployArgs, ListInstancesArgs, ProjectArgs, RevisionsArgs, RollbackArgs, SecretArgs,
+        SecretCommand, SecretListArgs, SecretSetArgs, SecretUnsetArgs, StopDeploymentArgs,
+        StopPodArgs,
+    },
+    ingress::{AlbStatusArgs, ListAlbIngressesArgs, ValidateAlbRoutingArgs},
+    pods::{CreateArgs, DeleteArgs, ExecuteArgs, ListArgs, LogsArgs, OwnerArgs, StatusArgs},
+};
 
 /// A berth for every project on a Kubernetes cluster that is reached by SSH and kubectl alone.
 #[derive(Debug, Parser)]
@@ -127,6 +135,26 @@ pub enum Command {
     Status(StatusArgs),
     /// Print what a pod has printed
     Logs(LogsArgs),
+    /// Run an image as a project's deployment
+    Deploy(Box<DeployArgs>),
+    /// Bring an earlier revision of a deployment back
+    Rollback(RollbackArgs),
+    /// List the revisions of a deployment
+    Revisions(RevisionsArgs),
+    /// List what runs in the cluster
+    ListInstances(ListInstancesArgs),
+    /// Delete a deployment and everything that belongs to it
+    StopDeployment(StopDeploymentArgs),
+    /// Delete one pod
+    StopPod(StopPodArgs),
+    /// Set, list and take away a project's secrets
+    Secret(SecretArgs),
+    /// Show a load balancer, its Ingresses, and who makes it
+    AlbStatus(AlbStatusArgs),
+    /// List the Ingresses of the load balancers
+    ListAlbIngresses(ListAlbIngressesArgs),
+    /// Follow the way from a host name to an answer, step by step
+    ValidateAlbRouting(ValidateAlbRoutingArgs),
     /// Set up the namespace in which images are built, with the registry's credentials
     SetupBuilder(SetupBuilderArgs),
     /// Put a kubeconfig on the host, tried before it takes the old one's place

@@ -8,12 +8,16 @@ mod container;
 mod creation;
 mod image_pull;
 mod pod;
+mod rollout;
 
 use std::time::Duration;
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 
-pub use self::pod::assess_pod;
+pub use self::{
+    pod::assess_pod,
+    rollout::{Headcount, Rollout, assess_rollout, is_of_release},
+};
 use crate::domain::Diagnosis;
 
 /// How far a pod has come.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{KubectlSettings, exec, reads, watch, writes};
+use super::{KubectlSettings, exec, objects, reads, watch, writes};
 use crate::{
-    cluster::{ExecCommand, ExecError},
+    cluster::{ExecCommand, ExecError, Query},
     domain::{Namespace, OwnerLabels},
 };
 
@@ -24,9 +24,26 @@ pub fn manage(
     let observe = reads::observe_commands(settings, namespace).map(|command| command.to_string());
     let watch = watch::watch_commands(settings, namespace, owner, at_most);
     let mut lines = observe.to_vec();
-    lines.push(writes::apply(settings, false).to_string());
+    lines.push(writes::apply(settings, writes::MANAGER, false).to_string());
     lines.extend(watch.map(|command| command.to_string()));
     lines.push(reads::address(settings, namespace, Some(NODE)).to_string());
+    lines
+}
+
+/// The commands that look for these, apply manifests, and watch what comes of it.
+#[must_use]
+pub fn deploy(
+    settings: &KubectlSettings,
+    looks: &[Query],
+    watched: &[Query; 2],
+    at_most: Duration,
+) -> Vec<String> {
+    let mut lines: Vec<_> = looks
+        .iter()
+        .map(|query| objects::get(settings, query).to_string())
+        .collect();
+    lines.push(writes::apply(settings, writes::MANAGER, false).to_string());
+    lines.push(watch::watch_objects(settings, watched, at_most).to_string());
     lines
 }
 
@@ -42,16 +59,18 @@ pub fn exec(
     Ok(exec::described(settings, namespace, POD, command)?.to_string())
 }
 
-/// The commands that delete an owner's namespace and look whether it is gone.
+/// The commands that look for these, and delete an owner's namespace.
 #[must_use]
 pub fn delete(
     settings: &KubectlSettings,
+    queries: &[Query],
     namespace: &Namespace,
     owner: &OwnerLabels,
     at_most: Duration,
 ) -> Vec<String> {
-    vec![
-        writes::delete_namespace(settings, namespace, owner, at_most).to_string(),
-        reads::namespace(settings, namespace).to_string(),
-    ]
+    let looks = queries
+        .iter()
+        .map(|query| objects::get(settings, query).to_string());
+    let delete = writes::delete_namespace(settings, namespace, owner, at_most).to_string();
+    looks.chain([delete]).collect()
 }

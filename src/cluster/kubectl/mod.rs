@@ -28,8 +28,8 @@ use tokio::sync::RwLock;
 use self::reply::classify;
 use super::{
     Address, Applied, Change, Cluster, ClusterError, EcrOutcome, ExecError, ExecOutput,
-    ExecRequest, InstalledKubeconfig, KubeconfigSource, LogRequest, NamespaceFacts, ObjectChange,
-    Objects, Observed, PodRef, Query, Reply,
+    ExecRequest, InstalledKubeconfig, KubeconfigSource, LogRequest, ObjectChange, Objects,
+    Observed, PodRef, Query, Reply,
 };
 use crate::config::KubectlSettings;
 use crate::{
@@ -108,24 +108,17 @@ impl Kubectl {
     }
 }
 
-#[async_trait]
-impl Cluster for Kubectl {
-    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
-    async fn observe(&self, namespace: &Namespace) -> Result<Observed, ClusterError> {
-        let script = reads::observe(&self.settings, namespace);
-        reads::parse_observed(&self.ask("observe", &script).await?, namespace)
-    }
-
-    #[tracing::instrument(level = "debug", skip_all, fields(objects = manifests.len(), dry_run))]
-    async fn apply(
+impl Kubectl {
+    /// Applies manifests by this script, which takes them from stdin.
+    async fn send(
         &self,
+        script: &Script,
         manifests: &[Manifest],
         dry_run: bool,
     ) -> Result<Vec<Applied>, ClusterError> {
-        let script = writes::apply(&self.settings, dry_run);
         let stdin = Bytes::from(writes::apply_stdin(manifests));
         let limits = RunLimits::within(self.settings.call_limit);
-        let output = self.ssh.run(&script, stdin, limits).await?;
+        let output = self.ssh.run(script, stdin, limits).await?;
         let applied = writes::parse_applied(&output.stdout.text());
         let stderr = output.stderr.text();
         if output.status.success()
@@ -144,6 +137,35 @@ impl Cluster for Kubectl {
             stderr,
             applied,
         }))
+    }
+}
+
+#[async_trait]
+impl Cluster for Kubectl {
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
+    async fn observe(&self, namespace: &Namespace) -> Result<Observed, ClusterError> {
+        let script = reads::observe(&self.settings, namespace);
+        reads::parse_observed(&self.ask("observe", &script).await?, namespace)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(objects = manifests.len(), dry_run))]
+    async fn apply(
+        &self,
+        manifests: &[Manifest],
+        dry_run: bool,
+    ) -> Result<Vec<Applied>, ClusterError> {
+        let script = writes::apply(&self.settings, writes::MANAGER, dry_run);
+        self.send(&script, manifests, dry_run).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(objects = manifests.len(), manager))]
+    async fn apply_as(
+        &self,
+        manager: &str,
+        manifests: &[Manifest],
+    ) -> Result<Vec<Applied>, ClusterError> {
+        let script = writes::apply(&self.settings, manager, false);
+        self.send(&script, manifests, false).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(%namespace, trip))]
@@ -223,15 +245,6 @@ impl Cluster for Kubectl {
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
-    async fn find_namespace(
-        &self,
-        namespace: &Namespace,
-    ) -> Result<Option<NamespaceFacts>, ClusterError> {
-        let script = reads::namespace(&self.settings, namespace);
-        reads::parse_namespace(&self.ask("get namespace", &script).await?)
-    }
-
-    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
     async fn delete_service(
         &self,
         namespace: &Namespace,
@@ -251,15 +264,10 @@ impl Cluster for Kubectl {
     ) -> Result<bool, ClusterError> {
         let script = writes::delete_namespace(&self.settings, namespace, owner, at_most);
         let limit = at_most + AROUND_A_WAIT;
-        match self
+        let output = self
             .call("delete namespace", &script, Bytes::new(), limit)
-            .await
-        {
-            Ok(output) => Ok(writes::says_deleted(&output.stdout.text())),
-            // It is on its way; the caller looks what is left.
-            Err(ClusterError::TimedOut { .. }) => Ok(true),
-            Err(error) => Err(error),
-        }
+            .await?;
+        Ok(writes::says_deleted(&output.stdout.text()))
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]

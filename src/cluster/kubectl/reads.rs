@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    super::{Address, ClusterError, NamespaceFacts, Observed},
+    super::{Address, ClusterError, NamespaceFacts, Observed, event_phrase, event_time},
     KubectlSettings,
     reply::words,
 };
@@ -31,13 +31,6 @@ pub(super) fn observe_commands(settings: &KubectlSettings, namespace: &Namespace
         settings.kubectl(["get", "namespace", name, "-o", "json", "--ignore-not-found"]),
         settings.kubectl(["get", kinds, "-n", name, "-o", "json"]),
     ]
-}
-
-pub(super) fn namespace(settings: &KubectlSettings, namespace: &Namespace) -> Script {
-    let name = namespace.as_str();
-    settings
-        .kubectl(["get", "namespace", name, "-o", "json", "--ignore-not-found"])
-        .into()
 }
 
 /// The owner's Service and its node. Where the node may not be read, kubectl fails and prints the
@@ -120,10 +113,6 @@ pub(super) fn parse_observed(
     Ok(observed)
 }
 
-pub(super) fn parse_namespace(answer: &[u8]) -> Result<Option<NamespaceFacts>, ClusterError> {
-    Ok(single("get namespace", answer)?.as_ref().map(facts))
-}
-
 pub(super) fn parse_pod(answer: &[u8]) -> Result<Option<Pod>, ClusterError> {
     single("get pod", answer)
 }
@@ -184,44 +173,12 @@ pub(super) fn parse_warnings(answer: &[u8]) -> Result<Vec<String>, ClusterError>
     let mut events = Vec::new();
     for object in objects(ACT, answer)? {
         let event: Event = typed(ACT, object)?;
-        let time = event
-            .last_timestamp
-            .as_ref()
-            .map(|time| time.0)
-            .or_else(|| event.event_time.as_ref().map(|time| time.0))
-            .or_else(|| {
-                event
-                    .metadata
-                    .creation_timestamp
-                    .as_ref()
-                    .map(|time| time.0)
-            });
         if event.type_.as_deref() == Some("Warning") {
-            events.push((time, phrase(&event)));
+            events.push((event_time(&event), event_phrase(&event)));
         }
     }
     events.sort();
     Ok(events.into_iter().map(|(_, phrase)| phrase).collect())
-}
-
-fn phrase(event: &Event) -> String {
-    let about = &event.involved_object;
-    let phrase = format!(
-        "{} ({} {}): {}",
-        event.reason.as_deref().unwrap_or("Warning"),
-        about.kind.as_deref().unwrap_or_default().to_lowercase(),
-        about.name.as_deref().unwrap_or_default(),
-        event.message.as_deref().unwrap_or_default().trim(),
-    );
-    let times = event
-        .series
-        .as_ref()
-        .and_then(|series| series.count)
-        .or(event.count);
-    if let Some(times) = times.filter(|times| *times > 1) {
-        return format!("{phrase} ({times} times)");
-    }
-    phrase
 }
 
 fn facts(namespace: &NamespaceObject) -> NamespaceFacts {

@@ -16,7 +16,6 @@ fn shop() -> Namespace {
 fn command_lines_of_questions() {
     let settings = KubectlSettings::default();
     insta::assert_snapshot!(observe(&settings, &shop()), @r#"exec 4>&1; berth_first=1 berth_second=1; for berth_status in $( { { kubectl get deployment,service,pod -n project-shop -o json </dev/null 3>&- 4>&-; echo "berth_second=$?" >&3; } | { kubectl get namespace project-shop -o json --ignore-not-found </dev/null >&4 3>&- 4>&-; echo "berth_first=$?" >&3; exec cat >&4 3>&- ; } ; } 3>&1 ); do case $berth_status in berth_first=*) berth_first=${berth_status#*=};; berth_second=*) berth_second=${berth_status#*=};; esac; done; [ "$berth_first" = 0 ] || exit "$berth_first"; exit "$berth_second""#);
-    insta::assert_snapshot!(namespace(&settings, &shop()), @"kubectl get namespace project-shop -o json --ignore-not-found");
     insta::assert_snapshot!(address(&settings, &shop(), Some("--all; reboot")), @"kubectl get 'node/--all; reboot' service/workspace -n project-shop -o json --ignore-not-found");
     insta::assert_snapshot!(address(&settings, &shop(), None), @"kubectl get service/workspace -n project-shop -o json --ignore-not-found");
     insta::assert_snapshot!(pod(&settings, &shop(), "a'b"), @r#"kubectl get 'pod/a'"'"'b' -n project-shop -o json --ignore-not-found"#);
@@ -66,13 +65,12 @@ fn a_namespace_that_is_not_there_is_an_empty_observation() {
     let observed = parse_observed(stdout.as_bytes(), &shop()).unwrap();
     assert!(observed.namespace.is_none() && observed.deployment.is_none());
     assert!(observed.pods.is_empty());
-    assert_eq!(parse_namespace(b"").unwrap(), None);
 }
 
 #[test]
 fn recorded_objects_are_read() {
-    let terminating = parse_namespace(&recording("objects/ns-terminating.json")).unwrap();
-    assert!(terminating.unwrap().terminating);
+    let terminating = parse_observed(&recording("objects/ns-terminating.json"), &shop()).unwrap();
+    assert!(terminating.namespace.unwrap().terminating);
     assert!(
         parse_pod(&recording("pods/running.json"))
             .unwrap()

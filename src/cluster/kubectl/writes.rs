@@ -9,16 +9,20 @@ use crate::{
     ssh::Script,
 };
 
+/// The field manager of all that has no other one.
+pub(super) const MANAGER: &str = "berth";
+
 /// Applies what is on stdin: see [`apply_stdin`].
 ///
 /// `--force-conflicts`, since the objects are berth's own: who applies has observed that they carry
 /// the owner's labels or do not exist. Without it a pod that somebody has stopped by `kubectl scale`
 /// could never be started again, because its `replicas` would be that somebody's field.
-pub(super) fn apply(settings: &KubectlSettings, dry_run: bool) -> Script {
+pub(super) fn apply(settings: &KubectlSettings, manager: &str, dry_run: bool) -> Script {
+    let manager = format!("--field-manager={manager}");
     let command = settings.kubectl([
         "apply",
         "--server-side",
-        "--field-manager=berth",
+        &manager,
         "--force-conflicts",
         "-f",
         "-",
@@ -151,8 +155,8 @@ mod tests {
     #[test]
     fn apply_reads_stdin_and_forces_only_what_it_owns() {
         let settings = KubectlSettings::default();
-        insta::assert_snapshot!(apply(&settings, false), @"kubectl apply --server-side --field-manager=berth --force-conflicts -f - -o name");
-        insta::assert_snapshot!(apply(&settings, true), @"kubectl apply --server-side --field-manager=berth --force-conflicts -f - -o name --dry-run=server");
+        insta::assert_snapshot!(apply(&settings, MANAGER, false), @"kubectl apply --server-side --field-manager=berth --force-conflicts -f - -o name");
+        insta::assert_snapshot!(apply(&settings, MANAGER, true), @"kubectl apply --server-side --field-manager=berth --force-conflicts -f - -o name --dry-run=server");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
         AWS_CREDENTIALS, BUILDER_ACCOUNT, BuildId, LABEL_BUILD, LABEL_CONTEXT, LABEL_MANAGED_BY,
         MANAGED_BY, Namespace, REGISTRY_CREDENTIALS,
     },
-    manifest::escape::verbatim,
+    manifest::verbatim::verbatim,
 };
 
 #[derive(Debug, Clone, Serialize)]

@@ -2,12 +2,9 @@
 
 use serde::Serialize;
 
-use super::PodRender;
-use crate::{
-    domain::{
-        CONTAINER, DEPLOYMENT, Owner, OwnerLabels, PodCommand, PodSpec, SERVICE, WORKSPACE_PATH,
-    },
-    manifest::escape::verbatim,
+use super::{super::verbatim::verbatim, PodRender};
+use crate::domain::{
+    CONTAINER, DEPLOYMENT, Owner, OwnerLabels, PodCommand, PodSpec, SERVICE, WORKSPACE_PATH,
 };
 
 /// How long a program of the user's must stay up to count as running.

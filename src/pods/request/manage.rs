@@ -1,7 +1,7 @@
 //! An owner's pod is asked for.
 
 use crate::domain::{
-    Cpu, Environment, Image, Invalid, Memory, Owner, PodCommand, PodSpec, Port, Resources,
+    Environment, Image, Invalid, Owner, PodCommand, PodSpec, Port, ResourceChanges,
 };
 
 /// Asks for an owner's pod to be there and running.
@@ -22,10 +22,7 @@ use crate::domain::{
 pub struct ManageRequest {
     owner: Owner,
     image: Option<Image>,
-    cpu_limit: Option<Cpu>,
-    memory_limit: Option<Memory>,
-    cpu_request: Option<Cpu>,
-    memory_request: Option<Memory>,
+    resources: ResourceChanges,
     ports: Option<Vec<Port>>,
     environment: Option<Environment>,
     command: Option<PodCommand>,
@@ -38,10 +35,7 @@ impl ManageRequest {
         Self {
             owner,
             image: None,
-            cpu_limit: None,
-            memory_limit: None,
-            cpu_request: None,
-            memory_request: None,
+            resources: ResourceChanges::default(),
             ports: None,
             environment: None,
             command: None,
@@ -78,7 +72,7 @@ impl ManageRequest {
     /// # Errors
     /// When it is not a quantity.
     pub fn cpu_limit(mut self, quantity: &str) -> Result<Self, Invalid> {
-        self.cpu_limit = Some(quantity.parse()?);
+        self.resources.cpu_limit = Some(quantity.parse()?);
         Ok(self)
     }
 
@@ -87,7 +81,7 @@ impl ManageRequest {
     /// # Errors
     /// When it is not a quantity.
     pub fn memory_limit(mut self, quantity: &str) -> Result<Self, Invalid> {
-        self.memory_limit = Some(quantity.parse()?);
+        self.resources.memory_limit = Some(quantity.parse()?);
         Ok(self)
     }
 
@@ -96,7 +90,7 @@ impl ManageRequest {
     /// # Errors
     /// When it is not a quantity.
     pub fn cpu_request(mut self, quantity: &str) -> Result<Self, Invalid> {
-        self.cpu_request = Some(quantity.parse()?);
+        self.resources.cpu_request = Some(quantity.parse()?);
         Ok(self)
     }
 
@@ -105,7 +99,7 @@ impl ManageRequest {
     /// # Errors
     /// When it is not a quantity.
     pub fn memory_request(mut self, quantity: &str) -> Result<Self, Invalid> {
-        self.memory_request = Some(quantity.parse()?);
+        self.resources.memory_request = Some(quantity.parse()?);
         Ok(self)
     }
 
@@ -168,53 +162,16 @@ impl ManageRequest {
 
     /// Whether the request agrees with itself, before anything is known of what there is.
     pub(in crate::pods) fn check(&self) -> Result<(), Invalid> {
-        // What is left open agrees with what is said.
-        let (cpu, memory): (Cpu, Memory) = ("1".parse()?, "1Gi".parse()?);
-        let cpu_limit = self.cpu_limit.as_ref().or(self.cpu_request.as_ref());
-        let cpu_request = self.cpu_request.as_ref().or(self.cpu_limit.as_ref());
-        let memory_limit = self.memory_limit.as_ref().or(self.memory_request.as_ref());
-        let memory_request = self.memory_request.as_ref().or(self.memory_limit.as_ref());
-        Resources::new(
-            cpu_limit.unwrap_or(&cpu).clone(),
-            memory_limit.unwrap_or(&memory).clone(),
-            cpu_request.unwrap_or(&cpu).clone(),
-            memory_request.unwrap_or(&memory).clone(),
-        )
-        .map(|_| ())
+        self.resources.check()
     }
 
     /// What is wanted, given what there is.
     ///
     /// A request for CPU or memory that is left open gives way to a limit that is asked for below it.
     pub(in crate::pods) fn onto(&self, base: &PodSpec) -> Result<PodSpec, Invalid> {
-        let resources = &base.resources;
-        let cpu_limit = self
-            .cpu_limit
-            .clone()
-            .unwrap_or(resources.cpu_limit.clone());
-        let memory_limit = self
-            .memory_limit
-            .clone()
-            .unwrap_or(resources.memory_limit.clone());
-        let cpu_request = self.cpu_request.clone().unwrap_or_else(|| {
-            let kept = resources.cpu_request.clone();
-            if kept.millicores() > cpu_limit.millicores() {
-                cpu_limit.clone()
-            } else {
-                kept
-            }
-        });
-        let memory_request = self.memory_request.clone().unwrap_or_else(|| {
-            let kept = resources.memory_request.clone();
-            if kept.bytes() > memory_limit.bytes() {
-                memory_limit.clone()
-            } else {
-                kept
-            }
-        });
         Ok(PodSpec {
             image: self.image.clone().unwrap_or_else(|| base.image.clone()),
-            resources: Resources::new(cpu_limit, memory_limit, cpu_request, memory_request)?,
+            resources: self.resources.onto(&base.resources)?,
             ports: self.ports.clone().unwrap_or_else(|| base.ports.clone()),
             environment: self
                 .environment
@@ -228,6 +185,7 @@ impl ManageRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Resources;
 
     fn base() -> PodSpec {
         let quantity = |text: &str| text.parse().unwrap();

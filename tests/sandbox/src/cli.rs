@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::alb::{self, Alb};
 use crate::api::{Settings, Store, tls};
 use crate::control::faults::Faults;
 use crate::control::{self, Controls};
@@ -28,6 +29,7 @@ use crate::registry::Registry;
 /// A disposable Kubernetes host on loopback, for berth's tests and demo.
 #[derive(Debug, Parser)]
 #[command(name = "berth-sandbox", version)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Options {
     /// Folder for everything the sandbox writes; it must be empty, and is removed at the end.
     #[arg(long, value_name = "DIR")]
@@ -178,12 +180,14 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
     let kubeconfig = host.stage.kubeconfig();
     fs::write(&kubeconfig, kubeconfig_text(&faults, &tls.ca_pem, &token))?;
     controllers::start(&store, dir);
+    let alb = Alb::start(&store, &node);
     tokio::spawn(ports::run(Arc::clone(&node), node_ports));
     tokio::spawn(Arc::clone(&node).run());
     let control = control::start(Controls {
         host: Arc::clone(&host),
         node,
         faults,
+        alb,
         registry: Arc::clone(&registry),
     })
     .await?;
@@ -197,6 +201,9 @@ async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
             host.known_hosts.display().to_string(),
         ),
         ("K8S_KUBECONFIG", kubeconfig.display().to_string()),
+        ("DEPLOYMENT_DOMAIN", alb::DOMAIN.to_owned()),
+        // Nobody trusts the certificate that the load balancers have for HTTPS.
+        ("ALB_LISTENERS", "http".to_owned()),
         ("IMAGE_REGISTRY", registry.address().to_string()),
         ("IMAGE_REGISTRY_PLAIN_HTTP", "true".to_owned()),
         ("BERTH_SANDBOX_CONTROL", format!("http://{control}")),

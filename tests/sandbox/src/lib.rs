@@ -5,6 +5,7 @@
 // Nothing outside this package calls these functions; the attribute would be noise on all of them.
 #![allow(clippy::must_use_candidate)]
 
+mod alb;
 pub mod api;
 pub mod builder;
 pub mod cli;

@@ -68,12 +68,12 @@ fn deleting_a_namespace_ends_its_processes() {
     ]);
     sandbox.ok("kubectl rollout status deployment/web -n n --timeout=30s");
     assert!(!processes_with("48151623").is_empty());
+    let uid = sandbox.ok("kubectl get pods -n n -o jsonpath='{.items[0].metadata.uid}'");
+    let folder = sandbox.dir().join("pods").join(uid);
+    assert!(folder.exists());
     sandbox.ok("kubectl delete namespace n --timeout=30s");
     assert_eq!(processes_with("48151623"), Vec::<String>::new());
-    let left: Vec<_> = std::fs::read_dir(sandbox.dir().join("pods"))
-        .unwrap()
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert!(!folder.exists());
 }
 
 /// Starts a pod and a session that wants to outlive everything, both with `mark` in their words.

@@ -51,6 +51,7 @@ pub(super) fn run(store: &Store) -> Result<(), ApiError> {
             {"apiGroups": ["batch"], "verbs": verbs, "resources": ["jobs"]},
             {"apiGroups": ["networking.k8s.io"], "verbs": verbs,
                 "resources": ["ingresses", "networkpolicies"]},
+            {"apiGroups": ["discovery.k8s.io"], "verbs": READ, "resources": ["endpointslices"]},
         ])
     };
     let rules = |parts: Vec<Value>| {

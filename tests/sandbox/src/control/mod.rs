@@ -1,6 +1,7 @@
 //! The control endpoint: HTTP and JSON on loopback, by which tests make faults and look behind the
 //! scenes. What each path does is told in the README; nothing here is part of Kubernetes.
 
+mod alb;
 pub(crate) mod faults;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use self::faults::Faults;
+use crate::alb::Alb;
 use crate::host::Host;
 use crate::host::processes::running;
 use crate::node::Node;
@@ -28,6 +30,7 @@ pub(crate) struct Controls {
     pub(crate) host: Arc<Host>,
     pub(crate) node: Arc<Node>,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) alb: Arc<Alb>,
     pub(crate) registry: Arc<Registry>,
 }
 
@@ -43,6 +46,7 @@ pub(crate) async fn start(controls: Controls) -> Result<SocketAddr> {
         .route("/ssh/commands", get(commands))
         .route("/processes", get(processes))
         .route("/pods/evict", post(evict))
+        .route("/alb", get(alb::describe).post(alb::change))
         .route("/registry", post(registry))
         .with_state(Arc::new(controls));
     tokio::spawn(async move { axum::serve(listener, routes).await });

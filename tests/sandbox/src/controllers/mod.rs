@@ -1,4 +1,5 @@
-//! The control loops: what keeps deployments, replica sets, jobs and claims as their objects say.
+//! The control loops: what keeps deployments, replica sets, jobs, claims and the endpoints of
+//! services as their objects say.
 //!
 //! Each loop looks at everything it is responsible for whenever anything of that has changed. That
 //! is slow with thousands of objects, of which a sandbox has dozens.
@@ -6,6 +7,7 @@
 mod claim;
 mod deployment;
 mod deployment_status;
+mod endpoints;
 mod job;
 mod job_status;
 mod node;
@@ -23,7 +25,7 @@ use crate::api::resources::Kind;
 use crate::api::store::Store;
 
 /// Something that brings the world closer to what objects say.
-trait Loop: Send + 'static {
+pub(crate) trait Loop: Send + 'static {
     /// The kinds whose changes are reasons to look.
     const KINDS: &'static [Kind];
 
@@ -36,12 +38,14 @@ pub(crate) fn start(store: &Store, dir: &Path) {
     node::register(store);
     spawn(store, replicaset::ReplicaSets::new(store));
     spawn(store, deployment::Deployments::new(store));
+    spawn(store, endpoints::Endpoints::new(store));
     spawn(store, job::Jobs::new(store));
     spawn(store, claim::Claims::new(store, dir));
     tokio::spawn(node::beat(store.clone()));
 }
 
-fn spawn<L: Loop>(store: &Store, mut controller: L) {
+/// Starts a loop.
+pub(crate) fn spawn<L: Loop>(store: &Store, mut controller: L) {
     let mut changes = store.watch_all();
     tokio::spawn(async move {
         loop {

@@ -22,7 +22,7 @@ impl Bounds {
             resolve(value.unwrap_or(&Value::Null), replicas, up)
         };
         let (surge, unavailable) = if text(deployment, "/spec/strategy/type") == "Recreate" {
-            (0, replicas)
+            (0, 0)
         } else {
             match (part("maxSurge", true), part("maxUnavailable", false)) {
                 // Otherwise a rollout could not move at all.
@@ -118,10 +118,14 @@ impl Deployments {
         let least = bounds.replicas - bounds.unavailable;
         let new_missing = replicas(new) - available(new);
         let mut room = all - least - new_missing;
+        // Also when a status still counts pods that have just been given up.
+        if room <= 0 {
+            return;
+        }
         let mut left: Vec<i64> = old.iter().map(replicas).collect();
         // What does not work is no loss.
         for (set, left) in old.iter().zip(&mut left) {
-            let drop = (*left - available(set)).clamp(0, room.max(0));
+            let drop = (*left - available(set)).clamp(0, room);
             *left -= drop;
             room -= drop;
         }

@@ -17,7 +17,7 @@ mod memory;
 mod plan;
 mod pod;
 pub(crate) mod ports;
-mod probe;
+pub(crate) mod probe;
 mod probing;
 mod pulling;
 pub(crate) mod root;
@@ -25,6 +25,7 @@ mod schedule;
 mod slot;
 mod start;
 mod status;
+pub(crate) mod stream;
 mod user;
 mod view;
 mod volumes;
@@ -188,7 +189,7 @@ impl Node {
     }
 
     /// A host process in a pod's network, if the pod has one.
-    fn any_running(&self, ns: &str, pod: &str) -> Option<Arc<Running>> {
+    pub(crate) fn any_running(&self, ns: &str, pod: &str) -> Option<Arc<Running>> {
         let running = lock(&self.running);
         running
             .iter()

@@ -191,7 +191,8 @@ fn choose(
     })
 }
 
-fn is_selected(service: &Value, pod: &Value) -> bool {
+/// Whether a service's selector matches a pod's labels.
+pub(crate) fn is_selected(service: &Value, pod: &Value) -> bool {
     let mut wanted = strings(service, "/spec/selector").peekable();
     wanted.peek().is_some()
         && wanted.all(|(key, value)| {

@@ -9,9 +9,12 @@ mod service_account;
 use serde_json::{Value, json};
 
 use super::json::{as_map, child, default, text};
-use super::resources::{Kind, NAMESPACES, PODS};
+use super::resources::{INGRESSES, Kind, NAMESPACES, PODS};
 use super::status_error::ApiError;
 use super::store::State;
+
+/// How an ingress named its class before it had a field for it.
+const OLD_CLASS: &str = "kubernetes.io/ingress.class";
 
 /// The namespace of a new object must be there, and stay.
 pub(super) fn namespace(state: &State, kind: Kind, object: &Value) -> Result<(), ApiError> {
@@ -72,7 +75,14 @@ pub(super) fn validate(
     current: Option<&Value>,
     object: &Value,
 ) -> Result<Vec<String>, ApiError> {
-    let warnings = pod_security::check(state, kind, current, object)?;
+    let mut warnings = pod_security::check(state, kind, current, object)?;
     quota::check(state, kind, current, object)?;
+    let annotations = object.pointer("/metadata/annotations");
+    let old_class = annotations.and_then(|all| all.get(OLD_CLASS));
+    if *kind == INGRESSES && current.is_none() && old_class.is_some() {
+        warnings.push(format!(
+            "annotation {OLD_CLASS:?} is deprecated, please use 'spec.ingressClassName' instead"
+        ));
+    }
     Ok(warnings)
 }

@@ -176,8 +176,18 @@ async fn serve(server: Arc<Server>, request: Request) -> Result<Response<Body>, 
         user = call.user.name,
         "request"
     );
-    route(call, request).await
+    let deprecated = call.info.resource == "endpoints" && call.info.group.is_empty();
+    let response = route(call, request).await?;
+    Ok(if deprecated {
+        answer::warn(response, &[ENDPOINTS_DEPRECATED.to_owned()])
+    } else {
+        response
+    })
 }
+
+/// What every request for the older form of endpoints is told.
+const ENDPOINTS_DEPRECATED: &str =
+    "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
 
 /// Everything that is served, on one page.
 async fn route(call: Call, request: Request) -> Result<Response<Body>, ApiError> {

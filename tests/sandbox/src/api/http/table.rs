@@ -1,5 +1,7 @@
 //! What `kubectl get` prints without `-o`: rows and columns made by the server.
 
+mod network;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -79,6 +81,9 @@ fn columns(kind: Kind) -> &'static [(&'static str, bool)] {
             ("Current", false),
             ("Ready", false),
             ("Age", false),
+            ("Containers", true),
+            ("Images", true),
+            ("Selector", true),
         ]
     } else if *kind == SERVICES {
         &[
@@ -117,7 +122,7 @@ fn columns(kind: Kind) -> &'static [(&'static str, bool)] {
             ("Message", false),
         ]
     } else {
-        &[("Name", false), ("Age", false)]
+        network::columns(kind).unwrap_or(&[("Name", false), ("Age", false)])
     }
 }
 
@@ -125,6 +130,11 @@ fn cells(kind: Kind, object: &Value) -> Vec<Value> {
     let name = text(object, "/metadata/name");
     let age = age(text(object, "/metadata/creationTimestamp"));
     let number = |pointer: &str| integer(object, pointer).unwrap_or(0);
+    let joined = |key: &str| {
+        let containers = items(object, "/spec/template/spec/containers").iter();
+        let words: Vec<&str> = containers.map(|container| text(container, key)).collect();
+        words.join(",")
+    };
     let strings = if *kind == PODS {
         return pod(object, &age);
     } else if *kind == DEPLOYMENTS {
@@ -133,14 +143,6 @@ fn cells(kind: Kind, object: &Value) -> Vec<Value> {
             number("/status/readyReplicas"),
             number("/spec/replicas")
         );
-        let containers = items(object, "/spec/template/spec/containers");
-        let joined = |key: &str| {
-            containers
-                .iter()
-                .map(|c| text(c, key))
-                .collect::<Vec<_>>()
-                .join(",")
-        };
         vec![
             name.to_owned(),
             ready,
@@ -159,7 +161,8 @@ fn cells(kind: Kind, object: &Value) -> Vec<Value> {
         ];
         let mut row = vec![name.to_owned()];
         row.extend(counts.map(|pointer| number(pointer).to_string()));
-        row.push(age);
+        let selector = pairs(object, "/spec/selector/matchLabels");
+        row.extend([age, joined("/name"), joined("/image"), selector]);
         row
     } else if *kind == SERVICES {
         service(object, age)
@@ -186,6 +189,8 @@ fn cells(kind: Kind, object: &Value) -> Vec<Value> {
         job(object, age)
     } else if *kind == EVENTS {
         event(object, &age)
+    } else if network::columns(kind).is_some() {
+        network::cells(kind, object, age)
     } else {
         vec![name.to_owned(), age]
     };

@@ -21,6 +21,9 @@ use problems::Problems;
 pub(super) fn create(kind: Kind, object: &Value) -> Result<(), ApiError> {
     let mut problems = Problems::default();
     meta::check(kind, object, &mut problems);
+    if kind.kind == "Ingress" {
+        others::new_ingress(object, &mut problems);
+    }
     check(kind, object, &mut problems);
     answer(kind, object, &problems)
 }

@@ -110,6 +110,21 @@ pub(super) fn changed_service(old: &Value, new: &Value, problems: &mut Problems)
     }
 }
 
+/// Only a new ingress is asked to name its class in one way.
+pub(super) fn new_ingress(ingress: &Value, problems: &mut Problems) {
+    let old = object(ingress, "/metadata/annotations")
+        .and_then(|annotations| annotations.get("kubernetes.io/ingress.class"));
+    if let Some(old) = old
+        && ingress.pointer("/spec/ingressClassName").is_some()
+    {
+        problems.invalid(
+            "annotations.kubernetes.io/ingress.class",
+            old,
+            "can not be set when the class field is also set",
+        );
+    }
+}
+
 pub(super) fn ingress(object: &Value, problems: &mut Problems) {
     let rules = items(object, "/spec/rules");
     if rules.is_empty() && object.pointer("/spec/defaultBackend").is_none() {

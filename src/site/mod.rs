@@ -3,7 +3,11 @@
 //! A site is made once and shared by the managers of pods, builds and deployments, so that they use
 //! one SSH connection and one pool of database connections. It does nothing by itself.
 
+mod held;
+
 use std::{fmt, path::PathBuf, sync::Arc};
+
+pub use self::held::{Held, LEASE_TTL, Leased};
 
 use crate::{
     cluster::{Cluster, kubectl::Kubectl},

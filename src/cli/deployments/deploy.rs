@@ -1,0 +1,112 @@
+//! `berth deploy`
+
+use std::process::ExitCode;
+
+use super::{manager, view::DeploymentView};
+use crate::{
+    cli::{args::DeployArgs, owner::environment, session::Session},
+    deployments::{DeployRequest, dry_run as describe},
+    domain::{EnvName, Image, Invalid, ObjectName, Owner, Port, Volume},
+    error::Error,
+};
+
+pub(in crate::cli) async fn run(args: DeployArgs, session: &Session) -> Result<ExitCode, Error> {
+    let dry_run = args.dry_run;
+    let request = request(args)?;
+    if dry_run {
+        let plan = describe(&session.config()?, &request)?;
+        session.printer.text(&plan.to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let manager = manager(session).await?;
+    let steps = session.steps();
+    let deployed = manager.deploy_with(request, &steps).await?;
+    drop(steps);
+    let view = DeploymentView::of_deployed(&deployed);
+    session.printer.value(&view, || view.to_fields());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn request(args: DeployArgs) -> Result<DeployRequest, Invalid> {
+    let owner = Owner::project(&args.project_id)?;
+    let image: Image = args.image.parse()?;
+    let mut request = match &args.name {
+        Some(name) => DeployRequest::named(owner, name.parse()?, image),
+        None => DeployRequest::new(owner, image)?,
+    };
+    if let Some(replicas) = args.replicas {
+        request = request.replicas(replicas);
+    }
+    if let Some(port) = &args.port {
+        request = request.port(port.parse::<Port>()?.number())?;
+    }
+    if let Some(quantity) = &args.cpu_limit {
+        request = request.cpu_limit(quantity)?;
+    }
+    if let Some(quantity) = &args.memory_limit {
+        request = request.memory_limit(quantity)?;
+    }
+    if let Some(quantity) = &args.cpu_request {
+        request = request.cpu_request(quantity)?;
+    }
+    if let Some(quantity) = &args.memory_request {
+        request = request.memory_request(quantity)?;
+    }
+    if !args.environment.is_empty() {
+        request = request.environment(environment(&args.environment)?);
+    }
+    if args.no_secrets || !args.secrets.is_empty() {
+        request = request.secrets(parsed::<EnvName>(&args.secrets)?);
+    }
+    request = health(request, &args)?;
+    if !args.volumes.is_empty() {
+        request = request.volumes(parsed::<Volume>(&args.volumes)?)?;
+    }
+    if !args.pull_secrets.is_empty() {
+        request = request.pull_secrets(parsed::<ObjectName>(&args.pull_secrets)?);
+    }
+    if let Some(name) = &args.service_account {
+        request = request.service_account(name.parse()?);
+    }
+    request = host(request, &args)?;
+    if !args.command.is_empty() {
+        request = request.command(args.command)?;
+    }
+    if let Some(limit) = args.timeout {
+        request = request.time_limit(limit);
+    }
+    Ok(request
+        .fresh(args.fresh)
+        .rollback_on_failure(args.rollback_on_failure)
+        .wait_for_turn(args.wait))
+}
+
+fn health(mut request: DeployRequest, args: &DeployArgs) -> Result<DeployRequest, Invalid> {
+    if let Some(path) = &args.health_path {
+        request = request.health_path(path.parse()?);
+    }
+    if args.no_probe || args.probe {
+        request = request.probe(args.probe);
+    }
+    if let Some(period) = args.start_period {
+        request = request.start_period(period);
+    }
+    Ok(request)
+}
+
+fn host(mut request: DeployRequest, args: &DeployArgs) -> Result<DeployRequest, Invalid> {
+    if let Some(host) = &args.hostname {
+        request = request.hostname(host.parse()?);
+    }
+    if args.no_ingress {
+        request = request.no_ingress();
+    }
+    if args.dedicated_alb {
+        request = request.dedicated_alb(true);
+    }
+    Ok(request)
+}
+
+fn parsed<T: std::str::FromStr<Err = Invalid>>(texts: &[String]) -> Result<Vec<T>, Invalid> {
+    texts.iter().map(|text| text.parse()).collect()
+}

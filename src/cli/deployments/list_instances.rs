@@ -1,0 +1,67 @@
+//! `berth list-instances`
+
+use std::process::ExitCode;
+
+use super::{manager, namespace, view::age_since};
+use crate::{
+    cli::{args::ListInstancesArgs, printer::table, session::Session, view::shorten},
+    deployments::{DeploymentInstance, PodInstance},
+    error::Error,
+};
+
+const DEPLOYMENTS: [&str; 6] = ["NAMESPACE", "DEPLOYMENT", "PODS", "HOST", "IMAGE", "AGE"];
+const PODS: [&str; 6] = ["NAMESPACE", "POD", "STATE", "RESTARTS", "NODE", "AGE"];
+
+pub(in crate::cli) async fn run(
+    args: ListInstancesArgs,
+    session: &Session,
+) -> Result<ExitCode, Error> {
+    let namespace = namespace(args.project_id.as_deref(), args.namespace.as_deref())?;
+    let manager = manager(session).await?;
+    let found = manager.list_instances(namespace.as_ref()).await?;
+    session.printer.value(&found, || {
+        let deployments: Vec<_> = found.deployments.iter().map(deployment_row).collect();
+        let pods: Vec<_> = found.pods.iter().map(pod_row).collect();
+        match (deployments.is_empty(), pods.is_empty()) {
+            (true, true) => String::new(),
+            (true, false) => table(&PODS, &pods),
+            (false, true) => table(&DEPLOYMENTS, &deployments),
+            (false, false) => {
+                format!(
+                    "{}\n{}",
+                    table(&DEPLOYMENTS, &deployments),
+                    table(&PODS, &pods)
+                )
+            }
+        }
+    });
+    let is_empty = found.deployments.is_empty() && found.pods.is_empty();
+    if is_empty && session.printer.is_for_people() && !session.global.quiet {
+        session.printer.note("nothing of berth's runs there");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn deployment_row(it: &DeploymentInstance) -> Vec<String> {
+    let host = it.hosts.first().map_or("-", String::as_str);
+    vec![
+        shorten(&it.namespace, 20),
+        shorten(&it.name, 18),
+        format!("{}/{}", it.available, it.wanted),
+        shorten(host, 20),
+        shorten(&it.image, 16),
+        age_since(it.created_at),
+    ]
+}
+
+fn pod_row(it: &PodInstance) -> Vec<String> {
+    vec![
+        shorten(&it.namespace, 16),
+        // Whole, since `berth stop-pod` takes it.
+        it.name.clone(),
+        shorten(&it.state, 20),
+        it.restarts.to_string(),
+        shorten(it.node.as_deref().unwrap_or("-"), 12),
+        age_since(it.created_at),
+    ]
+}

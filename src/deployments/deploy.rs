@@ -1,0 +1,142 @@
+//! An image runs as a project's deployment, rolled out to its true end.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{
+    DeployProgress, DeployRequest, DeployStep, DeploymentManager, Quiet, failure, work::Work,
+};
+use crate::{
+    domain::{BuildStatus, Image, PublicHost},
+    error::Error,
+    store::{BuildFilter, DeploymentRecord, NewDeployment},
+};
+
+/// What had to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeployAction {
+    /// It was made.
+    Created,
+    /// It was there, and something else was asked for.
+    Updated,
+    /// Nothing: it was there and as asked for.
+    Unchanged,
+    /// An earlier revision was brought back.
+    RolledBack,
+    /// Its pods were replaced, so that they have the project's secrets as they are now.
+    Restarted,
+}
+
+impl fmt::Display for DeployAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+            Self::RolledBack => "rolled back",
+            Self::Restarted => "restarted",
+        })
+    }
+}
+
+/// A deployment whose pods are all available, and what had to be done for that.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deployed {
+    /// What is now recorded of it.
+    pub record: DeploymentRecord,
+    /// What had to be done.
+    pub action: DeployAction,
+}
+
+impl DeploymentManager {
+    /// Runs an image as a project's deployment; returns when all of its pods are available and those of
+    /// the earlier release are not needed any more. What is there is updated in place.
+    ///
+    /// Five trips to the host, and a few for what the cluster warns of meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] before anything is sent; [`Error::Busy`] when somebody else works on this
+    /// deployment; [`Error::HostTaken`] and [`Error::GroupConflict`]; [`Error::DeployFailed`] when the
+    /// release can't run, with the cause, and what serves in its place; others when the cluster, the way
+    /// to it, or the records fail.
+    pub async fn deploy(&self, request: DeployRequest) -> Result<Deployed, Error> {
+        self.deploy_with(request, &Quiet).await
+    }
+
+    /// As [`DeploymentManager::deploy`], and tells of each step.
+    ///
+    /// # Errors
+    /// As [`DeploymentManager::deploy`].
+    pub async fn deploy_with(
+        &self,
+        request: DeployRequest,
+        progress: &dyn DeployProgress,
+    ) -> Result<Deployed, Error> {
+        request.check()?;
+        self.check_host(&request).await?;
+        let request = self.with_digest(request, progress).await?;
+        let (owner, name) = (request.owner().clone(), request.name().clone());
+        let new = NewDeployment {
+            image: request.asked_image().clone(),
+            host: None,
+            replicas: 1,
+            ssh: self.site().place().clone(),
+        };
+        let wait = request.wait_for_turn;
+        let (record, held, existed) = self.claim(&owner, &name, &new, wait, progress).await?;
+        let limit = request.limit.unwrap_or(self.settings().limits.rollout);
+        let work = Work::new(self, &owner, &name, &held, limit, progress);
+        let result = work.bring_up(&request, &record).await;
+        if let Err(error) = &result {
+            failure::write_down(&work, error, existed).await;
+        }
+        held.give_back().await;
+        result
+    }
+
+    /// Dies before anything is sent when there is no name to be reached under.
+    async fn check_host(&self, request: &DeployRequest) -> Result<(), Error> {
+        let mut spec = request.onto(&request.base(&self.settings().resources)?)?;
+        let is_open = request.asked_host().is_none() && self.settings().ingress.domain.is_none();
+        if is_open && !request.is_fresh() {
+            let name = request.name();
+            // One that is there may have a host name of its own, or want none.
+            if (self.store().find_deployment(request.owner(), name).await?).is_some() {
+                spec.public.host = PublicHost::Nothing;
+            }
+        }
+        self.exposure(request.owner(), &spec).map(|_| ())
+    }
+
+    /// The image by the digest that its last build gave it, when that is on record.
+    async fn with_digest(
+        &self,
+        request: DeployRequest,
+        progress: &dyn DeployProgress,
+    ) -> Result<DeployRequest, Error> {
+        let image = request.asked_image();
+        if image.digest().is_some() {
+            return Ok(request);
+        }
+        let filter = BuildFilter {
+            status: Some(BuildStatus::Succeeded),
+            image_name: Some(image.name().to_owned()),
+            limit: None,
+        };
+        let builds = self.store().list_builds(filter).await?.records;
+        let tag = |image: &Image| image.tag().unwrap_or("latest").to_owned();
+        let digest = builds
+            .iter()
+            .filter(|build| tag(&build.image) == tag(image))
+            .max_by_key(|build| build.finished_at)
+            .and_then(|build| build.digest.as_ref());
+        let Some(digest) = digest else {
+            return Ok(request);
+        };
+        let pinned = image.at(digest)?;
+        progress.step(&DeployStep::Note(format!("{image} was built as {digest}")));
+        Ok(request.image(pinned))
+    }
+}

@@ -1,0 +1,50 @@
+//! What a deployment would send, from the same builders, without sending it.
+
+use super::{DeployRequest, Settings, manager::exposure, scene, wait, work::ingress_manifest};
+use crate::{
+    cluster::kubectl::describe,
+    config::Config,
+    error::Error,
+    manifest::{DeploymentRender, Templates},
+    pods::DryRun,
+};
+
+/// What [`DeploymentManager::deploy`](super::DeploymentManager::deploy) would send for a project that
+/// has nothing yet. Nothing is connected to, and no record is made or read.
+///
+/// # Errors
+/// When the request or a template can't be used.
+pub fn dry_run(config: &Config, request: &DeployRequest) -> Result<DryRun, Error> {
+    request.check()?;
+    let settings = Settings::of(config);
+    let templates = Templates::load(config.templates.as_deref())?;
+    let (owner, name) = (request.owner(), request.name());
+    let spec = request.onto(&request.base(&settings.resources)?)?;
+    let limit = request.limit.unwrap_or(settings.limits.rollout);
+    let exposure = exposure(owner, &spec, &settings.ingress)?;
+    let render = DeploymentRender {
+        limit,
+        host: exposure.as_ref().map(|exposure| exposure.host.clone()),
+        ..DeploymentRender::default()
+    };
+    let mut manifests = vec![templates.namespace_manifest(owner)?];
+    manifests.extend(
+        templates
+            .deployment_manifests(owner, name, &spec, &render)?
+            .manifests,
+    );
+    manifests.extend(ingress_manifest(
+        &templates,
+        owner,
+        name,
+        exposure.as_ref(),
+    )?);
+    let namespace = owner.namespace();
+    let commands = describe::deploy(
+        &config.kubectl,
+        &scene::queries(&namespace),
+        &wait::queries(&namespace, name),
+        limit,
+    );
+    Ok(DryRun::new(config, commands, manifests))
+}

@@ -1,0 +1,50 @@
+//! What is recorded of a deployment that failed.
+
+use std::sync::atomic::Ordering;
+
+use super::work::Work;
+use crate::{
+    cluster::ClusterError,
+    domain::{Cause, DeploymentStatus, Diagnosis},
+    error::{Error, Kind},
+    store::DeploymentChanges,
+};
+
+/// Writes down why the call failed. What is known of the deployment itself is left as it was, unless
+/// something was changed in the cluster; a record that this call made and that nothing came of is taken
+/// back.
+pub(super) async fn write_down(work: &Work<'_>, error: &Error, existed: bool) {
+    // Its record says so already.
+    if matches!(error, Error::DeployFailed { .. }) {
+        return;
+    }
+    let store = work.manager.store();
+    let lock = work.held.lease();
+    let has_applied = work.has_applied.load(Ordering::Relaxed);
+    let written = if !existed && !has_applied {
+        store.delete_deployment(lock).await
+    } else if has_applied {
+        let diagnosis = Diagnosis::new(cause(error), error.to_string());
+        let changes = DeploymentChanges::new()
+            .status(DeploymentStatus::Failed)
+            .diagnosis(Some(&diagnosis));
+        store.save_deployment(lock, changes).await.map(|_| ())
+    } else {
+        Ok(())
+    };
+    if let Err(failed) = written {
+        tracing::warn!(error = %failed, "the failure could not be recorded");
+    }
+}
+
+fn cause(error: &Error) -> Cause {
+    match error {
+        Error::Cluster(ClusterError::Quota { .. }) => Cause::Quota,
+        Error::Cluster(ClusterError::PodSecurity { .. }) => Cause::PodSecurity,
+        error => match error.kind() {
+            Kind::Denied => Cause::Denied,
+            Kind::Unreachable | Kind::LinkLost | Kind::TimedOut => Cause::Unreachable,
+            _ => Cause::Refused,
+        },
+    }
+}

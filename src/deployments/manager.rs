@@ -1,0 +1,229 @@
+//! The manager of deployments: what the operations share.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use k8s_openapi::api::apps::v1::Deployment;
+use tokio::time::Instant;
+
+use super::{DeployProgress, DeployStep, scene::Scene};
+use crate::{
+    cluster::{Cluster, ClusterError},
+    config::{Config, IngressSettings, TimeLimits},
+    domain::{
+        DeploymentName, DeploymentSpec, Invalid, Namespace, Owner, OwnerLabels, PublicHost,
+        Resources,
+    },
+    error::Error,
+    ingress::Exposure,
+    site::{Held, LEASE_TTL, Site},
+    store::{DeploymentClaim, DeploymentRecord, LeaseInfo, Lock, NewDeployment, Store},
+};
+
+/// The pause between two looks at somebody else's lease; it grows up to the second.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
+
+/// Manages the deployments of all projects on one cluster.
+///
+/// Cheap to clone; all clones share the site's connection and database. Any number of calls may go on at
+/// once; those that change one deployment exclude each other, also between processes.
+///
+/// ```no_run
+/// use berth::{DeployRequest, DeploymentManager, config::Config, deployments::Settings, site::Site};
+///
+/// # async fn example(config: Config) -> Result<(), berth::Error> {
+/// let site = Site::open(&config).await?;
+/// let manager = DeploymentManager::new(site, Settings::of(&config));
+/// let request = DeployRequest::project("shop", "registry.example.com/shop:1")?;
+/// match manager.deploy(request.rollback_on_failure(true)).await {
+///     Ok(deployed) => println!("{} at {:?}", deployed.record.name, deployed.record.host),
+///     Err(berth::Error::DeployFailed { diagnosis, serving, .. }) => {
+///         println!("{diagnosis}; {serving:?} serves on");
+///     }
+///     Err(error) => return Err(error),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct DeploymentManager(Arc<Inner>);
+
+struct Inner {
+    site: Site,
+    settings: Settings,
+}
+
+/// What a manager needs to know beside its site.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How deployments are reached from outside.
+    pub ingress: IngressSettings,
+    /// The CPU and memory of a container whose request leaves them open.
+    pub resources: Resources,
+    /// How long things may take.
+    pub limits: TimeLimits,
+}
+
+impl Settings {
+    /// The part of the settings that is about deployments.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            ingress: config.ingress.clone(),
+            resources: config.pods.resources.clone(),
+            limits: config.limits.clone(),
+        }
+    }
+}
+
+impl DeploymentManager {
+    /// A manager of the deployments of this site.
+    #[must_use]
+    pub fn new(site: Site, settings: Settings) -> Self {
+        Self(Arc::new(Inner { site, settings }))
+    }
+
+    pub(super) fn site(&self) -> &Site {
+        &self.0.site
+    }
+
+    pub(super) fn cluster(&self) -> &dyn Cluster {
+        self.0.site.cluster()
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        self.0.site.store()
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// What there is in a project's namespace, which is berth's or not there.
+    pub(super) async fn look(&self, owner: &Owner) -> Result<Scene, Error> {
+        let namespace = owner.namespace();
+        let scene = Scene::observe(self.cluster(), &namespace).await?;
+        if scene.is_ours_or_absent(&OwnerLabels::of(owner)) {
+            return Ok(scene);
+        }
+        Err(Error::NotOurs {
+            owner: owner.clone(),
+            namespace: namespace.to_string(),
+        })
+    }
+
+    /// The same, once a namespace on its way out is gone.
+    pub(super) async fn look_when_settled(
+        &self,
+        owner: &Owner,
+        progress: &dyn DeployProgress,
+    ) -> Result<Scene, Error> {
+        progress.step(&DeployStep::Observing);
+        let scene = self.look(owner).await?;
+        if !scene.is_terminating() {
+            return Ok(scene);
+        }
+        progress.step(&DeployStep::AwaitingDeletion);
+        let namespace = owner.namespace();
+        let at_most = self.settings().limits.delete;
+        match self.cluster().wait_until_gone(&namespace, at_most).await {
+            Err(ClusterError::TimedOut { .. }) => Err(Error::StillDeleting {
+                namespace: namespace.to_string(),
+                seconds: at_most.as_secs(),
+            }),
+            gone => Ok(gone.map(|()| Scene::default())?),
+        }
+    }
+
+    /// How a deployment with this specification is reached from outside.
+    pub(super) fn exposure(
+        &self,
+        owner: &Owner,
+        spec: &DeploymentSpec,
+    ) -> Result<Option<Exposure>, Error> {
+        Ok(exposure(owner, spec, &self.settings().ingress)?)
+    }
+
+    /// Takes the lease on a deployment, whose record is made when there is none.
+    pub(super) async fn claim(
+        &self,
+        owner: &Owner,
+        name: &DeploymentName,
+        new: &NewDeployment,
+        wait: bool,
+        progress: &dyn DeployProgress,
+    ) -> Result<(DeploymentRecord, Held<Lock>, bool), Error> {
+        let until = Instant::now() + self.settings().limits.rollout;
+        let [mut pause, longest] = PAUSES;
+        loop {
+            let holder = self.site().holder();
+            let claim = self
+                .store()
+                .claim_deployment(owner, name, new, holder, LEASE_TTL)
+                .await?;
+            let by = match claim {
+                DeploymentClaim::Taken {
+                    record,
+                    lock,
+                    existed,
+                } => return Ok((record, Held::new(lock, self.store().clone()), existed)),
+                DeploymentClaim::Held { by, .. } => by,
+            };
+            if !wait || Instant::now() >= until {
+                return Err(busy(owner, name, &by));
+            }
+            progress.step(&DeployStep::Queued {
+                holder: by.holder.to_string(),
+            });
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(longest);
+        }
+    }
+}
+
+/// How a deployment with this specification is reached from outside.
+pub(super) fn exposure(
+    owner: &Owner,
+    spec: &DeploymentSpec,
+    settings: &IngressSettings,
+) -> Result<Option<Exposure>, Invalid> {
+    let hostname = match &spec.public.host {
+        PublicHost::Nothing => return Ok(None),
+        PublicHost::OfDomain => None,
+        PublicHost::Named(host) => Some(host.clone()),
+    };
+    let exposure = Exposure::of(owner, settings, hostname, spec.public.dedicated_alb)?;
+    exposure.health_path(spec.health_path.as_str()).map(Some)
+}
+
+/// The deployment of this name, which must be there.
+pub(super) fn existing<'a>(
+    scene: &'a Scene,
+    owner: &Owner,
+    name: &DeploymentName,
+) -> Result<&'a Deployment, Error> {
+    let found = scene.deployment(name);
+    found.ok_or_else(|| no_deployment(&owner.namespace(), name))
+}
+
+pub(super) fn no_deployment(namespace: &Namespace, name: &DeploymentName) -> Error {
+    Error::NoDeployment {
+        namespace: namespace.to_string(),
+        name: name.to_string(),
+    }
+}
+
+fn busy(owner: &Owner, name: &DeploymentName, by: &LeaseInfo) -> Error {
+    Error::Busy {
+        what: format!("the deployment {name} of {owner}"),
+        holder: by.holder.to_string(),
+        since: by.since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+    }
+}
+
+impl fmt::Debug for DeploymentManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeploymentManager")
+            .field("settings", &self.0.settings)
+            .finish_non_exhaustive()
+    }
+}

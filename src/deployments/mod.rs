@@ -1,0 +1,35 @@
+//! A project's images as deployments: rolled out, brought back, listed, stopped; and its secrets.
+//!
+//! The cluster is the truth and a record a memory. Whatever changes a deployment holds its lease, so
+//! that two never do at once. Pods of a release are told from older ones by its mark; only they decide
+//! whether it is rolled out. This room speaks to the cluster by
+//! [`Cluster`](crate::cluster::Cluster) alone and knows no command line, no SQL and no template.
+
+mod deploy;
+mod dry_run;
+mod failure;
+mod instances;
+mod manager;
+mod progress;
+mod request;
+mod revisions;
+mod rollback;
+mod scene;
+mod secrets;
+mod seen;
+mod stop;
+mod tidy;
+mod wait;
+mod work;
+
+pub use self::{
+    deploy::{DeployAction, Deployed},
+    dry_run::dry_run,
+    instances::{DeploymentInstance, Instances, PodInstance},
+    manager::{DeploymentManager, Settings},
+    progress::{DeployProgress, DeployStep, Quiet},
+    request::DeployRequest,
+    revisions::Revision,
+    secrets::{ProjectSecret, SecretName, SecretSet, SecretUnset},
+    stop::{Stopped, StoppedPod, Target},
+};

@@ -1,0 +1,296 @@
+//! A project's secrets: set, listed by name, taken away. Their values are never read back.
+//!
+//! All are in one Secret of the project's namespace, each applied by a field manager of its own: who
+//! sets one leaves the others as they are, also at the same time.
+
+use std::{fmt, str::FromStr};
+
+use chrono::Utc;
+use serde::Serialize;
+
+use super::{
+    DeployAction, DeployProgress, Deployed, DeploymentManager, failure,
+    manager::existing,
+    scene::{Scene, named, spec_of},
+    wait::Outcome,
+    work::{Plan, Work},
+};
+use crate::{
+    domain::{DeploymentName, EnvName, Invalid, Owner, SecretUse},
+    error::Error,
+    manifest::SecretEntry,
+    secret::Secret,
+    store::NewDeployment,
+};
+
+/// The most that a Secret may hold, in bytes: keys and values
+/// (<https://kubernetes.io/docs/concepts/configuration/secret/#restriction-data-size>).
+const MOST_BYTES: usize = 1024 * 1024;
+/// The longest name: it is part of an annotation's, which has 63 characters at most.
+const LONGEST_NAME: usize = 56;
+
+/// The name of a project's secret: that of the environment variable by which deployments have it, of at
+/// most 56 characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SecretName(EnvName);
+
+impl FromStr for SecretName {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let name: EnvName = text.parse::<EnvName>().map_err(|it| it.named("secret"))?;
+        if text.len() > LONGEST_NAME {
+            return Err(Invalid::new(
+                "secret",
+                text,
+                format!("has more than {LONGEST_NAME} characters"),
+                "use a shorter name",
+            ));
+        }
+        Ok(Self(name))
+    }
+}
+
+impl fmt::Display for SecretName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl SecretName {
+    /// The variable's name.
+    #[must_use]
+    pub fn as_variable(&self) -> &EnvName {
+        &self.0
+    }
+
+    fn field_manager(&self) -> String {
+        format!("berth-secret-{}", self.0)
+    }
+}
+
+/// A project's secret, without its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProjectSecret {
+    /// Its name.
+    pub name: String,
+    /// The size of its value in bytes.
+    pub bytes: usize,
+    /// When it was set (RFC 3339), when berth has set it.
+    pub set_at: Option<String>,
+    /// The deployments that have it.
+    pub used_by: Vec<String>,
+}
+
+/// A secret that has been set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SecretSet {
+    /// Whether there was one of this name before.
+    pub replaced: bool,
+    /// The deployments that have an older value until they are restarted or deployed again.
+    pub used_by: Vec<String>,
+}
+
+/// A secret that has been taken away.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SecretUnset {
+    /// Whether there was one.
+    pub was_there: bool,
+    /// The deployments that have it until they are restarted or deployed again.
+    pub used_by: Vec<String>,
+}
+
+impl DeploymentManager {
+    /// Sets one of a project's secrets, at most 1 MiB together with all others. The namespace is made
+    /// when it is missing. Two trips to the host.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is too large, and others when the cluster can't be asked or refuses.
+    pub async fn set_secret(
+        &self,
+        owner: &Owner,
+        name: &SecretName,
+        value: Secret<Vec<u8>>,
+        progress: &dyn DeployProgress,
+    ) -> Result<SecretSet, Error> {
+        check_size(name, value.expose().len(), 0)?;
+        let scene = self.look_when_settled(owner, progress).await?;
+        let others = scene
+            .secrets
+            .entries
+            .iter()
+            .filter(|(it, _)| **it != name.0);
+        let others = others
+            .map(|(it, fact)| it.as_str().len() + fact.bytes)
+            .sum();
+        check_size(name, value.expose().len(), others)?;
+        let templates = self.site().templates();
+        if scene.namespace.is_none() {
+            let namespace = templates.namespace_manifest(owner)?;
+            self.cluster().apply(&[namespace], false).await?;
+        }
+        let entry = SecretEntry {
+            name: &name.0,
+            value: &value,
+            set_at: Utc::now(),
+        };
+        let manifest = templates.project_secret_manifest(owner, Some(&entry))?;
+        let manager = name.field_manager();
+        self.cluster().apply_as(&manager, &[manifest]).await?;
+        Ok(SecretSet {
+            replaced: scene.secrets.entries.contains_key(&name.0),
+            used_by: users(&scene, &name.0),
+        })
+    }
+
+    /// The project's secrets in the order of their names. One trip.
+    ///
+    /// # Errors
+    /// When the cluster can't be asked.
+    pub async fn list_secrets(&self, owner: &Owner) -> Result<Vec<ProjectSecret>, Error> {
+        let scene = self.look(owner).await?;
+        let entries = scene.secrets.entries.iter();
+        Ok(entries
+            .map(|(name, fact)| ProjectSecret {
+                name: name.to_string(),
+                bytes: fact.bytes,
+                set_at: fact.set_at.clone(),
+                used_by: users(&scene, name),
+            })
+            .collect())
+    }
+
+    /// Takes one of a project's secrets away. Two trips to the host.
+    ///
+    /// # Errors
+    /// [`Error::SecretInUse`] when a deployment asks for it by name and could not start its next pod
+    /// without it, unless it is forced; others when the cluster can't be asked or refuses.
+    pub async fn unset_secret(
+        &self,
+        owner: &Owner,
+        name: &SecretName,
+        force: bool,
+    ) -> Result<SecretUnset, Error> {
+        let scene = self.look(owner).await?;
+        if !scene.secrets.entries.contains_key(&name.0) {
+            return Ok(SecretUnset {
+                was_there: false,
+                used_by: Vec::new(),
+            });
+        }
+        let by: Vec<_> = specs(&scene)
+            .filter(|(_, used)| matches!(used, SecretUse::Named(names) if names.contains(&name.0)))
+            .map(|(name, _)| name)
+            .collect();
+        if !by.is_empty() && !force {
+            let name = name.to_string();
+            return Err(Error::SecretInUse { name, by });
+        }
+        let templates = self.site().templates();
+        let manifest = templates.project_secret_manifest(owner, None)?;
+        let manager = name.field_manager();
+        self.cluster().apply_as(&manager, &[manifest]).await?;
+        Ok(SecretUnset {
+            was_there: true,
+            used_by: users(&scene, &name.0),
+        })
+    }
+
+    /// Replaces the pods of a deployment, so that they have the project's secrets as they are now, and
+    /// waits for them as [`DeploymentManager::deploy`] does. Nothing is done when they have them.
+    ///
+    /// # Errors
+    /// As [`DeploymentManager::deploy`].
+    pub async fn restart(
+        &self,
+        owner: &Owner,
+        name: &DeploymentName,
+        progress: &dyn DeployProgress,
+    ) -> Result<Deployed, Error> {
+        let scene = self.look(owner).await?;
+        let deployment = existing(&scene, owner, name)?;
+        let spec = spec_of(&deployment.metadata).ok_or_else(unknown)?;
+        let new = NewDeployment {
+            image: spec.image,
+            host: None,
+            replicas: spec.replicas.into(),
+            ssh: self.site().place().clone(),
+        };
+        let (_, held, existed) = self.claim(owner, name, &new, true, progress).await?;
+        let limit = self.settings().limits.rollout;
+        let work = Work::new(self, owner, name, &held, limit, progress);
+        let result = work.restart().await;
+        if let Err(error) = &result {
+            failure::write_down(&work, error, existed).await;
+        }
+        held.give_back().await;
+        result
+    }
+}
+
+impl Work<'_> {
+    async fn restart(&self) -> Result<Deployed, Error> {
+        let scene = self.observe().await?;
+        let deployment = existing(&scene, self.owner, self.name)?;
+        let spec = spec_of(&deployment.metadata).ok_or_else(unknown)?;
+        let exposure = self.manager.exposure(self.owner, &spec).unwrap_or_default();
+        let release = self.render(&spec, exposure.as_ref(), &scene)?;
+        self.send(&release.manifests).await?;
+        let plan = Plan {
+            exposure,
+            spec,
+            release,
+            action: DeployAction::Restarted,
+        };
+        match self.wait(&plan.spec, &plan.release.mark).await? {
+            Outcome::Done { revision } => self.save_done(&plan, revision).await,
+            Outcome::Failed { diagnosis, serving } => {
+                Err(self.tell_failure(diagnosis, serving, &plan).await)
+            }
+        }
+    }
+}
+
+fn unknown() -> Invalid {
+    Invalid::new(
+        "deployment",
+        "",
+        "was changed by somebody else so that berth can't tell what it is made from",
+        "deploy it again",
+    )
+}
+
+fn check_size(name: &SecretName, bytes: usize, others: usize) -> Result<(), Invalid> {
+    let all = name.0.as_str().len() + bytes + others;
+    if all <= MOST_BYTES {
+        return Ok(());
+    }
+    let problem = if others > 0 {
+        format!("is too large beside the others: together they would have {all} bytes")
+    } else {
+        format!("is too large: it has {bytes} bytes")
+    };
+    Err(Invalid::new(
+        "secret",
+        name.0.as_str(),
+        problem,
+        format!(
+            "a project's secrets may have {MOST_BYTES} bytes in all; keep large ones elsewhere"
+        ),
+    ))
+}
+
+/// Each deployment of the project, and which secrets it has.
+fn specs(scene: &Scene) -> impl Iterator<Item = (String, SecretUse)> {
+    scene.deployments.iter().filter_map(|it| {
+        let spec = spec_of(&it.metadata)?;
+        Some((named(&it.metadata).to_owned(), spec.secrets))
+    })
+}
+
+fn users(scene: &Scene, name: &EnvName) -> Vec<String> {
+    specs(scene)
+        .filter(|(_, used)| used.takes(name))
+        .map(|(name, _)| name)
+        .collect()
+}

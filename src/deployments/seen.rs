@@ -1,0 +1,275 @@
+//! What a watch has seen of a rollout so far, and what that means for the wait. No I/O.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use tokio::time::Instant;
+
+use super::{DeployProgress, DeployStep};
+use crate::{
+    cluster::{
+        ClusterError, ObjectChange,
+        assess::{
+            Assessment, Headcount, Rollout, Urgency, assess_pod, assess_rollout, is_of_release,
+        },
+    },
+    domain::{Cause, Diagnosis},
+};
+
+/// How long the Deployment must have been gone to be taken for that.
+const GONE: Duration = Duration::from_secs(2);
+/// How long a probe's path may be answered as unknown (4xx): the program is up and says no.
+const REFUSING: Duration = Duration::from_secs(10);
+/// How long a volume may fail to be mounted.
+const MOUNTING: Duration = Duration::from_secs(10);
+
+/// What has been seen of one release.
+pub(super) struct Seen {
+    /// The release's mark.
+    mark: String,
+    /// How long a pod may be up without being well.
+    start: Duration,
+    pub(super) deployment: Option<Deployment>,
+    pub(super) pods: BTreeMap<String, Pod>,
+    /// What the cluster has warned of, by pod: of a probe or a volume.
+    warned: BTreeMap<String, String>,
+    /// Since when what stands in a pod's way does so; kept from one watch to the next.
+    since: BTreeMap<String, (Cause, Instant)>,
+    gone_since: Option<Instant>,
+    told: Told,
+}
+
+/// What the caller has been told.
+#[derive(Default)]
+struct Told {
+    doing: BTreeMap<String, String>,
+    ending: BTreeSet<String>,
+    heads: Option<Headcount>,
+    warnings: BTreeSet<String>,
+}
+
+/// What stands now, and when it is the end of the matter if nothing changes.
+pub(super) struct Standing {
+    pub(super) rollout: Rollout,
+    pub(super) over_at: Option<Instant>,
+}
+
+impl Seen {
+    pub(super) fn new(mark: &str, start: Duration) -> Self {
+        Self {
+            mark: mark.to_owned(),
+            start,
+            deployment: None,
+            pods: BTreeMap::new(),
+            warned: BTreeMap::new(),
+            since: BTreeMap::new(),
+            gone_since: None,
+            told: Told::default(),
+        }
+    }
+
+    /// A watch begins: it tells anew what there is.
+    pub(super) fn begin(&mut self) {
+        self.deployment = None;
+        self.pods.clear();
+    }
+
+    /// Takes in one change.
+    pub(super) fn take(&mut self, change: ObjectChange) -> Result<(), ClusterError> {
+        let name = change.name().to_owned();
+        if change.kind() == "Deployment" {
+            self.deployment = change.into_object()?;
+        } else if let Some(pod) = change.into_object::<Pod>()? {
+            self.pods.insert(name, pod);
+        } else {
+            self.pods.remove(&name);
+            self.since.remove(&name);
+        }
+        Ok(())
+    }
+
+    /// Takes in what the cluster warns of; what is new about this release's pods is told.
+    pub(super) fn take_warnings(&mut self, warnings: &[String], progress: &dyn DeployProgress) {
+        for warning in warnings {
+            let about = self.pods.iter().find(|(name, pod)| {
+                is_of_release(pod, &self.mark) && warning.contains(&format!("(pod {name})"))
+            });
+            let Some((name, _)) = about else { continue };
+            let words = warning.split_once("): ").map_or("", |(_, words)| words);
+            let words = without_count(words);
+            if warning.starts_with("Unhealthy") || warning.starts_with("FailedMount") {
+                self.warned.insert(name.clone(), words.to_owned());
+            }
+            let said = format!("{name}: {words}");
+            if self.told.warnings.insert(said.clone()) {
+                progress.step(&DeployStep::Warning(said));
+            }
+        }
+    }
+
+    /// What stands now.
+    pub(super) fn standing(&mut self) -> Standing {
+        let now = Instant::now();
+        let found = assess_rollout(self.deployment.as_ref(), self.pods.values(), &self.mark);
+        self.gone_since = match found {
+            Rollout::Absent => self.gone_since.or(Some(now)),
+            _ => None,
+        };
+        let rollout = self.with_warnings(found);
+        let pods = &self.pods;
+        self.since
+            .retain(|pod, _| !pods.get(pod).is_some_and(is_ready));
+        let over_at = match &rollout {
+            Rollout::Absent => self.gone_since.map(|since| since + GONE),
+            Rollout::Done(_) => Some(now),
+            Rollout::Progress(_) => None,
+            Rollout::Failing {
+                diagnosis,
+                pod,
+                urgency,
+            } => {
+                let patience = self.patience(diagnosis, *urgency);
+                let since = self.since(pod.as_deref().unwrap_or_default(), diagnosis.cause);
+                patience.map(|patience| since + patience)
+            }
+        };
+        Standing { rollout, over_at }
+    }
+
+    /// Since when this has stood in the pod's way.
+    fn since(&mut self, pod: &str, cause: Cause) -> Instant {
+        let now = Instant::now();
+        let since = self.since.entry(pod.to_owned()).or_insert((cause, now));
+        if since.0 != cause {
+            *since = (cause, now);
+        }
+        since.1
+    }
+
+    /// What the cluster's warnings add: what a probe was answered, and volumes that can't be mounted,
+    /// of which a pod itself says nothing.
+    fn with_warnings(&self, rollout: Rollout) -> Rollout {
+        match rollout {
+            Rollout::Failing {
+                mut diagnosis,
+                pod: Some(pod),
+                urgency,
+            } => {
+                if let Some(words) = self.warned.get(&pod)
+                    && diagnosis.cause == Cause::NotReady
+                {
+                    diagnosis.message.clone_from(words);
+                }
+                Rollout::Failing {
+                    diagnosis,
+                    pod: Some(pod),
+                    urgency,
+                }
+            }
+            Rollout::Progress(heads) => {
+                let stuck = self.warned.iter().find(|(name, words)| {
+                    words.starts_with("MountVolume") && self.pods.get(*name).is_some_and(is_waiting)
+                });
+                match stuck {
+                    Some((pod, words)) => Rollout::Failing {
+                        diagnosis: Diagnosis::new(Cause::VolumeMount, words.clone()),
+                        pod: Some(pod.clone()),
+                        urgency: Urgency::After(MOUNTING),
+                    },
+                    None => Rollout::Progress(heads),
+                }
+            }
+            other => other,
+        }
+    }
+
+    fn patience(&self, diagnosis: &Diagnosis, urgency: Urgency) -> Option<Duration> {
+        match urgency {
+            Urgency::AtOnce => Some(Duration::ZERO),
+            Urgency::After(patience) => Some(patience),
+            Urgency::AtDeadline if diagnosis.cause != Cause::NotReady => None,
+            Urgency::AtDeadline if diagnosis.message.contains("statuscode: 4") => {
+                Some(REFUSING.min(self.start))
+            }
+            Urgency::AtDeadline => Some(self.start),
+        }
+    }
+
+    /// Tells what is new.
+    pub(super) fn report(&mut self, standing: &Standing, progress: &dyn DeployProgress) {
+        for (name, pod) in &self.pods {
+            if !is_of_release(pod, &self.mark) {
+                let ends = pod.metadata.deletion_timestamp.is_some();
+                if ends && self.told.ending.insert(name.clone()) {
+                    progress.step(&DeployStep::OldPod { name: name.clone() });
+                }
+                continue;
+            }
+            let doing = doing(pod);
+            if self.told.doing.get(name) != Some(&doing) {
+                self.told.doing.insert(name.clone(), doing.clone());
+                let name = name.clone();
+                progress.step(&DeployStep::Pod { name, doing });
+            }
+        }
+        if let Rollout::Progress(heads) | Rollout::Done(heads) = &standing.rollout
+            && self.told.heads.as_ref() != Some(heads)
+        {
+            self.told.heads = Some(*heads);
+            progress.step(&DeployStep::Heads(*heads));
+        }
+    }
+
+    /// The image of the earlier release whose pods are still ready.
+    pub(super) fn serving(&self) -> Option<String> {
+        let pod = self.pods.values().find(|pod| {
+            !is_of_release(pod, &self.mark)
+                && pod.metadata.deletion_timestamp.is_none()
+                && is_ready(pod)
+        })?;
+        let container = pod.spec.as_ref()?.containers.first()?;
+        container.image.clone()
+    }
+}
+
+/// What a pod of the new release is seen to do.
+pub(super) fn doing(pod: &Pod) -> String {
+    if pod.metadata.deletion_timestamp.is_some() {
+        return "ends".to_owned();
+    }
+    match assess_pod(pod) {
+        Assessment::Ready { .. } => "ready".to_owned(),
+        Assessment::Progress(doing) => doing,
+        Assessment::Failing { diagnosis, .. } if diagnosis.cause == Cause::NotReady => {
+            "runs, and is not ready yet".to_owned()
+        }
+        Assessment::Failing { diagnosis, .. } => {
+            let phrase = diagnosis.cause.as_phrase();
+            match diagnosis.exit_code {
+                Some(code) => format!("{phrase} (exit code {code})"),
+                None => phrase.to_owned(),
+            }
+        }
+        Assessment::Absent | Assessment::Stopped => String::new(),
+    }
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    matches!(assess_pod(pod), Assessment::Ready { .. })
+}
+
+/// Whether no container of the pod has been started yet.
+fn is_waiting(pod: &Pod) -> bool {
+    matches!(assess_pod(pod), Assessment::Progress(_))
+}
+
+/// A warning's words without how often it was given: `… (3 times)`.
+fn without_count(words: &str) -> &str {
+    match words.rsplit_once(" (") {
+        Some((words, count)) if count.ends_with(" times)") => words,
+        _ => words,
+    }
+}

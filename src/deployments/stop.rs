@@ -1,0 +1,236 @@
+//! Stopping: all that belongs to a deployment goes, is seen gone, and only then is forgotten.
+
+use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, Pod};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{
+    DeployProgress, DeployStep, DeploymentManager, Quiet, manager::no_deployment, scene::Scene,
+    work::selector,
+};
+use crate::{
+    cluster::{ClusterError, Query, Resource},
+    domain::{
+        ANNOTATION_OWNER_ID, DeploymentName, LABEL_MANAGED_BY, LABEL_OWNER_KIND, MANAGED_BY,
+        Namespace, Owner, OwnerKind, OwnerLabels,
+    },
+    error::Error,
+    store::{DeploymentRecord, NewDeployment},
+};
+
+/// What of a deployment is deleted. Pods are named too, so that they are waited for.
+const ALL: [Resource; 7] = [
+    Resource::Ingresses,
+    Resource::Deployments,
+    Resource::ReplicaSets,
+    Resource::Services,
+    Resource::Pods,
+    Resource::Secrets,
+    Resource::ConfigMaps,
+];
+
+/// Whose deployment is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// This project's.
+    Project(Owner),
+    /// The one in this namespace, which berth made for a project.
+    Namespace(Namespace),
+}
+
+/// A deployment that is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stopped {
+    /// The namespace.
+    pub namespace: String,
+    /// The deployment's name.
+    pub name: String,
+    /// What was deleted, by resource and name.
+    pub deleted: Vec<String>,
+    /// For what the namespace was kept. When it is empty, the namespace is gone too.
+    pub kept: Vec<String>,
+}
+
+/// A pod that is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StoppedPod {
+    /// The namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub pod: String,
+    /// What makes a new one in its place, by kind and name.
+    pub controller: Option<String>,
+}
+
+impl DeploymentManager {
+    /// Deletes a deployment with its Service, its Ingress and all else that is its own, sees that
+    /// nothing is left, its pods neither, and forgets it. The namespace goes as well when nothing else
+    /// is in it.
+    ///
+    /// # Errors
+    /// [`Error::NoDeployment`] when there is none of this name; [`Error::StillStopping`] when some of it
+    /// is not gone within the time limit, and then its record is kept; [`Error::Busy`] when somebody
+    /// works on it; others when the cluster, the way to it, or the records fail.
+    pub async fn stop(&self, target: &Target, name: &DeploymentName) -> Result<Stopped, Error> {
+        self.stop_with(target, name, &Quiet).await
+    }
+
+    /// As [`DeploymentManager::stop`], and tells of each step.
+    ///
+    /// # Errors
+    /// As [`DeploymentManager::stop`].
+    pub async fn stop_with(
+        &self,
+        target: &Target,
+        name: &DeploymentName,
+        progress: &dyn DeployProgress,
+    ) -> Result<Stopped, Error> {
+        progress.step(&DeployStep::Observing);
+        let owner = self.resolve(target).await?;
+        let scene = self.look(&owner).await?;
+        let record = self.store().find_deployment(&owner, name).await?;
+        if !scene.has_any_of(name) {
+            match &record {
+                None => return Err(no_deployment(&owner.namespace(), name)),
+                Some(record) => self.if_elsewhere(record)?,
+            }
+        }
+        let new = NewDeployment {
+            image: match record {
+                Some(record) => record.image,
+                // Nobody reads it: the record only holds the lease.
+                None => "unknown".parse()?,
+            },
+            host: None,
+            replicas: 0,
+            ssh: self.site().place().clone(),
+        };
+        let (_, held, existed) = self.claim(&owner, name, &new, false, progress).await?;
+        progress.step(&DeployStep::Stopping);
+        let removed = self.remove(&owner, name, &scene).await;
+        if removed.is_ok() || !existed {
+            self.store().delete_deployment(held.lease()).await?;
+            held.gone();
+        } else {
+            held.give_back().await;
+        }
+        let deleted = removed?;
+        let kept = self.tidy_namespace(&owner).await?;
+        Ok(Stopped {
+            namespace: owner.namespace().to_string(),
+            name: name.to_string(),
+            deleted,
+            kept,
+        })
+    }
+
+    /// Deletes one of berth's pods. What made it makes a new one.
+    ///
+    /// # Errors
+    /// [`Error::NotThere`] when there is no such pod or it is not berth's; others when the cluster or
+    /// the way to it fails.
+    pub async fn stop_pod(&self, namespace: &Namespace, pod: &str) -> Result<StoppedPod, Error> {
+        let query = Query::in_namespace([Resource::Pods], namespace)
+            .labelled(format!("{LABEL_MANAGED_BY}={MANAGED_BY}"))
+            .named(pod);
+        let found = self.cluster().find(std::slice::from_ref(&query)).await?;
+        let Some(object) = found.of::<Pod>()?.pop() else {
+            return Err(Error::NotThere {
+                object: format!("pod {pod}"),
+                namespace: namespace.to_string(),
+            });
+        };
+        let at_most = self.settings().limits.delete;
+        self.cluster().delete(&query, at_most).await?;
+        let owners = object.metadata.owner_references.unwrap_or_default();
+        let controller = owners
+            .into_iter()
+            .find(|owner| owner.controller == Some(true));
+        Ok(StoppedPod {
+            namespace: namespace.to_string(),
+            pod: pod.to_owned(),
+            controller: controller.map(|owner| format!("{} {}", owner.kind, owner.name)),
+        })
+    }
+
+    /// The project that is meant. One trip, when it is named by its namespace.
+    ///
+    /// # Errors
+    /// [`Error::NotThere`] when the namespace is not one that berth made for a project.
+    pub async fn resolve(&self, target: &Target) -> Result<Owner, Error> {
+        let namespace = match target {
+            Target::Project(owner) => return Ok(owner.clone()),
+            Target::Namespace(namespace) => namespace,
+        };
+        let query = Query::everywhere([Resource::Namespaces]).named(namespace.as_str());
+        let found = self.cluster().find(&[query]).await?;
+        let object = found.of::<NamespaceObject>()?.pop();
+        let owner = object.as_ref().and_then(owner_of).filter(|owner| {
+            let labels = object.as_ref().and_then(|it| it.metadata.labels.as_ref());
+            owner.namespace() == *namespace && OwnerLabels::of(owner).mark(labels)
+        });
+        owner.ok_or_else(|| Error::NotThere {
+            object: "project".to_owned(),
+            namespace: namespace.to_string(),
+        })
+    }
+
+    /// The error for a deployment that is not in this cluster, when it was recorded on another host.
+    fn if_elsewhere(&self, record: &DeploymentRecord) -> Result<(), Error> {
+        let place = self.site().place();
+        if record.ssh.is_same_host(place) {
+            return Ok(());
+        }
+        Err(Error::OtherHost {
+            owner: record.owner.clone(),
+            recorded: record.ssh.to_string(),
+            host: place.to_string(),
+        })
+    }
+
+    /// Deletes until nothing of the deployment is left; what was deleted.
+    async fn remove(
+        &self,
+        owner: &Owner,
+        name: &DeploymentName,
+        scene: &Scene,
+    ) -> Result<Vec<String>, Error> {
+        let at_most = self.settings().limits.delete;
+        let deadline = Instant::now() + at_most;
+        let query = Query::in_namespace(ALL, &owner.namespace()).labelled(selector(name));
+        let mut deleted = Vec::new();
+        let mut left: Vec<_> = scene.leftovers(name).collect();
+        while !left.is_empty() {
+            let now = Instant::now();
+            if now >= deadline {
+                return Err(Error::StillStopping {
+                    name: name.to_string(),
+                    left,
+                    seconds: at_most.as_secs(),
+                });
+            }
+            match self.cluster().delete(&query, deadline - now).await {
+                Ok(gone) => deleted.extend(gone.into_iter().map(|gone| gone.object)),
+                // What is left is looked at below.
+                Err(ClusterError::TimedOut { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            left = self.look(owner).await?.leftovers(name).collect();
+        }
+        Ok(deleted)
+    }
+}
+
+fn owner_of(namespace: &NamespaceObject) -> Option<Owner> {
+    let id = namespace
+        .metadata
+        .annotations
+        .as_ref()?
+        .get(ANNOTATION_OWNER_ID)?;
+    let kind = namespace.metadata.labels.as_ref()?.get(LABEL_OWNER_KIND)?;
+    let owner = match kind.parse().ok()? {
+        OwnerKind::Project => Owner::project(id),
+        OwnerKind::Conversation => Owner::conversation(id),
+    };
+    owner.ok()
+}

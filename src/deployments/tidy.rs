@@ -1,0 +1,127 @@
+//! A project's namespace goes when nothing of worth is left in it.
+
+use k8s_openapi::{
+    api::{
+        apps::v1::Deployment,
+        batch::v1::Job,
+        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount},
+        networking::v1::Ingress,
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+
+use super::{DeploymentManager, scene::named};
+use crate::{
+    cluster::{ClusterError, Objects, Query, Resource},
+    domain::{Owner, OwnerLabels, PROJECT_SECRETS},
+    error::Error,
+    store::DeploymentFilter,
+};
+
+/// What every namespace has of the cluster's own.
+const CLUSTERS_OWN: [(&str, &str); 2] = [
+    ("ConfigMap", "kube-root-ca.crt"),
+    ("ServiceAccount", "default"),
+];
+
+impl DeploymentManager {
+    /// Deletes the owner's namespace when nothing is in it that somebody may want; what it is kept for.
+    /// At most two trips.
+    pub(super) async fn tidy_namespace(&self, owner: &Owner) -> Result<Vec<String>, Error> {
+        let namespace = owner.namespace();
+        let resources = [
+            Resource::Deployments,
+            Resource::Services,
+            Resource::Ingresses,
+            Resource::Jobs,
+            Resource::Pods,
+            Resource::ConfigMaps,
+            Resource::Secrets,
+            Resource::ServiceAccounts,
+            Resource::PersistentVolumeClaims,
+        ];
+        let query = Query::in_namespace(resources, &namespace);
+        let mut kept = residents(&self.cluster().find(&[query]).await?)?;
+        kept.extend(self.on_record(owner).await?);
+        if !kept.is_empty() {
+            return Ok(kept);
+        }
+        let at_most = self.settings().limits.delete;
+        let labels = OwnerLabels::of(owner);
+        let deleted = self
+            .cluster()
+            .delete_namespace(&namespace, &labels, at_most);
+        match deleted.await {
+            Err(ClusterError::TimedOut { .. }) => Err(Error::StillDeleting {
+                namespace: namespace.to_string(),
+                seconds: at_most.as_secs(),
+            }),
+            deleted => Ok(deleted.map(|_| kept)?),
+        }
+    }
+
+    /// What somebody may be about to make in the namespace: the owner's pod and other deployments.
+    async fn on_record(&self, owner: &Owner) -> Result<Vec<String>, Error> {
+        let filter = DeploymentFilter {
+            owner: Some(owner.clone()),
+            status: None,
+        };
+        let deployments = self.store().list_deployments(filter).await?.records;
+        let now = chrono::Utc::now();
+        let pod = self.store().find(owner).await?;
+        let pod = pod.filter(|pod| pod.lease.as_ref().is_some_and(|lease| lease.until > now));
+        Ok(deployments
+            .into_iter()
+            .filter(|it| it.lease.as_ref().is_some_and(|lease| lease.until > now))
+            .map(|it| format!("Deployment {}", it.name))
+            .chain(pod.map(|_| "Pod workspace".to_owned()))
+            .collect())
+    }
+}
+
+/// What is in a namespace, but for what the cluster puts into each.
+fn residents(found: &Objects) -> Result<Vec<String>, Error> {
+    let mut residents = Vec::new();
+    let mut add = |kind: &str, metadata: &ObjectMeta| {
+        let is_clusters = CLUSTERS_OWN.contains(&(kind, named(metadata)));
+        if !is_clusters && metadata.deletion_timestamp.is_none() {
+            residents.push(format!("{kind} {}", named(metadata)));
+        }
+    };
+    for it in found.of::<Deployment>()? {
+        add("Deployment", &it.metadata);
+    }
+    for it in found.of::<Service>()? {
+        add("Service", &it.metadata);
+    }
+    for it in found.of::<Ingress>()? {
+        add("Ingress", &it.metadata);
+    }
+    for it in found.of::<Job>()? {
+        add("Job", &it.metadata);
+    }
+    for it in found.of::<Pod>()? {
+        add("Pod", &it.metadata);
+    }
+    for it in found.of::<ConfigMap>()? {
+        add("ConfigMap", &it.metadata);
+    }
+    for it in found.of::<ServiceAccount>()? {
+        add("ServiceAccount", &it.metadata);
+    }
+    for it in found.of::<PersistentVolumeClaim>()? {
+        add("PersistentVolumeClaim", &it.metadata);
+    }
+    for it in found.of::<Secret>()? {
+        let is_empty = it
+            .data
+            .as_ref()
+            .is_none_or(std::collections::BTreeMap::is_empty);
+        let is_left_over = is_empty && named(&it.metadata) == PROJECT_SECRETS;
+        let is_token = it.type_.as_deref() == Some("kubernetes.io/service-account-token");
+        if !is_left_over && !is_token {
+            add("Secret", &it.metadata);
+        }
+    }
+    Ok(residents)
+}

@@ -1,0 +1,160 @@
+//! The wait for a rollout: a watch with a deadline that ends at once when it can't get better.
+
+use std::time::Duration;
+
+use futures::{StreamExt as _, stream::BoxStream};
+use tokio::time::Instant;
+
+use super::{
+    DeployProgress, DeploymentManager, revisions,
+    seen::{Seen, Standing},
+};
+use crate::{
+    cluster::{
+        ClusterError, ObjectChange, Query, Resource, WatchPace, add_last_lines, assess::Rollout,
+    },
+    domain::{APP_CONTAINER, Cause, DeploymentName, Diagnosis, LABEL_DEPLOYMENT, Namespace},
+    error::Error,
+};
+
+/// How often the cluster's warnings are looked at while a rollout goes on.
+const LOOK: Duration = Duration::from_secs(4);
+
+/// Which rollout is waited for.
+pub(super) struct Awaited<'a> {
+    pub(super) namespace: &'a Namespace,
+    pub(super) name: &'a DeploymentName,
+    /// The mark of the release's pods.
+    pub(super) mark: &'a str,
+    /// How long a pod that has started may take until it is well.
+    pub(super) start: Duration,
+    pub(super) limit: Duration,
+}
+
+/// How the wait ended.
+pub(super) enum Outcome {
+    /// All pods are of this release, and available.
+    Done {
+        /// The revision's number.
+        revision: Option<i64>,
+    },
+    /// The release can't run, or did not in time.
+    Failed {
+        diagnosis: Diagnosis,
+        /// The image of the earlier release that goes on serving.
+        serving: Option<String>,
+    },
+}
+
+impl DeploymentManager {
+    /// Waits until a rollout is done, or can't be. One trip, one more every few seconds for the
+    /// cluster's warnings, and one for the log lines of a pod that fails.
+    pub(super) async fn wait(
+        &self,
+        awaited: &Awaited<'_>,
+        progress: &dyn DeployProgress,
+    ) -> Result<Outcome, Error> {
+        let deadline = Instant::now() + awaited.limit;
+        let mut seen = Seen::new(awaited.mark, awaited.start);
+        let mut pace = WatchPace::default();
+        let mut last = None;
+        while Instant::now() < deadline {
+            pace.begin();
+            seen.begin();
+            let left = deadline - Instant::now();
+            let queries = queries(awaited.namespace, awaited.name);
+            let mut changes = self.cluster().watch_objects(&queries, left).await?;
+            let (standing, is_over) = self
+                .follow(&mut changes, awaited, &mut seen, deadline, progress)
+                .await?;
+            // Nothing is left of the watch while a log is fetched.
+            drop(changes);
+            last = standing.or(last);
+            if is_over {
+                break;
+            }
+            pace.pause().await;
+        }
+        let Some(last) = last else {
+            return Err(Error::Cluster(ClusterError::TimedOut {
+                condition: "the cluster to say what it has".to_owned(),
+                reply: Box::default(),
+            }));
+        };
+        Ok(self.conclude(awaited, last, &seen).await)
+    }
+
+    /// Follows a watch; what stands at its end, and whether that is the end of the matter.
+    async fn follow(
+        &self,
+        changes: &mut BoxStream<'static, Result<ObjectChange, ClusterError>>,
+        awaited: &Awaited<'_>,
+        seen: &mut Seen,
+        deadline: Instant,
+        progress: &dyn DeployProgress,
+    ) -> Result<(Option<Standing>, bool), Error> {
+        let mut standing: Option<Standing> = None;
+        let mut next_look = Instant::now() + LOOK;
+        loop {
+            let over_at = standing.as_ref().and_then(|standing| standing.over_at);
+            let over_at = over_at.unwrap_or(deadline).min(deadline);
+            match tokio::time::timeout_at(over_at.min(next_look), changes.next()).await {
+                Ok(Some(change)) => seen.take(change?)?,
+                Ok(None) => return Ok((standing, false)),
+                Err(_) if Instant::now() >= over_at => return Ok((standing, true)),
+                Err(_) => {
+                    // They are welcome, and not everybody may read them.
+                    let warnings = self.cluster().warnings(awaited.namespace).await;
+                    seen.take_warnings(&warnings.unwrap_or_default(), progress);
+                    next_look = Instant::now() + LOOK;
+                }
+            }
+            let stands = seen.standing();
+            seen.report(&stands, progress);
+            standing = Some(stands);
+        }
+    }
+
+    async fn conclude(&self, awaited: &Awaited<'_>, last: Standing, seen: &Seen) -> Outcome {
+        let (mut diagnosis, pod) = match last.rollout {
+            Rollout::Done(_) => {
+                let revision = seen.deployment.as_ref().and_then(|it| {
+                    let revision = revisions::number(&it.metadata);
+                    (revision > 0).then_some(revision)
+                });
+                return Outcome::Done { revision };
+            }
+            Rollout::Failing { diagnosis, pod, .. } => (diagnosis, pod),
+            Rollout::Absent => {
+                let message = "the Deployment is gone: somebody has deleted it meanwhile";
+                (Diagnosis::new(Cause::Slow, message), None)
+            }
+            Rollout::Progress(heads) => {
+                let message = format!(
+                    "{} of {} pods are available after {} s",
+                    heads.available,
+                    heads.wanted,
+                    awaited.limit.as_secs()
+                );
+                (Diagnosis::new(Cause::Slow, message), None)
+            }
+        };
+        if let Some(pod) = &pod {
+            let (cluster, container) = (self.cluster(), Some(APP_CONTAINER));
+            add_last_lines(cluster, awaited.namespace, pod, container, &mut diagnosis).await;
+        }
+        Outcome::Failed {
+            diagnosis,
+            serving: seen.serving(),
+        }
+    }
+}
+
+/// What is watched.
+pub(super) fn queries(namespace: &Namespace, name: &DeploymentName) -> [Query; 2] {
+    [
+        Query::in_namespace([Resource::Deployments], namespace).named(name.as_str()),
+        Query::in_namespace([Resource::Pods], namespace)
+            .labelled(format!("{LABEL_DEPLOYMENT}={name}")),
+    ]
+}

@@ -1,0 +1,184 @@
+//! What a deployment asks of the load balancer.
+
+use crate::{
+    config::{GroupName, IngressSettings, Listeners, Scheme},
+    domain::{DeploymentName, HostName, Invalid, Owner},
+    manifest::IngressSpec,
+};
+
+/// The path that is asked for when none is named.
+const HEALTH_PATH: &str = "/health";
+/// The longest path, in bytes
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html>).
+const LONGEST_PATH: usize = 1024;
+
+/// Under which name a deployment is reached, and by which load balancer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exposure {
+    /// The host name that is led to it.
+    pub host: HostName,
+    /// The group whose Ingresses share a load balancer.
+    pub group: GroupName,
+    /// Who can reach the load balancer.
+    pub scheme: Scheme,
+    /// What the load balancer listens to.
+    pub listeners: Listeners,
+    /// The certificates of HTTPS; with none the controller looks for one of the host's name.
+    pub certificate_arn: Option<String>,
+    /// What the load balancer asks a pod for to see whether it is well.
+    pub health_path: String,
+}
+
+impl Exposure {
+    /// The exposure of an owner's deployment: under `hostname`, or else the owner's own name below the
+    /// domain of the settings; with `dedicated_alb` by a load balancer of the owner's own.
+    ///
+    /// # Errors
+    /// When there is neither a host name nor a domain, or the domain leaves no room for the owner's id;
+    /// or when the owner's own group would be the shared one.
+    pub fn of(
+        owner: &Owner,
+        settings: &IngressSettings,
+        hostname: Option<HostName>,
+        dedicated_alb: bool,
+    ) -> Result<Self, Invalid> {
+        let host = match (hostname, &settings.domain) {
+            (Some(host), _) => host,
+            (None, Some(domain)) => domain.below(owner.id())?,
+            (None, None) => {
+                return Err(Invalid::new(
+                    "DEPLOYMENT_DOMAIN",
+                    "",
+                    "is not set, and no host name is given: there is no name to be reached under",
+                    "set DEPLOYMENT_DOMAIN, give --hostname NAME, or do without by --no-ingress",
+                ));
+            }
+        };
+        let group = if dedicated_alb {
+            own_group(owner, &settings.shared_group)?
+        } else {
+            settings.shared_group.clone()
+        };
+        Ok(Self {
+            host,
+            group,
+            scheme: settings.scheme,
+            listeners: settings.listeners,
+            certificate_arn: settings.certificate_arn.clone(),
+            health_path: HEALTH_PATH.to_owned(),
+        })
+    }
+
+    /// The same with another path for the load balancer's health checks.
+    ///
+    /// # Errors
+    /// When it is no path: one begins with `/`, has at most 1024 printable ASCII characters, and
+    /// no space.
+    pub fn health_path(self, path: &str) -> Result<Self, Invalid> {
+        let is_path = path.starts_with('/')
+            && path.len() <= LONGEST_PATH
+            && path.bytes().all(|b| b.is_ascii_graphic());
+        if !is_path {
+            return Err(Invalid::new(
+                "health path",
+                path,
+                "is no path",
+                "use a path like /health, of at most 1024 printable ASCII characters",
+            ));
+        }
+        Ok(Self {
+            health_path: path.to_owned(),
+            ..self
+        })
+    }
+
+    /// The Ingress that leads the host to this port of the deployment's Service.
+    #[must_use]
+    pub fn spec(&self, owner: &Owner, name: &DeploymentName, service_port: u16) -> IngressSpec {
+        IngressSpec {
+            owner: owner.clone(),
+            name: name.clone(),
+            host: self.host.clone(),
+            group: self.group.clone(),
+            scheme: self.scheme,
+            listeners: self.listeners,
+            certificate_arn: self.certificate_arn.clone(),
+            health_path: self.health_path.clone(),
+            service_port,
+        }
+    }
+}
+
+/// The name of the owner's namespace is valid for a group too, and nobody else's.
+fn own_group(owner: &Owner, shared: &GroupName) -> Result<GroupName, Invalid> {
+    let group: GroupName = owner.namespace().as_str().parse()?;
+    if group == *shared {
+        return Err(Invalid::new(
+            "ALB_SHARED_GROUP_NAME",
+            shared.as_str(),
+            format!("is the name of {owner}'s own group as well"),
+            "give the shared group another name",
+        ));
+    }
+    Ok(group)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingress::samples::settings;
+
+    fn shop() -> Owner {
+        Owner::project("shop").unwrap()
+    }
+
+    #[test]
+    fn a_project_has_its_own_name_below_the_domain() {
+        let exposure = Exposure::of(&shop(), &settings(), None, false).unwrap();
+        assert_eq!(exposure.host.as_str(), "shop.deploy.example.com");
+        assert_eq!(exposure.group, settings().shared_group);
+        assert_eq!(exposure.health_path, "/health");
+        let named = Some("www.shop.example".parse().unwrap());
+        let exposure = Exposure::of(&shop(), &settings(), named, false).unwrap();
+        assert_eq!(exposure.host.as_str(), "www.shop.example");
+    }
+
+    #[test]
+    fn without_domain_and_host_name_there_is_nothing_to_be_reached_under() {
+        let settings = IngressSettings {
+            domain: None,
+            ..settings()
+        };
+        let refused = Exposure::of(&shop(), &settings, None, false).unwrap_err();
+        assert_eq!(refused.field(), "DEPLOYMENT_DOMAIN");
+        assert!(refused.remedy().contains("--hostname"));
+        let named = Some("www.shop.example".parse().unwrap());
+        assert!(Exposure::of(&shop(), &settings, named, false).is_ok());
+    }
+
+    #[test]
+    fn a_group_of_ones_own_is_nobody_elses() {
+        let long = "a".repeat(255);
+        let mut groups = std::collections::HashSet::new();
+        for id in ["shop", "Shop", "s.hop", "🚢", "--", "../x", &long] {
+            let owner = Owner::project(id).unwrap();
+            let exposure = Exposure::of(&owner, &settings(), None, true).unwrap();
+            assert!(groups.insert(exposure.group), "{id}");
+        }
+        let mut settings = settings();
+        settings.shared_group = "project-shop".parse().unwrap();
+        let refused = Exposure::of(&shop(), &settings, None, true).unwrap_err();
+        assert_eq!(refused.field(), "ALB_SHARED_GROUP_NAME");
+    }
+
+    #[test]
+    fn a_health_path_is_a_path() {
+        let exposure = Exposure::of(&shop(), &settings(), None, false).unwrap();
+        let changed = exposure.clone().health_path("/ready?deep=1").unwrap();
+        assert_eq!(changed.health_path, "/ready?deep=1");
+        let long = format!("/{}", "a".repeat(1024));
+        for path in ["", "health", "/a b", "/a\n", "/ä", &long] {
+            assert!(exposure.clone().health_path(path).is_err(), "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The manager of the way in: what the looks at it share.
+
+use k8s_openapi::api::networking::v1::Ingress;
+
+use super::{GroupStatus, IngressEntry, RoutingReport, ValidateRequest, gather, reading, routing};
+use crate::{
+    cluster::{Query, Resource},
+    config::{GroupName, IngressSettings},
+    domain::Namespace,
+    error::Error,
+    site::Site,
+};
+
+/// Looks at how deployments are reached from outside. Nothing is changed, and nothing recorded.
+///
+/// ```no_run
+/// use berth::{IngressManager, config::Config, ingress::ValidateRequest, site::Site};
+///
+/// # async fn example(config: Config) -> Result<(), berth::Error> {
+/// let ingress = IngressManager::new(Site::open(&config).await?, config.ingress.clone());
+/// let status = ingress.status(None).await?;
+/// println!("{} has {:?}", status.group, status.addresses);
+///
+/// let report = ingress.validate(&ValidateRequest::new("shop.deploy.example.com")?).await?;
+/// for step in &report.steps {
+///     println!("{step}");
+/// }
+/// report.result()
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct IngressManager {
+    site: Site,
+    settings: IngressSettings,
+}
+
+impl IngressManager {
+    /// A manager of this site's Ingresses.
+    #[must_use]
+    pub fn new(site: Site, settings: IngressSettings) -> Self {
+        Self { site, settings }
+    }
+
+    /// How a group is, or the shared one. One trip, unless something may not be looked at.
+    ///
+    /// # Errors
+    /// When the cluster can't be asked, or its Ingresses may not be listed.
+    pub async fn status(&self, group: Option<&GroupName>) -> Result<GroupStatus, Error> {
+        let group = group.unwrap_or(&self.settings.shared_group);
+        let ingresses = Query::everywhere([Resource::Ingresses]);
+        let events = gather::events(&ingresses);
+        let [controller, class] = gather::controller();
+        let queries = [ingresses, controller, class, events];
+        let found = gather::find(self.site.cluster(), &queries).await?;
+        GroupStatus::of(group, &found)
+    }
+
+    /// The Ingresses of all load balancers, of one namespace or group alone when they are named. The
+    /// oldest comes first. One trip.
+    ///
+    /// # Errors
+    /// When the cluster can't be asked, or its Ingresses may not be listed.
+    pub async fn list(
+        &self,
+        namespace: Option<&Namespace>,
+        group: Option<&GroupName>,
+    ) -> Result<Vec<IngressEntry>, Error> {
+        let found = self.site.cluster().find(&[ingresses(namespace)]).await?;
+        let mut ingresses: Vec<Ingress> = found.of()?;
+        reading::by_age(&mut ingresses);
+        let wanted = ingresses.iter().filter(|it| {
+            reading::is_alb(it) && group.is_none_or(|group| reading::group(it) == group.as_str())
+        });
+        Ok(wanted.map(IngressEntry::of).collect())
+    }
+
+    /// Follows the way from a host name to an answer, step by step, as far as it goes: two trips to the
+    /// host, then questions to the DNS and the load balancer from here.
+    ///
+    /// # Errors
+    /// When the cluster can't be asked. A way that is broken is in the report.
+    pub async fn validate(&self, request: &ValidateRequest) -> Result<RoutingReport, Error> {
+        let domain = self.settings.domain.as_ref();
+        routing::validate(self.site.cluster(), request, domain).await
+    }
+}
+
+pub(super) fn ingresses(namespace: Option<&Namespace>) -> Query {
+    let resources = [Resource::Ingresses];
+    match namespace {
+        Some(namespace) => Query::in_namespace(resources, namespace),
+        None => Query::everywhere(resources),
+    }
+}

@@ -1,0 +1,644 @@
+//! Deployments: rolled out to their true end, updated in place, refused in seconds while the earlier
+//! revision serves, brought back, stopped, and with the project's secrets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail where it stands"
+)]
+
+mod support;
+
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use berth::{
+    DeployRequest, DeploymentManager, Error, Kind,
+    deployments::{DeployAction, DeployProgress, DeployStep, Quiet, SecretName, Settings, Target},
+    domain::{Cause, DeploymentName, DeploymentStatus, HostName},
+    secret::Secret,
+    site::Site,
+    store::{DeploymentFilter, DeploymentRecord, Holder, NewDeployment},
+};
+use serde_json::json;
+use support::{
+    bench::{Project, World, image, skipped_on_a_cluster, stdout_json, text},
+    on_both_databases,
+};
+
+/// A web server that is well: it ends at once when it is told to.
+const WELL: &str = "mkdir -p /tmp/w; echo ok > /tmp/w/health; \
+    trap 'exit 0' TERM; httpd -f -p 8080 -h /tmp/w & wait";
+
+async fn manager(world: &World) -> DeploymentManager {
+    let config = world.config();
+    let site = Site::open(&config).await.unwrap();
+    DeploymentManager::new(site, Settings::of(&config))
+}
+
+fn name() -> DeploymentName {
+    "web".parse().unwrap()
+}
+
+/// Asks for a script to run as the deployment `web`, which is reached inside the cluster alone.
+fn script(project: &Project<'_>, script: &str) -> DeployRequest {
+    let image = image().parse().unwrap();
+    DeployRequest::named(project.owner.clone(), name(), image)
+        .command(["/bin/sh", "-c", script].map(str::to_owned).to_vec())
+        .unwrap()
+        .memory_limit("64Mi")
+        .unwrap()
+        .cpu_request("10m")
+        .unwrap()
+        .no_ingress()
+}
+
+/// The same with a mark, so that each number is another release.
+fn release(project: &Project<'_>, number: u32) -> DeployRequest {
+    script(project, &format!("echo release {number}; {WELL}"))
+}
+
+async fn record(world: &World, project: &Project<'_>) -> DeploymentRecord {
+    let store = world.store().await;
+    store.get_deployment(&project.owner, &name()).await.unwrap()
+}
+
+async fn stop(manager: &DeploymentManager, project: &Project<'_>) {
+    let target = Target::Project(project.owner.clone());
+    manager.stop(&target, &name()).await.unwrap();
+}
+
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl DeployProgress for Told {
+    fn step(&self, step: &DeployStep) {
+        self.0.lock().unwrap().push(step.to_string());
+    }
+}
+
+impl Told {
+    fn all(&self) -> String {
+        self.0.lock().unwrap().join("\n")
+    }
+}
+
+on_both_databases! {
+    async fn a_deployment_is_made_updated_in_place_and_stopped(world: World) {
+        let manager = manager(&world).await;
+        let project = world.project();
+        let told = Told::default();
+        let first = manager
+            .deploy_with(release(&project, 1), &told)
+            .await
+            .unwrap();
+        assert_eq!(first.action, DeployAction::Created);
+        assert_eq!(first.record.status, DeploymentStatus::Running);
+        assert_eq!(first.record.revision, Some(1));
+        assert!(told.all().contains("1 of 1 pods available"), "{}", told.all());
+
+        let same = manager.deploy(release(&project, 1)).await.unwrap();
+        assert_eq!(same.action, DeployAction::Unchanged);
+        assert_eq!(same.record.revision, Some(1));
+
+        let more = manager
+            .deploy(release(&project, 2).replicas(2))
+            .await
+            .unwrap();
+        assert_eq!(more.action, DeployAction::Updated);
+        assert_eq!((more.record.revision, more.record.replicas), (Some(2), 2));
+        let instances = manager
+            .list_instances(Some(&project.owner.namespace()))
+            .await
+            .unwrap();
+        let deployment = &instances.deployments[0];
+        assert_eq!((deployment.wanted, deployment.available), (2, 2));
+        assert_eq!(instances.pods[0].deployment.as_deref(), Some("web"));
+
+        let target = Target::Namespace(project.owner.namespace());
+        let stopped = manager.stop(&target, &name()).await.unwrap();
+        assert_eq!(stopped.kept, Vec::<String>::new());
+        assert!(stopped.deleted.iter().any(|it| it.starts_with("service")));
+        let again = manager
+            .stop(&Target::Project(project.owner.clone()), &name())
+            .await
+            .unwrap_err();
+        assert_eq!(again.kind(), Kind::NotFound, "{again:?}");
+        let left = manager
+            .list_instances(Some(&project.owner.namespace()))
+            .await
+            .unwrap();
+        assert!(left.deployments.is_empty() && left.pods.is_empty());
+        let filter = DeploymentFilter::default();
+        let records = world.store().await.list_deployments(filter).await.unwrap();
+        assert!(records.records.is_empty());
+    }
+
+    async fn a_bad_version_is_refused_while_the_old_one_serves(world: World) {
+        let manager = manager(&world).await;
+        let project = world.project();
+        manager.deploy(release(&project, 1)).await.unwrap();
+
+        let bad = || script(&project, "echo going down; sleep 1; exit 7");
+        let begun = Instant::now();
+        let error = manager.deploy(bad()).await.unwrap_err();
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+        let Error::DeployFailed { diagnosis, serving, rolled_back, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(diagnosis.cause, Cause::CrashLoop);
+        assert_eq!(diagnosis.exit_code, Some(7));
+        assert_eq!(diagnosis.log_tail, ["going down"]);
+        assert_eq!((serving, rolled_back), (Some(image()), None));
+        let failed = record(&world, &project).await;
+        assert_eq!(failed.status, DeploymentStatus::Failed);
+        assert_eq!(failed.diagnosis.as_ref(), Some(&*diagnosis));
+
+        // The same with its release taken back.
+        let bad = bad().rollback_on_failure(true);
+        let error = manager.deploy(bad).await.unwrap_err();
+        let Error::DeployFailed { rolled_back: Some(revision), .. } = error else {
+            panic!("{error:?}");
+        };
+        let back = record(&world, &project).await;
+        assert_eq!(back.status, DeploymentStatus::Running);
+        assert_eq!(back.revision, Some(revision));
+        assert!(back.diagnosis.is_some());
+        let revisions = manager.revisions(&project.owner, &name()).await.unwrap();
+        assert!(revisions[0].current && revisions[0].ready_pods == 1, "{revisions:?}");
+
+        // What comes after a rollback is an update as any other.
+        let next = manager.deploy(release(&project, 2)).await.unwrap();
+        assert_eq!(next.action, DeployAction::Updated);
+        stop(&manager, &project).await;
+    }
+
+    async fn a_deploy_during_a_deploy_is_told_who_works_on_it(world: World) {
+        let manager = manager(&world).await;
+        let project = world.project();
+        let store = world.store().await;
+        let new = NewDeployment {
+            image: image().parse().unwrap(),
+            host: None,
+            replicas: 1,
+            ssh: berth::store::SshPlace { host: "other".into(), port: 22, user: "u".into() },
+        };
+        let holder = Holder::this_process();
+        let claim = store
+            .claim_deployment(&project.owner, &name(), &new, &holder, Duration::from_secs(4))
+            .await
+            .unwrap();
+        let error = manager.deploy(release(&project, 1)).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Busy);
+        assert!(error.to_string().contains(holder.as_str()), "{error}");
+        // It runs out, since nobody renews it.
+        let waiting = release(&project, 1).wait_for_turn(true);
+        manager.deploy(waiting).await.unwrap();
+        drop(claim);
+        stop(&manager, &project).await;
+    }
+
+    async fn secrets_are_kept_listed_and_given_to_pods(world: World) {
+        let manager = manager(&world).await;
+        let project = world.project();
+        let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
+        let names: Vec<SecretName> = (0..6)
+            .map(|n| format!("_KEY_{n}_").parse().unwrap())
+            .collect();
+        // Set at the same time, none is lost.
+        let all = names.iter().map(|name| {
+            manager.set_secret(&project.owner, name, secret("first value"), &Quiet)
+        });
+        for set in futures::future::join_all(all).await {
+            assert!(!set.unwrap().replaced);
+        }
+        let check = |value: &str| format!("test \"$_KEY_0_\" = '{value}' && {WELL}");
+        let first = script(&project, &check("first value"));
+        manager.deploy(first).await.unwrap();
+        let listed = manager.list_secrets(&project.owner).await.unwrap();
+        assert_eq!(listed.len(), 6);
+        assert_eq!((listed[0].bytes, &listed[0].used_by[..]), (11, &["web".to_owned()][..]));
+        assert!(listed[0].set_at.is_some());
+
+        // A new value is there once the pods are replaced.
+        let set = manager
+            .set_secret(&project.owner, &names[0], secret("second"), &Quiet)
+            .await
+            .unwrap();
+        assert!(set.replaced && set.used_by == ["web"]);
+        let request = script(&project, &check("second"))
+            .secrets([names[0].as_variable().clone()]);
+        assert_eq!(manager.deploy(request).await.unwrap().record.revision, Some(2));
+        let in_use = manager
+            .unset_secret(&project.owner, &names[0], false)
+            .await
+            .unwrap_err();
+        assert_eq!(in_use.kind(), Kind::Conflict);
+        let gone = manager.unset_secret(&project.owner, &names[1], false).await.unwrap();
+        assert!(gone.was_there && gone.used_by.is_empty());
+        assert_eq!(manager.list_secrets(&project.owner).await.unwrap().len(), 5);
+
+        let third = secret("second");
+        manager.set_secret(&project.owner, &names[0], third, &Quiet).await.unwrap();
+        let again = manager.restart(&project.owner, &name(), &Quiet).await.unwrap();
+        assert_eq!(again.record.revision, Some(3));
+        // Secrets that are still there keep the namespace.
+        let target = Target::Project(project.owner.clone());
+        let stopped = manager.stop(&target, &name()).await.unwrap();
+        assert_eq!(stopped.kept, ["Secret project-secrets"]);
+        for name in &names {
+            manager.unset_secret(&project.owner, name, false).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revision_is_brought_back_and_what_is_none_is_refused() {
+    let world = World::sqlite().await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    for number in 1..=3 {
+        manager.deploy(release(&project, number)).await.unwrap();
+    }
+    let back = manager
+        .rollback(&project.owner, &name(), Some(1))
+        .await
+        .unwrap();
+    assert_eq!(back.action, DeployAction::RolledBack);
+    assert_eq!(back.record.revision, Some(4));
+    // Without a number it is the one before: the third.
+    let back = manager
+        .rollback(&project.owner, &name(), None)
+        .await
+        .unwrap();
+    assert_eq!(back.record.revision, Some(5));
+    let revisions = manager.revisions(&project.owner, &name()).await.unwrap();
+    let numbers: Vec<_> = revisions.iter().map(|it| it.number).collect();
+    assert_eq!(numbers, [5, 4, 2]);
+    // It is the third again, and so is nothing to be done.
+    let same = manager.deploy(release(&project, 3)).await.unwrap();
+    assert_eq!(same.action, DeployAction::Unchanged);
+    for (to, said) in [(Some(5), "is the current one"), (Some(9), "is not there")] {
+        let refused = manager
+            .rollback(&project.owner, &name(), to)
+            .await
+            .unwrap_err();
+        assert_eq!(refused.kind(), Kind::BadInput);
+        assert!(refused.to_string().contains(said), "{refused}");
+    }
+    stop(&manager, &project).await;
+    let none = manager.rollback(&project.owner, &name(), None).await;
+    assert_eq!(none.unwrap_err().kind(), Kind::NotFound);
+}
+
+/// The failure of a first deployment, within a time.
+async fn failure(
+    world: &World,
+    within: Duration,
+    ask: impl FnOnce(DeployRequest) -> DeployRequest,
+) -> berth::domain::Diagnosis {
+    let manager = manager(world).await;
+    let project = world.project();
+    let begun = Instant::now();
+    let request = ask(release(&project, 1));
+    let error = manager.deploy(request).await.unwrap_err();
+    let took = begun.elapsed();
+    assert!(took < within, "it took {took:?}");
+    assert_eq!(error.kind(), Kind::PodFailed, "{error:?}");
+    let failed = record(world, &project).await;
+    assert_eq!(failed.status, DeploymentStatus::Failed);
+    assert_eq!(failed.diagnosis.as_ref(), error.diagnosis());
+    stop(&manager, &project).await;
+    error.diagnosis().unwrap().clone()
+}
+
+const SECONDS: Duration = Duration::from_secs(40);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_cannot_be_pulled() {
+    let world = World::sqlite().await;
+    let found = failure(&world, SECONDS, |request| {
+        request.image("missing.invalid/nothing:1".parse().unwrap())
+    })
+    .await;
+    assert_eq!(found.cause, Cause::ImagePull);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_that_is_refused_and_one_that_is_not_answered() {
+    let world = World::sqlite().await;
+    let refused = failure(&world, SECONDS, |request| {
+        request.health_path("/no/such/page".parse().unwrap())
+    });
+    let silent = failure(&world, SECONDS, |request| {
+        request
+            .port(9)
+            .unwrap()
+            .start_period(Duration::from_secs(6))
+    });
+    let (refused, silent) = tokio::join!(refused, silent);
+    assert_eq!(refused.cause, Cause::NotReady);
+    assert!(refused.message.contains("404"), "{refused:?}");
+    assert_eq!(refused.log_tail, ["release 1"]);
+    assert_eq!(silent.cause, Cause::NotReady);
+    assert!(silent.message.contains("refused"), "{silent:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_room_and_no_volume() {
+    let world = World::sqlite().await;
+    let no_room = failure(&world, SECONDS, |request| {
+        let request = request.cpu_limit("5000").unwrap();
+        request.cpu_request("5000").unwrap()
+    });
+    let no_volume = failure(&world, SECONDS, |request| {
+        let volume = "secret/not-there:/secret".parse().unwrap();
+        request.volumes(vec![volume]).unwrap()
+    });
+    let (no_room, no_volume) = tokio::join!(no_room, no_volume);
+    assert_eq!(no_room.cause, Cause::Unschedulable);
+    assert_eq!(no_volume.cause, Cause::VolumeMount);
+    assert!(no_volume.message.contains("not-there"), "{no_volume:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_loop_is_reported_within_ten_seconds_of_the_second_crash() {
+    let world = World::sqlite().await;
+    let begun = Instant::now();
+    // The first crash comes after 2 s, the second after 4 s and a moment.
+    let found = failure(&world, SECONDS, |request| {
+        let words = ["/bin/sh", "-c", "echo up; sleep 2; exit 3"];
+        request.command(words.map(str::to_owned).to_vec()).unwrap()
+    })
+    .await;
+    assert!(begun.elapsed() < Duration::from_secs(25));
+    assert_eq!((found.cause, found.exit_code), (Cause::CrashLoop, Some(3)));
+    assert_eq!(found.restarts, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_leaves_no_room_keeps_the_old_pod() {
+    if skipped_on_a_cluster("a quota", "it is set with a kubectl of the test's own") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    manager.deploy(release(&project, 1)).await.unwrap();
+    world.bench.kubectl_apply(&json!({
+        "apiVersion": "v1", "kind": "ResourceQuota",
+        "metadata": { "name": "small", "namespace": project.namespace() },
+        "spec": { "hard": { "pods": "1" } }
+    }));
+    let error = manager.deploy(release(&project, 2)).await.unwrap_err();
+    assert_eq!(error.diagnosis().unwrap().cause, Cause::Quota, "{error:?}");
+    assert!(matches!(
+        error,
+        Error::DeployFailed {
+            serving: Some(_),
+            ..
+        }
+    ));
+    stop(&manager, &project).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_never_be_dies_before_anything_is_sent() {
+    let mut world = World::sqlite().await;
+    world.set("DEPLOYMENT_DOMAIN", "");
+    world.set("K8S_SSH_HOST", "not-there.invalid");
+    let manager = manager(&world).await;
+    let project = world.project();
+    let request = DeployRequest::project(project.id(), "team/web:1").unwrap();
+    let error = manager.deploy(request).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::BadInput);
+    assert!(error.to_string().contains("DEPLOYMENT_DOMAIN"), "{error}");
+    let too_much = release(&project, 1).memory_request("1Gi").unwrap();
+    let error = manager.deploy(too_much).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::BadInput, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_projects_pod_and_its_deployment_do_not_touch_each_other() {
+    let world = World::sqlite().await;
+    let (deployments, pods) = (manager(&world).await, world.manager().await);
+    let project = world.project();
+    project.create(&pods).await.unwrap();
+    deployments.deploy(release(&project, 1)).await.unwrap();
+    let unchanged = project.create(&pods).await.unwrap();
+    assert_eq!(unchanged.action, berth::pods::Action::Unchanged);
+
+    let deleted = pods.delete(&project.owner).await.unwrap();
+    assert_eq!(deleted.kept, ["deployment web"]);
+    let namespace = project.owner.namespace();
+    let left = deployments.list_instances(Some(&namespace)).await.unwrap();
+    let names: Vec<_> = left.deployments.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["web"]);
+    assert_eq!(left.deployments[0].available, 1);
+
+    project.create(&pods).await.unwrap();
+    let target = Target::Project(project.owner.clone());
+    let stopped = deployments.stop(&target, &name()).await.unwrap();
+    assert!(
+        stopped.kept.contains(&"Deployment workspace".to_owned()),
+        "{stopped:?}"
+    );
+    assert!(pods.delete(&project.owner).await.unwrap().kept.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_is_stopped_is_made_again() {
+    let world = World::sqlite().await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    manager.deploy(release(&project, 1)).await.unwrap();
+    let namespace = project.owner.namespace();
+    let pod = manager
+        .list_instances(Some(&namespace))
+        .await
+        .unwrap()
+        .pods
+        .remove(0);
+    let stopped = manager.stop_pod(&namespace, &pod.name).await.unwrap();
+    assert!(stopped.controller.unwrap().starts_with("ReplicaSet web-"));
+    let none = manager.stop_pod(&namespace, "not-there").await.unwrap_err();
+    assert_eq!(none.kind(), Kind::NotFound);
+    let same = manager.deploy(release(&project, 1)).await.unwrap();
+    assert_eq!(same.action, DeployAction::Unchanged);
+    stop(&manager, &project).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_somebody_elses_is_left_alone() {
+    if skipped_on_a_cluster("a stranger", "it is made with a kubectl of the test's own") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    project.create(&world.manager().await).await.unwrap();
+    world.bench.kubectl_apply(&json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": { "name": "web", "namespace": project.namespace() },
+        "spec": { "selector": { "app": "theirs" }, "ports": [{ "port": 80 }] }
+    }));
+    let error = manager.deploy(release(&project, 1)).await.unwrap_err();
+    assert!(error.to_string().contains("Service web"), "{error}");
+    assert_eq!(error.kind(), Kind::Denied);
+    let records = world.store().await;
+    let filter = DeploymentFilter::default();
+    let records = records.list_deployments(filter).await.unwrap().records;
+    assert!(records.is_empty(), "nothing came of it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_name_is_one_deployments_and_goes_when_it_is_not_wanted() {
+    let mut world = World::sqlite().await;
+    world.set("DEPLOYMENT_DOMAIN", "apps.localhost");
+    let manager = manager(&world).await;
+    let (first, second) = (world.project(), world.project());
+    let public = |project: &Project<'_>| {
+        let named = DeployRequest::named(project.owner.clone(), name(), image().parse().unwrap());
+        let words = ["/bin/sh", "-c", WELL].map(str::to_owned).to_vec();
+        let named = named.command(words).unwrap();
+        named
+            .memory_limit("64Mi")
+            .unwrap()
+            .cpu_request("10m")
+            .unwrap()
+    };
+    let deployed = manager.deploy(public(&first)).await.unwrap();
+    let host = format!("{}.apps.localhost", first.id());
+    assert_eq!(
+        deployed.record.host.as_ref().map(HostName::as_str),
+        Some(host.as_str())
+    );
+
+    let same = public(&second).hostname(host.parse().unwrap());
+    let error = manager.deploy(same).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict);
+    assert!(error.to_string().contains(first.id()), "{error}");
+    let other = "other.apps.localhost";
+    let other = format!("{}-{other}", second.id());
+    let own = public(&second).hostname(other.parse().unwrap());
+    manager.deploy(own).await.unwrap();
+    // What is not said stays as it is.
+    let more = manager.deploy(public(&second).replicas(2)).await.unwrap();
+    assert_eq!(
+        more.record.host.as_ref().map(HostName::as_str),
+        Some(other.as_str())
+    );
+
+    let hidden = manager.deploy(public(&first).no_ingress()).await.unwrap();
+    assert_eq!(hidden.record.host, None);
+    let namespace = first.owner.namespace();
+    let seen = manager.list_instances(Some(&namespace)).await.unwrap();
+    assert!(seen.deployments[0].hosts.is_empty());
+    let taken_over = public(&second).hostname(host.parse().unwrap());
+    let taken_over = manager.deploy(taken_over).await.unwrap();
+    assert_eq!(
+        taken_over.record.host.as_ref().map(HostName::as_str),
+        Some(host.as_str())
+    );
+    stop(&manager, &first).await;
+    stop(&manager, &second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_on_its_way_out_is_waited_for() {
+    if skipped_on_a_cluster("a deletion", "it is done with a kubectl of the test's own") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    manager.deploy(release(&project, 1)).await.unwrap();
+    let namespace = project.namespace();
+    let deleted = world
+        .bench
+        .kubectl(&["delete", "namespace", &namespace, "--wait=false"]);
+    assert!(deleted.status.success());
+    let told = Told::default();
+    let again = manager
+        .deploy_with(release(&project, 1), &told)
+        .await
+        .unwrap();
+    assert_eq!(again.action, DeployAction::Created);
+    assert_eq!(again.record.revision, Some(1));
+    assert!(told.all().contains("old namespace"), "{}", told.all());
+    stop(&manager, &project).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_can_be_typed() {
+    let world = World::sqlite().await;
+    let project = world.project();
+    let [flag, id] = project.flags();
+    let image = image();
+    let run = |args: &[&str]| {
+        let output = world.berth(args).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {said}");
+        output
+    };
+    let deploy = |script: &str, more: &[&str]| {
+        let what = ["deploy", flag, id, "--name", "web", "--image", &image];
+        let how = ["--no-ingress", "--cpu-request", "10m", "-o", "json"];
+        let command = ["--", "/bin/sh", "-c", script];
+        run(&[&what[..], &how, more, &command].concat())
+    };
+    let dry = text(&deploy(WELL, &["--dry-run"]).stdout);
+    assert!(
+        dry.contains("kind: Deployment") && dry.contains("# dry run"),
+        "{dry}"
+    );
+    let first = deploy(WELL, &[]);
+    assert!(text(&first.stderr).contains("1 of 1 pods available"));
+    let first = stdout_json(&first);
+    assert_eq!(
+        (&first["status"], &first["action"]),
+        (&json!("running"), &json!("created"))
+    );
+    deploy(&format!("echo 2; {WELL}"), &[]);
+
+    let namespace = project.namespace();
+    let revisions = stdout_json(&run(&["revisions", flag, id, "web", "-o", "json"]));
+    assert_eq!(revisions[0]["number"], 2);
+    let back = stdout_json(&run(&[
+        "rollback",
+        "web",
+        "--namespace",
+        &namespace,
+        "-o",
+        "json",
+    ]));
+    assert_eq!(
+        (&back["revision"], &back["action"]),
+        (&json!(3), &json!("rolled_back"))
+    );
+    for args in [
+        &["list-instances", "--namespace", &namespace][..],
+        &["revisions", "web", flag, id],
+        &["secret", "list", flag, id],
+    ] {
+        let printed = text(&run(args).stdout);
+        assert!(!printed.is_empty(), "{args:?}");
+        let widest = printed.lines().map(|line| line.chars().count()).max();
+        let most = 80 + namespace.len();
+        assert!(widest.unwrap() <= most, "{printed}");
+    }
+    let instances = stdout_json(&run(&["list-instances", flag, id, "-o", "json"]));
+    let pod = instances["pods"][0]["name"].as_str().unwrap().to_owned();
+    let stopped = text(&run(&["stop-pod", flag, id, &pod]).stdout);
+    assert!(stopped.contains("makes a new one"), "{stopped}");
+    let stopped = text(&run(&["stop-deployment", "--namespace", &namespace, "web"]).stdout);
+    assert!(stopped.contains("nothing of it is left"), "{stopped}");
+    let again = world
+        .berth(&["stop-deployment", "web", flag, id])
+        .output()
+        .unwrap();
+    assert_eq!(again.status.code(), Some(66), "{}", text(&again.stderr));
+}

@@ -2,8 +2,14 @@
 
 use std::fmt;
 
-use super::{BuildManager, BuildProgress, BuildRequest};
-use crate::{domain::Image, error::Error, manifest::Manifest};
+use super::{BuildManager, BuildProgress, BuildRequest, SilentBuild, plan};
+use crate::{
+    config::Config,
+    context::PackedContext,
+    domain::Image,
+    error::Error,
+    manifest::{DockerfileTemplates, Manifest, Templates},
+};
 
 /// The manifests of a build. Nothing is connected to, and no record is made; the context is packed,
 /// since its hash and size decide what is sent.
@@ -17,30 +23,35 @@ pub struct BuildDryRun {
     streamed_bytes: Option<u64>,
 }
 
-impl BuildManager {
-    /// What [`BuildManager::build`] would send.
+impl BuildDryRun {
+    /// What [`BuildManager::build`] would send with these settings.
     ///
     /// # Errors
     /// When the request, the context or a template can't be used.
-    pub async fn dry_run(
-        &self,
+    pub async fn new(
+        config: &Config,
         request: &BuildRequest,
         progress: &dyn BuildProgress,
-    ) -> Result<BuildDryRun, Error> {
-        let plan = self.plan(request, progress).await?;
-        Ok(BuildDryRun {
-            streamed_bytes: plan.streamed().map(crate::context::PackedContext::size),
+    ) -> Result<Self, Error> {
+        let folder = config.templates.as_deref();
+        let templates = Templates::load(folder)?;
+        let dockerfiles = || DockerfileTemplates::load(folder);
+        let plan = plan::make(&config.builds, &templates, dockerfiles, request, progress).await?;
+        Ok(Self {
+            streamed_bytes: plan.streamed().map(PackedContext::size),
             image: plan.image,
             manifests: plan.manifests,
         })
     }
+}
 
-    /// Has the API server check what a build would send, as it would be, and keep nothing.
+impl BuildManager {
+    /// Has the API server check what a build would send, and keep nothing of it.
     ///
     /// # Errors
-    /// As [`BuildManager::dry_run`], and when the API server refuses it.
+    /// As [`BuildDryRun::new`], and when the API server refuses it.
     pub async fn check(&self, request: &BuildRequest) -> Result<(), Error> {
-        let plan = self.plan(request, &super::SilentBuild).await?;
+        let plan = self.plan(request, &SilentBuild).await?;
         self.cluster().apply(&plan.manifests, true).await?;
         Ok(())
     }

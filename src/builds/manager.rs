@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{BuildProgress, BuildRequest, BuildStep, Built, packing, plan::Plan};
+use super::{
+    BuildProgress, BuildRequest, Built,
+    plan::{self, Plan},
+};
 use crate::{
     cluster::Cluster,
     config::{BuildSettings, Config},
@@ -69,29 +72,6 @@ impl BuildManager {
         self.run(plan, progress).await
     }
 
-    /// What [`BuildManager::build`] would send. The context is packed, nothing is recorded, and neither
-    /// host nor database is asked.
-    ///
-    /// # Errors
-    /// When the request, the context or a template can't be used.
-    pub(super) async fn plan(
-        &self,
-        request: &BuildRequest,
-        progress: &dyn BuildProgress,
-    ) -> Result<Plan, Error> {
-        let settings = self.settings();
-        request.check(request.builder.unwrap_or(settings.builder))?;
-        let id = BuildId::new(&request.prefix(), getrandom::u32().unwrap_or_default());
-        // A name that can't be pushed must not cost the time to pack.
-        request.image(settings.registry.as_ref(), None, &id)?;
-        for warning in request.warnings() {
-            progress.step(&BuildStep::Warning(warning));
-        }
-        let context = packing::pack(self.site(), &request.source, progress).await?;
-        let now = chrono::Utc::now();
-        Plan::new(settings, self.0.site.templates(), request, context, id, now)
-    }
-
     /// The build's record.
     ///
     /// # Errors
@@ -99,6 +79,24 @@ impl BuildManager {
     pub async fn recorded(&self, id: &BuildId) -> Result<BuildRecord, Error> {
         let found = self.store().find_build(id).await?;
         found.ok_or_else(|| Error::NoBuild { id: id.clone() })
+    }
+
+    /// Thinks a request through. Nothing is recorded, and neither host nor database is asked.
+    pub(super) async fn plan(
+        &self,
+        request: &BuildRequest,
+        progress: &dyn BuildProgress,
+    ) -> Result<Plan, Error> {
+        let site = self.site();
+        let dockerfiles = || site.dockerfile_templates();
+        plan::make(
+            self.settings(),
+            site.templates(),
+            dockerfiles,
+            request,
+            progress,
+        )
+        .await
     }
 
     pub(super) fn site(&self) -> &Site {

@@ -8,19 +8,19 @@ use super::{BuildProgress, BuildSource, BuildStep};
 use crate::{
     context::{ContextSource, Dockerfile, PackProgress, PackedContext, pack_in_background},
     error::Error,
-    site::Site,
+    manifest::{DockerfileTemplateError, DockerfileTemplates},
 };
 
 /// The packed folder; none for a source that the build fetches by itself.
 pub(super) async fn pack(
-    site: &Site,
+    dockerfiles: impl FnOnce() -> Result<DockerfileTemplates, DockerfileTemplateError>,
     source: &BuildSource,
     progress: &dyn BuildProgress,
 ) -> Result<Option<PackedContext>, Error> {
     let BuildSource::Folder { folder, dockerfile } = source else {
         return Ok(None);
     };
-    let source = context_source(site, folder.clone(), dockerfile)?;
+    let source = context_source(dockerfiles, folder.clone(), dockerfile)?;
     let (state, mut seen) = watch::channel(PackProgress::default());
     let packing = pack_in_background(source, move |now| {
         state.send_replace(now);
@@ -43,7 +43,7 @@ pub(super) async fn pack(
 }
 
 fn context_source(
-    site: &Site,
+    dockerfiles: impl FnOnce() -> Result<DockerfileTemplates, DockerfileTemplateError>,
     folder: Option<PathBuf>,
     dockerfile: &Dockerfile,
 ) -> Result<ContextSource, Error> {
@@ -54,7 +54,7 @@ fn context_source(
         }),
         Dockerfile::Template { name, variables } => Ok(ContextSource::Template {
             folder,
-            rendered: site.dockerfile_templates()?.render(name, variables)?,
+            rendered: dockerfiles()?.render(name, variables)?,
         }),
     }
 }

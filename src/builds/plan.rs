@@ -5,8 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::{
-    BuildRequest, BuildSource,
+    BuildProgress, BuildRequest, BuildSource, BuildStep,
     executor::{self, ContextAt, Order, script},
+    packing,
 };
 use crate::{
     config::{BuildSettings, Builder, Cache},
@@ -14,7 +15,8 @@ use crate::{
     domain::{BuildId, GitSource, Image},
     error::Error,
     manifest::{
-        BuildContainer, BuildRender, ContextRender, Manifest, Templates,
+        BuildContainer, BuildRender, ContextRender, DockerfileTemplateError, DockerfileTemplates,
+        Manifest, Templates,
         build::{BUILD_CONTAINER, paths},
     },
     secret::Secret,
@@ -43,6 +45,26 @@ pub(super) struct Plan {
     pub(super) manifests: Vec<Manifest>,
     pub(super) context: Option<PackedContext>,
     pub(super) token: Option<Secret<String>>,
+}
+
+/// Thinks a request through: checks all of it, packs the context, and renders the manifests. Neither
+/// host nor database is asked.
+pub(super) async fn make(
+    settings: &BuildSettings,
+    templates: &Templates,
+    dockerfiles: impl FnOnce() -> Result<DockerfileTemplates, DockerfileTemplateError>,
+    request: &BuildRequest,
+    progress: &dyn BuildProgress,
+) -> Result<Plan, Error> {
+    request.check(request.builder.unwrap_or(settings.builder))?;
+    let id = BuildId::new(&request.prefix(), getrandom::u32().unwrap_or_default());
+    // A name that can't be pushed must not cost the time to pack.
+    request.image(settings.registry.as_ref(), None, &id)?;
+    for warning in request.warnings() {
+        progress.step(&BuildStep::Warning(warning));
+    }
+    let context = packing::pack(dockerfiles, &request.source, progress).await?;
+    Plan::new(settings, templates, request, context, id, Utc::now())
 }
 
 impl Plan {

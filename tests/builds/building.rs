@@ -3,13 +3,19 @@
 use std::time::{Duration, Instant};
 
 use berth::{
-    builds::BuildStep,
+    Kind,
+    builds::{BuildRequest, BuildSource, BuildStep},
+    config::Builder,
+    context::Dockerfile,
     domain::{BuildCause, BuildStatus},
 };
 
 use crate::{
-    support::{bench::World, on_both_databases},
-    yard::{Ears, Yard, manifest_of},
+    support::{
+        bench::{World, skipped_on_a_cluster},
+        on_both_databases,
+    },
+    yard::{Ears, Yard, manifest_of, name},
 };
 
 on_both_databases! {
@@ -51,4 +57,66 @@ async fn a_wrong_dockerfile_is_told_with_its_line() {
     assert_eq!(failure.cause, BuildCause::Dockerfile);
     assert!(failure.message.contains("line 2"), "{failure}");
     assert_eq!(failure.exit_code, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buildkit_builds_the_same_folder() {
+    if skipped_on_a_cluster("BuildKit", "its image may not be there") {
+        return;
+    }
+    let yard = Yard::sqlite().await;
+    yard.dockerfile("COPY hello /hello\nRUN cat /hello");
+    yard.file("hello", "good morning\n");
+    let ears = Ears::default();
+    let request = yard.request().builder(Builder::BuildKit);
+    let built = yard.manager.build(request, &ears).await;
+    let built = built.unwrap_or_else(|error| panic!("{error:?} {:?}", ears.lines()));
+    let registry = built.record.image.registry().unwrap();
+    let tag = built.record.image.tag().unwrap();
+    let (status, digest) = manifest_of(registry, built.record.image.repository(), tag);
+    assert_eq!(
+        (status, digest.as_deref()),
+        (200, Some(built.digest.as_str()))
+    );
+    assert_eq!(built.record.builder, "buildkit");
+    yard.dockerfile("RUN exit 9");
+    let request = yard.request().builder(Builder::BuildKit);
+    assert_eq!(yard.failure(request).await.cause, BuildCause::RunFailed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_is_built_without_a_folder() {
+    let yard = Yard::sqlite().await;
+    let source = |variables: &[(&str, &str)]| BuildSource::Folder {
+        folder: None,
+        dockerfile: Dockerfile::Template {
+            name: "test".to_owned(),
+            variables: variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        },
+    };
+    let request = BuildRequest::new(&name(), source(&[])).unwrap();
+    let built = yard.manager.build(request, &Ears::default()).await.unwrap();
+    assert_eq!(built.record.source, "template test");
+    let request = BuildRequest::new(&name(), source(&[("nosuch", "1")])).unwrap();
+    let error = yard
+        .manager
+        .build(request, &Ears::default())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::BadInput, "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_told_within_two_seconds_of_the_pods_end() {
+    let yard = Yard::sqlite().await;
+    yard.dockerfile("RUN echo the end is near; exit 3");
+    let ears = Ears::default();
+    let error = yard.manager.build(yard.request(), &ears).await.unwrap_err();
+    let said = ears.when("the end is near").unwrap().elapsed();
+    // The line comes before the pod's end: so this is more than is asked for.
+    assert!(said < Duration::from_secs(2), "{said:?}");
+    assert_eq!(error.build_failure().unwrap().exit_code, Some(3));
 }

@@ -15,19 +15,8 @@ use crate::{
         bench::{World, skipped_on_a_cluster},
         on_both_databases,
     },
-    yard::{Ears, Yard},
+    yard::{Ears, Yard, until},
 };
-
-/// Waits until the condition holds.
-async fn until(mut condition: impl FnMut() -> bool) {
-    for _ in 0..600 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("it never came");
-}
 
 /// Begins a build and leaves it alone once it prints this line.
 async fn begin(yard: &Yard, line: &str) -> BuildId {

@@ -22,4 +22,5 @@ mod failing;
 mod git;
 mod git_server;
 mod lasting;
+mod program;
 mod streaming;

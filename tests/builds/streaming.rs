@@ -1,9 +1,15 @@
 //! A context that no `ConfigMap` holds streams into the pod.
 
-use berth::builds::BuildStep;
+use std::sync::Arc;
+
+use berth::{Error, builds::BuildStep, domain::BuildCause};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::yard::{Ears, Yard};
+use crate::{
+    support::bench::{World, skipped_on_a_cluster},
+    yard::{Ears, Yard, until},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_context_arrives_whole() {
@@ -27,9 +33,36 @@ async fn a_large_context_arrives_whole() {
     let total = steps
         .iter()
         .find_map(|step| match step {
-            BuildStep::Uploading { sent, total } if sent == total => Some(*total),
+            BuildStep::Uploading { total, .. } => Some(*total),
             _ => None,
         })
         .unwrap();
     assert!(total > 3 * 1024 * 1024);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_breaks_off_fails_the_build_aloud() {
+    if skipped_on_a_cluster("a cut link", "only the sandbox's link can be cut") {
+        return;
+    }
+    let yard = Yard::on(World::with_sandbox(&[]).await).await;
+    let mut noise = vec![0; 24 * 1024 * 1024];
+    getrandom::fill(&mut noise).unwrap();
+    yard.dockerfile("COPY noise /noise");
+    yard.file("noise", &noise);
+    let ears = Arc::new(Ears::default());
+    let (manager, request, heard) = (yard.manager.clone(), yard.request(), ears.clone());
+    let task = tokio::spawn(async move { manager.build(request, &*heard).await.map(|_| ()) });
+    let is_underway = |step: &BuildStep| matches!(step, BuildStep::Uploading { sent, total } if sent > &0 && sent < total);
+    until(|| ears.steps().iter().any(is_underway) || task.is_finished()).await;
+    let bench = &yard.world.bench;
+    bench.control("POST", "/link", &json!({ "refuse": true, "cut": true }));
+    let error = task.await.unwrap().unwrap_err();
+    let Error::BuildUnfinished { id, .. } = &error else {
+        panic!("{error:?}");
+    };
+    bench.control("POST", "/link", &json!({ "resume": true }));
+    let error = yard.manager.attach(id, &Ears::default()).await.unwrap_err();
+    let failure = error.build_failure().unwrap();
+    assert_eq!(failure.cause, BuildCause::ContextLost, "{failure:?}");
 }

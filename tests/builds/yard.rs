@@ -1,6 +1,11 @@
 //! A place to build in: a namespace that is set up, a folder, and ears for what is told.
 
-use std::{fs, path::PathBuf, sync::Mutex};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use berth::{
     Error,
@@ -15,7 +20,6 @@ use crate::support::bench::{BuilderNamespace, World, image};
 /// What a test builds in.
 pub struct Yard {
     pub world: World,
-    pub site: Site,
     pub manager: BuildManager,
     pub folder: PathBuf,
     namespace: BuilderNamespace,
@@ -34,12 +38,11 @@ impl Yard {
             adopt: false,
         };
         setup_builder(&site, &setup).await.unwrap();
-        let manager = BuildManager::new(site.clone(), config.builds);
+        let manager = BuildManager::new(site, config.builds);
         let folder = world.scratch.path().join("context");
         fs::create_dir(&folder).unwrap();
         Self {
             world,
-            site,
             manager,
             folder,
             namespace,
@@ -108,7 +111,7 @@ pub fn name() -> String {
 #[derive(Debug, Default)]
 pub struct Ears {
     pub steps: Mutex<Vec<BuildStep>>,
-    pub lines: Mutex<Vec<String>>,
+    pub lines: Mutex<Vec<(Instant, String)>>,
 }
 
 impl Ears {
@@ -121,7 +124,15 @@ impl Ears {
     }
 
     pub fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap().clone()
+        let lines = self.lines.lock().unwrap();
+        lines.iter().map(|(_, line)| line.clone()).collect()
+    }
+
+    /// When this line was heard.
+    pub fn when(&self, line: &str) -> Option<Instant> {
+        let lines = self.lines.lock().unwrap();
+        let found = lines.iter().find(|(_, it)| it == line);
+        found.map(|(at, _)| *at)
     }
 
     pub fn steps(&self) -> Vec<BuildStep> {
@@ -135,8 +146,20 @@ impl BuildProgress for Ears {
     }
 
     fn line(&self, line: &str) {
-        self.lines.lock().unwrap().push(line.to_owned());
+        let now = Instant::now();
+        self.lines.lock().unwrap().push((now, line.to_owned()));
     }
+}
+
+/// Waits until the condition holds.
+pub async fn until(mut condition: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it never came");
 }
 
 /// Asks the registry over plain HTTP; status and digest.

@@ -56,7 +56,8 @@ pub(in crate::cli) enum BuildAction {
 #[derive(Debug, Default, ClapArgs)]
 pub(in crate::cli) struct BuildOrder {
     /// The folder to build from; by default this one.
-    #[arg(value_name = "CONTEXT", conflicts_with = "git")]
+    // `context` is the id of the setting for kubectl.
+    #[arg(id = "build_context", value_name = "CONTEXT", conflicts_with = "git")]
     pub(in crate::cli) context: Option<PathBuf>,
     /// The image's name in the registry, such as hosting/agent-images.
     #[arg(long, value_name = "NAME", required = true)]

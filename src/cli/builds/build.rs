@@ -9,7 +9,7 @@ use super::{
     view::BuildView,
 };
 use crate::{
-    builds::{BuildRequest, BuildSource, Built},
+    builds::{BuildDryRun, BuildRequest, BuildSource, Built},
     config::variables,
     context::Dockerfile,
     domain::Invalid,
@@ -32,7 +32,7 @@ pub(super) async fn run(order: BuildOrder, session: &Session) -> Result<ExitCode
 pub(in crate::cli) async fn describe(order: BuildOrder, session: &Session) -> Result<(), Error> {
     let request = request(order, session)?;
     let steps = BuildSteps::new(session);
-    let plan = manager(session).await?.dry_run(&request, &steps).await?;
+    let plan = BuildDryRun::new(&session.config()?, &request, &steps).await?;
     drop(steps);
     session.printer.text(&plan.to_string());
     Ok(())

@@ -6,10 +6,11 @@ use super::{manager, namespace, view::age_since};
 use crate::{
     cli::{args::ListInstancesArgs, printer::table, session::Session, view::shorten},
     deployments::{DeploymentInstance, PodInstance},
+    domain::Image,
     error::Error,
 };
 
-const DEPLOYMENTS: [&str; 6] = ["NAMESPACE", "DEPLOYMENT", "PODS", "HOST", "IMAGE", "AGE"];
+const DEPLOYMENTS: [&str; 6] = ["NAMESPACE", "DEPLOYMENT", "PODS", "AGE", "IMAGE", "HOST"];
 const PODS: [&str; 6] = ["NAMESPACE", "POD", "STATE", "RESTARTS", "NODE", "AGE"];
 
 pub(in crate::cli) async fn run(
@@ -45,18 +46,27 @@ pub(in crate::cli) async fn run(
 fn deployment_row(it: &DeploymentInstance) -> Vec<String> {
     let host = it.hosts.first().map_or("-", String::as_str);
     vec![
-        shorten(&it.namespace, 20),
-        shorten(&it.name, 18),
+        // Whole, since other commands take them.
+        it.namespace.clone(),
+        it.name.clone(),
         format!("{}/{}", it.available, it.wanted),
-        shorten(host, 20),
-        shorten(&it.image, 16),
         age_since(it.created_at),
+        shorten(&repository(&it.image), 20),
+        host.to_owned(),
     ]
+}
+
+/// The image's name without its registry, tag and digest.
+fn repository(image: &str) -> String {
+    match image.parse::<Image>() {
+        Ok(image) => image.repository().to_owned(),
+        Err(_) => image.to_owned(),
+    }
 }
 
 fn pod_row(it: &PodInstance) -> Vec<String> {
     vec![
-        shorten(&it.namespace, 16),
+        it.namespace.clone(),
         // Whole, since `berth stop-pod` takes it.
         it.name.clone(),
         shorten(&it.state, 20),

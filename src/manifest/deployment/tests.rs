@@ -154,9 +154,9 @@ spec:
             httpGet:
               path: "/health"
               port: "http"
-            periodSeconds: 5
+            periodSeconds: 2
             timeoutSeconds: 5
-            failureThreshold: 3
+            failureThreshold: 5
           livenessProbe:
             httpGet:
               path: "/health"
@@ -255,9 +255,9 @@ spec:
         httpGet:
           path: "/up?deep=1&x=%22"
           port: "http"
-        periodSeconds: 5
+        periodSeconds: 2
         timeoutSeconds: 5
-        failureThreshold: 3
+        failureThreshold: 5
       livenessProbe:
         httpGet:
           path: "/up?deep=1&x=%22"

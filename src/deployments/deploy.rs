@@ -75,7 +75,7 @@ impl DeploymentManager {
         progress: &dyn DeployProgress,
     ) -> Result<Deployed, Error> {
         request.check()?;
-        self.check_host(&request).await?;
+        self.check(&request).await?;
         let request = self.with_digest(request, progress).await?;
         let (owner, name) = (request.owner().clone(), request.name().clone());
         let new = NewDeployment {
@@ -96,8 +96,12 @@ impl DeploymentManager {
         result
     }
 
-    /// Dies before anything is sent when there is no name to be reached under.
-    async fn check_host(&self, request: &DeployRequest) -> Result<(), Error> {
+    /// Looks whether a request can be used, as [`DeploymentManager::deploy`] does before it sends
+    /// anything: for who has to build the image first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is no name under which the deployment could be reached.
+    pub async fn check(&self, request: &DeployRequest) -> Result<(), Error> {
         let mut spec = request.onto(&request.base(&self.settings().resources)?)?;
         let is_open = request.asked_host().is_none() && self.settings().ingress.domain.is_none();
         if is_open && !request.is_fresh() {

@@ -53,7 +53,7 @@ pub(in crate::cli) enum BuildAction {
 }
 
 /// What is to be built.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Default, ClapArgs)]
 pub(in crate::cli) struct BuildOrder {
     /// The folder to build from; by default this one.
     // `context` is the id of the setting for kubectl.

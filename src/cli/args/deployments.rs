@@ -22,10 +22,12 @@ pub(in crate::cli) struct ProjectArgs {
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, ClapArgs)]
 #[command(
-    override_usage = "berth deploy --project-id ID --image REFERENCE [OPTIONS] [-- COMMAND...]",
+    override_usage = "berth deploy --project-id ID --image REFERENCE [OPTIONS] [-- COMMAND...]\n       \
+                      berth deploy --project-id ID --build CONTEXT [OPTIONS] [-- COMMAND...]",
     after_help = "\
 Examples:
   berth deploy --project-id shop --image registry.example.com/shop:1
+  berth deploy --project-id shop --name web --build . --rollback-on-failure
   berth deploy --project-id shop --image shop:2 --replicas 3 --rollback-on-failure
   berth deploy --project-id shop --image busybox --no-ingress --no-probe \\
     -- httpd -f -p 8080
@@ -34,7 +36,11 @@ What is not said stays as it is when the deployment is there already, and comes
 from the settings when it is not, or always with --fresh. The project's secrets
 (`berth secret set`) are environment variables of the container; those of --env
 win over them. A volume is SOURCE:PATH or SOURCE:PATH:ro, and its source is
-empty, secret/NAME, configmap/NAME or pvc/NAME."
+empty, secret/NAME, configmap/NAME or pvc/NAME.
+
+With --build the image is built first, as `berth build` does it, and what is
+deployed is its digest.",
+    group(clap::ArgGroup::new("what").required(true).args(["image", "build"]))
 )]
 pub struct DeployArgs {
     /// The project whose deployment it is.
@@ -42,7 +48,24 @@ pub struct DeployArgs {
     pub(in crate::cli) project_id: String,
     /// The image to run.
     #[arg(long, value_name = "REFERENCE")]
-    pub(in crate::cli) image: String,
+    pub(in crate::cli) image: Option<String>,
+    /// The folder to build the image from.
+    #[arg(long, value_name = "CONTEXT")]
+    pub(in crate::cli) build: Option<PathBuf>,
+    /// The Dockerfile of --build: its path there, or anywhere if absolute.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "build",
+        conflicts_with = "template"
+    )]
+    pub(in crate::cli) dockerfile: Option<PathBuf>,
+    /// Make the Dockerfile of --build from this template.
+    #[arg(long, value_name = "NAME", requires = "build")]
+    pub(in crate::cli) template: Option<String>,
+    /// The built image's name in the registry; by default the project's.
+    #[arg(long, value_name = "NAME", requires = "build")]
+    pub(in crate::cli) image_name: Option<String>,
     /// The deployment's name; by default made of the image's.
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) name: Option<String>,

@@ -9,7 +9,7 @@ use super::{
     view::BuildView,
 };
 use crate::{
-    builds::{BuildDryRun, BuildRequest, BuildSource},
+    builds::{BuildDryRun, BuildRequest, BuildSource, Built},
     config::variables,
     context::Dockerfile,
     domain::Invalid,
@@ -18,22 +18,31 @@ use crate::{
 };
 
 pub(super) async fn run(order: BuildOrder, session: &Session) -> Result<ExitCode, Error> {
-    let is_dry_run = order.dry_run;
-    let request = request(order, session)?;
-    if is_dry_run {
-        let steps = BuildSteps::new(session);
-        let plan = BuildDryRun::new(&session.config()?, &request, &steps).await?;
-        drop(steps);
-        session.printer.text(&plan.to_string());
+    if order.dry_run {
+        describe(order, session).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    let manager = manager(session).await?;
-    let steps = BuildSteps::new(session);
-    let built = manager.build(request, &steps).await?;
-    drop(steps);
+    let built = image(order, session).await?;
     let view = BuildView::of_built(&built);
     session.printer.value(&view, || view.to_fields());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what a build would send.
+pub(in crate::cli) async fn describe(order: BuildOrder, session: &Session) -> Result<(), Error> {
+    let request = request(order, session)?;
+    let steps = BuildSteps::new(session);
+    let plan = BuildDryRun::new(&session.config()?, &request, &steps).await?;
+    drop(steps);
+    session.printer.text(&plan.to_string());
+    Ok(())
+}
+
+/// Builds an image, and shows its log.
+pub(in crate::cli) async fn image(order: BuildOrder, session: &Session) -> Result<Built, Error> {
+    let request = request(order, session)?;
+    let steps = BuildSteps::new(session);
+    manager(session).await?.build(request, &steps).await
 }
 
 fn request(order: BuildOrder, session: &Session) -> Result<BuildRequest, Error> {

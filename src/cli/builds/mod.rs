@@ -1,7 +1,7 @@
 //! `berth build` with its subcommands, and `berth logs-builder`.
 
 mod attach;
-mod build;
+pub(super) mod build;
 mod list;
 pub(super) mod logs;
 mod progress;

@@ -4,21 +4,37 @@ use std::process::ExitCode;
 
 use super::{manager, view::DeploymentView};
 use crate::{
-    cli::{args::DeployArgs, owner::environment, session::Session},
+    cli::{
+        args::{BuildOrder, DeployArgs},
+        builds::build,
+        owner::environment,
+        session::Session,
+    },
+    config::variables,
     deployments::{DeployRequest, dry_run as describe},
-    domain::{EnvName, Image, Invalid, ObjectName, Owner, Port, Volume},
+    domain::{DeploymentName, EnvName, Image, Invalid, ObjectName, Owner, Port, Volume},
     error::Error,
 };
 
 pub(in crate::cli) async fn run(args: DeployArgs, session: &Session) -> Result<ExitCode, Error> {
-    let dry_run = args.dry_run;
-    let request = request(args)?;
-    if dry_run {
+    let order = order(&args)?;
+    // All that was typed is checked before an image is built.
+    let named = named_image(&args, order.as_ref(), session)?;
+    let mut request = request(&args, named)?;
+    if args.dry_run {
+        if let Some(order) = order {
+            build::describe(order, session).await?;
+        }
         let plan = describe(&session.config()?, &request)?;
         session.printer.text(&plan.to_string());
         return Ok(ExitCode::SUCCESS);
     }
     let manager = manager(session).await?;
+    if let Some(order) = order {
+        manager.check(&request).await?;
+        let built = build::image(order, session).await?;
+        request = request.image(built.image);
+    }
     let steps = session.steps();
     let deployed = manager.deploy_with(request, &steps).await?;
     drop(steps);
@@ -27,9 +43,49 @@ pub(in crate::cli) async fn run(args: DeployArgs, session: &Session) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-fn request(args: DeployArgs) -> Result<DeployRequest, Invalid> {
+/// What is to be built first, with `--build`.
+fn order(args: &DeployArgs) -> Result<Option<BuildOrder>, Invalid> {
+    let Some(context) = &args.build else {
+        return Ok(None);
+    };
+    let namespace = Owner::project(&args.project_id)?.namespace();
+    let name = match (&args.image_name, &args.name) {
+        (Some(name), _) => name.clone(),
+        (None, Some(name)) => format!("{namespace}/{}", name.parse::<DeploymentName>()?),
+        (None, None) => namespace.to_string(),
+    };
+    Ok(Some(BuildOrder {
+        context: Some(context.clone()),
+        name: Some(name),
+        dockerfile: args.dockerfile.clone(),
+        template: args.template.clone(),
+        ..BuildOrder::default()
+    }))
+}
+
+/// The image that was typed, or the name of the one that is to be built.
+fn named_image(
+    args: &DeployArgs,
+    order: Option<&BuildOrder>,
+    session: &Session,
+) -> Result<Image, Error> {
+    let Some(name) = order.and_then(|order| order.name.as_deref()) else {
+        return Ok(args.image.as_deref().unwrap_or_default().parse()?);
+    };
+    let registry = session.config()?.builds.registry;
+    let registry = registry.ok_or_else(|| {
+        Invalid::new(
+            variables::IMAGE_REGISTRY.name,
+            "",
+            "is not set, and a built image has to be pushed somewhere",
+            "set it to the registry's host, with a path where all names begin with one",
+        )
+    })?;
+    Ok(registry.image(name)?)
+}
+
+fn request(args: &DeployArgs, image: Image) -> Result<DeployRequest, Invalid> {
     let owner = Owner::project(&args.project_id)?;
-    let image: Image = args.image.parse()?;
     let mut request = match &args.name {
         Some(name) => DeployRequest::named(owner, name.parse()?, image),
         None => DeployRequest::new(owner, image)?,
@@ -58,7 +114,7 @@ fn request(args: DeployArgs) -> Result<DeployRequest, Invalid> {
     if args.no_secrets || !args.secrets.is_empty() {
         request = request.secrets(parsed::<EnvName>(&args.secrets)?);
     }
-    request = health(request, &args)?;
+    request = health(request, args)?;
     if !args.volumes.is_empty() {
         request = request.volumes(parsed::<Volume>(&args.volumes)?)?;
     }
@@ -68,9 +124,9 @@ fn request(args: DeployArgs) -> Result<DeployRequest, Invalid> {
     if let Some(name) = &args.service_account {
         request = request.service_account(name.parse()?);
     }
-    request = host(request, &args)?;
+    request = host(request, args)?;
     if !args.command.is_empty() {
-        request = request.command(args.command)?;
+        request = request.command(args.command.clone())?;
     }
     if let Some(limit) = args.timeout {
         request = request.time_limit(limit);

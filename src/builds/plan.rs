@@ -64,7 +64,7 @@ pub(super) async fn make(
         progress.step(&BuildStep::Warning(warning));
     }
     let context = packing::pack(dockerfiles, &request.source, progress).await?;
-    Plan::new(settings, templates, request, context, id, Utc::now())
+    Plan::new(settings, templates, request, context, &id, Utc::now())
 }
 
 impl Plan {
@@ -74,13 +74,13 @@ impl Plan {
         templates: &Templates,
         request: &BuildRequest,
         context: Option<PackedContext>,
-        id: BuildId,
+        id: &BuildId,
         now: DateTime<Utc>,
     ) -> Result<Self, Error> {
         let builder = request.builder.unwrap_or(settings.builder);
         let registry = settings.registry.as_ref();
         let hash = context.as_ref().map(PackedContext::hash);
-        let image = request.image(registry, hash, &id)?;
+        let image = request.image(registry, hash, id)?;
         let in_config_map = context.as_ref().filter(|it| it.fits_config_map());
         let config_map = in_config_map.map(|it| it.hash().object_name());
         let time_limit = request.time_limit.unwrap_or(settings.time_limit);
@@ -114,7 +114,7 @@ impl Plan {
         let words = executor::words(builder, &order);
         let source = source(&request.source);
         let render = BuildRender {
-            id: &id,
+            id,
             namespace: &settings.namespace,
             image: &image,
             source: &source,
@@ -149,7 +149,7 @@ impl Plan {
         }
         if let Some(token) = &token {
             let namespace = &settings.namespace;
-            manifests.push(templates.git_token_manifest(&id, namespace, token, None)?);
+            manifests.push(templates.git_token_manifest(id, namespace, token, None)?);
         }
         manifests.push(templates.build_manifest(&render)?);
         Ok(Self {

@@ -13,7 +13,9 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_context_arrives_whole() {
-    let yard = Yard::sqlite().await;
+    let Some(yard) = Yard::sqlite().await else {
+        return;
+    };
     let mut noise = vec![0; 3 * 1024 * 1024];
     getrandom::fill(&mut noise).unwrap();
     let hash: [u8; 32] = Sha256::digest(&noise).into();
@@ -45,7 +47,9 @@ async fn a_stream_that_breaks_off_fails_the_build_aloud() {
     if skipped_on_a_cluster("a cut link", "only the sandbox's link can be cut") {
         return;
     }
-    let yard = Yard::on(World::with_sandbox(&[]).await).await;
+    let Some(yard) = Yard::on(World::with_sandbox(&[]).await).await else {
+        return;
+    };
     let mut noise = vec![0; 24 * 1024 * 1024];
     getrandom::fill(&mut noise).unwrap();
     yard.dockerfile("COPY noise /noise");

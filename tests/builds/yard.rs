@@ -10,12 +10,12 @@ use std::{
 use berth::{
     Error,
     builds::{BuildManager, BuildProgress, BuildRequest, BuildStep, Built},
-    domain::{BuildCause, BuildFailure, BuildId},
+    domain::{BuildCause, BuildFailure, BuildId, Image},
     setup::{BuilderSetup, setup_builder},
     site::Site,
 };
 
-use crate::support::bench::{BuilderNamespace, World, image};
+use crate::support::bench::{BuilderNamespace, World, image, is_cluster};
 
 /// What a test builds in.
 pub struct Yard {
@@ -26,8 +26,34 @@ pub struct Yard {
 }
 
 impl Yard {
-    /// A namespace of one's own on this world, set up.
-    pub async fn on(mut world: World) -> Self {
+    /// A namespace of one's own on this world, set up. None, said aloud, on a real cluster that has
+    /// nothing to build with.
+    pub async fn on(mut world: World) -> Option<Self> {
+        if is_cluster() {
+            let named = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
+            let builder = named("BERTH_E2E_BUILDER_IMAGE");
+            let Some((builder, registry)) = builder.zip(named("BERTH_E2E_REGISTRY")) else {
+                println!(
+                    "skipped on a real cluster: a build: BERTH_E2E_BUILDER_IMAGE and \
+                     BERTH_E2E_REGISTRY name nothing to build with"
+                );
+                return None;
+            };
+            world.set("BUILDER_IMAGE", builder);
+            world.set("IMAGE_REGISTRY", registry);
+            world.set("IMAGE_REGISTRY_PLAIN_HTTP", "true");
+        }
+        Some(Self::set_up(world).await)
+    }
+
+    /// The same, whether or not anything can be built there.
+    pub async fn set_up(mut world: World) -> Self {
+        if is_cluster() {
+            // Many builds go on at once.
+            world.set("BUILDER_CPU_REQUEST", "10m");
+            world.set("BUILDER_MEMORY_REQUEST", "64Mi");
+            world.set("BUILDER_CONTEXT_IMAGE", image());
+        }
         let namespace = world.builder_namespace();
         let config = world.config();
         let site = Site::open(&config).await.unwrap();
@@ -49,7 +75,7 @@ impl Yard {
         }
     }
 
-    pub async fn sqlite() -> Self {
+    pub async fn sqlite() -> Option<Self> {
         Self::on(World::sqlite().await).await
     }
 
@@ -60,7 +86,8 @@ impl Yard {
 
     /// The registry to which it pushes.
     pub fn registry(&self) -> String {
-        self.world.bench.var("IMAGE_REGISTRY").to_owned()
+        let registry = self.world.config().builds.registry;
+        registry.unwrap().to_string()
     }
 
     /// With these lines behind `FROM` in the Dockerfile.
@@ -162,8 +189,13 @@ pub async fn until(mut condition: impl FnMut() -> bool) {
     panic!("it never came");
 }
 
-/// Asks the registry over plain HTTP; status and digest.
-pub fn manifest_of(registry: &str, repository: &str, reference: &str) -> (u16, Option<String>) {
+/// The digest that the sandbox's registry knows the image by. A cluster's may be out of reach.
+pub fn digest_in_registry(image: &Image) -> Option<String> {
+    if is_cluster() {
+        return None;
+    }
+    let (registry, repository) = (image.registry().unwrap(), image.repository());
+    let reference = image.tag().unwrap();
     use std::{
         io::{Read as _, Write as _},
         net::TcpStream,
@@ -178,11 +210,12 @@ pub fn manifest_of(registry: &str, repository: &str, reference: &str) -> (u16, O
     .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let digest = answer.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("docker-content-digest")
             .then(|| value.trim().to_owned())
     });
-    (status, digest)
+    assert!(digest.is_some(), "{answer}");
+    digest
 }

@@ -50,7 +50,7 @@ fn plan(
     let templates = Templates::built_in().unwrap();
     let now = "2026-11-21T01:43:39Z".parse().unwrap();
     request.check(request.builder.unwrap_or(settings.builder))?;
-    Plan::new(settings, &templates, request, context, id(), now)
+    Plan::new(settings, &templates, request, context, &id(), now)
 }
 
 fn git(text: &str, token: Option<&str>) -> BuildRequest {
@@ -68,6 +68,7 @@ fn texts(plan: &Plan) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "whole manifests are shown")]
 fn a_folder_is_built_by_kaniko_from_a_config_map() {
     let request = BuildRequest::folder("team/web:v1", "/tmp/my app").unwrap();
     let request = request.build_arg("GREETING", HOSTILE).unwrap();
@@ -187,6 +188,7 @@ spec:
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "whole manifests are shown")]
 fn a_large_folder_is_waited_for_and_a_plain_registry_is_named() {
     let settings = settings(&[
         ("IMAGE_REGISTRY_PLAIN_HTTP", "true"),
@@ -309,6 +311,7 @@ spec:
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "whole manifests are shown")]
 fn a_repository_is_fetched_and_built_by_buildkit() {
     let request = git(
         "https://bob@git.example/team/web.git#main:web",

@@ -10,7 +10,7 @@ use super::{
     packing,
 };
 use crate::{
-    config::{BuildSettings, Builder, Cache},
+    config::{BuildSettings, Builder, Cache, Registry},
     context::{DOCKERFILE_PATH, Dockerfile, PackedContext},
     domain::{BuildId, GitSource, Image},
     error::Error,
@@ -45,6 +45,14 @@ pub(super) struct Plan {
     pub(super) manifests: Vec<Manifest>,
     pub(super) context: Option<PackedContext>,
     pub(super) token: Option<Secret<String>>,
+}
+
+/// The registry that is spoken to without TLS: the one of the settings alone, where they name one.
+fn plain_http<'a>(settings: &BuildSettings, image: &'a Image) -> Option<&'a str> {
+    let meant = settings.registry.as_ref().map(Registry::host);
+    image
+        .registry()
+        .filter(|host| settings.plain_http && meant.is_none_or(|meant| meant == *host))
 }
 
 /// Thinks a request through: checks all of it, packs the context, and renders the manifests. Neither
@@ -108,7 +116,7 @@ impl Plan {
             target: request.target.as_deref(),
             platform: request.platform.as_ref(),
             cache: cache.as_ref().map(Image::name),
-            plain_http: image.registry().filter(|_| settings.plain_http),
+            plain_http: plain_http(settings, &image),
             extra: &request.builder_args,
         };
         let words = executor::words(builder, &order);

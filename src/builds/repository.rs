@@ -2,14 +2,14 @@
 
 use super::{BuildManager, BuildProgress, BuildStep};
 use crate::{
-    cluster::EcrOutcome,
+    cluster::{ClusterError, EcrOutcome},
     domain::{EcrRegistry, Image},
     error::Error,
 };
 
 impl BuildManager {
     /// Makes sure that a repository in Amazon ECR exists. Other registries make theirs by themselves.
-    /// A host without `aws` is warned of: the push will tell.
+    /// Of a host whose `aws` can't tell is warned: the push will.
     pub(super) async fn ensure_repository(
         &self,
         image: &Image,
@@ -22,14 +22,19 @@ impl BuildManager {
             progress.step(&BuildStep::EnsuringRepository);
             let cluster = self.cluster();
             let asked = cluster.ensure_ecr_repository(&registry, image.repository());
-            if asked.await? == EcrOutcome::NoAws {
-                progress.step(&BuildStep::Warning(format!(
-                    "the host has no aws to look whether the repository {} exists; a push to a \
-                     missing one fails",
-                    image.repository()
-                )));
-                return Ok(());
-            }
+            // The builder has credentials of its own: the host's need not do.
+            let why = match asked.await {
+                Ok(EcrOutcome::Existed | EcrOutcome::Created) => continue,
+                Ok(EcrOutcome::NoAws) => "the host has no aws".to_owned(),
+                Err(error @ ClusterError::Aws { .. }) => error.to_string(),
+                Err(error) => return Err(error.into()),
+            };
+            progress.step(&BuildStep::Warning(format!(
+                "nobody knows whether the repository {} exists, and a push to a missing one fails: \
+                 {why}",
+                image.repository()
+            )));
+            return Ok(());
         }
         Ok(())
     }

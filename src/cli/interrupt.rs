@@ -80,9 +80,10 @@ pub(super) fn aftermath(command: &Command) -> Option<&'static str> {
         Command::SetupBuilder(_) => {
             Some("it may be half set up: `berth setup-builder` again finishes it")
         }
-        Command::SetupKubeconfig(_) => {
-            Some("the host's kubeconfig is the old one or the new one, never half of either")
-        }
+        Command::SetupKubeconfig(_) => Some(
+            "the host's kubeconfig is the old one or the new one, never half of either; \
+                 a folder beside it whose name ends in .berth-new-… may be left: remove it",
+        ),
         Command::Deploy(_) | Command::Rollback(_) => {
             Some("the rollout may go on without berth: the same command again waits for its end")
         }

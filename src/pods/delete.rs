@@ -3,7 +3,7 @@
 use chrono::Utc;
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{Namespace as NamespaceObject, Secret},
+    core::v1::{Namespace as NamespaceObject, PersistentVolumeClaim, Secret},
 };
 
 use super::{PodManager, Progress, Silent, Step, lease::HeldLease, recorded};
@@ -157,7 +157,7 @@ struct Removed {
 }
 
 /// What is looked at before anything is deleted.
-pub(super) fn queries(namespace: &Namespace, labels: &OwnerLabels) -> [Query; 3] {
+pub(super) fn queries(namespace: &Namespace, labels: &OwnerLabels) -> [Query; 4] {
     [
         Query::everywhere([Resource::Namespaces])
             .labelled(labels.selector())
@@ -166,6 +166,7 @@ pub(super) fn queries(namespace: &Namespace, labels: &OwnerLabels) -> [Query; 3]
             "{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_DEPLOYMENT}"
         )),
         Query::in_namespace([Resource::Secrets], namespace).named(PROJECT_SECRETS),
+        Query::in_namespace([Resource::PersistentVolumeClaims], namespace),
     ]
 }
 
@@ -183,5 +184,7 @@ fn neighbours(found: &Objects) -> Result<Vec<String>, Error> {
     {
         kept.push("the project's secrets".to_owned());
     }
+    let claims = found.of::<PersistentVolumeClaim>()?.into_iter();
+    kept.extend(claims.map(|it| format!("volume claim {}", named(it.metadata.name))));
     Ok(kept)
 }

@@ -33,9 +33,16 @@ pub(super) async fn install(
     let installed = replace(lane, &place, source).await;
     // Gone already when all went well; what is left of it holds credentials.
     let tidied = host(lane, Command::new(["rm", "-rf", "--", &place.folder])).await;
-    let installed = installed?;
-    tidied?;
-    Ok(installed)
+    match (installed, tidied) {
+        (Err(error), Err(_)) => Err(ClusterError::Host {
+            act: ACT,
+            words: format!(
+                "{error}; {} may be left, with the credentials in it",
+                place.folder
+            ),
+        }),
+        (installed, tidied) => tidied.and(installed),
+    }
 }
 
 /// Where the new file is made, and where it goes.

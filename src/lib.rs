@@ -82,6 +82,7 @@
 //! | [`deployments`] | a project's images: deploy, roll back, list, stop; and its secrets |
 //! | [`pods`] | the operations: manage, execute, delete, status, logs |
 //! | [`ingress`] | how deployments are reached from outside: names, groups, the way to an answer |
+//! | [`builds`] | an image built in the cluster and pushed, its digest the truth |
 //! | [`setup`] | what is set up once: where images are built, the host's kubeconfig |
 //! | [`site`] | one cluster with its records and templates, shared by all managers |
 //! | [`cluster`] | what can be asked of a cluster, and [`cluster::kubectl`], the lane over SSH |
@@ -109,6 +110,7 @@ pub mod ssh;
 pub mod store;
 pub mod tls;
 
+pub use builds::{BuildManager, BuildRequest};
 pub use deployments::{DeployRequest, DeploymentManager};
 pub use error::{Error, Kind};
 pub use ingress::IngressManager;

@@ -103,7 +103,7 @@ impl BuildManager {
             let builds: Vec<String> = pruned
                 .tokens
                 .iter()
-                .map(|name| name.trim_end_matches("-git").to_owned())
+                .map(|name| name.strip_suffix("-git").unwrap_or(name).to_owned())
                 .collect();
             self.remove_all(Resource::Secrets, LABEL_BUILD, &builds)
                 .await?;
@@ -144,7 +144,10 @@ struct Found {
 
 /// What is to go.
 fn decide(found: &Found, now: DateTime<Utc>, older_than: TimeDelta) -> Pruned {
-    let is_old = |since: Option<DateTime<Utc>>| since.is_some_and(|it| now - it >= older_than);
+    // Of no age is all that there is, whatever the cluster's clock says.
+    let is_old = |since: Option<DateTime<Utc>>| {
+        since.is_some_and(|it| older_than.is_zero() || now - it >= older_than)
+    };
     let (old_jobs, other_jobs): (Vec<_>, Vec<_>) =
         found.jobs.iter().partition(|job| is_old(ended_at(job)));
     let in_use = |name: &String| {

@@ -139,7 +139,8 @@ impl BuildManager {
         progress: &dyn BuildProgress,
     ) -> Result<Built, Error> {
         let told = Told::default();
-        let end = match self.follow(followed, &told, progress).await {
+        // On the heap: it holds the watch, the logs and the stream of a context at once.
+        let end = match Box::pin(self.follow(followed, &told, progress)).await {
             Ok(end) => end,
             Err(source) => {
                 return Err(Error::BuildUnfinished {

@@ -1,10 +1,13 @@
 //! A build goes on without berth: it is picked up, ended, closed, and what it leaves is removed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use berth::{
     Error, Kind,
-    builds::{BuildManager, Cancelled, SilentBuild},
+    builds::{BuildManager, Cancelled, LogSink, SilentBuild},
     domain::{BuildCause, BuildId, BuildStatus},
     store::BuildFilter,
 };
@@ -186,7 +189,7 @@ async fn what_nobody_uses_is_pruned_and_named() {
         .await
         .unwrap();
     assert!(kept.is_empty(), "{kept:?}");
-    let nothing = Duration::from_nanos(1);
+    let nothing = Duration::ZERO;
     let would = manager.prune(nothing, true).await.unwrap();
     assert_eq!(would.jobs, [built.record.id.to_string()]);
     assert_eq!(would.contexts.len(), 1);
@@ -195,4 +198,40 @@ async fn what_nobody_uses_is_pruned_and_named() {
     let pruned = manager.prune(nothing, false).await.unwrap();
     assert_eq!(pruned, would);
     assert!(manager.prune(nothing, false).await.unwrap().is_empty());
+}
+
+/// Hears the lines of all builds.
+#[derive(Default)]
+struct AllEars(Mutex<Vec<(String, String)>>);
+
+impl LogSink for AllEars {
+    fn line(&self, build: &str, line: &str) {
+        let heard = (build.to_owned(), line.to_owned());
+        self.0.lock().unwrap().push(heard);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn followed_logs_take_in_builds_that_start_later() {
+    let Some(yard) = Yard::sqlite().await else {
+        return;
+    };
+    let namespace = yard.namespace().parse().unwrap();
+    let ears = AllEars::default();
+    let builds = async {
+        yard.dockerfile("RUN echo the first");
+        let first = yard.build().await.unwrap();
+        yard.dockerfile("RUN echo the second");
+        let second = yard.build().await.unwrap();
+        let heard = |id: &BuildId, line: &str| {
+            let wanted = (id.to_string(), line.to_owned());
+            ears.0.lock().unwrap().contains(&wanted)
+        };
+        let (first, second) = (first.record.id, second.record.id);
+        until(|| heard(&first, "the first") && heard(&second, "the second")).await;
+    };
+    tokio::select! {
+        () = builds => {}
+        ended = yard.manager.logs(&namespace, true, &ears) => panic!("{ended:?}"),
+    }
 }

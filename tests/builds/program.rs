@@ -87,7 +87,7 @@ async fn the_log_is_on_stderr_and_the_result_on_stdout() {
             "build",
             "prune",
             "--older-than",
-            "1s",
+            "0s",
             "--dry-run",
             "-o",
             "json",

@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     path::PathBuf,
     sync::Mutex,
     time::{Duration, Instant},
@@ -196,10 +198,6 @@ pub fn digest_in_registry(image: &Image) -> Option<String> {
     }
     let (registry, repository) = (image.registry().unwrap(), image.repository());
     let reference = image.tag().unwrap();
-    use std::{
-        io::{Read as _, Write as _},
-        net::TcpStream,
-    };
     let mut stream = TcpStream::connect(registry).unwrap();
     write!(
         stream,

@@ -131,8 +131,8 @@ pub(in crate::cli) struct BuildListArgs {
 /// `berth build prune`
 #[derive(Debug, ClapArgs)]
 pub(in crate::cli) struct BuildPruneArgs {
-    /// Keep what was used in so long a time: 30m, 24h, 7d.
-    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration)]
+    /// Keep what was used in so long a time: 30m, 24h, 7d; 0s keeps only what is in use.
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = age)]
     pub(in crate::cli) older_than: Duration,
     /// Only say what would be removed.
     #[arg(long)]
@@ -148,4 +148,12 @@ pub struct LogsBuilderArgs {
     /// The namespace in which images are built [`BUILDER_NAMESPACE`].
     #[arg(long, short, value_name = "NAMESPACE")]
     pub(in crate::cli) namespace: Option<String>,
+}
+
+/// A duration, or none at all.
+fn age(text: &str) -> Result<Duration, String> {
+    if matches!(text.trim(), "0" | "0s") {
+        return Ok(Duration::ZERO);
+    }
+    duration(text)
 }

@@ -93,7 +93,8 @@ impl BuildCause {
                 "check that the repository exists, and that the builder's user may push to it"
             }
             Self::RegistryUnreachable => {
-                "check IMAGE_REGISTRY, and that the cluster's pods can reach the registry"
+                "check the registry that the message names, IMAGE_REGISTRY or that of a base image, and \
+                 that the cluster's pods can reach it"
             }
             Self::Credentials => "set them again with `berth setup-builder`",
             Self::OutOfMemory => "raise the builder's memory limit",

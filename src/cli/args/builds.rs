@@ -23,7 +23,7 @@ Examples:
 
 The image is pushed to IMAGE_REGISTRY, and printed with its digest. Without --tag
 the tag is made from what is built, so that it never moves: the beginning of the
-context's hash, or of the commit. Values of --build-arg can be read in the
+context's hash, or of a commit that is named in full. Values of --build-arg can be read in the
 cluster and in the image: they are no place for secrets.
 
 A build goes on when berth ends: `attach` waits for its end, `cancel` ends it.

@@ -28,7 +28,7 @@ pub(in crate::cli) struct ProjectArgs {
 Examples:
   berth deploy --project-id shop --image registry.example.com/shop:1
   berth deploy --project-id shop --name web --build . --rollback-on-failure
-  berth deploy --project-id shop --image shop:2 --replicas 3 --rollback-on-failure
+  berth deploy --project-id shop --image shop:2 --rollback-on-failure
   berth deploy --project-id shop --image busybox --no-ingress --no-probe \\
     -- httpd -f -p 8080
 
@@ -75,7 +75,8 @@ pub struct DeployArgs {
     /// The port that the container listens on; 8080 at first.
     #[arg(long, value_name = "PORT")]
     pub(in crate::cli) port: Option<String>,
-    /// A variable of the container; NAME alone takes its value from here.
+    /// A variable of the container, in place of all it had before; NAME alone
+    /// takes its value from here.
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     pub(in crate::cli) environment: Vec<String>,
     /// Of the project's secrets only this; can be repeated. All by default.

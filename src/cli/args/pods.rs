@@ -58,7 +58,8 @@ pub struct CreateArgs {
     /// Open no port.
     #[arg(long, conflicts_with = "ports")]
     pub(in crate::cli) no_ports: bool,
-    /// A variable of the container; NAME alone takes its value from here.
+    /// A variable of the container, in place of all it had before; NAME alone
+    /// takes its value from here.
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     pub(in crate::cli) environment: Vec<String>,
     /// Run what the image starts by itself.

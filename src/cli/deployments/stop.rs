@@ -48,7 +48,7 @@ pub(in crate::cli) async fn pod(args: StopPodArgs, session: &Session) -> Result<
         .printer
         .value(&stopped, || match &stopped.controller {
             Some(controller) => format!(
-                "deleted pod {}; its {controller} makes a new one\n",
+                "deleted pod {}; its {controller} makes a new one if it wants one\n",
                 stopped.pod
             ),
             None => format!("deleted pod {}\n", stopped.pod),

@@ -2,7 +2,7 @@
 //! of BuildKit, take the same flags, read the same context, and really push an image.
 //!
 //! The core reads Dockerfiles, carries out stages, writes layers and speaks to registries. It knows
-//! neither program: it tells [`report::Event`]s and ends with [`fault::Fault`]s. `kaniko` and
+//! neither program: it tells `report::Event`s and ends with `fault::Fault`s. `kaniko` and
 //! `buildkit` are the faces: flags in, the program's own words and exit codes out.
 
 mod accounts;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{
     DeployAction, DeployProgress, Deployed, DeploymentManager, failure,
     manager::existing,
-    scene::{Scene, named, spec_of},
+    scene::{Scene, named, spec_of, unknown_spec},
     wait::Outcome,
     work::{Plan, Work},
 };
@@ -240,7 +240,7 @@ impl DeploymentManager {
     ) -> Result<Deployed, Error> {
         let scene = self.look(owner).await?;
         let deployment = existing(&scene, owner, name)?;
-        let spec = spec_of(&deployment.metadata).ok_or_else(unknown)?;
+        let spec = spec_of(&deployment.metadata).ok_or_else(unknown_spec)?;
         let new = NewDeployment {
             image: spec.image,
             host: None,
@@ -263,7 +263,7 @@ impl Work<'_> {
     async fn restart(&self) -> Result<Deployed, Error> {
         let scene = self.observe().await?;
         let deployment = existing(&scene, self.owner, self.name)?;
-        let spec = spec_of(&deployment.metadata).ok_or_else(unknown)?;
+        let spec = spec_of(&deployment.metadata).ok_or_else(unknown_spec)?;
         let exposure = self.manager.exposure(self.owner, &spec).unwrap_or_default();
         let release = self.render(&spec, exposure.as_ref(), &scene)?;
         self.send(&release.manifests).await?;
@@ -280,15 +280,6 @@ impl Work<'_> {
             }
         }
     }
-}
-
-fn unknown() -> Invalid {
-    Invalid::new(
-        "deployment",
-        "",
-        "was changed by somebody else so that berth can't tell what it is made from",
-        "deploy it again",
-    )
 }
 
 fn held_by_others(owner: &Owner, name: &SecretName) -> Invalid {

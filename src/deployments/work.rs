@@ -9,7 +9,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 
 use super::{
     DeployAction, DeployProgress, DeployRequest, DeployStep, Deployed, DeploymentManager,
-    scene::{Scene, spec_of},
+    scene::{Scene, spec_of, unknown_spec},
     wait::{Awaited, Outcome},
 };
 use crate::{
@@ -113,6 +113,8 @@ impl<'a> Work<'a> {
         let remembered = current.and_then(|it| spec_of(&it.metadata));
         let base = match remembered.clone().filter(|_| !request.is_fresh()) {
             Some(base) => base,
+            // What it was given earlier would be lost without a word.
+            None if current.is_some() && !request.is_fresh() => return Err(unknown_spec().into()),
             None => request.base(&self.manager.settings().resources)?,
         };
         let spec = request.onto(&base)?;

@@ -338,6 +338,7 @@ async fn a_probe_that_is_refused_and_one_that_is_not_answered() {
             .port(9)
             .unwrap()
             .start_period(Duration::from_secs(6))
+            .unwrap()
     });
     let (refused, silent) = tokio::join!(refused, silent);
     assert_eq!(refused.cause, Cause::NotReady);

@@ -169,12 +169,12 @@ impl Work<'_> {
         let failure = |error: &Error| Rollback::Failed {
             why: error.to_string(),
         };
-        let sent = async {
+        let attempt = async {
             let plan = self.plan_of(before, set)?;
             self.send_back(&plan, set).await?;
             Ok::<_, Error>(plan)
         };
-        let plan = match sent.await {
+        let plan = match attempt.await {
             Ok(plan) => plan,
             Err(error) => return self.record_failure(failed, failure(&error), None).await,
         };

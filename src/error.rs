@@ -73,7 +73,7 @@ pub enum Error {
         since: String,
     },
     /// A deployment's new revision can't run, or did not in time; the record says so too.
-    #[error("the deployment {name} of {owner} does not run: {diagnosis}{}", after_failure(.serving.as_deref(), *.rolled_back))]
+    #[error("the deployment {name} of {owner} does not run: {diagnosis}{}", after_failure(.serving.as_deref(), .rollback))]
     DeployFailed {
         /// The project.
         owner: Box<Owner>,
@@ -83,8 +83,8 @@ pub enum Error {
         diagnosis: Box<Diagnosis>,
         /// The image of the earlier revision, which goes on serving.
         serving: Option<String>,
-        /// The revision to which it was rolled back, when that was asked for.
-        rolled_back: Option<i64>,
+        /// What became of going back to the earlier revision.
+        rollback: Rollback,
     },
     /// An object that berth would have to change was made by somebody else.
     #[error("the {object} in the namespace {namespace} is not berth's")]
@@ -255,12 +255,40 @@ fn deploy_hint(cause: Cause) -> &'static str {
 }
 
 /// What is to be said after a deployment's failure.
-fn after_failure(serving: Option<&str>, rolled_back: Option<i64>) -> String {
-    match (serving, rolled_back) {
-        (_, Some(revision)) => format!("; it was rolled back to revision {revision}"),
-        (Some(image), None) => format!("; {image} goes on serving"),
-        (None, None) => String::new(),
+fn after_failure(serving: Option<&str>, rollback: &Rollback) -> String {
+    let serves = serving.map(|image| format!("; {image} goes on serving"));
+    let serves = serves.unwrap_or_default();
+    match rollback {
+        Rollback::NotAsked => serves,
+        Rollback::Done {
+            revision: Some(revision),
+        } => format!("; it was rolled back to revision {revision}"),
+        Rollback::Done { revision: None } => "; it was rolled back".to_owned(),
+        Rollback::NothingEarlier => {
+            format!("{serves}; no earlier revision was available to roll back to")
+        }
+        Rollback::Failed { why } => format!("{serves}; the rollback failed too: {why}"),
     }
+}
+
+/// What became of going back to the revision before one that can't run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum Rollback {
+    /// It was not asked for: the cluster still wants the release that failed.
+    NotAsked,
+    /// The earlier revision is back and available.
+    Done {
+        /// The number that it now has, when the cluster has told it.
+        revision: Option<i64>,
+    },
+    /// It was tried and did not succeed.
+    Failed {
+        /// Why.
+        why: String,
+    },
+    /// There is no earlier revision that is known to have run.
+    NothingEarlier,
 }
 
 /// The kind of a failure: what a program's exit code or an HTTP status is chosen by.

@@ -112,6 +112,6 @@ pub mod tls;
 
 pub use builds::{BuildManager, BuildRequest};
 pub use deployments::{DeployRequest, DeploymentManager};
-pub use error::{Error, Kind};
+pub use error::{Error, Kind, Rollback};
 pub use ingress::IngressManager;
 pub use pods::{ExecuteRequest, ManageRequest, PodManager, delete_pod, execute_in_pod, manage_pod};

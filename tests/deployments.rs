@@ -16,7 +16,7 @@ use std::{
 };
 
 use berth::{
-    DeployRequest, DeploymentManager, Error, Kind,
+    DeployRequest, DeploymentManager, Error, Kind, Rollback,
     deployments::{DeployAction, DeployProgress, DeployStep, Quiet, SecretName, Settings, Target},
     domain::{Cause, DeploymentName, DeploymentStatus, HostName},
     secret::Secret,
@@ -146,13 +146,13 @@ on_both_databases! {
         let begun = Instant::now();
         let error = manager.deploy(bad()).await.unwrap_err();
         assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
-        let Error::DeployFailed { diagnosis, serving, rolled_back, .. } = error else {
+        let Error::DeployFailed { diagnosis, serving, rollback, .. } = error else {
             panic!("{error:?}");
         };
         assert_eq!(diagnosis.cause, Cause::CrashLoop);
         assert_eq!(diagnosis.exit_code, Some(7));
         assert_eq!(diagnosis.log_tail, ["going down"]);
-        assert_eq!((serving, rolled_back), (Some(image()), None));
+        assert_eq!((serving, rollback), (Some(image()), Rollback::NotAsked));
         let failed = record(&world, &project).await;
         assert_eq!(failed.status, DeploymentStatus::Failed);
         assert_eq!(failed.diagnosis.as_ref(), Some(&*diagnosis));
@@ -160,7 +160,7 @@ on_both_databases! {
         // The same with its release taken back.
         let bad = bad().rollback_on_failure(true);
         let error = manager.deploy(bad).await.unwrap_err();
-        let Error::DeployFailed { rolled_back: Some(revision), .. } = error else {
+        let Error::DeployFailed { rollback: Rollback::Done { revision: Some(revision) }, .. } = error else {
             panic!("{error:?}");
         };
         let back = record(&world, &project).await;
@@ -338,6 +338,7 @@ async fn a_probe_that_is_refused_and_one_that_is_not_answered() {
             .port(9)
             .unwrap()
             .start_period(Duration::from_secs(6))
+            .unwrap()
     });
     let (refused, silent) = tokio::join!(refused, silent);
     assert_eq!(refused.cause, Cause::NotReady);

@@ -219,13 +219,13 @@ fn error_value(error: &Error) -> Value {
             owner,
             name,
             serving,
-            rolled_back,
+            rollback,
             ..
         } => [
             ("project_id", json!(owner.id())),
             ("deployment", json!(name)),
             ("serving", json!(serving)),
-            ("rolled_back_to", json!(rolled_back)),
+            ("rollback", json!(rollback)),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into_iter()

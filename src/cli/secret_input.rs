@@ -10,8 +10,13 @@ use crate::{domain::Invalid, secret::Secret};
 /// The most that is read, in bytes: more fits into no object of Kubernetes.
 const LONGEST: u64 = 1024 * 1024;
 
-/// All of stdin. A terminal is refused: what is typed there is seen.
+/// All of stdin as text. A terminal is refused: what is typed there is seen.
 pub(super) fn stdin(what: &'static str) -> Result<Secret<String>, Invalid> {
+    text(what, "stdin", &stdin_bytes(what)?)
+}
+
+/// All of stdin. A terminal is refused: what is typed there is seen.
+pub(super) fn stdin_bytes(what: &'static str) -> Result<Secret<Vec<u8>>, Invalid> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
         return Err(Invalid::new(
@@ -24,8 +29,13 @@ pub(super) fn stdin(what: &'static str) -> Result<Secret<String>, Invalid> {
     read(what, "stdin", stdin.lock())
 }
 
-/// All of a file.
+/// All of a file as text.
 pub(super) fn file(what: &'static str, path: &Path) -> Result<Secret<String>, Invalid> {
+    text(what, &path.display().to_string(), &file_bytes(what, path)?)
+}
+
+/// All of a file.
+pub(super) fn file_bytes(what: &'static str, path: &Path) -> Result<Secret<Vec<u8>>, Invalid> {
     let shown = path.display().to_string();
     let file = std::fs::File::open(path).map_err(|error| {
         Invalid::new(
@@ -38,10 +48,10 @@ pub(super) fn file(what: &'static str, path: &Path) -> Result<Secret<String>, In
     read(what, &shown, file)
 }
 
-fn read(what: &'static str, from: &str, source: impl io::Read) -> Result<Secret<String>, Invalid> {
+fn read(what: &'static str, from: &str, source: impl io::Read) -> Result<Secret<Vec<u8>>, Invalid> {
     let mut bytes = Vec::new();
     let refused = |problem: String| {
-        let remedy = format!("pass UTF-8 text of at most {LONGEST} bytes");
+        let remedy = format!("pass at most {LONGEST} bytes");
         Invalid::new(what, from, problem, remedy)
     };
     source
@@ -51,8 +61,14 @@ fn read(what: &'static str, from: &str, source: impl io::Read) -> Result<Secret<
     if bytes.len() as u64 > LONGEST {
         return Err(refused("is too long".to_owned()));
     }
-    let read = String::from_utf8(bytes).map_err(|_| refused("is not UTF-8 text".to_owned()))?;
-    Ok(Secret::new(read))
+    Ok(Secret::new(bytes))
+}
+
+fn text(what: &'static str, from: &str, read: &Secret<Vec<u8>>) -> Result<Secret<String>, Invalid> {
+    let text = std::str::from_utf8(read.expose());
+    let text =
+        text.map_err(|_| Invalid::new(what, from, "is not UTF-8 text", "pass UTF-8 text"))?;
+    Ok(Secret::new(text.to_owned()))
 }
 
 /// The text without the one line end that `echo` and editors add.

@@ -181,9 +181,9 @@ impl IngressSettings {
 
 fn certificate(reader: &mut Reader<'_>) -> Option<String> {
     let arn = reader.text(&variables::ALB_CERTIFICATE_ARN)?;
-    let is_arn = arn.split(',').all(|arn| {
-        arn.trim().starts_with("arn:") && arn.contains(":acm:") || arn.contains(":iam:")
-    });
+    let is_arn = arn
+        .split(',')
+        .all(|arn| arn.starts_with("arn:") && (arn.contains(":acm:") || arn.contains(":iam:")));
     if !is_arn || arn.chars().any(char::is_whitespace) {
         reader.refuse(
             &variables::ALB_CERTIFICATE_ARN,

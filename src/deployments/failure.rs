@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Writes down why the call failed. What is known of the deployment itself is left as it was, unless
-/// something was changed in the cluster; a record that this call made and that nothing came of is taken
+/// something was changed in the cluster; what goes on unseen is not called failed; a record that this call made and that nothing came of is taken
 /// back.
 pub(super) async fn write_down(work: &Work<'_>, error: &Error, existed: bool) {
     // Its record says so already.
@@ -23,6 +23,9 @@ pub(super) async fn write_down(work: &Work<'_>, error: &Error, existed: bool) {
     let has_applied = work.has_applied.load(Ordering::Relaxed);
     let written = if !existed && !has_applied {
         store.delete_deployment(lock).await
+    } else if has_applied && is_lost(error) {
+        // The rollout goes on without a witness, and its record says that it is under way.
+        Ok(())
     } else if has_applied {
         let diagnosis = Diagnosis::new(cause(error), error.to_string());
         let changes = DeploymentChanges::new()
@@ -37,13 +40,18 @@ pub(super) async fn write_down(work: &Work<'_>, error: &Error, existed: bool) {
     }
 }
 
+/// Whether the cluster is out of reach, which says nothing of what it does.
+fn is_lost(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Unreachable | Kind::LinkLost)
+}
+
 fn cause(error: &Error) -> Cause {
     match error {
         Error::Cluster(ClusterError::Quota { .. }) => Cause::Quota,
         Error::Cluster(ClusterError::PodSecurity { .. }) => Cause::PodSecurity,
         error => match error.kind() {
             Kind::Denied => Cause::Denied,
-            Kind::Unreachable | Kind::LinkLost | Kind::TimedOut => Cause::Unreachable,
+            Kind::TimedOut => Cause::Unreachable,
             _ => Cause::Refused,
         },
     }

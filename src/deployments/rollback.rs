@@ -12,8 +12,8 @@ use super::{
     work::{Failed, Plan, Work},
 };
 use crate::{
-    domain::{DeploymentName, DeploymentStatus, Diagnosis, Image, Invalid, Owner},
-    error::Error,
+    domain::{DeploymentName, DeploymentStatus, Diagnosis, HostName, Image, Invalid, Owner},
+    error::{Error, Rollback},
     manifest::DeploymentRender,
     store::{DeploymentChanges, DeploymentRecord, NewDeployment},
 };
@@ -89,7 +89,8 @@ impl Work<'_> {
             })?,
         };
         let plan = self.plan_of(&scene, set)?;
-        match self.bring_back(&plan, set).await? {
+        self.send_back(&plan, set).await?;
+        match self.wait(&plan.spec, &plan.release.mark).await? {
             Outcome::Done { revision } => self.save_done(&plan, revision).await,
             Outcome::Failed { diagnosis, serving } => {
                 Err(self.tell_failure(diagnosis, serving, &plan).await)
@@ -132,13 +133,10 @@ impl Work<'_> {
         })
     }
 
-    async fn bring_back(&self, plan: &Plan, set: &ReplicaSet) -> Result<Outcome, Error> {
+    async fn send_back(&self, plan: &Plan, set: &ReplicaSet) -> Result<(), Error> {
         self.progress.step(&DeployStep::RollingBack {
             revision: revisions::number(&set.metadata),
         });
-        let mut manifests = plan.release.manifests.clone();
-        manifests.extend(self.ingress_manifest(plan)?);
-        self.send(&manifests).await?;
         let changes = DeploymentChanges::new()
             .status(DeploymentStatus::Progressing)
             .image(&plan.spec.image)
@@ -146,7 +144,9 @@ impl Work<'_> {
             .ssh(self.manager.site().place());
         let store = self.manager.store();
         store.save_deployment(self.held.lease(), changes).await?;
-        self.wait(&plan.spec, &plan.release.mark).await
+        let mut manifests = plan.release.manifests.clone();
+        manifests.extend(self.ingress_manifest(plan)?);
+        self.send(&manifests).await
     }
 
     /// Takes a release back that can't run, when that was asked for; the error that tells of both.
@@ -158,39 +158,49 @@ impl Work<'_> {
         failed: Failed<'_>,
     ) -> Error {
         if !request.rollback_on_failure {
-            return self.record_failure(failed, None).await;
+            return self.record_failure(failed, Rollback::NotAsked, None).await;
         }
         let sets = before.replica_sets(self.name);
         let mark = &failed.plan.release.mark;
         let Some(set) = last_good(&sets, mark, record) else {
-            self.progress.step(&DeployStep::Note(
-                "there is no earlier revision that was available".to_owned(),
-            ));
-            return self.record_failure(failed, None).await;
+            let nothing = Rollback::NothingEarlier;
+            return self.record_failure(failed, nothing, None).await;
         };
-        let brought_back = async {
+        let failure = |error: &Error| Rollback::Failed {
+            why: error.to_string(),
+        };
+        let attempt = async {
             let plan = self.plan_of(before, set)?;
-            let outcome = self.bring_back(&plan, set).await?;
-            Ok::<_, Error>((plan, outcome))
+            self.send_back(&plan, set).await?;
+            Ok::<_, Error>(plan)
         };
-        match brought_back.await {
-            Ok((plan, Outcome::Done { revision })) => {
-                let back = Back {
-                    image: plan.spec.image.clone(),
-                    replicas: plan.spec.replicas,
-                    revision,
-                };
-                self.record_failure(failed, Some(back)).await
+        let plan = match attempt.await {
+            Ok(plan) => plan,
+            Err(error) => return self.record_failure(failed, failure(&error), None).await,
+        };
+        let back = Back {
+            // That of the release before, which its Ingress still has.
+            host: (before.ingress(self.name)).and_then(|_| match &plan.exposure {
+                Some(exposure) => Some(exposure.host.clone()),
+                None => record.host.clone(),
+            }),
+            plan: &plan,
+        };
+        let is_added = failed.plan.exposure.is_some() && before.ingress(self.name).is_none();
+        let done = async {
+            if is_added {
+                self.delete_ingress().await?;
             }
-            Ok((_, Outcome::Failed { diagnosis, .. })) => {
-                tracing::warn!(%diagnosis, "the earlier revision does not run either");
-                self.record_failure(failed, None).await
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the release could not be taken back");
-                self.record_failure(failed, None).await
-            }
-        }
+            self.wait(&plan.spec, &plan.release.mark).await
+        };
+        let rollback = match done.await {
+            Ok(Outcome::Done { revision }) => Rollback::Done { revision },
+            Ok(Outcome::Failed { diagnosis, .. }) => Rollback::Failed {
+                why: diagnosis.to_string(),
+            },
+            Err(error) => failure(&error),
+        };
+        self.record_failure(failed, rollback, Some(back)).await
     }
 
     /// Records that a release can't run; the error that says so.
@@ -205,42 +215,54 @@ impl Work<'_> {
             serving,
             plan,
         };
-        self.record_failure(failed, None).await
+        self.record_failure(failed, Rollback::NotAsked, None).await
     }
 
-    /// Records that a release can't run, or that an earlier one runs in its place.
-    async fn record_failure(&self, failed: Failed<'_>, back: Option<Back>) -> Error {
-        let changes = DeploymentChanges::new().diagnosis(Some(&failed.diagnosis));
-        let changes = match &back {
-            Some(back) => changes
-                .status(DeploymentStatus::Running)
-                .image(&back.image)
-                .replicas(back.replicas.into())
-                .revision(back.revision),
-            None => changes
-                .status(DeploymentStatus::Failed)
-                .image(&failed.plan.spec.image),
+    /// Records that a release can't run and what the Deployment holds now: `back` is what was sent in
+    /// the release's place.
+    async fn record_failure(
+        &self,
+        failed: Failed<'_>,
+        rollback: Rollback,
+        back: Option<Back<'_>>,
+    ) -> Error {
+        let revision = match &rollback {
+            Rollback::Done { revision } => Some(*revision),
+            _ => None,
         };
+        let held = back.as_ref().map_or(failed.plan, |back| back.plan);
+        let mut changes = DeploymentChanges::new()
+            .diagnosis(Some(&failed.diagnosis))
+            .image(&held.spec.image)
+            .replicas(held.spec.replicas.into());
+        changes = match revision {
+            Some(revision) => changes.status(DeploymentStatus::Running).revision(revision),
+            None => changes.status(DeploymentStatus::Failed),
+        };
+        if let Some(back) = &back {
+            changes = changes.host(back.host.as_ref());
+        }
         let store = self.manager.store();
         if let Err(error) = store.save_deployment(self.held.lease(), changes).await {
-            return error.into();
+            tracing::warn!(%error, "the failure could not be recorded");
         }
-        let rolled_back = back.as_ref().and_then(|back| back.revision);
         Error::DeployFailed {
             owner: Box::new(self.owner.clone()),
             name: self.name.to_string(),
             diagnosis: Box::new(failed.diagnosis),
-            serving: back.map_or(failed.serving, |back| Some(back.image.to_string())),
-            rolled_back,
+            serving: match revision {
+                Some(_) => Some(held.spec.image.to_string()),
+                None => failed.serving,
+            },
+            rollback,
         }
     }
 }
 
-/// An earlier revision that is back.
-struct Back {
-    image: Image,
-    replicas: u16,
-    revision: Option<i64>,
+/// An earlier revision that was sent in the place of a failed release.
+struct Back<'a> {
+    plan: &'a Plan,
+    host: Option<HostName>,
 }
 
 fn image_of(scene: &Scene, name: &DeploymentName) -> Result<Image, Invalid> {

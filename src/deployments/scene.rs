@@ -15,7 +15,7 @@ use super::revisions;
 use crate::{
     cluster::{Cluster, Query, Resource},
     domain::{
-        ANNOTATION_SPEC, DeploymentName, DeploymentSpec, EnvName, LABEL_DEPLOYMENT,
+        ANNOTATION_SPEC, DeploymentName, DeploymentSpec, EnvName, Invalid, LABEL_DEPLOYMENT,
         LABEL_MANAGED_BY, MANAGED_BY, Namespace, OwnerLabels, PROJECT_SECRETS, SecretUse,
         secret_of_set_at_key,
     },
@@ -192,6 +192,16 @@ impl SecretFacts {
 pub(super) fn spec_of(metadata: &ObjectMeta) -> Option<DeploymentSpec> {
     let annotations = metadata.annotations.as_ref()?;
     serde_json::from_str(annotations.get(ANNOTATION_SPEC)?).ok()
+}
+
+/// The error for a Deployment of which berth can't tell.
+pub(super) fn unknown_spec() -> Invalid {
+    Invalid::new(
+        "deployment",
+        "",
+        "was changed by somebody else, or by another version, so that berth can't tell what it is made from",
+        "deploy it with --fresh and all that it is to have",
+    )
 }
 
 /// Whether an object is berth's and belongs to this deployment.

@@ -11,12 +11,12 @@ use serde::Serialize;
 use super::{
     DeployAction, DeployProgress, Deployed, DeploymentManager, failure,
     manager::existing,
-    scene::{Scene, named, spec_of},
+    scene::{Scene, named, spec_of, unknown_spec},
     wait::Outcome,
     work::{Plan, Work},
 };
 use crate::{
-    domain::{DeploymentName, EnvName, Invalid, Owner, SecretUse},
+    domain::{DeploymentName, EnvName, Invalid, Owner, PROJECT_SECRETS, SecretUse},
     error::Error,
     manifest::SecretEntry,
     secret::Secret,
@@ -124,19 +124,11 @@ impl DeploymentManager {
             .map(|(it, fact)| it.as_str().len() + fact.bytes)
             .sum();
         check_size(name, value.expose().len(), others)?;
-        let templates = self.site().templates();
         if scene.namespace.is_none() {
-            let namespace = templates.namespace_manifest(owner)?;
+            let namespace = self.site().templates().namespace_manifest(owner)?;
             self.cluster().apply(&[namespace], false).await?;
         }
-        let entry = SecretEntry {
-            name: &name.0,
-            value: &value,
-            set_at: Utc::now(),
-        };
-        let manifest = templates.project_secret_manifest(owner, Some(&entry))?;
-        let manager = name.field_manager();
-        self.cluster().apply_as(&manager, &[manifest]).await?;
+        self.apply_secret(owner, name, &value).await?;
         Ok(SecretSet {
             replaced: scene.secrets.entries.contains_key(&name.0),
             used_by: users(&scene, &name.0),
@@ -160,11 +152,12 @@ impl DeploymentManager {
             .collect())
     }
 
-    /// Takes one of a project's secrets away. Two trips to the host.
+    /// Takes one of a project's secrets away, also when others have set it. Three trips to the host, and
+    /// three more when they have.
     ///
     /// # Errors
     /// [`Error::SecretInUse`] when a deployment asks for it by name and could not start its next pod
-    /// without it, unless it is forced; others when the cluster can't be asked or refuses.
+    /// without it, unless it is forced; [`Error::Invalid`] when somebody sets it anew; others when the cluster can't be asked or refuses.
     pub async fn unset_secret(
         &self,
         owner: &Owner,
@@ -186,14 +179,52 @@ impl DeploymentManager {
             let name = name.to_string();
             return Err(Error::SecretInUse { name, by });
         }
-        let templates = self.site().templates();
-        let manifest = templates.project_secret_manifest(owner, None)?;
-        let manager = name.field_manager();
-        self.cluster().apply_as(&manager, &[manifest]).await?;
+        self.let_go(owner, name).await?;
+        if self.has_secret(owner, name).await? {
+            // Others have set it too, as with kubectl. Another value makes it berth's alone.
+            let value = Secret::new(format!("unset at {}", Utc::now()).into_bytes());
+            self.apply_secret(owner, name, &value).await?;
+            self.let_go(owner, name).await?;
+            if self.has_secret(owner, name).await? {
+                return Err(held_by_others(owner, name).into());
+            }
+        }
         Ok(SecretUnset {
             was_there: true,
             used_by: users(&scene, &name.0),
         })
+    }
+
+    async fn apply_secret(
+        &self,
+        owner: &Owner,
+        name: &SecretName,
+        value: &Secret<Vec<u8>>,
+    ) -> Result<(), Error> {
+        let entry = SecretEntry {
+            name: &name.0,
+            value,
+            set_at: Utc::now(),
+        };
+        let templates = self.site().templates();
+        let manifest = templates.project_secret_manifest(owner, Some(&entry))?;
+        let manager = name.field_manager();
+        self.cluster().apply_as(&manager, &[manifest]).await?;
+        Ok(())
+    }
+
+    /// Says that berth does not want this secret any more; who else has set it keeps it.
+    async fn let_go(&self, owner: &Owner, name: &SecretName) -> Result<(), Error> {
+        let templates = self.site().templates();
+        let manifest = templates.project_secret_manifest(owner, None)?;
+        let manager = name.field_manager();
+        self.cluster().apply_as(&manager, &[manifest]).await?;
+        Ok(())
+    }
+
+    async fn has_secret(&self, owner: &Owner, name: &SecretName) -> Result<bool, Error> {
+        let scene = self.look(owner).await?;
+        Ok(scene.secrets.entries.contains_key(&name.0))
     }
 
     /// Replaces the pods of a deployment, so that they have the project's secrets as they are now, and
@@ -209,7 +240,7 @@ impl DeploymentManager {
     ) -> Result<Deployed, Error> {
         let scene = self.look(owner).await?;
         let deployment = existing(&scene, owner, name)?;
-        let spec = spec_of(&deployment.metadata).ok_or_else(unknown)?;
+        let spec = spec_of(&deployment.metadata).ok_or_else(unknown_spec)?;
         let new = NewDeployment {
             image: spec.image,
             host: None,
@@ -232,7 +263,7 @@ impl Work<'_> {
     async fn restart(&self) -> Result<Deployed, Error> {
         let scene = self.observe().await?;
         let deployment = existing(&scene, self.owner, self.name)?;
-        let spec = spec_of(&deployment.metadata).ok_or_else(unknown)?;
+        let spec = spec_of(&deployment.metadata).ok_or_else(unknown_spec)?;
         let exposure = self.manager.exposure(self.owner, &spec).unwrap_or_default();
         let release = self.render(&spec, exposure.as_ref(), &scene)?;
         self.send(&release.manifests).await?;
@@ -251,12 +282,16 @@ impl Work<'_> {
     }
 }
 
-fn unknown() -> Invalid {
+fn held_by_others(owner: &Owner, name: &SecretName) -> Invalid {
+    let namespace = owner.namespace();
     Invalid::new(
-        "deployment",
-        "",
-        "was changed by somebody else so that berth can't tell what it is made from",
-        "deploy it again",
+        "secret",
+        name.0.as_str(),
+        "is still there: somebody else sets it again",
+        format!(
+            "see who with `kubectl get secret {PROJECT_SECRETS} -n {namespace} -o yaml \
+             --show-managed-fields`"
+        ),
     )
 }
 

@@ -23,8 +23,10 @@ use crate::{
 const GONE: Duration = Duration::from_secs(2);
 /// How long a probe's path may be answered as unknown (4xx): the program is up and says no.
 const REFUSING: Duration = Duration::from_secs(10);
-/// How long a volume may fail to be mounted.
-const MOUNTING: Duration = Duration::from_secs(10);
+/// How long a volume may fail to be attached or mounted: a node tries again, and often succeeds.
+const MOUNTING: Duration = Duration::from_secs(60);
+/// The same for what the volume is made from and is not there.
+const MISSING: Duration = Duration::from_secs(10);
 
 /// What has been seen of one release.
 pub(super) struct Seen {
@@ -35,11 +37,22 @@ pub(super) struct Seen {
     pub(super) deployment: Option<Deployment>,
     pub(super) pods: BTreeMap<String, Pod>,
     /// What the cluster has warned of, by pod: of a probe or a volume.
-    warned: BTreeMap<String, String>,
+    warned: BTreeMap<String, Warned>,
     /// Since when what stands in a pod's way does so; kept from one watch to the next.
     since: BTreeMap<String, (Cause, Instant)>,
+    /// Whether this watch has told of the Deployment.
+    is_told_of: bool,
+    /// Whether the Deployment is known to have been deleted.
+    is_gone: bool,
     gone_since: Option<Instant>,
     told: Told,
+}
+
+/// What the cluster has warned of.
+struct Warned {
+    /// Whether it is of a volume.
+    volume: bool,
+    words: String,
 }
 
 /// What the caller has been told.
@@ -66,15 +79,36 @@ impl Seen {
             pods: BTreeMap::new(),
             warned: BTreeMap::new(),
             since: BTreeMap::new(),
+            is_told_of: false,
+            is_gone: false,
             gone_since: None,
             told: Told::default(),
         }
     }
 
-    /// A watch begins: it tells anew what there is.
+    /// A watch begins: it tells anew what there is. Until it has told of the Deployment, that is taken
+    /// to be as it was.
     pub(super) fn begin(&mut self) {
-        self.deployment = None;
+        self.is_told_of = false;
         self.pods.clear();
+    }
+
+    /// Whether this watch has told of the Deployment: it tells nothing of one that is not there.
+    pub(super) fn is_told_of(&self) -> bool {
+        self.is_told_of
+    }
+
+    /// The Deployment has been looked for and was not there.
+    pub(super) fn take_absence(&mut self) {
+        self.deployment = None;
+        self.is_told_of = true;
+        self.is_gone = true;
+    }
+
+    /// Whether the Deployment is known to be deleted, or to be on its way out.
+    pub(super) fn is_gone(&self) -> bool {
+        let deployment = self.deployment.as_ref();
+        self.is_gone || deployment.is_some_and(|it| it.metadata.deletion_timestamp.is_some())
     }
 
     /// Takes in one change.
@@ -82,6 +116,8 @@ impl Seen {
         let name = change.name().to_owned();
         if change.kind() == "Deployment" {
             self.deployment = change.into_object()?;
+            self.is_told_of = true;
+            self.is_gone = self.deployment.is_none();
         } else if let Some(pod) = change.into_object::<Pod>()? {
             self.pods.insert(name, pod);
         } else {
@@ -100,8 +136,11 @@ impl Seen {
             let Some((name, _)) = about else { continue };
             let words = warning.split_once("): ").map_or("", |(_, words)| words);
             let words = without_count(words);
-            if warning.starts_with("Unhealthy") || warning.starts_with("FailedMount") {
-                self.warned.insert(name.clone(), words.to_owned());
+            let volume =
+                warning.starts_with("FailedMount") || warning.starts_with("FailedAttachVolume");
+            if volume || warning.starts_with("Unhealthy") {
+                let words = words.to_owned();
+                self.warned.insert(name.clone(), Warned { volume, words });
             }
             let said = format!("{name}: {words}");
             if self.told.warnings.insert(said.clone()) {
@@ -115,7 +154,7 @@ impl Seen {
         let now = Instant::now();
         let found = assess_rollout(self.deployment.as_ref(), self.pods.values(), &self.mark);
         self.gone_since = match found {
-            Rollout::Absent => self.gone_since.or(Some(now)),
+            Rollout::Absent if self.is_gone() => self.gone_since.or(Some(now)),
             _ => None,
         };
         let rollout = self.with_warnings(found);
@@ -158,7 +197,7 @@ impl Seen {
                 pod: Some(pod),
                 urgency,
             } => {
-                if let Some(words) = self.warned.get(&pod)
+                if let Some(Warned { words, .. }) = self.warned.get(&pod)
                     && diagnosis.cause == Cause::NotReady
                 {
                     diagnosis.message.clone_from(words);
@@ -170,14 +209,18 @@ impl Seen {
                 }
             }
             Rollout::Progress(heads) => {
-                let stuck = self.warned.iter().find(|(name, words)| {
-                    words.starts_with("MountVolume") && self.pods.get(*name).is_some_and(is_waiting)
+                let stuck = self.warned.iter().find(|(name, warned)| {
+                    warned.volume && self.pods.get(*name).is_some_and(is_waiting)
                 });
                 match stuck {
-                    Some((pod, words)) => Rollout::Failing {
+                    Some((pod, Warned { words, .. })) => Rollout::Failing {
                         diagnosis: Diagnosis::new(Cause::VolumeMount, words.clone()),
                         pod: Some(pod.clone()),
-                        urgency: Urgency::After(MOUNTING),
+                        urgency: Urgency::After(if words.contains("not found") {
+                            MISSING
+                        } else {
+                            MOUNTING
+                        }),
                     },
                     None => Rollout::Progress(heads),
                 }
@@ -261,9 +304,15 @@ fn is_ready(pod: &Pod) -> bool {
     matches!(assess_pod(pod), Assessment::Ready { .. })
 }
 
-/// Whether no container of the pod has been started yet.
+/// Whether the pod's volumes may be missing still: no container of it has been started, nor could be
+/// (<https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-has-network>).
 fn is_waiting(pod: &Pod) -> bool {
-    matches!(assess_pod(pod), Assessment::Progress(_))
+    let conditions = pod.status.as_ref().and_then(|it| it.conditions.as_deref());
+    let has_sandbox = conditions
+        .unwrap_or_default()
+        .iter()
+        .any(|it| it.type_ == "PodReadyToStartContainers" && it.status == "True");
+    !has_sandbox && matches!(assess_pod(pod), Assessment::Progress(_))
 }
 
 /// A warning's words without how often it was given: `… (3 times)`.
@@ -273,3 +322,7 @@ fn without_count(words: &str) -> &str {
         _ => words,
     }
 }
+
+#[cfg(test)]
+#[path = "seen_tests.rs"]
+mod tests;

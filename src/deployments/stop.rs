@@ -5,8 +5,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    DeployProgress, DeployStep, DeploymentManager, Quiet, manager::no_deployment, scene::Scene,
-    work::selector,
+    DeployProgress, DeployStep, DeploymentManager, Quiet, manager::no_deployment, work::selector,
 };
 use crate::{
     cluster::{ClusterError, Query, Resource},
@@ -15,7 +14,8 @@ use crate::{
         Namespace, Owner, OwnerKind, OwnerLabels,
     },
     error::Error,
-    store::{DeploymentRecord, NewDeployment},
+    site::Held,
+    store::{DeploymentRecord, Lock, NewDeployment},
 };
 
 /// What of a deployment is deleted. Pods are named too, so that they are waited for.
@@ -47,7 +47,8 @@ pub struct Stopped {
     pub name: String,
     /// What was deleted, by resource and name.
     pub deleted: Vec<String>,
-    /// For what the namespace was kept. When it is empty, the namespace is gone too.
+    /// For what the namespace was kept, or why it could not be deleted. When it is empty, the namespace
+    /// is gone too.
     pub kept: Vec<String>,
 }
 
@@ -107,7 +108,7 @@ impl DeploymentManager {
         };
         let (_, held, existed) = self.claim(&owner, name, &new, false, progress).await?;
         progress.step(&DeployStep::Stopping);
-        let removed = self.remove(&owner, name, &scene).await;
+        let removed = self.remove(&owner, name, &held).await;
         if removed.is_ok() || !existed {
             self.store().delete_deployment(held.lease()).await?;
             held.gone();
@@ -115,7 +116,12 @@ impl DeploymentManager {
             held.give_back().await;
         }
         let deleted = removed?;
-        let kept = self.tidy_namespace(&owner).await?;
+        // The deployment is gone, whatever becomes of the namespace.
+        let kept = self.tidy_namespace(&owner).await.unwrap_or_else(|error| {
+            let note = format!("a deletion that failed: {error}");
+            progress.step(&DeployStep::Note(note.clone()));
+            vec![note]
+        });
         Ok(Stopped {
             namespace: owner.namespace().to_string(),
             name: name.to_string(),
@@ -193,13 +199,14 @@ impl DeploymentManager {
         &self,
         owner: &Owner,
         name: &DeploymentName,
-        scene: &Scene,
+        held: &Held<Lock>,
     ) -> Result<Vec<String>, Error> {
         let at_most = self.settings().limits.delete;
         let deadline = Instant::now() + at_most;
         let query = Query::in_namespace(ALL, &owner.namespace()).labelled(selector(name));
         let mut deleted = Vec::new();
-        let mut left: Vec<_> = scene.leftovers(name).collect();
+        // Looked at under the lease: who had it before may have made more.
+        let mut left: Vec<_> = self.look(owner).await?.leftovers(name).collect();
         while !left.is_empty() {
             let now = Instant::now();
             if now >= deadline {
@@ -209,6 +216,7 @@ impl DeploymentManager {
                     seconds: at_most.as_secs(),
                 });
             }
+            held.confirm().await?;
             match self.cluster().delete(&query, deadline - now).await {
                 Ok(gone) => deleted.extend(gone.into_iter().map(|gone| gone.object)),
                 // What is left is looked at below.

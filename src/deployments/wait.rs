@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream::BoxStream};
+use k8s_openapi::api::apps::v1::Deployment;
 use tokio::time::Instant;
 
 use super::{
@@ -106,6 +107,9 @@ impl DeploymentManager {
                     // They are welcome, and not everybody may read them.
                     let warnings = self.cluster().warnings(awaited.namespace).await;
                     seen.take_warnings(&warnings.unwrap_or_default(), progress);
+                    if !seen.is_told_of() {
+                        self.look_for(awaited, seen).await?;
+                    }
                     next_look = Instant::now() + LOOK;
                 }
             }
@@ -113,6 +117,16 @@ impl DeploymentManager {
             seen.report(&stands, progress);
             standing = Some(stands);
         }
+    }
+
+    /// A watch says nothing of what is not there.
+    async fn look_for(&self, awaited: &Awaited<'_>, seen: &mut Seen) -> Result<(), Error> {
+        let [query, _] = queries(awaited.namespace, awaited.name);
+        let found = self.cluster().find(&[query]).await?;
+        if found.of::<Deployment>()?.is_empty() {
+            seen.take_absence();
+        }
+        Ok(())
     }
 
     async fn conclude(&self, awaited: &Awaited<'_>, last: Standing, seen: &Seen) -> Outcome {
@@ -126,7 +140,11 @@ impl DeploymentManager {
             }
             Rollout::Failing { diagnosis, pod, .. } => (diagnosis, pod),
             Rollout::Absent => {
-                let message = "the Deployment is gone: somebody has deleted it meanwhile";
+                let message = if seen.is_gone() {
+                    "the Deployment is gone: somebody has deleted it meanwhile"
+                } else {
+                    "the cluster did not tell of the Deployment in time"
+                };
                 (Diagnosis::new(Cause::Slow, message), None)
             }
             Rollout::Progress(heads) => {

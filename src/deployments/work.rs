@@ -9,7 +9,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 
 use super::{
     DeployAction, DeployProgress, DeployRequest, DeployStep, Deployed, DeploymentManager,
-    scene::{Scene, spec_of},
+    scene::{Scene, spec_of, unknown_spec},
     wait::{Awaited, Outcome},
 };
 use crate::{
@@ -80,7 +80,6 @@ impl<'a> Work<'a> {
         if is_new_host && let Some(exposure) = &plan.exposure {
             self.confirm_host(exposure).await?;
         }
-        self.save_sent(&plan).await?;
         match self.wait(&plan.spec, &plan.release.mark).await? {
             Outcome::Done { revision } => self.save_done(&plan, revision).await,
             Outcome::Failed { diagnosis, serving } => {
@@ -114,6 +113,8 @@ impl<'a> Work<'a> {
         let remembered = current.and_then(|it| spec_of(&it.metadata));
         let base = match remembered.clone().filter(|_| !request.is_fresh()) {
             Some(base) => base,
+            // What it was given earlier would be lost without a word.
+            None if current.is_some() && !request.is_fresh() => return Err(unknown_spec().into()),
             None => request.base(&self.manager.settings().resources)?,
         };
         let spec = request.onto(&base)?;
@@ -176,6 +177,9 @@ impl<'a> Work<'a> {
         let admitted = ingress::admit(site, self.owner, self.name, exposure).await;
         if matches!(admitted, Err(Error::HostTaken { .. })) {
             self.delete_ingress().await?;
+            let none = DeploymentChanges::new().host(None);
+            let store = self.manager.store();
+            store.save_deployment(self.held.lease(), none).await?;
         }
         admitted.map(|_| ())
     }
@@ -185,6 +189,7 @@ impl<'a> Work<'a> {
         let mut manifests = vec![templates.namespace_manifest(self.owner)?];
         manifests.extend_from_slice(&plan.release.manifests);
         manifests.extend(self.ingress_manifest(plan)?);
+        self.save_sent(plan).await?;
         self.send(&manifests).await?;
         // What is not wanted any more goes.
         if plan.exposure.is_none() && scene.ingress(self.name).is_some() {
@@ -209,10 +214,11 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    async fn delete_ingress(&self) -> Result<(), Error> {
+    pub(super) async fn delete_ingress(&self) -> Result<(), Error> {
         let query = Query::in_namespace([Resource::Ingresses], &self.owner.namespace())
             .labelled(selector(self.name));
         let at_most = self.manager.settings().limits.delete;
+        self.held.confirm().await?;
         self.manager.cluster().delete(&query, at_most).await?;
         Ok(())
     }
@@ -228,7 +234,7 @@ impl<'a> Work<'a> {
         self.manager.wait(&awaited, self.progress).await
     }
 
-    /// A process that is killed from here on has left behind what the record says.
+    /// A process that is killed from here on has left behind at most what the record says.
     pub(super) async fn save_sent(&self, plan: &Plan) -> Result<(), Error> {
         let host = plan.exposure.as_ref().map(|exposure| &exposure.host);
         let changes = DeploymentChanges::new()

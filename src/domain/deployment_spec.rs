@@ -16,6 +16,8 @@ pub const APP_CONTAINER: &str = "app";
 
 /// What is wanted of a deployment. Rendered into manifests, and kept beside them in the cluster; it names
 /// secrets and never holds their values.
+///
+/// It is read back, also from what an earlier berth has written: a field that is added needs a default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeploymentSpec {
     /// The container's image, by its digest when that is known.
@@ -31,6 +33,7 @@ pub struct DeploymentSpec {
     /// Which of the project's secrets the container has as environment variables.
     pub secrets: SecretUse,
     /// What the container runs; none: what the image starts.
+    #[serde(default)]
     pub command: Option<Vec<String>>,
     /// What is asked for by HTTP to see whether a pod is well, also by the load balancer.
     pub health_path: HealthPath,
@@ -39,12 +42,16 @@ pub struct DeploymentSpec {
     /// How long a pod that has started may take until it is well, in seconds.
     pub start_seconds: u16,
     /// Volumes of the container.
+    #[serde(default)]
     pub volumes: Vec<Volume>,
     /// Secrets with which the image is pulled.
+    #[serde(default)]
     pub pull_secrets: Vec<ObjectName>,
     /// The pods' service account; none: the namespace's default one, without its token.
+    #[serde(default)]
     pub service_account: Option<ObjectName>,
     /// How it is reached from outside.
+    #[serde(default)]
     pub public: Public,
 }
 
@@ -75,7 +82,7 @@ impl SecretUse {
 
 /// How a deployment is reached from outside the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(default, rename_all = "snake_case")]
 pub struct Public {
     /// Under which name.
     pub host: PublicHost,

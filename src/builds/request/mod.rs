@@ -100,7 +100,7 @@ impl BuildRequest {
     }
 
     /// The image's tag. Without one it is made from what is built, so that one tag never stands for
-    /// two things: see the image's name.
+    /// two things.
     ///
     /// # Errors
     /// When it is no tag, or the name has one already.

@@ -145,7 +145,7 @@ fn health(mut request: DeployRequest, args: &DeployArgs) -> Result<DeployRequest
         request = request.probe(args.probe);
     }
     if let Some(period) = args.start_period {
-        request = request.start_period(period);
+        request = request.start_period(period)?;
     }
     Ok(request)
 }

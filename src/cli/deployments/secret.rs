@@ -1,15 +1,15 @@
 //! `berth secret`
 
-use std::{fs::File, io::Read as _, path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 use serde_json::json;
-use tokio::io::AsyncReadExt as _;
 
 use super::{manager, target};
 use crate::{
     cli::{
         args::{SecretArgs, SecretCommand, SecretListArgs, SecretSetArgs, SecretUnsetArgs},
         printer::table,
+        secret_input,
         session::Session,
     },
     deployments::{DeploymentManager, ProjectSecret, SecretName},
@@ -17,9 +17,6 @@ use crate::{
     error::Error,
     secret::Secret,
 };
-
-/// One more than the most that a secret may have is read, so that a larger one is seen to be so.
-const READ_MAX: u64 = 1024 * 1024 + 1;
 
 pub(in crate::cli) async fn run(args: SecretArgs, session: &Session) -> Result<ExitCode, Error> {
     match args.command {
@@ -32,10 +29,7 @@ pub(in crate::cli) async fn run(args: SecretArgs, session: &Session) -> Result<E
 async fn set(args: SecretSetArgs, session: &Session) -> Result<ExitCode, Error> {
     let name: SecretName = args.name.parse()?;
     let target = target(&args.project)?;
-    let value = match &args.from_file {
-        Some(file) => from_file(file)?,
-        None => from_stdin(args.keep_newline).await?,
-    };
+    let value = value(&args)?;
     let manager = manager(session).await?;
     let owner = manager.resolve(&target).await?;
     let steps = session.steps();
@@ -50,7 +44,8 @@ async fn set(args: SecretSetArgs, session: &Session) -> Result<ExitCode, Error> 
     });
     session.printer.value(&value, || {
         let done = if set.replaced { "replaced" } else { "set" };
-        format!("{done} {name}\n{}", old_values(&set.used_by, &restarted))
+        let users = users(&set.used_by, &restarted, "has it once");
+        format!("{done} {name}\n{users}")
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -82,7 +77,8 @@ async fn unset(args: SecretUnsetArgs, session: &Session) -> Result<ExitCode, Err
     });
     session.printer.value(&value, || {
         if unset.was_there {
-            format!("unset {name}\n{}", old_values(&unset.used_by, &restarted))
+            let users = users(&unset.used_by, &restarted, "has it until");
+            format!("unset {name}\n{users}")
         } else {
             format!("nothing to unset: {name} was not set\n")
         }
@@ -109,8 +105,8 @@ async fn restart(
     Ok(restarted)
 }
 
-/// Who has an older value still.
-fn old_values(used_by: &[String], restarted: &[String]) -> String {
+/// Who was restarted, or is as it was still: `has_it` says until when.
+fn users(used_by: &[String], restarted: &[String], has_it: &str) -> String {
     if used_by.is_empty() {
         return String::new();
     }
@@ -118,7 +114,7 @@ fn old_values(used_by: &[String], restarted: &[String]) -> String {
         return format!("restarted {}\n", restarted.join(", "));
     }
     format!(
-        "{} has it once it is restarted (--restart) or deployed again\n",
+        "{} {has_it} it is restarted (--restart) or deployed again\n",
         used_by.join(", ")
     )
 }
@@ -134,33 +130,20 @@ fn row(secret: &ProjectSecret) -> Vec<String> {
     ]
 }
 
-fn from_file(file: &Path) -> Result<Secret<Vec<u8>>, Invalid> {
-    let mut bytes = Vec::new();
-    let read = File::open(file).and_then(|open| open.take(READ_MAX).read_to_end(&mut bytes));
-    let value = Secret::new(bytes);
-    read.map(|_| value).map_err(|error| {
-        Invalid::new(
-            "--from-file",
-            &file.display().to_string(),
-            format!("can't be read: {error}"),
-            "name a file that can be read",
-        )
-    })
-}
-
-async fn from_stdin(keep_newline: bool) -> Result<Secret<Vec<u8>>, Invalid> {
-    let mut bytes = Vec::new();
-    let mut stdin = tokio::io::stdin().take(READ_MAX);
-    let read = stdin.read_to_end(&mut bytes).await;
-    let value = Secret::new(bytes);
-    read.map_err(|error| {
-        let problem = format!("can't be read: {error}");
-        Invalid::new("stdin", "", problem, "pass the value on stdin")
-    })?;
-    if keep_newline {
-        return Ok(value);
+fn value(args: &SecretSetArgs) -> Result<Secret<Vec<u8>>, Invalid> {
+    const WHAT: &str = "secret";
+    let value = match &args.from_file {
+        Some(file) => secret_input::file_bytes(WHAT, file)?,
+        None if args.keep_newline => secret_input::stdin_bytes(WHAT)?,
+        None => {
+            let line = secret_input::stdin_bytes(WHAT)?;
+            let line = line.expose();
+            Secret::new(line.strip_suffix(b"\n").unwrap_or(line).to_vec())
+        }
+    };
+    if value.expose().is_empty() {
+        let remedy = "pass a value; `berth secret unset` takes a secret away";
+        return Err(Invalid::new(WHAT, &args.name, "has no value", remedy));
     }
-    let line = value.expose();
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    Ok(Secret::new(line.to_vec()))
+    Ok(value)
 }

@@ -107,9 +107,9 @@ pub fn assess_rollout<'a>(
         .filter_map(|pod| failure(pod))
         .chain(creation.flatten())
         .min_by_key(Rollout::patience);
-    found
-        .or_else(|| stalled(status))
-        .unwrap_or(Rollout::Progress(heads))
+    // That the Deployment is said to make no progress is of no use here: it may be said of an earlier
+    // release, until this one's first pods are made.
+    found.unwrap_or(Rollout::Progress(heads))
 }
 
 impl Rollout {
@@ -216,18 +216,6 @@ fn headcount(status: &DeploymentStatus, wanted: i32, pods: &[&Pod], mark: &str) 
         available: available.min(updated).min(ready),
         old,
     }
-}
-
-/// The cluster itself has given up (`ProgressDeadlineExceeded`), and nothing else is known.
-fn stalled(status: &DeploymentStatus) -> Option<Rollout> {
-    let condition = status
-        .conditions
-        .iter()
-        .flatten()
-        .find(|condition| condition.type_ == "Progressing" && condition.status == "False")?;
-    let message = condition.message.clone().unwrap_or_default();
-    (condition.reason.as_deref() == Some("ProgressDeadlineExceeded"))
-        .then(|| failing(Diagnosis::new(Cause::Slow, message), None, Urgency::AtOnce))
 }
 
 #[cfg(test)]

@@ -180,11 +180,23 @@ impl DeployRequest {
         self
     }
 
-    /// How long a pod that has started may take until it is well; whole seconds, at most 18 hours.
-    #[must_use]
-    pub fn start_period(mut self, period: Duration) -> Self {
-        self.wanted.start_seconds = Some(u16::try_from(period.as_secs()).unwrap_or(u16::MAX));
-        self
+    /// How long a pod that has started may take until it is well; whole seconds.
+    ///
+    /// # Errors
+    /// When it is less than 1 s, or more than 65535 s.
+    pub fn start_period(mut self, period: Duration) -> Result<Self, Invalid> {
+        let seconds = u16::try_from(period.as_secs()).ok();
+        let seconds = seconds.filter(|seconds| *seconds > 0).ok_or_else(|| {
+            let remedy = format!("use 1s up to {}s", u16::MAX);
+            Invalid::new(
+                "start period",
+                &format!("{period:?}"),
+                "can't be used",
+                remedy,
+            )
+        })?;
+        self.wanted.start_seconds = Some(seconds);
+        Ok(self)
     }
 
     /// All volumes of the container; those of an earlier deployment are dropped.

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use self::values::{DeploymentValues, Entry, Label, SecretValues};
+use self::values::{DEFAULT_ACCOUNT, DeploymentValues, Entry, Label, SecretValues};
 use super::{
     IngressSpec, Manifest, ManifestError, Templates, check::Expected, kinds::Kind,
     templates::BuiltIn,
@@ -171,6 +171,13 @@ fn with_template(
     let mut template = template.clone();
     if let Some(labels) = template.metadata.as_mut().and_then(|it| it.labels.as_mut()) {
         labels.remove(TEMPLATE_HASH);
+    }
+    if let Some(pod) = template.spec.as_mut() {
+        // The second field only repeats the first.
+        let repeated = pod.service_account.take();
+        let account = pod.service_account_name.take().or(repeated);
+        let account = account.filter(|account| !account.is_empty());
+        pod.service_account_name = Some(account.unwrap_or_else(|| DEFAULT_ACCOUNT.to_owned()));
     }
     let mut object = deployment.object().clone();
     if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {

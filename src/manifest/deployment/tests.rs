@@ -120,8 +120,9 @@ spec:
         "berth.dev/deployment": "web"
       annotations:
         berth.dev/owner-id: "shop"
-        berth.dev/release: "fe24c10ceb4099ecf6be"
+        berth.dev/release: "89c549a133a76b67f0b8"
     spec:
+      serviceAccountName: "default"
       # What runs in the pod gets the cluster's credentials only with a service account that is named.
       automountServiceAccountToken: false
       enableServiceLinks: false
@@ -358,6 +359,37 @@ fn a_release_is_known_by_what_its_pods_are_made_from() {
         ..DeploymentRender::default()
     };
     assert_ne!(render_with("shop", &spec(), &newer_secret).mark, first.mark);
+}
+
+#[test]
+fn a_variable_wins_over_a_secret_of_its_name() {
+    let mut both = spec();
+    both.environment.set("A_KEY", "plain").unwrap();
+    both.secrets = SecretUse::Named(["A_KEY", "B_TOKEN"].map(|it| it.parse().unwrap()).into());
+    let pod = deployment(&render(&both)).spec.unwrap().template.spec;
+    let variables = pod.unwrap().containers[0].env.clone().unwrap();
+    let shown: Vec<_> = variables
+        .iter()
+        .map(|it| (it.name.as_str(), it.value.as_deref()))
+        .collect();
+    assert_eq!(shown, [("B_TOKEN", None), ("A_KEY", Some("plain"))]);
+}
+
+#[test]
+fn an_earlier_template_without_a_service_account_takes_the_default_one() {
+    let mut earlier = deployment(&render(&spec())).spec.unwrap().template;
+    earlier.spec.as_mut().unwrap().service_account_name = None;
+    let back = DeploymentRender {
+        template: Some(earlier),
+        ..DeploymentRender::default()
+    };
+    let pod = deployment(&render_with("shop", &spec(), &back))
+        .spec
+        .unwrap()
+        .template
+        .spec;
+    let account = pod.unwrap().service_account_name;
+    assert_eq!(account.as_deref(), Some("default"));
 }
 
 #[test]

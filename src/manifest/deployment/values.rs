@@ -15,6 +15,9 @@ use crate::{
 
 /// The name of the container's port, by which the Service and the probes find it.
 const PORT_NAME: &str = "http";
+/// The service account that each namespace has. It is always named: the cluster keeps an earlier one in
+/// a second field, so that leaving it out does not take it away.
+pub(super) const DEFAULT_ACCOUNT: &str = "default";
 /// How long a program that is asked nothing must stay up to count as running.
 const PROVING_SECONDS: u32 = 2;
 /// The time beyond a container's time to start after which the kubelet starts it again; who watches has
@@ -55,7 +58,8 @@ pub(super) struct DeploymentValues {
     memory_request: String,
     volumes: Vec<Mount>,
     pull_secrets: Vec<String>,
-    service_account: Option<String>,
+    service_account: String,
+    has_token: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -110,7 +114,12 @@ impl DeploymentValues {
             value: verbatim(value),
         });
         let named = match &spec.secrets {
-            SecretUse::Named(names) => names.iter().map(|name| name.as_str().to_owned()).collect(),
+            // What is given as a plain variable wins; a list may hold a name only once.
+            SecretUse::Named(names) => names
+                .iter()
+                .filter(|name| spec.environment.iter().all(|(plain, _)| plain != *name))
+                .map(|name| name.as_str().to_owned())
+                .collect(),
             SecretUse::All | SecretUse::Nothing => Vec::new(),
         };
         let min_ready_seconds = if spec.probe { 0 } else { PROVING_SECONDS };
@@ -147,7 +156,9 @@ impl DeploymentValues {
                 .map(|(index, volume)| Mount::new(index, volume))
                 .collect(),
             pull_secrets: spec.pull_secrets.iter().map(ToString::to_string).collect(),
-            service_account: spec.service_account.as_ref().map(ToString::to_string),
+            service_account: (spec.service_account.as_ref())
+                .map_or_else(|| DEFAULT_ACCOUNT.to_owned(), ToString::to_string),
+            has_token: spec.service_account.is_some(),
         })
     }
 }

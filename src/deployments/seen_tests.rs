@@ -1,0 +1,68 @@
+use serde_json::{Value, json};
+
+use super::{super::Quiet, *};
+use crate::domain::ANNOTATION_RELEASE;
+
+fn seen() -> Seen {
+    Seen::new("new", Duration::from_secs(30))
+}
+
+fn deployment() -> ObjectChange {
+    ObjectChange::Is(json!({
+        "kind": "Deployment", "metadata": {"name": "web", "generation": 1},
+        "spec": {"replicas": 1, "selector": {}, "template": {}},
+        "status": {"observedGeneration": 1},
+    }))
+}
+
+fn pod(conditions: &Value) -> ObjectChange {
+    ObjectChange::Is(json!({
+        "kind": "Pod",
+        "metadata": {"name": "web-1", "annotations": {ANNOTATION_RELEASE: "new"}},
+        "spec": {"containers": [{"name": "app"}]},
+        "status": {"phase": "Pending", "conditions": conditions},
+    }))
+}
+
+fn urgency(seen: &mut Seen) -> Option<Urgency> {
+    match seen.standing().rollout {
+        Rollout::Failing { urgency, .. } => Some(urgency),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_new_watch_that_has_told_nothing_yet_is_no_sign_of_a_deletion() {
+    let mut seen = seen();
+    assert!(seen.standing().over_at.is_none());
+    seen.take(deployment()).unwrap();
+    seen.begin();
+    assert!(!seen.is_told_of());
+    assert!(matches!(seen.standing().rollout, Rollout::Progress(_)));
+    seen.take_absence();
+    assert!(matches!(seen.standing().rollout, Rollout::Absent));
+    assert!(seen.standing().over_at.is_some());
+}
+
+#[tokio::test]
+async fn a_volume_that_was_mounted_after_all_is_forgotten() {
+    let warning = |reason: &str, words: &str| [format!("{reason} (pod web-1): {words}")];
+    let mut seen = seen();
+    seen.take(deployment()).unwrap();
+    seen.take(pod(&json!([]))).unwrap();
+    let attach = warning(
+        "FailedAttachVolume",
+        "Multi-Attach error for volume \"data\"",
+    );
+    seen.take_warnings(&attach, &Quiet);
+    assert_eq!(urgency(&mut seen), Some(Urgency::After(MOUNTING)));
+    let missing = warning(
+        "FailedMount",
+        "MountVolume.SetUp failed: secret \"x\" not found",
+    );
+    seen.take_warnings(&missing, &Quiet);
+    assert_eq!(urgency(&mut seen), Some(Urgency::After(MISSING)));
+    let mounted = json!([{"type": "PodReadyToStartContainers", "status": "True"}]);
+    seen.take(pod(&mounted)).unwrap();
+    assert_eq!(urgency(&mut seen), None);
+}

@@ -225,6 +225,14 @@ fn gits_words_tell_a_missing_ref_from_a_closed_door() {
 }
 
 #[test]
+fn only_a_receiver_that_ended_well_has_the_context() {
+    let state = |code: i32| json!({ "exitCode": code, "reason": "Completed" });
+    assert!(has_received(&init_ended("receive", &state(0))));
+    assert!(!has_received(&init_ended("receive", &state(1))));
+    assert!(!has_received(&init_ended("fetch", &state(0))));
+}
+
+#[test]
 fn a_context_that_broke_off_is_lost() {
     let pod = init_ended("receive", &json!({ "exitCode": 1, "reason": "Error" }));
     let failure = classify(

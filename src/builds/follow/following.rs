@@ -168,6 +168,10 @@ impl<'a> Following<'a> {
                 None
             }
         };
+        // How the sending ended is one thing; that all has arrived is another.
+        if self.seen.pod.as_ref().is_some_and(assess::has_received) {
+            self.not_sent = None;
+        }
         if let Some((why, since)) = &self.not_sent {
             if now >= *since + NOTICING {
                 let failure = BuildFailure::new(BuildCause::ContextLost, why);

@@ -9,10 +9,9 @@ use super::{
     BuildManager, BuildProgress, Built, CacheUse, Cancelled,
     built::outcome,
     follow::{Followed, queries},
-    run::of_build,
+    run::{EVERYTHING, of_build},
 };
 use crate::{
-    cluster::Resource,
     domain::{BuildId, BuildStatus, Namespace},
     error::Error,
     store::{BuildEnd, BuildRecord},
@@ -70,8 +69,8 @@ impl BuildManager {
             return Ok((record, Cancelled::Before));
         }
         let namespace: Namespace = record.namespace.parse()?;
-        let resources = [Resource::Jobs, Resource::Secrets];
-        let query = of_build(&namespace, id, &resources);
+        // With its pods, so that nothing of it runs any more when it is told to be cancelled.
+        let query = of_build(&namespace, id, &EVERYTHING);
         let deleted = self.cluster().delete(&query, ENDING).await?;
         if deleted.is_empty() {
             self.check_place(&record)?;

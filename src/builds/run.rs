@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     BuildManager, BuildProgress, BuildStep, Built,
     built::outcome,
-    follow::{End, Followed, Told, queries},
+    follow::{CacheUse, End, Followed, Told, queries},
     plan::Plan,
 };
 use crate::{
@@ -26,7 +26,10 @@ const CANCELLING: Duration = Duration::from_secs(3);
 /// How often that is looked for.
 const LOOKING: Duration = Duration::from_millis(200);
 /// The longest that removing a build's objects may take.
-const REMOVING: Duration = Duration::from_secs(30);
+const REMOVING: Duration = Duration::from_mins(1);
+/// What a build that may be alive consists of. A Job's pods are named too, so that their end is
+/// waited for.
+pub(super) const EVERYTHING: [Resource; 3] = [Resource::Jobs, Resource::Pods, Resource::Secrets];
 
 impl BuildManager {
     pub(super) async fn run(
@@ -77,7 +80,13 @@ impl BuildManager {
             let owned = templates.git_token_manifest(&plan.id, namespace, token, uid)?;
             self.cluster().apply(&[owned], false).await?;
         }
-        Ok(())
+        // Whoever ended it meanwhile may have found nothing to delete yet.
+        match self.store().find_build(&plan.id).await? {
+            Some(record) if record.status != BuildStatus::Running => {
+                outcome(record, CacheUse::default()).map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What is to be said of a build that could not be begun; the record says so too, unless nobody
@@ -95,6 +104,10 @@ impl BuildManager {
             Error::Cluster(ClusterError::NotFound { .. }) => Error::NoBuilder {
                 namespace: self.settings().namespace.to_string(),
             },
+            error @ (Error::BuildCancelled { .. } | Error::BuildFailed { .. }) => {
+                self.remove(id, &EVERYTHING).await;
+                return error;
+            }
             error => error,
         };
         let cause = match &error {
@@ -119,7 +132,7 @@ impl BuildManager {
         );
         // A part of it may have been taken before the rest was refused.
         if error.kind() != Kind::Unreachable {
-            self.remove(id, &[Resource::Jobs, Resource::Secrets]).await;
+            self.remove(id, &EVERYTHING).await;
         }
         if was_refused {
             return Error::BuildFailed {
@@ -160,7 +173,7 @@ impl BuildManager {
         end: End,
     ) -> Result<BuildRecord, Error> {
         let id = &record.id;
-        let mut leavings = vec![Resource::Secrets];
+        let mut leavings: &[Resource] = &[Resource::Secrets];
         let end = match end {
             End::Done { digest, commit } => {
                 if let Some(commit) = commit {
@@ -177,7 +190,7 @@ impl BuildManager {
                     }
                 }
                 if is_alive {
-                    leavings.push(Resource::Jobs);
+                    leavings = &EVERYTHING;
                 }
                 BuildEnd::Failed(failure)
             }
@@ -185,7 +198,7 @@ impl BuildManager {
         let ended = self.store().end_build(id, end).await?;
         let has_token = record.source.contains("://");
         if has_token || leavings.len() > 1 {
-            self.remove(id, &leavings).await;
+            self.remove(id, leavings).await;
         }
         Ok(ended.record)
     }

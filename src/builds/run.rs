@@ -27,6 +27,14 @@ const CANCELLING: Duration = Duration::from_secs(3);
 const LOOKING: Duration = Duration::from_millis(200);
 /// The longest that removing a build's objects may take.
 const REMOVING: Duration = Duration::from_mins(1);
+/// The words of a kubectl whose connection to the API server was never made.
+const NOTHING_SENT: [&str; 5] = [
+    "connection refused",
+    "was refused",
+    "no such host",
+    "dial tcp",
+    "no route to host",
+];
 /// What a build that may be alive consists of. A Job's pods are named too, so that their end is
 /// waited for.
 pub(super) const EVERYTHING: [Resource; 3] = [Resource::Jobs, Resource::Pods, Resource::Secrets];
@@ -52,8 +60,9 @@ impl BuildManager {
             id: plan.id.clone(),
             image: plan.image.clone(),
         });
-        if let Err(error) = self.begin(&plan, progress).await {
-            return Err(self.not_begun(&plan, error).await);
+        let mut was_sent = false;
+        if let Err(error) = self.begin(&plan, &mut was_sent, progress).await {
+            return Err(self.not_begun(&plan, was_sent, error).await);
         }
         let followed = Followed {
             id: &plan.id,
@@ -63,14 +72,20 @@ impl BuildManager {
         self.await_end(&record, followed, progress).await
     }
 
-    /// Sends what the build needs.
-    async fn begin(&self, plan: &Plan, progress: &dyn BuildProgress) -> Result<(), Error> {
+    /// Sends what the build needs, and tells when the cluster has the Job.
+    async fn begin(
+        &self,
+        plan: &Plan,
+        was_sent: &mut bool,
+        progress: &dyn BuildProgress,
+    ) -> Result<(), Error> {
         self.ensure_repository(&plan.image, plan.cache.as_ref(), progress)
             .await?;
         progress.step(&BuildStep::Applying {
             objects: plan.manifests.len(),
         });
         self.cluster().apply(&plan.manifests, false).await?;
+        *was_sent = true;
         if let Some(token) = &plan.token {
             let namespace = &self.settings().namespace;
             let found = self.cluster().find(&queries(namespace, &plan.id)).await?;
@@ -91,10 +106,10 @@ impl BuildManager {
 
     /// What is to be said of a build that could not be begun; the record says so too, unless nobody
     /// knows whether it was.
-    async fn not_begun(&self, plan: &Plan, error: Error) -> Error {
+    async fn not_begun(&self, plan: &Plan, was_sent: bool, error: Error) -> Error {
         let id = &plan.id;
         let error = match error {
-            Error::Cluster(source) if is_open(&source) => {
+            Error::Cluster(source) if is_open(&source, was_sent) => {
                 let source = Box::new(source);
                 return Error::BuildUnfinished {
                     id: id.clone(),
@@ -247,15 +262,50 @@ pub(super) fn of_build(namespace: &Namespace, id: &BuildId, resources: &[Resourc
     ))
 }
 
-/// Whether what was asked for may have happened.
-fn is_open(error: &ClusterError) -> bool {
+/// Whether the build may have begun although this went wrong, which came once the Job was sent or
+/// before.
+fn is_open(error: &ClusterError, was_sent: bool) -> bool {
     use crate::ssh::SshError;
     match error {
+        ClusterError::Ssh(_) | ClusterError::ApiUnreachable { .. } if was_sent => true,
         ClusterError::Ssh(
             SshError::LinkLost { started, .. } | SshError::TimedOut { started, .. },
         ) => *started,
         ClusterError::Ssh(SshError::NoExitStatus | SshError::Stopped)
         | ClusterError::TimedOut { .. } => true,
+        ClusterError::ApiUnreachable { reply, .. } => {
+            !reply.applied.is_empty() || !NOTHING_SENT.iter().any(|it| reply.stderr.contains(it))
+        }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Reply;
+
+    fn unreachable(stderr: &str) -> ClusterError {
+        let reply = Box::new(Reply {
+            stderr: stderr.to_owned(),
+            ..Reply::default()
+        });
+        let words = stderr.to_owned();
+        ClusterError::ApiUnreachable { words, reply }
+    }
+
+    #[test]
+    fn only_a_connection_that_was_never_made_says_that_no_build_has_begun() {
+        for words in [
+            "Unable to connect to the server: dial tcp 10.0.0.1:6443: i/o timeout",
+            "dial tcp: lookup a: no such host",
+            "The connection to the server localhost:8080 was refused - did you specify",
+        ] {
+            assert!(!is_open(&unreachable(words), false), "{words}");
+            assert!(is_open(&unreachable(words), true), "{words}");
+        }
+        for words in ["error: unexpected EOF", "net/http: TLS handshake timeout"] {
+            assert!(is_open(&unreachable(words), false), "{words}");
+        }
     }
 }

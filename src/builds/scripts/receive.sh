@@ -1,5 +1,6 @@
 # Waits in the folder of the context until berth has put the context there, and ends with 0 when all
 # of it has come. $1: the longest pause, in seconds, in which nothing comes.
+# The size stands still while all of it is hashed: the Job's deadline bounds that.
 # This is the first process of its container: its end ends all others there. So at last it waits a
 # moment for the shells that brought the context, whose end is still to be told.
 set -eu
@@ -15,7 +16,6 @@ while ! read -r -t "$1" said <&3; do
     fi
     size=$now
 done
-# The size stands still while all of it is hashed; the Job's deadline bounds that.
 if [ "$said" = hashing ]; then
     read -r said <&3
 fi

@@ -147,6 +147,11 @@ impl BuildManager {
                 let is_alive = false;
                 Some(End::Failed { failure, is_alive })
             }
+            // Job and pod were asked for at once: there is no pod to come.
+            Standing::Stuck(failure, _) if seen.pod.is_none() && assess::is_over(&seen) => {
+                let is_alive = false;
+                Some(End::Failed { failure, is_alive })
+            }
             Standing::Stuck(..) | Standing::Going(_) => None,
         }
     }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use k8s_openapi::api::batch::v1::Job;
 
 use super::{
     BuildManager, BuildProgress, Built, CacheUse, Cancelled,
     built::outcome,
     follow::{Followed, queries},
-    run::{EVERYTHING, of_build},
+    run::{BEGINNING, EVERYTHING, of_build},
 };
 use crate::{
     domain::{BuildId, BuildStatus, Namespace},
@@ -17,8 +17,6 @@ use crate::{
     store::{BuildEnd, BuildRecord},
 };
 
-/// Between a build's record and its Job, the registry is asked and the manifests are sent.
-const BEGINNING: TimeDelta = TimeDelta::seconds(30);
 /// How often the Job is looked for meanwhile.
 const LOOKING: Duration = Duration::from_secs(1);
 /// The longest that ending a build may take.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use k8s_openapi::api::batch::v1::Job;
 use tokio::time::Instant;
 
@@ -21,6 +22,9 @@ use crate::{
     store::{BuildEnd, BuildRecord, NewBuild},
 };
 
+/// Between a build's record and its Job, the registry is asked and the manifests are sent, each of
+/// which may take a minute: a younger record may have no Job yet.
+pub(super) const BEGINNING: TimeDelta = TimeDelta::minutes(6);
 /// How long whoever cancels a build may take to write that down.
 const CANCELLING: Duration = Duration::from_secs(3);
 /// How often that is looked for.

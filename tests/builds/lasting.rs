@@ -162,11 +162,15 @@ async fn a_job_that_somebody_deletes_has_vanished() {
     };
     yard.dockerfile("RUN echo begun; sleep 60");
     let id = begin(&yard, "begun").await;
+    let ears = Arc::new(Ears::default());
+    let (manager, waited, heard) = (yard.manager.clone(), id.clone(), ears.clone());
+    let waiting = tokio::spawn(async move { manager.attach(&waited, &*heard).await });
+    until(|| ears.lines().iter().any(|it| it == "begun") || waiting.is_finished()).await;
     let namespace = yard.namespace();
     let bench = &yard.world.bench;
     let gone = bench.kubectl(&["delete", "job", id.as_str(), "-n", &namespace]);
     assert!(gone.status.success());
-    let error = yard.manager.attach(&id, &SilentBuild).await.unwrap_err();
+    let error = waiting.await.unwrap().unwrap_err();
     let failure = error.build_failure().unwrap();
     assert_eq!(failure.cause, BuildCause::Vanished);
     let record = yard.manager.recorded(&id).await.unwrap();

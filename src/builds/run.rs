@@ -124,7 +124,8 @@ impl BuildManager {
                 namespace: self.settings().namespace.to_string(),
             },
             error @ (Error::BuildCancelled { .. } | Error::BuildFailed { .. }) => {
-                self.remove(id, &EVERYTHING).await;
+                self.remove(&self.settings().namespace, id, &EVERYTHING)
+                    .await;
                 return error;
             }
             error => error,
@@ -151,7 +152,8 @@ impl BuildManager {
         );
         // A part of it may have been taken before the rest was refused.
         if error.kind() != Kind::Unreachable {
-            self.remove(id, &EVERYTHING).await;
+            self.remove(&self.settings().namespace, id, &EVERYTHING)
+                .await;
         }
         if was_refused {
             return Error::BuildFailed {
@@ -217,7 +219,8 @@ impl BuildManager {
         let ended = self.store().end_build(id, end).await?;
         let has_token = record.source.contains("://");
         if has_token || leavings.len() > 1 {
-            self.remove(id, leavings).await;
+            let namespace: Namespace = record.namespace.parse()?;
+            self.remove(&namespace, id, leavings).await;
         }
         Ok(ended.record)
     }
@@ -250,8 +253,7 @@ impl BuildManager {
     }
 
     /// Removes a build's objects of these resources. What stays is left to `berth build prune`.
-    pub(super) async fn remove(&self, id: &BuildId, resources: &[Resource]) {
-        let namespace = &self.settings().namespace;
+    pub(super) async fn remove(&self, namespace: &Namespace, id: &BuildId, resources: &[Resource]) {
         let query = of_build(namespace, id, resources);
         if let Err(error) = self.cluster().delete(&query, REMOVING).await {
             tracing::warn!(%id, %error, "something of the build is left behind");

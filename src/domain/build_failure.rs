@@ -112,7 +112,7 @@ impl BuildCause {
             Self::Evicted => "the node was short of something; build again",
             Self::Vanished => {
                 "find out who deleted it, and whether the registry has the image; build again if not"
-            },
+            }
             Self::Other => "read the message and the last log lines",
         }
     }

@@ -168,7 +168,10 @@ fn a_job_that_is_over_without_a_pod_has_ended() {
     };
     let failure = over(job("job-job-fail"));
     assert_eq!(failure.cause, BuildCause::Other);
-    assert!(failure.message.starts_with("BackoffLimitExceeded: "), "{failure}");
+    assert!(
+        failure.message.starts_with("BackoffLimitExceeded: "),
+        "{failure}"
+    );
     let complete = json!({
         "status": { "conditions": [{ "type": "Complete", "status": "True" }] }
     });

@@ -126,12 +126,12 @@ async fn read(
             ..request.clone()
         };
         let end = read_once(cluster, namespace, &request, &mut lines, &mut tell).await;
-        if let Some(line) = lines.rest() {
-            tell(&line);
-        }
         match end {
             // All of it was there.
-            Ok(()) if has_ended => return,
+            Ok(()) if has_ended => {
+                failures = 0;
+                break;
+            }
             Ok(()) => failures = 0,
             Err(error) => {
                 tracing::debug!(container, %error, "the build's log was lost");
@@ -140,10 +140,16 @@ async fn read(
         }
         let ends = containers.wait_for(|all| all.life(container) == Life::Ended);
         match tokio::time::timeout(SETTLING, ends).await {
-            Ok(Ok(_)) if failures == 0 => return,
+            Ok(_) if failures == 0 => break,
             Ok(Err(_)) => return,
             Ok(Ok(_)) | Err(_) => {}
         }
+    }
+    // The log is whole; of one that was lost, half a line is not told.
+    if failures == 0
+        && let Some(line) = lines.rest()
+    {
+        tell(&line);
     }
 }
 

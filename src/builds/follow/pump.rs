@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use tokio::sync::watch::Receiver;
 
-use super::{lines::Lines, told::Told};
+use super::{lines::Lines, outage::Outage, told::Told};
 use crate::{
     builds::BuildProgress,
     cluster::{Cluster, ClusterError, LogRequest},
@@ -117,7 +117,7 @@ async fn read(
 ) {
     let container = request.container.as_deref().unwrap_or_default();
     let mut lines = Lines::default();
-    let mut failures = 0;
+    let (mut failures, mut outage) = (0, Outage::default());
     while failures < TRIES {
         lines.begin_anew();
         let has_ended = containers.borrow().life(container) == Life::Ended;
@@ -125,7 +125,15 @@ async fn read(
             follow: !has_ended,
             ..request.clone()
         };
-        let end = read_once(cluster, namespace, &request, &mut lines, &mut tell).await;
+        let end = read_once(
+            cluster,
+            namespace,
+            &request,
+            &mut lines,
+            &mut outage,
+            &mut tell,
+        )
+        .await;
         match end {
             // All of it was there.
             Ok(()) if has_ended => {
@@ -135,6 +143,10 @@ async fn read(
             Ok(()) => failures = 0,
             Err(error) => {
                 tracing::debug!(container, %error, "the build's log was lost");
+                if outage.is_borne(&error) {
+                    tokio::time::sleep(SETTLING).await;
+                    continue;
+                }
                 failures += 1;
             }
         }
@@ -158,11 +170,14 @@ async fn read_once(
     namespace: &Namespace,
     request: &LogRequest,
     lines: &mut Lines,
+    outage: &mut Outage,
     tell: &mut impl FnMut(&str),
 ) -> Result<(), ClusterError> {
     let mut log = cluster.logs(namespace, request).await?;
     while let Some(part) = log.next().await {
-        for line in lines.push(&part?) {
+        let part = part?;
+        outage.is_over();
+        for line in lines.push(&part) {
             tell(&line);
         }
     }

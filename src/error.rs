@@ -166,8 +166,8 @@ pub enum Error {
         /// Why.
         failure: Box<BuildFailure>,
     },
-    /// The way to a build was lost; it goes on without berth.
-    #[error("the build {id} goes on in the cluster, but the way to it was lost")]
+    /// The way to a build was lost; it may have begun, and goes on without berth.
+    #[error("the way to the cluster was lost; the build {id} may have begun and may go on there")]
     BuildUnfinished {
         /// The build.
         id: BuildId,

@@ -2,24 +2,21 @@
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use k8s_openapi::api::batch::v1::Job;
 
 use super::{
     BuildManager, BuildProgress, Built, CacheUse, Cancelled,
     built::outcome,
     follow::{Followed, queries},
-    run::of_build,
+    run::{BEGINNING, EVERYTHING, of_build},
 };
 use crate::{
-    cluster::Resource,
     domain::{BuildId, BuildStatus, Namespace},
     error::Error,
     store::{BuildEnd, BuildRecord},
 };
 
-/// Between a build's record and its Job, the registry is asked and the manifests are sent.
-const BEGINNING: TimeDelta = TimeDelta::seconds(30);
 /// How often the Job is looked for meanwhile.
 const LOOKING: Duration = Duration::from_secs(1);
 /// The longest that ending a build may take.
@@ -70,8 +67,8 @@ impl BuildManager {
             return Ok((record, Cancelled::Before));
         }
         let namespace: Namespace = record.namespace.parse()?;
-        let resources = [Resource::Jobs, Resource::Secrets];
-        let query = of_build(&namespace, id, &resources);
+        // With its pods, so that nothing of it runs any more when it is told to be cancelled.
+        let query = of_build(&namespace, id, &EVERYTHING);
         let deleted = self.cluster().delete(&query, ENDING).await?;
         if deleted.is_empty() {
             self.check_place(&record)?;

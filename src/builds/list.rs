@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use futures::StreamExt as _;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 
@@ -10,6 +10,7 @@ use super::{
     BuildManager,
     assess::{self, Seen, Standing},
     follow::{Containers, End, Life, Lines},
+    run::BEGINNING,
 };
 use crate::{
     cluster::{ClusterError, LogRequest, Query, Resource},
@@ -18,8 +19,6 @@ use crate::{
     store::{BuildFilter, BuildRecord, Listed},
 };
 
-/// A younger record may have no Job yet.
-const BEGINNING: TimeDelta = TimeDelta::minutes(2);
 /// How many of a failed build's last lines are looked at.
 const LINES: u32 = 200;
 /// The longest that they are waited for.
@@ -144,6 +143,11 @@ impl BuildManager {
                     None => Vec::new(),
                 };
                 let failure = assess::classify(seen.pod.as_ref(), seen.job.as_ref(), &log);
+                let is_alive = false;
+                Some(End::Failed { failure, is_alive })
+            }
+            // Job and pod were asked for at once: there is no pod to come.
+            Standing::Stuck(failure, _) if seen.pod.is_none() && assess::is_over(&seen) => {
                 let is_alive = false;
                 Some(End::Failed { failure, is_alive })
             }

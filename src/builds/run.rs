@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use k8s_openapi::api::batch::v1::Job;
 use tokio::time::Instant;
 
 use super::{
     BuildManager, BuildProgress, BuildStep, Built,
     built::outcome,
-    follow::{End, Followed, Told, queries},
+    follow::{CacheUse, End, Followed, Told, queries},
     plan::Plan,
 };
 use crate::{
@@ -21,12 +22,26 @@ use crate::{
     store::{BuildEnd, BuildRecord, NewBuild},
 };
 
+/// Between a build's record and its Job, the registry is asked and the manifests are sent, each of
+/// which may take a minute: a younger record may have no Job yet.
+pub(super) const BEGINNING: TimeDelta = TimeDelta::minutes(6);
 /// How long whoever cancels a build may take to write that down.
 const CANCELLING: Duration = Duration::from_secs(3);
 /// How often that is looked for.
 const LOOKING: Duration = Duration::from_millis(200);
 /// The longest that removing a build's objects may take.
-const REMOVING: Duration = Duration::from_secs(30);
+const REMOVING: Duration = Duration::from_mins(1);
+/// The words of a kubectl whose connection to the API server was never made.
+const NOTHING_SENT: [&str; 5] = [
+    "connection refused",
+    "was refused",
+    "no such host",
+    "dial tcp",
+    "no route to host",
+];
+/// What a build that may be alive consists of. A Job's pods are named too, so that their end is
+/// waited for.
+pub(super) const EVERYTHING: [Resource; 3] = [Resource::Jobs, Resource::Pods, Resource::Secrets];
 
 impl BuildManager {
     pub(super) async fn run(
@@ -49,8 +64,9 @@ impl BuildManager {
             id: plan.id.clone(),
             image: plan.image.clone(),
         });
-        if let Err(error) = self.begin(&plan, progress).await {
-            return Err(self.not_begun(&plan, error).await);
+        let mut was_sent = false;
+        if let Err(error) = self.begin(&plan, &mut was_sent, progress).await {
+            return Err(self.not_begun(&plan, was_sent, error).await);
         }
         let followed = Followed {
             id: &plan.id,
@@ -60,14 +76,20 @@ impl BuildManager {
         self.await_end(&record, followed, progress).await
     }
 
-    /// Sends what the build needs.
-    async fn begin(&self, plan: &Plan, progress: &dyn BuildProgress) -> Result<(), Error> {
+    /// Sends what the build needs, and tells when the cluster has the Job.
+    async fn begin(
+        &self,
+        plan: &Plan,
+        was_sent: &mut bool,
+        progress: &dyn BuildProgress,
+    ) -> Result<(), Error> {
         self.ensure_repository(&plan.image, plan.cache.as_ref(), progress)
             .await?;
         progress.step(&BuildStep::Applying {
             objects: plan.manifests.len(),
         });
         self.cluster().apply(&plan.manifests, false).await?;
+        *was_sent = true;
         if let Some(token) = &plan.token {
             let namespace = &self.settings().namespace;
             let found = self.cluster().find(&queries(namespace, &plan.id)).await?;
@@ -77,15 +99,21 @@ impl BuildManager {
             let owned = templates.git_token_manifest(&plan.id, namespace, token, uid)?;
             self.cluster().apply(&[owned], false).await?;
         }
-        Ok(())
+        // Whoever ended it meanwhile may have found nothing to delete yet.
+        match self.store().find_build(&plan.id).await? {
+            Some(record) if record.status != BuildStatus::Running => {
+                outcome(record, CacheUse::default()).map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What is to be said of a build that could not be begun; the record says so too, unless nobody
     /// knows whether it was.
-    async fn not_begun(&self, plan: &Plan, error: Error) -> Error {
+    async fn not_begun(&self, plan: &Plan, was_sent: bool, error: Error) -> Error {
         let id = &plan.id;
         let error = match error {
-            Error::Cluster(source) if is_open(&source) => {
+            Error::Cluster(source) if is_open(&source, was_sent) => {
                 let source = Box::new(source);
                 return Error::BuildUnfinished {
                     id: id.clone(),
@@ -95,6 +123,11 @@ impl BuildManager {
             Error::Cluster(ClusterError::NotFound { .. }) => Error::NoBuilder {
                 namespace: self.settings().namespace.to_string(),
             },
+            error @ (Error::BuildCancelled { .. } | Error::BuildFailed { .. }) => {
+                self.remove(&self.settings().namespace, id, &EVERYTHING)
+                    .await;
+                return error;
+            }
             error => error,
         };
         let cause = match &error {
@@ -119,7 +152,8 @@ impl BuildManager {
         );
         // A part of it may have been taken before the rest was refused.
         if error.kind() != Kind::Unreachable {
-            self.remove(id, &[Resource::Jobs, Resource::Secrets]).await;
+            self.remove(&self.settings().namespace, id, &EVERYTHING)
+                .await;
         }
         if was_refused {
             return Error::BuildFailed {
@@ -161,7 +195,7 @@ impl BuildManager {
         end: End,
     ) -> Result<BuildRecord, Error> {
         let id = &record.id;
-        let mut leavings = vec![Resource::Secrets];
+        let mut leavings: &[Resource] = &[Resource::Secrets];
         let end = match end {
             End::Done { digest, commit } => {
                 if let Some(commit) = commit {
@@ -178,7 +212,7 @@ impl BuildManager {
                     }
                 }
                 if is_alive {
-                    leavings.push(Resource::Jobs);
+                    leavings = &EVERYTHING;
                 }
                 BuildEnd::Failed(failure)
             }
@@ -186,7 +220,8 @@ impl BuildManager {
         let ended = self.store().end_build(id, end).await?;
         let has_token = record.source.contains("://");
         if has_token || leavings.len() > 1 {
-            self.remove(id, &leavings).await;
+            let namespace: Namespace = record.namespace.parse()?;
+            self.remove(&namespace, id, leavings).await;
         }
         Ok(ended.record)
     }
@@ -219,8 +254,7 @@ impl BuildManager {
     }
 
     /// Removes a build's objects of these resources. What stays is left to `berth build prune`.
-    pub(super) async fn remove(&self, id: &BuildId, resources: &[Resource]) {
-        let namespace = &self.settings().namespace;
+    pub(super) async fn remove(&self, namespace: &Namespace, id: &BuildId, resources: &[Resource]) {
         let query = of_build(namespace, id, resources);
         if let Err(error) = self.cluster().delete(&query, REMOVING).await {
             tracing::warn!(%id, %error, "something of the build is left behind");
@@ -235,15 +269,50 @@ pub(super) fn of_build(namespace: &Namespace, id: &BuildId, resources: &[Resourc
     ))
 }
 
-/// Whether what was asked for may have happened.
-fn is_open(error: &ClusterError) -> bool {
+/// Whether the build may have begun although this went wrong, which came once the Job was sent or
+/// before.
+fn is_open(error: &ClusterError, was_sent: bool) -> bool {
     use crate::ssh::SshError;
     match error {
+        ClusterError::Ssh(_) | ClusterError::ApiUnreachable { .. } if was_sent => true,
         ClusterError::Ssh(
             SshError::LinkLost { started, .. } | SshError::TimedOut { started, .. },
         ) => *started,
         ClusterError::Ssh(SshError::NoExitStatus | SshError::Stopped)
         | ClusterError::TimedOut { .. } => true,
+        ClusterError::ApiUnreachable { reply, .. } => {
+            !reply.applied.is_empty() || !NOTHING_SENT.iter().any(|it| reply.stderr.contains(it))
+        }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Reply;
+
+    fn unreachable(stderr: &str) -> ClusterError {
+        let reply = Box::new(Reply {
+            stderr: stderr.to_owned(),
+            ..Reply::default()
+        });
+        let words = stderr.to_owned();
+        ClusterError::ApiUnreachable { words, reply }
+    }
+
+    #[test]
+    fn only_a_connection_that_was_never_made_says_that_no_build_has_begun() {
+        for words in [
+            "Unable to connect to the server: dial tcp 10.0.0.1:6443: i/o timeout",
+            "dial tcp: lookup a: no such host",
+            "The connection to the server localhost:8080 was refused - did you specify",
+        ] {
+            assert!(!is_open(&unreachable(words), false), "{words}");
+            assert!(is_open(&unreachable(words), true), "{words}");
+        }
+        for words in ["error: unexpected EOF", "net/http: TLS handshake timeout"] {
+            assert!(is_open(&unreachable(words), false), "{words}");
+        }
     }
 }

@@ -44,7 +44,7 @@ pub enum BuildCause {
     Refused,
     /// The builder's pod was evicted from its node.
     Evicted,
-    /// The Job or its pod was deleted from outside.
+    /// The Job or its pod was deleted from outside before its end was seen.
     Vanished,
     /// Anything else; the message says what.
     Other,
@@ -111,7 +111,9 @@ impl BuildCause {
             }
             Self::Refused => "read the message; an admission rule of the cluster stands against it",
             Self::Evicted => "the node was short of something; build again",
-            Self::Vanished => "find out who deleted it, then build again",
+            Self::Vanished => {
+                "find out who deleted it, and whether the registry has the image; build again if not"
+            }
             Self::Other => "read the message and the last log lines",
         }
     }

@@ -106,7 +106,7 @@ async fn a_second_build_takes_its_steps_from_the_cache() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cut_link_leaves_the_build_to_be_picked_up() {
+async fn a_link_that_stays_cut_leaves_the_build_to_be_picked_up() {
     if skipped_on_a_cluster("a cut link", "only the sandbox's link can be cut") {
         return;
     }
@@ -133,6 +133,36 @@ async fn a_cut_link_leaves_the_build_to_be_picked_up() {
     bench.control("POST", "/link", &json!({ "resume": true }));
     let built = yard.manager.attach(id, &SilentBuild).await.unwrap();
     assert_eq!(built.record.status, BuildStatus::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_comes_back_soon_is_waited_for() {
+    if skipped_on_a_cluster("a cut link", "only the sandbox's link can be cut") {
+        return;
+    }
+    let Some(yard) = Yard::on(World::with_sandbox(&[]).await).await else {
+        return;
+    };
+    yard.dockerfile("RUN echo begun; sleep 8; echo done");
+    let ears = Arc::new(Ears::default());
+    let (manager, request, heard) = (yard.manager.clone(), yard.request(), ears.clone());
+    let task = tokio::spawn(async move { manager.build(request, &*heard).await });
+    until(|| ears.lines().iter().any(|it| it == "begun") || task.is_finished()).await;
+    let bench = &yard.world.bench;
+    bench.control("POST", "/link", &json!({ "refuse": true, "cut": true }));
+    // Longer than a log that is lost is asked for at once.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    bench.control("POST", "/link", &json!({ "resume": true }));
+    let built = task.await.unwrap().unwrap();
+    assert_eq!(built.record.status, BuildStatus::Succeeded);
+    let lines = ears.lines();
+    for line in ["begun", "done"] {
+        assert_eq!(
+            lines.iter().filter(|it| *it == line).count(),
+            1,
+            "{lines:?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,11 +195,15 @@ async fn a_job_that_somebody_deletes_has_vanished() {
     };
     yard.dockerfile("RUN echo begun; sleep 60");
     let id = begin(&yard, "begun").await;
+    let ears = Arc::new(Ears::default());
+    let (manager, waited, heard) = (yard.manager.clone(), id.clone(), ears.clone());
+    let waiting = tokio::spawn(async move { manager.attach(&waited, &*heard).await });
+    until(|| ears.lines().iter().any(|it| it == "begun") || waiting.is_finished()).await;
     let namespace = yard.namespace();
     let bench = &yard.world.bench;
     let gone = bench.kubectl(&["delete", "job", id.as_str(), "-n", &namespace]);
     assert!(gone.status.success());
-    let error = yard.manager.attach(&id, &SilentBuild).await.unwrap_err();
+    let error = waiting.await.unwrap().unwrap_err();
     let failure = error.build_failure().unwrap();
     assert_eq!(failure.cause, BuildCause::Vanished);
     let record = yard.manager.recorded(&id).await.unwrap();

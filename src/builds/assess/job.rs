@@ -26,9 +26,33 @@ pub(super) fn deadline(job: &Job) -> Option<BuildFailure> {
     Some(BuildFailure::new(BuildCause::Deadline, message))
 }
 
-/// Whether the Job has given up.
-pub(super) fn has_failed(job: &Job) -> bool {
-    failed(job).next().is_some()
+/// Whether the Job does nothing any more.
+pub(super) fn is_over(job: &Job) -> bool {
+    is_complete(job) || failed(job).next().is_some()
+}
+
+/// How a Job has ended of whose pod nothing is left to look at.
+pub(super) fn unseen_end(job: &Job) -> Option<BuildFailure> {
+    if is_complete(job) {
+        return Some(BuildFailure::new(
+            BuildCause::Vanished,
+            "it ended unseen; the image may have been pushed",
+        ));
+    }
+    let condition = failed(job).next()?;
+    let reason = condition.reason.as_deref().unwrap_or("the Job failed");
+    let message = match condition.message.as_deref() {
+        Some(message) if !message.is_empty() => format!("{reason}: {message}"),
+        _ => reason.to_owned(),
+    };
+    Some(BuildFailure::new(BuildCause::Other, message))
+}
+
+fn is_complete(job: &Job) -> bool {
+    job.status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten())
+        .any(|it| it.status == "True" && matches!(&*it.type_, "Complete" | "SuccessCriteriaMet"))
 }
 
 fn failed(job: &Job) -> impl Iterator<Item = &JobCondition> {

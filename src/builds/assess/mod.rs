@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 
-pub(super) use self::pod::commit;
+pub(super) use self::pod::{commit, has_received};
 
 use crate::domain::{BuildCause, BuildFailure, Digest};
 
@@ -69,9 +69,8 @@ pub(super) fn standing(seen: &Seen, log: &[String]) -> Standing {
     match &seen.pod {
         Some(pod) if pod::has_ended(pod) => Standing::Failed(failure()),
         Some(pod) => pod::standing(pod),
-        None if seen.job.as_ref().is_some_and(job::has_failed) => {
-            Standing::Stuck(vanished(log), LAG)
-        }
+        // The pod may be about to be told.
+        None if seen.job.as_ref().is_some_and(job::is_over) => Standing::Stuck(failure(), LAG),
         None => job::standing(&seen.refusals),
     }
 }
@@ -82,6 +81,7 @@ pub(super) fn classify(pod: Option<&Pod>, job: Option<&Job>, log: &[String]) -> 
         .and_then(job::deadline)
         .or_else(|| pod.and_then(pod::lost))
         .or_else(|| pod.map(|pod| pod::failure(pod, log)))
+        .or_else(|| job.and_then(job::unseen_end))
         .unwrap_or_else(|| vanished(log));
     failure.log_tail = tail(log);
     failure
@@ -100,7 +100,7 @@ pub(super) fn vanished(log: &[String]) -> BuildFailure {
 
 /// Whether nothing of the build runs any more, nor will.
 pub(super) fn is_over(seen: &Seen) -> bool {
-    seen.pod.as_ref().is_some_and(pod::has_ended) || seen.job.as_ref().is_some_and(job::has_failed)
+    seen.pod.as_ref().is_some_and(pod::has_ended) || seen.job.as_ref().is_some_and(job::is_over)
 }
 
 /// The last of the lines.

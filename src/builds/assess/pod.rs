@@ -34,6 +34,13 @@ pub(in crate::builds) fn commit(pod: &Pod) -> Option<String> {
     said.trim().strip_prefix("commit ").map(str::to_owned)
 }
 
+/// Whether the streamed context has arrived whole.
+pub(in crate::builds) fn has_received(pod: &Pod) -> bool {
+    inits(pod)
+        .filter(|container| container.name == RECEIVE)
+        .any(|container| end(container).is_some_and(|end| end.exit_code == 0))
+}
+
 /// Whether nothing runs in the pod any more, nor will.
 pub(super) fn has_ended(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|it| it.phase.as_deref());

@@ -145,16 +145,39 @@ fn what_is_gone_has_vanished() {
             pod_gone: true,
             ..Seen::default()
         },
-        Seen {
-            job: Some(job("job-job-fail")),
-            ..Seen::default()
-        },
     ] {
         let Standing::Stuck(failure, LAG) = standing(&seen, &[]) else {
             panic!("{seen:?}");
         };
         assert_eq!(failure.cause, BuildCause::Vanished);
     }
+}
+
+#[test]
+fn a_job_that_is_over_without_a_pod_has_ended() {
+    let over = |job: Job| {
+        let seen = Seen {
+            job: Some(job),
+            ..Seen::default()
+        };
+        assert!(is_over(&seen));
+        let Standing::Stuck(failure, LAG) = standing(&seen, &[]) else {
+            panic!("{seen:?}");
+        };
+        failure
+    };
+    let failure = over(job("job-job-fail"));
+    assert_eq!(failure.cause, BuildCause::Other);
+    assert!(
+        failure.message.starts_with("BackoffLimitExceeded: "),
+        "{failure}"
+    );
+    let complete = json!({
+        "status": { "conditions": [{ "type": "Complete", "status": "True" }] }
+    });
+    let failure = over(serde_json::from_value(complete).unwrap());
+    assert_eq!(failure.cause, BuildCause::Vanished);
+    assert!(failure.message.contains("may have been pushed"));
 }
 
 #[test]
@@ -222,6 +245,14 @@ fn gits_words_tell_a_missing_ref_from_a_closed_door() {
             cause
         );
     }
+}
+
+#[test]
+fn only_a_receiver_that_ended_well_has_the_context() {
+    let state = |code: i32| json!({ "exitCode": code, "reason": "Completed" });
+    assert!(has_received(&init_ended("receive", &state(0))));
+    assert!(!has_received(&init_ended("receive", &state(1))));
+    assert!(!has_received(&init_ended("fetch", &state(0))));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use k8s_openapi::api::{
 };
 use tokio::{sync::watch, time::Instant};
 
-use super::{Containers, Followed, Life, Over, Told, queries};
+use super::{Containers, Followed, Life, Over, Told, outage::Outage, queries};
 use crate::{
     builds::{
         BuildManager, BuildProgress, BuildStep,
@@ -17,14 +17,10 @@ use crate::{
         plan::RECEIVE,
         upload::upload,
     },
-    cluster::{ClusterError, ObjectChange, Query, Resource},
+    cluster::{ClusterError, ObjectChange, Query, Resource, WatchPace},
     domain::{BuildCause, BuildFailure},
 };
 
-/// A watch that lived for less than this is not begun anew at once.
-const SHORT_LIFE: Duration = Duration::from_secs(1);
-/// The pause before it is.
-const PAUSE: Duration = Duration::from_secs(1);
 /// How long a watch may last; the lane ends it sooner.
 const WINDOW: Duration = Duration::from_mins(1);
 /// How often it is asked why there is no pod yet.
@@ -51,6 +47,7 @@ pub(super) struct Following<'a> {
     not_sent: Option<(String, Instant)>,
     /// When the cluster has failed to end the build.
     give_up_at: Option<Instant>,
+    outage: Outage,
 }
 
 impl<'a> Following<'a> {
@@ -73,6 +70,7 @@ impl<'a> Following<'a> {
             was_sent: false,
             not_sent: None,
             give_up_at: None,
+            outage: Outage::default(),
         }
     }
 
@@ -82,20 +80,45 @@ impl<'a> Following<'a> {
     }
 
     pub(super) async fn wait_for_end(&mut self) -> Result<Over, ClusterError> {
+        let mut pace = WatchPace::default();
         loop {
-            let begun = Instant::now();
-            // What is gone meanwhile, a new watch does not tell.
-            self.look().await?;
-            let cluster = self.manager.cluster();
-            let mut changes = cluster.watch_objects(&self.queries(), WINDOW).await?;
-            if let Some(over) = self.window(&mut changes).await? {
-                return Ok(over);
+            pace.begin();
+            match self.round().await {
+                Ok(Some(over)) => return Ok(over),
+                Ok(None) => {}
+                Err(error) if self.outage.is_borne(&error) => {
+                    tracing::debug!(%error, "the build was out of sight");
+                }
+                Err(error) => return Err(error),
             }
-            drop(changes);
-            if begun.elapsed() < SHORT_LIFE {
-                tokio::time::sleep(PAUSE).await;
+            self.beside(pace.pause()).await;
+        }
+    }
+
+    /// One watch; none when it ended before the build did.
+    async fn round(&mut self) -> Result<Option<Over>, ClusterError> {
+        // What is gone meanwhile, a new watch does not tell.
+        self.look().await?;
+        let (manager, queries) = (self.manager, self.queries());
+        let watching = manager.cluster().watch_objects(&queries, WINDOW);
+        let mut changes = self.beside(watching).await?;
+        self.window(&mut changes).await
+    }
+
+    /// Does this while the context is being sent.
+    async fn beside<T>(&mut self, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                sent = sent(&mut self.sending) => self.take_sent(sent),
             }
         }
+    }
+
+    fn take_sent(&mut self, sent: Result<(), String>) {
+        self.sending = None;
+        self.not_sent = sent.err().map(|why| (why, Instant::now()));
     }
 
     fn queries(&self) -> [Query; 2] {
@@ -104,7 +127,9 @@ impl<'a> Following<'a> {
     }
 
     async fn look(&mut self) -> Result<(), ClusterError> {
-        let found = self.manager.cluster().find(&self.queries()).await?;
+        let (manager, queries) = (self.manager, self.queries());
+        let found = self.beside(manager.cluster().find(&queries)).await?;
+        self.outage.is_over();
         self.seen.job = found.of::<Job>()?.pop();
         self.seen.job_gone = self.seen.job.is_none();
         match found.of::<Pod>()?.pop() {
@@ -132,10 +157,7 @@ impl<'a> Following<'a> {
                     Some(change) => self.take(change?)?,
                     None => return Ok(None),
                 },
-                sent = sent(&mut self.sending) => {
-                    self.sending = None;
-                    self.not_sent = sent.err().map(|why| (why, Instant::now()));
-                }
+                sent = sent(&mut self.sending) => self.take_sent(sent),
                 _ = asking.tick(), if self.seen.pod.is_none() => self.ask_why().await?,
                 () = tokio::time::sleep_until(due) => {}
             }
@@ -168,6 +190,10 @@ impl<'a> Following<'a> {
                 None
             }
         };
+        // How the sending ended is one thing; that all has arrived is another.
+        if self.seen.pod.as_ref().is_some_and(assess::has_received) {
+            self.not_sent = None;
+        }
         if let Some((why, since)) = &self.not_sent {
             if now >= *since + NOTICING {
                 let failure = BuildFailure::new(BuildCause::ContextLost, why);

@@ -2,6 +2,7 @@
 
 mod following;
 mod lines;
+mod outage;
 mod pump;
 mod told;
 

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use tokio::sync::watch::Receiver;
 
-use super::{lines::Lines, told::Told};
+use super::{lines::Lines, outage::Outage, told::Told};
 use crate::{
     builds::BuildProgress,
     cluster::{Cluster, ClusterError, LogRequest},
@@ -117,7 +117,7 @@ async fn read(
 ) {
     let container = request.container.as_deref().unwrap_or_default();
     let mut lines = Lines::default();
-    let mut failures = 0;
+    let (mut failures, mut outage) = (0, Outage::default());
     while failures < TRIES {
         lines.begin_anew();
         let has_ended = containers.borrow().life(container) == Life::Ended;
@@ -125,25 +125,43 @@ async fn read(
             follow: !has_ended,
             ..request.clone()
         };
-        let end = read_once(cluster, namespace, &request, &mut lines, &mut tell).await;
-        if let Some(line) = lines.rest() {
-            tell(&line);
-        }
+        let end = read_once(
+            cluster,
+            namespace,
+            &request,
+            &mut lines,
+            &mut outage,
+            &mut tell,
+        )
+        .await;
         match end {
             // All of it was there.
-            Ok(()) if has_ended => return,
+            Ok(()) if has_ended => {
+                failures = 0;
+                break;
+            }
             Ok(()) => failures = 0,
             Err(error) => {
                 tracing::debug!(container, %error, "the build's log was lost");
+                if outage.is_borne(&error) {
+                    tokio::time::sleep(SETTLING).await;
+                    continue;
+                }
                 failures += 1;
             }
         }
         let ends = containers.wait_for(|all| all.life(container) == Life::Ended);
         match tokio::time::timeout(SETTLING, ends).await {
-            Ok(Ok(_)) if failures == 0 => return,
+            Ok(_) if failures == 0 => break,
             Ok(Err(_)) => return,
             Ok(Ok(_)) | Err(_) => {}
         }
+    }
+    // The log is whole; of one that was lost, half a line is not told.
+    if failures == 0
+        && let Some(line) = lines.rest()
+    {
+        tell(&line);
     }
 }
 
@@ -152,11 +170,14 @@ async fn read_once(
     namespace: &Namespace,
     request: &LogRequest,
     lines: &mut Lines,
+    outage: &mut Outage,
     tell: &mut impl FnMut(&str),
 ) -> Result<(), ClusterError> {
     let mut log = cluster.logs(namespace, request).await?;
     while let Some(part) = log.next().await {
-        for line in lines.push(&part?) {
+        let part = part?;
+        outage.is_over();
+        for line in lines.push(&part) {
             tell(&line);
         }
     }

@@ -243,7 +243,7 @@ spec:
           command:
             - "/bin/sh"
             - "-c"
-            - "set -eu\ncd /context\nmkfifo arrived\nexec 3<>arrived\nsize=none\nwhile ! read -r -t \"$$1\" said <&3; do\n    now=$$(wc -c <incoming 2>/dev/null || echo nothing)\n    if [ \"$$now\" = \"$$size\" ]; then\n        echo \"error: the context did not arrive: for $$1 s nothing came\" >&2\n        exit 1\n    fi\n    size=$$now\ndone\nrm -f arrived\nif [ \"$$said\" != complete ]; then\n    rm -f incoming\n    echo \"error: the context did not arrive: $$said\" >&2\n    exit 1\nfi"
+            - "set -eu\ncd /context\nmkfifo arrived\nexec 3<>arrived\nsize=none\nwhile ! read -r -t \"$$1\" said <&3; do\n    now=$$(wc -c <incoming 2>/dev/null || echo nothing)\n    if [ \"$$now\" = \"$$size\" ]; then\n        echo \"error: the context did not arrive: for $$1 s nothing came\" >&2\n        exit 1\n    fi\n    size=$$now\ndone\nif [ \"$$said\" = hashing ]; then\n    read -r said <&3\nfi\nrm -f arrived\ncase \"$$said\" in\ncomplete*) ;;\n*)\n    rm -f incoming\n    echo \"error: the context did not arrive: $$said\" >&2\n    exit 1\n    ;;\nesac\nleft=5\nfor process in $${said#complete}; do\n    while [ \"$$left\" -gt 0 ] && [ \"$$process\" -gt 1 ] && [ -d \"/proc/$$process\" ]; do\n        sleep 1\n        left=$$((left - 1))\n    done\ndone"
             - "receive"
             - "60"
           terminationMessagePolicy: FallbackToLogsOnError

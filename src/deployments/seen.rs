@@ -21,6 +21,8 @@ use crate::{
 
 /// How long the Deployment must have been gone to be taken for that.
 const GONE: Duration = Duration::from_secs(2);
+/// How long a release must stay up whose containers were started again.
+const PROVING: Duration = Duration::from_secs(10);
 /// How long a probe's path may be answered as unknown (4xx): the program is up and says no.
 const REFUSING: Duration = Duration::from_secs(10);
 /// How long a volume may fail to be attached or mounted: a node tries again, and often succeeds.
@@ -45,6 +47,8 @@ pub(super) struct Seen {
     /// Whether the Deployment is known to have been deleted.
     is_gone: bool,
     gone_since: Option<Instant>,
+    /// How often containers of the release have been started again, and since when it is that often.
+    proving: Option<(i32, Instant)>,
     told: Told,
 }
 
@@ -82,6 +86,7 @@ impl Seen {
             is_told_of: false,
             is_gone: false,
             gone_since: None,
+            proving: None,
             told: Told::default(),
         }
     }
@@ -163,7 +168,7 @@ impl Seen {
             .retain(|pod, _| !pods.get(pod).is_some_and(is_ready));
         let over_at = match &rollout {
             Rollout::Absent => self.gone_since.map(|since| since + GONE),
-            Rollout::Done(_) => Some(now),
+            Rollout::Done(_) => Some(now.max(self.proven_at(now))),
             Rollout::Progress(_) => None,
             Rollout::Failing {
                 diagnosis,
@@ -176,6 +181,28 @@ impl Seen {
             }
         };
         Standing { rollout, over_at }
+    }
+
+    /// When the pods of the release have proven themselves: a container that was started again is
+    /// available for a moment before each of its crashes.
+    fn proven_at(&mut self, now: Instant) -> Instant {
+        let restarts: i32 = self
+            .pods
+            .values()
+            .filter(|pod| is_of_release(pod, &self.mark))
+            .filter_map(|pod| pod.status.as_ref()?.container_statuses.as_ref())
+            .flatten()
+            .map(|container| container.restart_count)
+            .sum();
+        if restarts == 0 {
+            return now;
+        }
+        let (count, since) = *self.proving.get_or_insert((restarts, now));
+        if count != restarts {
+            self.proving = Some((restarts, now));
+            return now + PROVING;
+        }
+        since + PROVING
     }
 
     /// Since when this has stood in the pod's way.

@@ -257,7 +257,10 @@ on_both_databases! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_others_have_set_too_is_taken_away() {
-    if skipped_on_a_cluster("a secret of others", "it is set with a kubectl of the test's own") {
+    if skipped_on_a_cluster(
+        "a secret of others",
+        "it is set with a kubectl of the test's own",
+    ) {
         return;
     }
     let world = World::sqlite().await;

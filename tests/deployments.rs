@@ -256,6 +256,42 @@ on_both_databases! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_others_have_set_too_is_taken_away() {
+    if skipped_on_a_cluster(
+        "a secret of others",
+        "it is set with a kubectl of the test's own",
+    ) {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    let [ours, theirs]: [SecretName; 2] = ["OURS", "THEIRS"].map(|it| it.parse().unwrap());
+    let value = Secret::new(b"value".to_vec());
+    manager
+        .set_secret(&project.owner, &ours, value, &Quiet)
+        .await
+        .unwrap();
+    world.bench.kubectl_apply(&json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": { "name": "project-secrets", "namespace": project.namespace() },
+        "stringData": { "THEIRS": "value" }
+    }));
+    let unset = manager
+        .unset_secret(&project.owner, &theirs, false)
+        .await
+        .unwrap();
+    assert!(unset.was_there);
+    let left = manager.list_secrets(&project.owner).await.unwrap();
+    let left: Vec<_> = left.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(left, ["OURS"]);
+    manager
+        .unset_secret(&project.owner, &ours, false)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_revision_is_brought_back_and_what_is_none_is_refused() {
     let world = World::sqlite().await;
     let manager = manager(&world).await;

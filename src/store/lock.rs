@@ -59,8 +59,7 @@ pub enum Locked {
 }
 
 impl Store {
-    /// Takes the lease of this name. Messages show the name: a phrase such as
-    /// `host shop.example.com` reads well. Those of deployments are
+    /// Takes the lease of this name, which messages show. Those of deployments are
     /// [`Store::claim_deployment`]'s to take.
     ///
     /// The lease holds for `ttl`, unless it is [renewed](Store::renew_lock) or

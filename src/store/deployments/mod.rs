@@ -18,13 +18,13 @@ use self::{
     row::{Found, Row, into_record},
 };
 use super::{
-    Holder, Listed, Lock, Locked, SshPlace, Store, StoreError,
+    Holder, Listed, Lock, Locked, Store, StoreError,
     fault::Fault,
     lock::Leases,
     pools::{Clock, read, write},
     schema::{deployments, leases},
 };
-use crate::domain::{DeploymentName, HostName, Owner};
+use crate::domain::{DeploymentName, Owner};
 
 impl Store {
     /// The deployment's record, or [`StoreError::NoDeployment`]. [`Store::find_deployment`] returns an
@@ -59,35 +59,6 @@ impl Store {
                 let found = with_lease()
                     .select(Found::as_select())
                     .filter(is_of(owner.kind().as_str(), owner.id().to_owned(), name))
-                    .first(connection)
-                    .await;
-                Ok(found.optional()?)
-            })?;
-        found.map(into_record).transpose()
-    }
-
-    /// The record of the deployment that this host name leads to in the cluster of that place, whoever
-    /// logs in there. In the cluster of another place the same name is another one's.
-    ///
-    /// Nothing keeps two records from naming one host: who looks before writing does so under a
-    /// [lease](Store::lock) on the host. Of several, the oldest is returned.
-    ///
-    /// # Errors
-    /// When the record can't be read, or the database can't be asked.
-    pub async fn find_deployment_by_host(
-        &self,
-        host: &HostName,
-        place: &SshPlace,
-    ) -> Result<Option<DeploymentRecord>, StoreError> {
-        let (host, place) = (host.to_string(), place.clone());
-        let found: Option<Found> =
-            read!(self, "look for the host's deployment", async |connection| {
-                let found = with_lease()
-                    .select(Found::as_select())
-                    .filter(deployments::host.eq(host))
-                    .filter(deployments::ssh_host.eq(place.host))
-                    .filter(deployments::ssh_port.eq(i32::from(place.port)))
-                    .order(deployments::id)
                     .first(connection)
                     .await;
                 Ok(found.optional()?)

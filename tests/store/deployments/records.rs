@@ -9,7 +9,7 @@ use berth::{
 };
 
 use super::{claim, named, new_deployment, take};
-use crate::{LONG, new_pod, on_both, shop};
+use crate::{LONG, on_both, shop};
 
 on_both! {
     async fn the_first_claim_makes_the_record(database) {
@@ -112,27 +112,6 @@ on_both! {
         let status = Some(DeploymentStatus::Running);
         assert_eq!(names(DeploymentFilter { status, ..all }).await, ["blog web", "shop web"]);
         assert_eq!(names(DeploymentFilter { status, ..of_shop }).await, ["shop web"]);
-    }
-
-    async fn a_host_name_leads_to_the_deployment_of_its_own_cluster(database) {
-        let store = database.store().await;
-        let place = new_pod().ssh;
-        let find = async |host: &str, place: &SshPlace| {
-            let found = store.find_deployment_by_host(&host.parse().unwrap(), place).await.unwrap();
-            found.map(|record| record.owner.id().to_owned())
-        };
-        assert_eq!(find("shop.apps.example.com", &place).await, None);
-        let (_, lock) = take(&store, &shop(), "api", LONG).await;
-        take(&store, &Owner::project("late").unwrap(), "api", LONG).await;
-        let elsewhere = SshPlace { port: 22, ..place.clone() };
-        let somebody = SshPlace { user: "somebody".to_owned(), ..place.clone() };
-        let host = "SHOP.apps.example.com";
-        assert_eq!(find(host, &place).await.as_deref(), Some("shop"));
-        assert_eq!(find(host, &somebody).await.as_deref(), Some("shop"));
-        assert_eq!(find(host, &elsewhere).await, None);
-        assert_eq!(find("apps.example.com", &place).await, None);
-        store.save_deployment(&lock, DeploymentChanges::new().host(None)).await.unwrap();
-        assert_eq!(find(host, &place).await.as_deref(), Some("late"));
     }
 
     async fn hostile_ids_and_names_never_meet(database) {

@@ -344,7 +344,8 @@ impl Worker {
             pod_ip: (self.holder.is_some() || self.slots.iter().any(|slot| slot.runs > 0))
                 .then_some(self.ip.as_str()),
             start_time: &self.start_time,
-            has_sandbox: self.holder.is_some(),
+            // The kubelet makes a pod's sandbox once its volumes are mounted.
+            has_sandbox: self.holder.is_some() && self.volumes_ready,
             failure: failure.map(|(reason, message)| (reason.as_str(), message.as_str())),
         };
         let status = status::write(&facts, &self.slots, &mut self.conditions);

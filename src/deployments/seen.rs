@@ -26,7 +26,7 @@ const PROVING: Duration = Duration::from_secs(10);
 /// How long a probe's path may be answered as unknown (4xx): the program is up and says no.
 const REFUSING: Duration = Duration::from_secs(10);
 /// How long a volume may fail to be attached or mounted: a node tries again, and often succeeds.
-const MOUNTING: Duration = Duration::from_secs(60);
+const MOUNTING: Duration = Duration::from_mins(1);
 /// The same for what the volume is made from and is not there.
 const MISSING: Duration = Duration::from_secs(10);
 

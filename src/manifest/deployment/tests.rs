@@ -120,7 +120,7 @@ spec:
         "berth.dev/deployment": "web"
       annotations:
         berth.dev/owner-id: "shop"
-        berth.dev/release: "89c549a133a76b67f0b8"
+        berth.dev/release: "b3d2c17e5a935fadee35"
     spec:
       serviceAccountName: "default"
       # What runs in the pod gets the cluster's credentials only with a service account that is named.

@@ -5,6 +5,7 @@
 
 mod builds;
 mod database;
+mod home;
 mod ingress;
 mod kubectl;
 mod limits;

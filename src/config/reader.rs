@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
-use super::{ConfigError, variables::Variable};
+use super::{ConfigError, home::home, variables::Variable};
 use crate::domain::{Invalid, Resources, duration};
 
 /// A source of variables, and the problems seen so far.
@@ -106,15 +106,54 @@ impl<'a> Reader<'a> {
 
     /// The variable's value as a path; a leading `~/` is the home folder.
     pub(super) fn path(&mut self, variable: &Variable) -> Option<PathBuf> {
-        self.text(variable)
-            .map(|text| self.expand_home(text.trim()))
+        let text = self.text(variable)?;
+        self.path_of(variable, text.trim())
     }
 
-    fn expand_home(&self, text: &str) -> PathBuf {
-        match (text.strip_prefix("~/"), (self.lookup)("HOME")) {
-            (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
-            _ => PathBuf::from(text),
+    /// The variable's value as paths with commas between them, or as none of them.
+    pub(super) fn paths(&mut self, variable: &Variable) -> Vec<PathBuf> {
+        let text = self.text(variable).unwrap_or_default();
+        if text.trim() == "none" {
+            return Vec::new();
         }
+        text.split(',')
+            .map(str::trim)
+            .filter(|path| !path.is_empty())
+            .filter_map(|path| self.path_of(variable, path))
+            .collect()
+    }
+
+    /// A path as no shell has read it: what a shell would replace in it is replaced or refused.
+    fn path_of(&mut self, variable: &Variable, text: &str) -> Option<PathBuf> {
+        let (problem, remedy) = match text.strip_prefix('~') {
+            _ if text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']) => {
+                ("has a quote at its end", "leave the quotes out")
+            }
+            None => return Some(text.into()),
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => match self.home() {
+                Some(home) => return Some(home.join(rest.trim_start_matches('/'))),
+                None => (
+                    "is in the home folder, and there is none",
+                    "set HOME, or write the whole path",
+                ),
+            },
+            Some(_) => (
+                "is in the home folder of another user",
+                "write the whole path",
+            ),
+        };
+        self.refuse(variable, text, problem, remedy);
+        None
+    }
+
+    /// The user's home folder.
+    pub(super) fn home(&self) -> Option<PathBuf> {
+        home(self.lookup)
+    }
+
+    /// Whether the variable is not set, so that its default counts.
+    pub(super) fn is_default(&self, variable: &Variable) -> bool {
+        (self.lookup)(variable.name).is_none_or(|value| value.trim().is_empty())
     }
 
     /// A variable that is not berth's own, such as `HOME` or `USER`.

@@ -46,7 +46,8 @@ pub struct HostTrust {
     /// What happens to a host that is not in `known_hosts`.
     pub policy: HostKeyPolicy,
     /// Files in the format of sshd(8), `SSH_KNOWN_HOSTS` FILE FORMAT. All are read; a missing one
-    /// counts as empty; the first is the one that [`HostKeyPolicy::AcceptNew`] appends to.
+    /// counts as empty; the first is the one that [`HostKeyPolicy::AcceptNew`] appends to. The
+    /// settings add the files of the whole machine, such as `/etc/ssh/ssh_known_hosts`.
     pub known_hosts: Vec<PathBuf>,
     /// If set, only this key is accepted, and the files are not consulted.
     pub pinned: Option<Fingerprint>,
@@ -237,7 +238,8 @@ fn key(reader: &mut Reader<'_>) -> Option<KeySource> {
     if let Some(text) = reader.text(&variables::K8S_SSH_KEY_STRING) {
         return Some(KeySource::Text(Secret::new(text)));
     }
-    if let Some(file) = reader.path(&variables::K8S_SSH_KEY_FILE) {
+    if !reader.is_default(&variables::K8S_SSH_KEY_FILE) {
+        let file = reader.path(&variables::K8S_SSH_KEY_FILE)?;
         return Some(KeySource::File(file));
     }
     let agent = reader.system("SSH_AUTH_SOCK").map(PathBuf::from);
@@ -254,16 +256,29 @@ fn key(reader: &mut Reader<'_>) -> Option<KeySource> {
 
 fn host_trust(reader: &mut Reader<'_>) -> Option<HostTrust> {
     let policy = reader.parsed(&variables::K8S_SSH_HOST_KEY_POLICY);
-    let known_hosts = reader.path(&variables::K8S_SSH_KNOWN_HOSTS);
+    let known_hosts = known_hosts(reader);
     let has_pin = reader.text(&variables::K8S_SSH_HOST_KEY).is_some();
     let pinned = reader.parsed(&variables::K8S_SSH_HOST_KEY);
     // A pin that can't be read must not become no pin.
     (has_pin == pinned.is_some()).then_some(())?;
     Some(HostTrust {
         policy: policy?,
-        known_hosts: known_hosts.into_iter().collect(),
+        known_hosts,
         pinned,
     })
+}
+
+/// The files that OpenSSH reads: the user's first, then those of the machine.
+fn known_hosts(reader: &mut Reader<'_>) -> Vec<PathBuf> {
+    let user = &variables::K8S_SSH_KNOWN_HOSTS;
+    let is_default = reader.is_default(user);
+    let first = reader.path(user);
+    let second = first
+        .as_ref()
+        .filter(|_| is_default)
+        .map(|file| file.with_file_name("known_hosts2"));
+    let global = reader.paths(&variables::K8S_SSH_GLOBAL_KNOWN_HOSTS);
+    first.into_iter().chain(second).chain(global).collect()
 }
 
 fn limits(reader: &mut Reader<'_>) -> Option<SshLimits> {

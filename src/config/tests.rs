@@ -45,7 +45,13 @@ fn host_and_key_are_enough() {
     assert_eq!(file, PathBuf::from("/home/ada/.ssh/id_ed25519"));
     assert_eq!(
         config.ssh.host_trust.known_hosts,
-        [PathBuf::from("/home/ada/.ssh/known_hosts")]
+        [
+            "/home/ada/.ssh/known_hosts",
+            "/home/ada/.ssh/known_hosts2",
+            "/etc/ssh/ssh_known_hosts",
+            "/etc/ssh/ssh_known_hosts2"
+        ]
+        .map(PathBuf::from)
     );
     assert_eq!(config.ssh.host_trust.policy, HostKeyPolicy::Strict);
     assert_eq!(config.kubectl.program, ["kubectl"]);
@@ -118,8 +124,59 @@ fn the_database_alone_needs_no_host() {
     let home = |name: &str| (name == "HOME").then(|| "/home/ada".to_owned());
     let url = DatabaseUrl::from_vars(home).unwrap();
     assert!(url.to_string().starts_with("sqlite:///home/ada/"), "{url}");
-    let error = DatabaseUrl::from_vars(|_| None).unwrap_err();
-    assert_eq!(error.problems()[0].field(), "DATABASE_URL");
+}
+
+#[test]
+fn without_home_the_folder_is_the_one_in_the_user_database() {
+    let entry = nix::unistd::User::from_uid(nix::unistd::getuid());
+    let folder = entry.unwrap().unwrap().dir;
+    for unset in [&[][..], &[("HOME", "")]] {
+        let vars = [&LEAST[..3], unset].concat();
+        let config = read(&vars).unwrap();
+        let files = &config.ssh.host_trust.known_hosts;
+        assert_eq!(files[0], folder.join(".ssh/known_hosts"));
+        let KeySource::File(key) = &config.ssh.key else {
+            panic!()
+        };
+        assert_eq!(*key, folder.join(".ssh/id_ed25519"));
+        let url = config.database.to_string();
+        assert!(url.contains(folder.to_str().unwrap()), "{url}");
+    }
+}
+
+#[test]
+fn known_hosts_are_read_where_openssh_reads_them() {
+    let files = |more: &[(&str, &str)]| with(more).unwrap().ssh.host_trust.known_hosts;
+    let own = ("K8S_SSH_KNOWN_HOSTS", "~/kh");
+    let global = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
+    assert_eq!(
+        files(&[own]),
+        ["/home/ada/kh", global[0], global[1]].map(PathBuf::from)
+    );
+    let none = ("K8S_SSH_GLOBAL_KNOWN_HOSTS", "none");
+    assert_eq!(files(&[own, none]), [PathBuf::from("/home/ada/kh")]);
+    let others = ("K8S_SSH_GLOBAL_KNOWN_HOSTS", "/a/kh, ~/b");
+    assert_eq!(
+        files(&[own, others]),
+        ["/home/ada/kh", "/a/kh", "/home/ada/b"].map(PathBuf::from)
+    );
+}
+
+#[test]
+fn a_path_that_only_a_shell_would_understand_is_refused() {
+    for name in [
+        "K8S_SSH_KNOWN_HOSTS",
+        "K8S_SSH_GLOBAL_KNOWN_HOSTS",
+        "K8S_SSH_KEY_FILE",
+        "BERTH_TEMPLATES",
+    ] {
+        for value in ["\"/x/kh\"", "'~/kh'", "\"/x/kh", "/x/kh'", "~bob/kh"] {
+            assert_eq!(refused(&[(name, value)]), [name], "{value}");
+        }
+    }
+    let home = with(&[("K8S_SSH_KNOWN_HOSTS", "~")]).unwrap();
+    let files = home.ssh.host_trust.known_hosts;
+    assert_eq!(files[0], PathBuf::from("/home/ada"));
 }
 
 #[test]
@@ -153,12 +210,7 @@ fn what_is_missing_is_reported_too() {
     let named: Vec<_> = error.problems().iter().map(Invalid::field).collect();
     assert_eq!(
         named,
-        [
-            "K8S_SSH_HOST",
-            "K8S_SSH_USERNAME",
-            "K8S_SSH_KEY_FILE",
-            "DATABASE_URL"
-        ]
+        ["K8S_SSH_HOST", "K8S_SSH_USERNAME", "K8S_SSH_KEY_FILE"]
     );
 }
 

@@ -37,8 +37,11 @@ variables! {
     K8S_SSH_KEY_STRING;
     /// The passphrase of the key.
     K8S_SSH_KEY_PASSPHRASE;
-    /// The file of known hosts.
+    /// The user's file of known hosts, to which `accept-new` adds. By default `~/.ssh/known_hosts2`
+    /// is read as well, as OpenSSH does.
     K8S_SSH_KNOWN_HOSTS = "~/.ssh/known_hosts";
+    /// The known hosts of the whole machine, with commas between the files; `none` for no file.
+    K8S_SSH_GLOBAL_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts,/etc/ssh/ssh_known_hosts2";
     /// The only host key to accept, as `ssh-keygen -l` prints it: `SHA256:…`.
     K8S_SSH_HOST_KEY;
     /// What to do with a host that is not known: `strict` refuses it, `accept-new` remembers it.

@@ -60,8 +60,9 @@ impl DatabaseUrl {
         if reader.text(&variables::DATABASE_URL).is_some() {
             return reader.parsed(&variables::DATABASE_URL);
         }
-        let (data, home) = (reader.system("XDG_DATA_HOME"), reader.system("HOME"));
-        match Self::in_user_data(data.as_deref(), home.as_deref()) {
+        let (data, home) = (reader.system("XDG_DATA_HOME"), reader.home());
+        let home = home.as_deref().and_then(Path::to_str);
+        match Self::in_user_data(data.as_deref(), home) {
             Ok(url) => Some(url),
             Err(refused) => {
                 reader.push(refused);

@@ -13,7 +13,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::host_trust::Judge;
+use super::host_trust::{Judge, Wanted};
+use super::known_hosts::Shown;
 use super::link::{Link, LinkGuard, Opening};
 use super::slots::Slots;
 use super::{ConnectStage, HostKeyError, SshError, SshSettings};
@@ -57,10 +58,23 @@ pub(super) async fn connect(settings: &SshSettings) -> Result<Transport, SshErro
         port: settings.port,
         trust: settings.host_trust.clone(),
     };
-    let mut preferred = preferred_algorithms(&known_algorithms(&judge).await);
+    let wanted = wanted(&judge).await?;
+    let mut preferred = preferred_algorithms(&wanted.algorithms);
+    let certificates = if wanted.certificate {
+        preferred.clone()
+    } else {
+        Vec::new()
+    };
     let mut seen = Vec::new();
     loop {
-        let error = match attempt(settings, &judge, preferred.clone(), deadline).await {
+        let error = match attempt(
+            settings,
+            &judge,
+            (preferred.clone(), certificates.clone()),
+            deadline,
+        )
+        .await
+        {
             Ok(transport) => return Ok(transport),
             Err(error) => error,
         };
@@ -122,17 +136,19 @@ impl From<SshError> for Failure {
     }
 }
 
-async fn known_algorithms(judge: &Judge) -> Vec<Algorithm> {
+async fn wanted(judge: &Judge) -> Result<Wanted, SshError> {
     let judge = judge.clone();
-    tokio::task::spawn_blocking(move || judge.known_algorithms())
-        .await
-        .unwrap_or_default()
+    match tokio::task::spawn_blocking(move || judge.wanted()).await {
+        Ok(wanted) => Ok(wanted?),
+        // Only if the runtime is being shut down.
+        Err(_) => Err(SshError::Stopped),
+    }
 }
 
 async fn attempt(
     settings: &SshSettings,
     judge: &Judge,
-    algorithms: Vec<Algorithm>,
+    algorithms: (Vec<Algorithm>, Vec<Algorithm>),
     deadline: Instant,
 ) -> Result<Transport, Failure> {
     let tcp = dial(settings, deadline).await?;
@@ -263,9 +279,14 @@ fn explain(settings: &SshSettings, error: &russh::Error, opening: &Opening) -> S
     SshError::Handshake { host, port, reason }
 }
 
-fn client_config(settings: &SshSettings, algorithms: Vec<Algorithm>) -> client::Config {
+/// `keys` and `certificates` are the types of host keys that are asked for, bare and certified.
+fn client_config(
+    settings: &SshSettings,
+    (keys, certificates): (Vec<Algorithm>, Vec<Algorithm>),
+) -> client::Config {
     let preferred = Preferred {
-        key: Cow::Owned(algorithms),
+        key: Cow::Owned(keys),
+        host_key_certificates: Cow::Owned(certificates),
         ..Preferred::DEFAULT
     };
     client::Config {
@@ -284,8 +305,8 @@ fn client_config(settings: &SshSettings, algorithms: Vec<Algorithm>) -> client::
     }
 }
 
-/// All host key types we take, those that the host is known by first. `ssh-rsa` with SHA-1 and
-/// host certificates are not offered.
+/// All host key types we take, those that the host is known by first. `ssh-rsa` with SHA-1 is not
+/// offered.
 fn preferred_algorithms(known: &[Algorithm]) -> Vec<Algorithm> {
     let ecdsa = |curve| Algorithm::Ecdsa { curve };
     let mut all = vec![
@@ -325,15 +346,17 @@ impl client::Handler for Events {
     type Error = Fault;
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Fault> {
-        // Certificate algorithms are not offered, so none can have been agreed on.
-        let PublicKeyOrCertificate::PublicKey { key, .. } = key else {
-            return Ok(false);
+        let shown = match key {
+            PublicKeyOrCertificate::PublicKey { key, .. } => Shown::Key(key.clone()),
+            PublicKeyOrCertificate::Certificate(certificate) => {
+                Shown::Certificate(Box::new(certificate.clone()))
+            }
         };
-        if let Ok(mut shown) = self.shown.lock() {
-            *shown = Some(key.algorithm());
+        if let Ok(mut algorithm) = self.shown.lock() {
+            *algorithm = Some(shown.key().algorithm());
         }
-        let (judge, key) = (self.judge.clone(), key.clone());
-        match tokio::task::spawn_blocking(move || judge.judge(&key)).await {
+        let judge = self.judge.clone();
+        match tokio::task::spawn_blocking(move || judge.judge(&shown)).await {
             Ok(Ok(())) => Ok(true),
             Ok(Err(error)) => Err(Fault::HostKey(error)),
             // Only if the runtime is being shut down.

@@ -7,10 +7,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use russh::keys::{Algorithm, PublicKey};
 
-use super::known_hosts::{HostKeyCheck, KnownHosts, entry_line};
+use super::known_hosts::{self, HostKeyCheck, KnownHosts, Shown, entry_line};
 use super::{Fingerprint, HostKeyPolicy, HostTrust, fingerprint_of};
 
 /// A host whose key is not believed. Nothing has been sent to it but the key exchange.
@@ -48,15 +49,53 @@ pub enum HostKeyError {
         /// Its line, from 1.
         line: usize,
     },
-    /// A file of known hosts can't be read, so nobody knows what it says of the host.
+    /// A file of known hosts can't be read, so it is not known what it says about the host.
     #[error("the known hosts in {} can't be read: {reason}", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// What the operating system says.
+        /// What the operating system says, or what is wrong with its text.
         reason: String,
     },
-    /// The key is marked as revoked.
+    /// A line of a file of known hosts is about the host, or may be, and can't be read.
+    #[error(
+        "{}:{line} may be about {host}:{port}, but can't be read: {reason}", file.display()
+    )]
+    UnreadableLine {
+        /// The host.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// The key it shows.
+        seen: Fingerprint,
+        /// The file.
+        file: PathBuf,
+        /// Its line, from 1.
+        line: usize,
+        /// What is wrong with the line.
+        reason: String,
+    },
+    /// The host is known by a certificate authority (`@cert-authority`), and not by a key; it
+    /// shows no certificate of that authority that is valid for it.
+    #[error(
+        "the host key {seen} of {host}:{port} is not certified as {}:{line} requires: {reason}",
+        file.display()
+    )]
+    NotCertified {
+        /// The host.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// The key it shows.
+        seen: Fingerprint,
+        /// The file that names the authority.
+        file: PathBuf,
+        /// Its line, from 1.
+        line: usize,
+        /// What the certificate lacks.
+        reason: String,
+    },
+    /// The key, or the authority that certified it, is marked as revoked.
     #[error("the host key {seen} of {host}:{port} is revoked in {}:{line}", file.display())]
     Revoked {
         /// The host.
@@ -135,9 +174,22 @@ impl HostKeyError {
                  key, delete line {line} of {} and add the new key",
                 file.display()
             ),
-            Self::Unreadable { .. } => {
-                "let K8S_SSH_KNOWN_HOSTS name a file that you may read".into()
+            Self::Unreadable { file, .. } => format!(
+                "make {} a file of UTF-8 text that you may read, or let K8S_SSH_KNOWN_HOSTS and \
+                 K8S_SSH_GLOBAL_KNOWN_HOSTS name others",
+                file.display()
+            ),
+            Self::UnreadableLine { file, line, .. } => {
+                format!("correct or delete line {line} of {}", file.display())
             }
+            Self::NotCertified {
+                file, line, seen, ..
+            } => format!(
+                "ask the host's owner to have its key signed again (`ssh-keygen -h -s CA …`, \
+                 HostCertificate in sshd_config); if line {line} of {} no longer applies, delete \
+                 it, compare {seen} with the host's key and add that key",
+                file.display()
+            ),
             Self::Revoked { .. } => "ask the host's owner why it still uses this key".into(),
             Self::NotPinned { .. } => {
                 "ask the host's owner for its key; if it has been replaced, update \
@@ -151,6 +203,15 @@ impl HostKeyError {
     }
 }
 
+/// What a host is asked for in the key exchange, so that it can show what it is known by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// The types of keys that it is known by; it is asked for those first.
+    pub(super) algorithms: Vec<Algorithm>,
+    /// Whether a certificate may be what it is known by.
+    pub(super) certificate: bool,
+}
+
 /// Decides about the keys of one host.
 #[derive(Debug, Clone)]
 pub(super) struct Judge {
@@ -160,19 +221,21 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// The types of keys that the host is known by; it is asked for those first.
-    pub(super) fn known_algorithms(&self) -> Vec<Algorithm> {
-        match self.trust.pinned {
-            Some(_) => Vec::new(),
-            None => self
-                .read_files()
-                .unwrap_or_default()
-                .algorithms(&self.host, self.port),
+    /// What the host is to be asked for.
+    pub(super) fn wanted(&self) -> Result<Wanted, HostKeyError> {
+        if self.trust.pinned.is_some() {
+            return Ok(Wanted::default());
         }
+        let known = self.read_files()?;
+        Ok(Wanted {
+            algorithms: known.algorithms(&self.host, self.port),
+            certificate: known.has_authority(&self.host, self.port),
+        })
     }
 
     /// `Ok` if the key is believed. May write a file, which blocks for a moment.
-    pub(super) fn judge(&self, key: &PublicKey) -> Result<(), HostKeyError> {
+    pub(super) fn judge(&self, shown: &Shown) -> Result<(), HostKeyError> {
+        let key = &shown.key();
         let seen = fingerprint_of(key);
         let (host, port) = (self.host.clone(), self.port);
         if let Some(expected) = self.trust.pinned {
@@ -186,51 +249,79 @@ impl Judge {
                 expected,
             });
         }
-        match self.read_files()?.check(&self.host, self.port, key) {
-            HostKeyCheck::Trusted => Ok(()),
+        let answer = self
+            .read_files()?
+            .check(&self.host, self.port, shown, SystemTime::now());
+        match (answer, self.trust.policy, self.trust.known_hosts.first()) {
+            (HostKeyCheck::Unknown, HostKeyPolicy::AcceptNew, Some(file)) => {
+                self.remember(file, key, seen)
+            }
+            (answer, ..) => self.decide(answer, seen),
+        }
+    }
+
+    fn decide(&self, answer: HostKeyCheck, seen: Fingerprint) -> Result<(), HostKeyError> {
+        let (host, port) = (self.host.clone(), self.port);
+        Err(match answer {
+            HostKeyCheck::Trusted => return Ok(()),
             HostKeyCheck::Changed {
                 file,
                 line,
                 expected,
-            } => Err(HostKeyError::Changed {
+            } => HostKeyError::Changed {
                 host,
                 port,
                 seen,
                 expected,
                 file,
                 line,
-            }),
-            HostKeyCheck::Revoked { file, line } => Err(HostKeyError::Revoked {
+            },
+            HostKeyCheck::Revoked { file, line } => HostKeyError::Revoked {
                 host,
                 port,
                 seen,
                 file,
                 line,
-            }),
-            HostKeyCheck::Unknown => match (self.trust.policy, self.trust.known_hosts.first()) {
-                (HostKeyPolicy::AcceptNew, Some(file)) => self.remember(file, key, seen),
-                _ => Err(HostKeyError::Unknown {
-                    host,
-                    port,
-                    seen,
-                    known_hosts: self.trust.known_hosts.clone(),
-                }),
             },
-        }
+            HostKeyCheck::NotCertified { file, line, reason } => HostKeyError::NotCertified {
+                host,
+                port,
+                seen,
+                file,
+                line,
+                reason,
+            },
+            HostKeyCheck::Unreadable { file, line, reason } => HostKeyError::UnreadableLine {
+                host,
+                port,
+                seen,
+                file,
+                line,
+                reason: reason.into(),
+            },
+            HostKeyCheck::Unknown => HostKeyError::Unknown {
+                host,
+                port,
+                seen,
+                known_hosts: self.trust.known_hosts.clone(),
+            },
+        })
     }
 
     fn read_files(&self) -> Result<KnownHosts, HostKeyError> {
         let mut known = KnownHosts::default();
         for file in &self.trust.known_hosts {
+            let unreadable = |reason: String| HostKeyError::Unreadable {
+                file: file.clone(),
+                reason,
+            };
             match std::fs::read(file) {
-                Ok(bytes) => known.add(file, &String::from_utf8_lossy(&bytes)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    return Err(HostKeyError::Unreadable {
-                        file: file.clone(),
-                        reason: error.to_string(),
-                    });
+                Ok(bytes) => {
+                    let text = known_hosts::decode(&bytes);
+                    known.add(file, &text.map_err(|reason| unreadable(reason.into()))?);
                 }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(unreadable(error.to_string())),
             }
         }
         Ok(known)
@@ -249,31 +340,7 @@ impl Judge {
                 Ok(())
             }
             // Another process was faster, and saw another key.
-            Ok(HostKeyCheck::Changed {
-                file,
-                line,
-                expected,
-            }) => Err(HostKeyError::Changed {
-                host,
-                port,
-                seen,
-                expected,
-                file,
-                line,
-            }),
-            Ok(HostKeyCheck::Revoked { file, line }) => Err(HostKeyError::Revoked {
-                host,
-                port,
-                seen,
-                file,
-                line,
-            }),
-            Ok(HostKeyCheck::Unknown) => Err(HostKeyError::Unknown {
-                host,
-                port,
-                seen,
-                known_hosts: vec![file.into()],
-            }),
+            Ok(answer) => self.decide(answer, seen),
             Err(error) => Err(HostKeyError::NotRemembered {
                 host,
                 port,
@@ -291,8 +358,12 @@ impl Judge {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let mut known = KnownHosts::default();
-        known.add(path, &String::from_utf8_lossy(&bytes));
-        let answer = known.check(&self.host, self.port, key);
+        known.add(
+            path,
+            &known_hosts::decode(&bytes).map_err(std::io::Error::other)?,
+        );
+        let shown = Shown::Key(key.clone());
+        let answer = known.check(&self.host, self.port, &shown, SystemTime::now());
         if answer != HostKeyCheck::Unknown {
             return Ok(answer);
         }
@@ -311,6 +382,13 @@ impl Judge {
 }
 
 fn open_for_append(path: &Path) -> std::io::Result<File> {
+    if has_shell_syntax(path) {
+        let problem = "the path has a `~` or a quote in it, which only a shell replaces";
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            problem,
+        ));
+    }
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
     #[cfg(unix)]
@@ -328,6 +406,14 @@ fn open_for_append(path: &Path) -> std::io::Result<File> {
         }
     }
     options.open(path)
+}
+
+/// Whether a shell would have replaced a part of this path: it comes from settings that no shell
+/// has read, and a file of that name is not what was meant.
+fn has_shell_syntax(path: &Path) -> bool {
+    let path = path.as_os_str().as_encoded_bytes();
+    let is_quote = |byte: Option<&u8>| matches!(byte, Some(b'"' | b'\''));
+    path.starts_with(b"~") || is_quote(path.first()) || is_quote(path.last())
 }
 
 #[cfg(test)]

@@ -11,6 +11,10 @@ fn key(blob: &str) -> PublicKey {
     parse_public_key_base64(blob).unwrap()
 }
 
+fn shown(blob: &str) -> Shown {
+    Shown::Key(key(blob))
+}
+
 fn judge(policy: HostKeyPolicy, file: &Path) -> Judge {
     let trust = HostTrust {
         policy,
@@ -29,7 +33,7 @@ fn an_unknown_key_is_refused_with_the_way_to_trust_it() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("known_hosts");
     let error = judge(HostKeyPolicy::Strict, &file)
-        .judge(&key(A))
+        .judge(&shown(A))
         .unwrap_err();
     assert!(matches!(error, HostKeyError::Unknown { .. }), "{error:?}");
     let (seen, hint) = (fingerprint_of(&key(A)), error.hint());
@@ -47,7 +51,7 @@ fn a_file_that_cannot_be_read_is_not_an_empty_one() {
     // A folder can't be read as a file, whoever asks.
     let folder = tempfile::tempdir().unwrap();
     for policy in [HostKeyPolicy::Strict, HostKeyPolicy::AcceptNew] {
-        let error = judge(policy, folder.path()).judge(&key(A)).unwrap_err();
+        let error = judge(policy, folder.path()).judge(&shown(A)).unwrap_err();
         assert!(
             matches!(error, HostKeyError::Unreadable { .. }),
             "{error:?}"
@@ -61,8 +65,8 @@ fn accept_new_remembers_once_and_refuses_a_changed_key() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("new").join("known_hosts");
     let judge = judge(HostKeyPolicy::AcceptNew, &file);
-    judge.judge(&key(A)).unwrap();
-    judge.judge(&key(A)).unwrap();
+    judge.judge(&shown(A)).unwrap();
+    judge.judge(&shown(A)).unwrap();
     assert_eq!(
         std::fs::read_to_string(&file).unwrap(),
         format!("[h]:2222 ssh-ed25519 {A}\n")
@@ -70,7 +74,7 @@ fn accept_new_remembers_once_and_refuses_a_changed_key() {
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
 
-    let error = judge.judge(&key(B)).unwrap_err();
+    let error = judge.judge(&shown(B)).unwrap_err();
     let HostKeyError::Changed {
         line: 1, expected, ..
     } = &error
@@ -88,7 +92,7 @@ fn accept_new_ends_an_unfinished_last_line_first() {
     let file = dir.path().join("known_hosts");
     std::fs::write(&file, format!("other ssh-ed25519 {B}")).unwrap();
     judge(HostKeyPolicy::AcceptNew, &file)
-        .judge(&key(A))
+        .judge(&shown(A))
         .unwrap();
     let text = std::fs::read_to_string(&file).unwrap();
     assert_eq!(
@@ -107,7 +111,7 @@ fn accept_new_at_the_same_time_writes_one_line_a_host() {
             scope.spawn(move || {
                 let mut judge = judge(HostKeyPolicy::AcceptNew, file);
                 judge.host = format!("host{}", index % 4);
-                judge.judge(&key(A)).unwrap();
+                judge.judge(&shown(A)).unwrap();
             });
         }
     });
@@ -127,12 +131,58 @@ fn a_key_that_cannot_be_remembered_is_not_accepted() {
         HostKeyPolicy::AcceptNew,
         Path::new("/proc/berth/known_hosts"),
     )
-    .judge(&key(A))
+    .judge(&shown(A))
     .unwrap_err();
     assert!(
         matches!(error, HostKeyError::NotRemembered { .. }),
         "{error:?}"
     );
+}
+
+#[test]
+fn a_path_that_a_shell_would_have_replaced_is_not_made() {
+    for path in ["~/.ssh/known_hosts", "~ann/kh", "\"/x/kh\"", "'kh"] {
+        let error = judge(HostKeyPolicy::AcceptNew, Path::new(path))
+            .judge(&shown(A))
+            .unwrap_err();
+        assert!(
+            matches!(error, HostKeyError::NotRemembered { .. }),
+            "{error:?}"
+        );
+        let first = Path::new(path).components().next().unwrap();
+        assert!(!Path::new(&first).exists());
+    }
+}
+
+#[test]
+fn every_file_can_refuse_a_key_and_only_the_first_is_added_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let (own, system) = (dir.path().join("own"), dir.path().join("system"));
+    let mut judge = judge(HostKeyPolicy::AcceptNew, &own);
+    judge.trust.known_hosts.push(system.clone());
+    for (text, refused) in [
+        (format!("@revoked * ssh-ed25519 {A}\n"), "revoked"),
+        (format!("[h]:2222 ssh-ed25519 {B}\n"), "has changed"),
+        ("[h]:2222 ssh-ed25519 AAAA\n".to_owned(), "can't be read"),
+        (
+            format!("@cert-authority h ssh-ed25519 {B}\n"),
+            "not certified",
+        ),
+        ("\0h".to_owned(), "NUL bytes"),
+    ] {
+        std::fs::write(&system, text).unwrap();
+        let error = judge.judge(&shown(A)).unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.contains(refused) && message.contains(system.to_str().unwrap()),
+            "{message}"
+        );
+        assert!(!error.hint().is_empty());
+        assert!(!own.exists(), "{message}");
+    }
+    std::fs::write(&system, format!("[h]:2222 ssh-ed25519 {A}\n")).unwrap();
+    judge.judge(&shown(A)).unwrap();
+    assert!(!own.exists());
 }
 
 #[test]
@@ -142,8 +192,8 @@ fn a_pinned_key_is_all_that_counts() {
     std::fs::write(&file, format!("[h]:2222 ssh-ed25519 {B}\n")).unwrap();
     let mut judge = judge(HostKeyPolicy::AcceptNew, &file);
     judge.trust.pinned = Some(fingerprint_of(&key(A)));
-    judge.judge(&key(A)).unwrap();
-    let error = judge.judge(&key(B)).unwrap_err();
+    judge.judge(&shown(A)).unwrap();
+    let error = judge.judge(&shown(B)).unwrap_err();
     assert!(matches!(error, HostKeyError::NotPinned { .. }), "{error:?}");
-    assert_eq!(judge.known_algorithms(), []);
+    assert_eq!(judge.wanted().unwrap(), Wanted::default());
 }

@@ -1,6 +1,10 @@
 use std::process::Command;
 
+use russh::keys::parse_public_key_base64;
+
+use super::names::Names;
 use super::*;
+use crate::ssh::fingerprint_of;
 
 const A: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
 const B: &str = "AAAAC3NzaC1lZDI1NTE5AAAAILIG2T/B0l0gaqj3puu510tu9N1OkQ4znY3LYuEm5zCF";
@@ -17,7 +21,7 @@ fn known(text: &str) -> KnownHosts {
 }
 
 fn check(text: &str, host: &str, port: u16, blob: &str) -> HostKeyCheck {
-    known(text).check(host, port, &key(blob))
+    known(text).check(host, port, &Shown::Key(key(blob)), SystemTime::now())
 }
 
 fn trusts(text: &str, host: &str, port: u16) -> bool {
@@ -136,14 +140,172 @@ fn a_revoked_key_is_refused_wherever_it_is_also_trusted() {
 }
 
 #[test]
-fn authorities_and_bad_lines_make_nothing_trusted() {
-    let text = format!(
-        "@cert-authority * ssh-ed25519 {A}\n@other * ssh-ed25519 {A}\nh\nh ssh-ed25519\n\
-         h ssh-ed25519 AAAA\nh ssh-rsa {A}\n|1|x ssh-ed25519 {A}\n|2|AAAA|AAAA ssh-ed25519 {A}\n\
-         h 2048 65537 123456789\n\u{feff}h ssh-ed25519 {A}\n"
-    );
-    assert_eq!(check(&text, "h", 22, A), HostKeyCheck::Unknown);
+fn a_key_of_a_type_that_is_not_supported_makes_a_host_known() {
+    let dsa = "AAAAB3NzaC1kc3MAAAAB";
+    let text = format!("h ssh-dss {dsa}\n");
+    assert!(matches!(
+        check(&text, "h", 22, A),
+        HostKeyCheck::Changed { line: 1, .. }
+    ));
     assert!(trusts(&format!("{text}h ssh-ed25519 {A}\n"), "h", 22));
+    // Nor does such a key stand in the way when it is revoked.
+    let revoked = format!("@revoked * ssh-dss {dsa}\nh ssh-ed25519 {A}\n");
+    assert!(trusts(&revoked, "h", 22));
+}
+
+#[test]
+fn a_line_that_cannot_be_read_is_not_the_same_as_no_line() {
+    for bad in [
+        "h",
+        "h ssh-ed25519",
+        "h ssh-ed25519 AAAA",
+        "h ssh-ed25519 !",
+        &format!("h ssh-rsa {A}"),
+        &format!("h ssh-dss {A}"),
+        &format!("h ssh-ed25519 {}", &A[..40]),
+        "h 2048 65537 123456789",
+        "x,h ssh-ed25519 AAAA",
+        "* ssh-ed25519 AAAA",
+        "@cert-authority * ssh-ed25519 AAAA",
+        // Names that can't be read may be those of any host.
+        &format!("|1|x ssh-ed25519 {A}"),
+        &format!("|2|AAAA|AAAA ssh-ed25519 {A}"),
+        &format!("ssh-ed25519 {A}"),
+    ] {
+        let text = format!("# comment\n{bad}\n");
+        for (host, port) in [("h", 22), ("h", 2222)] {
+            let answer = check(&text, host, port, A);
+            assert!(
+                matches!(answer, HostKeyCheck::Unreadable { line: 2, .. }),
+                "{bad}: {answer:?}"
+            );
+        }
+        // The host is known by another line: the bad one would add a key, no more.
+        let text = format!("{text}h ssh-ed25519 {A}\n");
+        assert!(trusts(&text, "h", 22), "{bad}");
+        assert!(matches!(
+            check(&text, "h", 22, B),
+            HostKeyCheck::Changed { line: 3, .. }
+        ));
+    }
+    for other in ["g ssh-ed25519 AAAA", "*,!h ssh-ed25519 AAAA", "a b c"] {
+        assert_eq!(check(other, "h", 22, A), HostKeyCheck::Unknown, "{other}");
+    }
+}
+
+#[test]
+fn a_line_that_may_revoke_the_key_comes_before_one_that_trusts_it() {
+    for bad in [
+        "@revoked h ssh-ed25519 AAAA",
+        "@revoked *",
+        "@revoked",
+        &format!("@revoked ssh-ed25519 {A}"),
+        &format!("@revoke h ssh-ed25519 {A}"),
+        &format!("@REVOKED * ssh-ed25519 {A}"),
+    ] {
+        let text = format!("h ssh-ed25519 {A}\n{bad}\n");
+        assert!(
+            matches!(
+                check(&text, "h", 22, A),
+                HostKeyCheck::Unreadable { line: 2, .. }
+            ),
+            "{bad}"
+        );
+    }
+    let other = format!("h ssh-ed25519 {A}\n@revoked g ssh-ed25519 AAAA\n");
+    assert!(trusts(&other, "h", 22));
+}
+
+#[test]
+fn byte_order_marks_and_all_line_ends_are_read() {
+    let changed = |text: &str| {
+        let answer = check(&decode(text.as_bytes()).unwrap(), "h", 22, B);
+        matches!(answer, HostKeyCheck::Changed { line: 2, .. })
+    };
+    let (first, line) = (format!("g ssh-ed25519 {B}"), format!("h ssh-ed25519 {A}"));
+    for text in [
+        format!("\u{feff}{first}\n{line}"),
+        format!("{first}\n\u{feff}{line}\n"),
+        format!("{first}\r\n{line}\r\n"),
+        format!("{first}\r{line}\r"),
+        format!("{first}\n\t {line}\u{a0}comment\n"),
+        format!("{first}\nh\u{a0}ssh-ed25519 {A}\n"),
+    ] {
+        assert!(changed(&text), "{text:?}");
+    }
+    assert!(matches!(
+        check(&format!("\u{feff}{line}"), "h", 22, B),
+        HostKeyCheck::Changed { line: 1, .. }
+    ));
+}
+
+#[test]
+fn text_in_another_encoding_is_refused() {
+    let text = format!("h ssh-ed25519 {A}\n");
+    let utf16 = |mark: &str, bytes: fn(u16) -> [u8; 2]| {
+        let text = format!("{mark}{text}");
+        text.encode_utf16().flat_map(bytes).collect::<Vec<_>>()
+    };
+    for bytes in [
+        utf16("\u{feff}", u16::to_le_bytes),
+        utf16("\u{feff}", u16::to_be_bytes),
+        utf16("", u16::to_le_bytes),
+        utf16("", u16::to_be_bytes),
+    ] {
+        assert!(decode(&bytes).unwrap_err().contains("UTF-16"));
+    }
+    // What a crash leaves at the end of a file.
+    assert!(decode(format!("{text}\0\0\0").as_bytes()).is_err());
+    // A comment in Latin-1 does no harm.
+    let mut bytes = b"# f\xfcr alle\n".to_vec();
+    bytes.extend(text.as_bytes());
+    assert!(trusts(&decode(&bytes).unwrap(), "h", 22));
+}
+
+#[test]
+fn a_host_that_only_an_authority_is_listed_for_must_show_a_certificate() {
+    let text = format!("@cert-authority *.example ssh-ed25519 {B}\n");
+    for port in [22, 2222] {
+        let answer = check(&text, "h.example", port, A);
+        assert!(
+            matches!(answer, HostKeyCheck::NotCertified { line: 1, .. }),
+            "{answer:?}"
+        );
+        assert!(known(&text).has_authority("h.example", port));
+    }
+    assert!(!known(&text).has_authority("h", 22));
+    assert_eq!(known(&text).algorithms("h.example", 22), []);
+    assert_eq!(check(&text, "h", 22, A), HostKeyCheck::Unknown);
+    // The authority's own key is no key of a host.
+    assert!(matches!(
+        check(&text, "h.example", 22, B),
+        HostKeyCheck::NotCertified { .. }
+    ));
+    let both = format!("{text}h.example ssh-ed25519 {A}\n");
+    assert!(trusts(&both, "h.example", 22));
+    assert!(matches!(
+        check(&both, "h.example", 22, EC),
+        HostKeyCheck::Changed { line: 2, .. }
+    ));
+}
+
+#[test]
+fn an_rsa_key_may_be_named_by_its_signature() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keys/rsa.pem");
+    let key = russh::keys::load_secret_key(file, None).unwrap();
+    let key = key.public_key();
+    let line = entry_line("h", 22, key).unwrap();
+    for name in ["ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"] {
+        let text = line.replace("ssh-rsa ", &format!("{name} "));
+        let answer = known(&text).check("h", 22, &Shown::Key(key.clone()), SystemTime::now());
+        assert_eq!(answer, HostKeyCheck::Trusted, "{name}");
+    }
+}
+
+#[test]
+fn a_hashed_name_that_cannot_be_read_may_be_any() {
+    assert!(matches!(Names::parse("|1|AAAA"), Names::Unreadable));
+    assert!(matches!(Names::parse("|1|AAAA|AAAA"), Names::Hashed { .. }));
 }
 
 #[test]

@@ -14,7 +14,7 @@
 //! | `script`, `quote` | command lines |
 //! | `command`, `preamble`, `process`, `run`, `listening` | one command: on the wire, for its caller, to its end, until nobody listens |
 //! | `keys` | private keys |
-//! | `known_hosts`, `host_trust`, `fingerprint` | host keys |
+//! | `known_hosts`, `host_certificate`, `host_trust`, `fingerprint` | host keys |
 //!
 //! What must not happen here: a host key accepted unseen, a key replaced by another, a command
 //! run twice that may have started, a success without an exit status, user text read by the
@@ -26,6 +26,7 @@ mod connection;
 mod error;
 mod fingerprint;
 mod handshake;
+mod host_certificate;
 mod host_trust;
 mod keys;
 mod known_hosts;

@@ -149,6 +149,17 @@ pub struct SshLimits {
     pub backoff_max: Duration,
 }
 
+impl SshLimits {
+    /// How long the login shell on the host may take until it starts a command, its start-up files
+    /// included: twice `connect_timeout`, and at least 10 s.
+    #[must_use]
+    pub fn launch_limit(&self) -> Duration {
+        self.connect_timeout
+            .saturating_mul(2)
+            .max(Duration::from_secs(10))
+    }
+}
+
 impl Default for SshLimits {
     fn default() -> Self {
         Self {

@@ -1,15 +1,17 @@
 //! The life of one command on the wire: channel, launcher, command line, output, end.
 //!
 //! Each command has a task of its own that owns its channel from the open to the close, so that
-//! a caller who goes away leaves neither a channel nor a process behind. How a command is ended
-//! against its will is in [`stop`].
+//! a caller who goes away leaves neither a channel nor a process behind. How long it waits for the
+//! launcher is in [`login`], how a command is ended against its will in [`stop`].
 
+mod login;
 mod stop;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelWriteHalf, Sig};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,10 +19,11 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::connection::{Connection, Patience};
-use super::preamble::Preamble;
+use super::launcher::Launcher;
+use super::preamble::{Preamble, Said};
 use super::process::{ExitStatus, Process, ProcessEvent, StdinWriter};
-use super::script::LAUNCHER;
-use super::{Script, SshError};
+use super::{LoginEnd, Script, SshError};
+use login::{Step, Wait};
 
 /// Pieces of output that wait between the command's task and the caller.
 const EVENTS_WAITING: usize = 16;
@@ -28,7 +31,7 @@ const EVENTS_WAITING: usize = 16;
 /// `SSH_EXTENDED_DATA_STDERR` (RFC 4254, 5.2).
 const STDERR: u32 = 1;
 
-/// Starts a command. Returns when the server has accepted it and its line is on the way.
+/// Starts a command. Returns when its launcher has been heard and its line has been handed over.
 ///
 /// A [`SshError::LinkLost`] with `started: false` means that nothing of it can have run.
 pub(super) async fn start(
@@ -97,16 +100,20 @@ async fn launch(job: Job) -> Result<Process, SshError> {
         stderr_bytes = tracing::field::Empty,
     );
     let listened = Arc::new(AtomicBool::new(false));
+    let launcher = Launcher::new()?;
     let task = Task {
+        wait: Wait::new(job.connection.launch_limit),
         job,
         listened: Arc::clone(&listened),
         events: events_sender,
         ready: Some(ready),
         line_sent: false,
         ended: watch::Sender::new(()),
-        stdout: Stream::default(),
-        stderr: Stream::default(),
+        stdout: Stream::new(Preamble::stdout(launcher.mark())),
+        stderr: Stream::new(Preamble::stderr(launcher.mark())),
+        launcher,
         pid: None,
+        refused: None,
         status: None,
         eof: false,
     };
@@ -137,6 +144,8 @@ struct Started {
 
 struct Task {
     job: Job,
+    launcher: Launcher,
+    wait: Wait,
     /// Whether the command ends with its stdin.
     listened: Arc<AtomicBool>,
     events: mpsc::Sender<ProcessEvent>,
@@ -147,27 +156,33 @@ struct Task {
     ended: watch::Sender<()>,
     stdout: Stream,
     stderr: Stream,
-    /// The launcher's, which is that of the process group, and of a single command.
+    /// The launcher's, which is that of the process group, and of a single command. None as long as
+    /// the launcher has not been heard.
     pid: Option<u32>,
+    /// How many blank lines had reached the launcher when it refused to evaluate anything.
+    refused: Option<u32>,
     status: Option<ExitStatus>,
     eof: bool,
 }
 
 /// One of the two output streams.
 struct Stream {
-    /// Gone once the launcher has spoken; what follows is the command's.
+    /// Gone once the command begins; what follows is the command's.
     preamble: Option<Preamble>,
     bytes: u64,
 }
 
-impl Default for Stream {
-    fn default() -> Self {
+impl Stream {
+    fn new(preamble: Preamble) -> Self {
         Self {
-            preamble: Some(Preamble::default()),
+            preamble: Some(preamble),
             bytes: 0,
         }
     }
 }
+
+/// What is on its way to the host, and whether it is the command's line.
+type Sending<'a> = (bool, BoxFuture<'a, Result<(), russh::Error>>);
 
 /// What a message of the server means.
 enum Message {
@@ -220,28 +235,32 @@ impl Task {
         let channel = connection.open_channel(&mut cancelled, patience).await?;
         let (mut output, input) = channel.split();
         let input = Arc::new(input);
-        if input.exec(true, LAUNCHER).await.is_err() {
+        if input.exec(true, self.launcher.request()).await.is_err() {
             return Err(self.lost().await);
         }
-        let line = Bytes::from(std::mem::take(&mut self.job.line));
-        // sshd opens the window only when it has accepted the request, so this waits for that.
-        let send_line = async { input.data_bytes(line).await };
-        tokio::pin!(send_line);
+        let mut sending: Option<Sending<'_>> = None;
         let mut accepted = false;
         loop {
+            // Nothing of the caller's leaves before the launcher has been heard.
+            if sending.is_none() && self.pid.is_some() && self.awaits_line() {
+                let line = Bytes::from(self.launcher.line(&self.job.line, self.wait.blanks()));
+                self.job.line = String::new();
+                sending = Some((true, Box::pin(input.data_bytes(line))));
+            }
             tokio::select! {
                 message = output.wait() => match self.understand(message).await? {
-                    Message::Other => {}
+                    Message::Other => self.report_start(&input),
                     Message::Closed => break,
                     Message::Accepted => {
                         accepted = true;
-                        self.report_start(accepted, &input);
+                        self.wait.begin();
                     }
                     Message::Refused => {
                         self.close(&mut output, &input).await;
                         return Err(SshError::ExecRefused);
                     }
                     Message::Output(event) => {
+                        self.report_start(&input);
                         let passed_on = tokio::select! {
                             sent = self.events.send(event) => sent.is_ok(),
                             () = &mut cancelled => false,
@@ -252,16 +271,33 @@ impl Task {
                         }
                     }
                 },
-                sent = &mut send_line, if !self.line_sent => {
+                (is_line, sent) = next(&mut sending) => {
+                    sending = None;
                     if sent.is_err() {
                         return Err(self.lost().await);
                     }
-                    self.line_sent = true;
-                    if !self.job.with_stdin {
-                        drop(input.eof().await);
+                    if is_line {
+                        self.line_sent = true;
+                        if !self.job.with_stdin {
+                            drop(input.eof().await);
+                        }
+                        self.report_start(&input);
                     }
-                    self.report_start(accepted, &input);
                 }
+                step = self.wait.step(), if accepted && self.pid.is_none() && sending.is_none() => match step {
+                    Step::Blank => {
+                        sending = Some((false, Box::pin(input.data_bytes(Bytes::from_static(b"\n")))));
+                    }
+                    // Detached: russh's loop may be waiting for room in our channel.
+                    Step::End => {
+                        let channel = Arc::clone(&input);
+                        tokio::spawn(async move { channel.eof().await });
+                    }
+                    Step::GiveUp => {
+                        self.end_it(&mut output, &input).await;
+                        return Err(self.no_launcher(LoginEnd::Hung(self.wait.limit())));
+                    }
+                },
                 () = &mut cancelled => {
                     self.end_it(&mut output, &input).await;
                     return Err(SshError::Stopped);
@@ -271,24 +307,49 @@ impl Task {
         self.conclude()
     }
 
+    /// Whether the line can still be sent.
+    fn awaits_line(&self) -> bool {
+        !self.line_sent && !self.wait.has_ended() && self.refused.is_none()
+    }
+
+    /// Whether the launcher has said that the command begins.
+    fn has_begun(&self) -> bool {
+        self.stdout.preamble.is_none() || self.stderr.preamble.is_none()
+    }
+
     fn conclude(&mut self) -> Result<ExitStatus, SshError> {
         let status = self.status.take().ok_or(SshError::NoExitStatus)?;
-        if self.pid.is_some() {
+        if self.has_begun() {
             return Ok(status);
         }
+        Err(match (self.refused, self.wait.has_ended()) {
+            (Some(blanks), true) if blanks == self.wait.blanks() => {
+                self.no_launcher(LoginEnd::Slow(self.wait.limit()))
+            }
+            (Some(_), _) => SshError::StartupReadsStdin,
+            (None, true) => self.no_launcher(LoginEnd::EndOfStdin(self.wait.limit(), status)),
+            (None, false) => self.no_launcher(LoginEnd::Ended(status)),
+        })
+    }
+
+    /// The error for a launcher that was not heard, or ended before the command began.
+    fn no_launcher(&self, end: LoginEnd) -> SshError {
+        // Once the line is on its way, it may be in what the host says.
         let said = [&self.stdout, &self.stderr]
             .into_iter()
+            .filter(|_| !self.line_sent)
             .filter_map(|stream| Some(stream.preamble.as_ref()?.noise()))
             .filter(|noise| !noise.is_empty())
             .collect::<Vec<_>>()
             .join("\n");
-        Err(SshError::NoShell { said })
+        SshError::NoShell { end, said }
     }
 
-    /// Tells the caller that the command runs, once the server has accepted the launcher and
-    /// the line has been handed over: before that, stdin would get ahead of the line.
-    fn report_start(&mut self, accepted: bool, input: &Arc<ChannelWriteHalf<Msg>>) {
-        if !accepted || !self.line_sent {
+    /// Tells the caller that the command runs, once its line has been handed over: before that, stdin
+    /// would get ahead of the line. Where blank lines were sent, the launcher must have accepted the
+    /// line first: something else may have read from stdin.
+    fn report_start(&mut self, input: &Arc<ChannelWriteHalf<Msg>>) {
+        if !self.line_sent || (self.wait.blanks() > 0 && !self.has_begun()) {
             return;
         }
         let Some(ready) = self.ready.take() else {
@@ -355,13 +416,19 @@ impl Task {
         stream: fn(&mut Self) -> &mut Stream,
         event: fn(Bytes) -> ProcessEvent,
     ) -> Message {
-        if let Some(preamble) = &mut stream(self).preamble {
-            let Some((pid, rest)) = preamble.hear(&data) else {
-                return Message::Other;
+        if let Some(mut preamble) = stream(self).preamble.take() {
+            preamble.push(&data);
+            data = loop {
+                match preamble.next() {
+                    Some(Said::Runs(pid)) => self.pid = Some(pid),
+                    Some(Said::Refuses(blanks)) => self.refused = Some(blanks),
+                    Some(Said::Begins(rest)) => break rest,
+                    None => {
+                        stream(self).preamble = Some(preamble);
+                        return Message::Other;
+                    }
+                }
             };
-            stream(self).preamble = None;
-            self.pid = Some(pid);
-            data = rest;
         }
         if data.is_empty() {
             return Message::Other;
@@ -374,7 +441,7 @@ impl Task {
         let reason = self.job.connection.loss().await;
         SshError::LinkLost {
             reason,
-            started: self.line_sent,
+            started: self.line_sent && self.refused.is_none(),
         }
     }
 }
@@ -383,5 +450,13 @@ fn signal_text(signal: &Sig) -> String {
     match signal {
         Sig::Custom(name) => name.clone(),
         known => format!("{known:?}"),
+    }
+}
+
+/// Waits until what is being sent has been handed over; for ever if there is nothing.
+async fn next(sending: &mut Option<Sending<'_>>) -> (bool, Result<(), russh::Error>) {
+    match sending {
+        Some((is_line, sent)) => (*is_line, sent.await),
+        None => std::future::pending().await,
     }
 }

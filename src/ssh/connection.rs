@@ -41,6 +41,8 @@ pub(super) struct Connection {
     /// Counted over all connections of a client.
     pub(super) commands_started: Arc<AtomicU64>,
     pub(super) stop_grace: Duration,
+    /// How long a login shell may take to start the launcher.
+    pub(super) launch_limit: Duration,
     settings: Arc<SshSettings>,
     /// One signal at a time: when many commands are ended at once, the first ends make room for
     /// the others.
@@ -70,6 +72,7 @@ impl Connection {
             closing: watch::Sender::new(false),
             commands_started,
             stop_grace: settings.limits.stop_grace,
+            launch_limit: settings.limits.launch_limit(),
             settings: Arc::clone(settings),
             killing: Mutex::default(),
             _guard: transport.guard,

@@ -7,8 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Captured, CommandError, Fingerprint, HostKeyError, KeyError};
-use crate::config::variables::{K8S_SSH_HOST, K8S_SSH_PORT, K8S_SSH_USERNAME};
+use super::{Captured, CommandError, ExitStatus, Fingerprint, HostKeyError, KeyError};
+use crate::config::variables::{
+    K8S_SSH_CONNECT_TIMEOUT, K8S_SSH_HOST, K8S_SSH_PORT, K8S_SSH_USERNAME,
+};
 
 /// A failure of the connection, or of a command to run to a known end.
 ///
@@ -115,13 +117,22 @@ pub enum SshError {
     /// The server opened a channel, but refused to start a command in it.
     #[error("the host refused to start the command")]
     ExecRefused,
-    /// The account's login shell did not get as far as to start `/bin/sh`. The command has not
-    /// run.
-    #[error("the host started no shell for the command: it says {said:?}")]
+    /// A start-up file of the login shell has read from stdin. The command has not run, and nothing but
+    /// blank lines has been read.
+    #[error("a start-up file on the host reads stdin; nothing was run")]
+    StartupReadsStdin,
+    /// The account's login shell did not start `/bin/sh`. The command has not run, and nothing but
+    /// blank lines was sent.
+    #[error("the login shell on the host started nothing: {end}{}", quoted(said))]
     NoShell {
+        /// What became of the login shell.
+        end: LoginEnd,
         /// What the host said on stdout and stderr, the end of it.
         said: String,
     },
+    /// There is no randomness on this machine, which the start of a command needs.
+    #[error("the operating system gives no random bytes")]
+    NoRandomness,
     /// The command's channel was closed without a word about how the command ended.
     #[error("the host did not say how the command ended")]
     NoExitStatus,
@@ -161,6 +172,36 @@ impl std::fmt::Display for ConnectStage {
             Self::KeyExchange => "did not finish the key exchange",
             Self::Authentication => "did not decide about the login",
         })
+    }
+}
+
+/// What became of a login shell that did not start `/bin/sh`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoginEnd {
+    /// It ended by itself.
+    Ended(ExitStatus),
+    /// It waited this long, and ended at the end of its stdin.
+    EndOfStdin(Duration, ExitStatus),
+    /// It did not end within this time.
+    Hung(Duration),
+    /// It started `/bin/sh` after this time, which is too late.
+    Slow(Duration),
+}
+
+impl std::fmt::Display for LoginEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ended(status) => write!(f, "it ended with {status}"),
+            Self::EndOfStdin(after, status) => {
+                write!(
+                    f,
+                    "it waited for {after:?} and ended with {status} at the end of its stdin"
+                )
+            }
+            Self::Hung(after) => write!(f, "it hangs, with no end after {after:?}"),
+            Self::Slow(after) => write!(f, "its start-up files take longer than {after:?}"),
+        }
     }
 }
 
@@ -205,23 +246,48 @@ impl SshError {
                 "check MaxSessions in the host's sshd_config, and that the account may run commands"
                     .into()
             }
-            Self::NoShell { .. } => format!(
-                "check that the user of {} may log in and run commands: its shell in /etc/passwd, \
-                 ForceCommand and `command=` on the host",
+            Self::StartupReadsStdin => {
+                "in the login shell's start-up file (such as ~/.bashrc or config.fish), read only where \
+                 someone types: `[ -t 0 ] && read …`, or within `case $- in *i*) … esac`; trying again is \
+                 safe"
+                    .into()
+            }
+            Self::NoShell {
+                end: LoginEnd::Ended(_),
+                ..
+            } => format!(
+                "check that the user of {} may log in and run commands: its shell in /etc/passwd, its \
+                 start-up files, ForceCommand and `command=` on the host; trying again is safe",
                 K8S_SSH_USERNAME.name
             ),
+            Self::NoShell {
+                end: LoginEnd::Slow(_),
+                ..
+            } => format!(
+                "make the start-up files on the host faster, or raise {}; trying again is safe",
+                K8S_SSH_CONNECT_TIMEOUT.name
+            ),
+            Self::NoShell { .. } => {
+                "check the start-up files of the login shell on the host: one starts another program \
+                 (such as `exec sh`) or waits; let it do so only within `case $- in *i*) … esac`; trying \
+                 again is safe"
+                    .into()
+            }
             Self::LinkLost { started: false, .. } => "nothing was started; try again".into(),
             Self::LinkLost { started: true, .. } => {
                 "the command may have run; look at its effect before you try again".into()
             }
             Self::TimedOut { started: false, .. } => {
-                "the host is busy with other commands; nothing was started".into()
+                "all sessions of the host are in use, or its login shell does not come to an end; \
+                 nothing was started"
+                    .into()
             }
             Self::Command(_)
             | Self::ConnectTimeout { .. }
             | Self::Handshake { .. }
             | Self::ExecRefused
             | Self::NoExitStatus
+            | Self::NoRandomness
             | Self::TimedOut { .. }
             | Self::Stopped => return None,
         })
@@ -233,6 +299,14 @@ impl SshError {
             self,
             Self::Key(_) | Self::HostKey(_) | Self::AuthRefused { .. }
         )
+    }
+}
+
+/// What the host said, if anything.
+fn quoted(said: &str) -> String {
+    match said {
+        "" => String::new(),
+        said => format!("; it says {said:?}"),
     }
 }
 

@@ -12,13 +12,14 @@
 //! | `link` | the TCP stream, with a limit for writes that make no progress |
 //! | `slots` | how many channels the server allows |
 //! | `script`, `quote` | command lines |
-//! | `command`, `preamble`, `process`, `run`, `listening` | one command: on the wire, for its caller, to its end, until nobody listens |
+//! | `launcher`, `preamble` | how a command is started, whatever the login shell does |
+//! | `command`, `process`, `run`, `listening` | one command: on the wire, for its caller, to its end, until nobody listens |
 //! | `keys` | private keys |
 //! | `known_hosts`, `host_certificate`, `host_trust`, `fingerprint` | host keys |
 //!
 //! What must not happen here: a host key accepted unseen, a key replaced by another, a command
 //! run twice that may have started, a success without an exit status, user text read by the
-//! login shell.
+//! login shell or sent before the launcher has been heard.
 
 mod client;
 mod command;
@@ -30,6 +31,7 @@ mod host_certificate;
 mod host_trust;
 mod keys;
 mod known_hosts;
+mod launcher;
 mod link;
 mod listening;
 mod login;
@@ -41,7 +43,7 @@ mod script;
 mod slots;
 
 pub use client::SshClient;
-pub use error::{ConnectStage, SshError};
+pub use error::{ConnectStage, LoginEnd, SshError};
 use fingerprint::fingerprint_of;
 pub use host_trust::HostKeyError;
 pub use keys::{KeyError, KeyOrigin};

@@ -1,12 +1,7 @@
 //! What is to be run on the host: words, and a few fixed ways to put commands together.
 //!
-//! The `exec` request of RFC 4254 (6.5) carries one string, and sshd hands it to the *login*
-//! shell of the user, which may be bash, dash, fish, tcsh or anything else. So that string is
-//! always the same, [`LAUNCHER`], written so that all of those read it alike. It starts
-//! `/bin/sh`, which reads one line from stdin and evaluates it; that line is the real command,
-//! quoted once for POSIX sh. User text thus never meets the login shell. `read` takes single
-//! bytes from a pipe or a socket, as POSIX demands of it (XCU, read), so what follows the line
-//! on stdin belongs to the command. A line that was cut off makes `read` fail, and nothing runs.
+//! The real command is one line, quoted once for POSIX sh, which [`super::launcher`] gets to `/bin/sh` on
+//! the host. User text thus never meets the login shell.
 //!
 //! Words of a script are visible on the host, in `ps`, while the command runs. Secrets go to
 //! stdin.
@@ -16,12 +11,6 @@
 use std::fmt;
 
 use super::quote::{NEWLINE_SETUP, NEWLINE_VARIABLE, Reader, push_quoted};
-
-/// The command line that every `exec` request carries. Without `!`, `\` and newlines, which are
-/// what the quotes of tcsh and fish do not hold.
-pub(super) const LAUNCHER: &str = "exec /bin/sh -c '\
-    echo berth-launcher:$$; echo berth-launcher:$$ >&2; \
-    IFS= read -r berth_line && eval \"$berth_line\"'";
 
 /// The longest word in bytes: Linux's `MAX_ARG_STRLEN` (128 KiB) less the closing NUL, execve(2).
 pub const WORD_MAX: usize = 131_071;
@@ -294,12 +283,10 @@ impl Script {
         Ok(())
     }
 
-    /// The line for [`LAUNCHER`] to read, with the newline that ends it.
+    /// The command as one line, without its end.
     pub(super) fn wire_line(&self) -> Result<String, CommandError> {
         self.check()?;
-        let mut line = self.render(Reader::Wire);
-        line.push('\n');
-        Ok(line)
+        Ok(self.render(Reader::Wire))
     }
 
     fn render(&self, reader: Reader) -> String {

@@ -15,6 +15,7 @@ mod ending;
 mod logging_in;
 mod losing_the_link;
 mod running;
+mod start_up_files;
 mod trusting_hosts;
 
 use std::time::{Duration, Instant};
@@ -23,8 +24,8 @@ use berth::secret::Secret;
 use berth::{
     config::{HostKeyPolicy, KeySource, SshSettings},
     ssh::{
-        Command, ConnectStage, ExitStatus, HostKeyError, Output, ProcessEvent, RunLimits, Script,
-        SshClient, SshError, StdinClosed,
+        Command, ConnectStage, ExitStatus, HostKeyError, LoginEnd, Output, ProcessEvent, RunLimits,
+        Script, SshClient, SshError, StdinClosed,
     },
 };
 use support::sshd::{Options, Sshd, fixture, private_copy, public_key, run, runs, until};

@@ -88,10 +88,11 @@ async fn an_account_without_a_shell_is_an_error_of_its_own() {
         .run(&sh("true"), "", RunLimits::default())
         .await
         .unwrap_err();
-    let SshError::NoShell { said } = &error else {
+    let SshError::NoShell { end, said } = &error else {
         panic!("{error:?}")
     };
     assert_eq!(said, "This account is not available.");
+    assert_eq!(*end, LoginEnd::Ended(ExitStatus::Code(1)));
 }
 
 #[tokio::test]

@@ -33,7 +33,12 @@ impl Task {
             self.end_stdin(output, input).await;
             return;
         }
-        // Without its line the launcher runs nothing, and ends when the channel is closed.
+        // Without its line the launcher runs nothing, and ends when the channel is closed. A login shell
+        // that has not started it may hang.
+        if !self.line_sent && self.pid.is_none() {
+            let channel = Arc::clone(input);
+            tokio::spawn(async move { channel.signal(Sig::TERM).await });
+        }
         if self.line_sent {
             for (signal, name) in [(Sig::TERM, "TERM"), (Sig::KILL, "KILL")] {
                 tracing::debug!(signal = name, "ending the command");

@@ -22,31 +22,84 @@ pub const SCRIPT_MAX: usize = 1_572_864;
 /// The exit status of [`Script::capturing`] when the first command printed nothing.
 pub const NOTHING_CAPTURED: u32 = 65;
 
+/// Ends a process: SIGTERM again and again until it is gone, at last SIGKILL, unless there is a second
+/// argument. A SIGTERM that reaches the child of a shell with a trap between `fork` and `exec` is lost.
+/// `kill` also fails for a process that is another user's, such as root's under sudo: that one ends by
+/// itself alone. A shell that calls this for its own child notices the child's end while it waits for
+/// `sleep`, which a signal for the shell may interrupt (more than 128); a `sleep` of whole seconds alone
+/// refuses a fraction.
+macro_rules! stop {
+    () => {
+        "berth_stop() { for berth_pause in 0.02 0.1 0.2 0.5 1 1 1 1; do \
+         kill \"$1\" || return 0; sleep \"$berth_pause\" || [ \"$?\" -gt 128 ] || sleep 1; done; \
+         [ -n \"$2\" ] || kill -9 \"$1\"; } 2>/dev/null; "
+    };
+}
+
 /// The commands run in the background, so that stdin can be listened to; where it ends before they do,
-/// nobody is there to hear them. `cat` is left to that same end when they are through.
-const UNTIL_STDIN_ENDS: &str = "exec 3<&0; {} </dev/null 3<&- & berth_main=$!; \
-    { cat <&3; kill \"$berth_main\"; } >/dev/null 2>&1 & berth_guard=$!; exec 3<&-; \
-    wait \"$berth_main\"; berth_status=$?; kill \"$berth_guard\" 2>/dev/null; \
-    exit \"$berth_status\"";
+/// nothing reads their output any more. `cat` is left to that same end when they have ended.
+const UNTIL_STDIN_ENDS: &str = concat!(
+    stop!(),
+    "exec 3<&0; {} </dev/null 3<&- & berth_main=$!; \
+     { cat <&3; berth_stop \"$berth_main\"; } >/dev/null 2>&1 & berth_guard=$!; exec 3<&-; \
+     wait \"$berth_main\" 2>/dev/null; berth_status=$?; kill \"$berth_guard\" 2>/dev/null; \
+     exit \"$berth_status\""
+);
 
-/// A shell of its own waits for the second command, and ends the first one when the second ends by
-/// itself; told to end, it passes that on and exits with 143. So a 143 of the first command is no status
-/// of its own: that of the second one is what began the end.
-const BESIDE_UNTIL_STDIN_ENDS: &str = "exec 3<&0; berth_end=; berth_child=; \
-    {} </dev/null 3<&- & berth_main=$!; \
-    { trap 'berth_end=1; kill \"$berth_child\" 2>/dev/null' TERM; \
-    {} </dev/null >&2 3<&- & berth_child=$!; \
-    [ -z \"$berth_end\" ] || kill \"$berth_child\"; \
-    wait \"$berth_child\" 2>/dev/null; berth_status=$?; [ -z \"$berth_end\" ] || exit 143; \
-    kill \"$berth_main\" 2>/dev/null; exit \"$berth_status\"; } 3<&- & berth_beside=$!; \
-    { cat <&3; kill \"$berth_main\" \"$berth_beside\"; } >/dev/null 2>&1 & berth_guard=$!; \
-    exec 3<&-; wait \"$berth_main\" 2>/dev/null; berth_status=$?; \
-    kill \"$berth_beside\" \"$berth_guard\" 2>/dev/null; wait \"$berth_beside\" 2>/dev/null; \
-    berth_second=$?; [ \"$berth_status\" != 143 ] || berth_status=$berth_second; \
-    exit \"$berth_status\"";
+/// A subshell waits for the second command, and ends the first one when the second ends by itself; on
+/// SIGTERM it ends the second one and exits with 143. So a 143 of the first command is no status of its
+/// own: that of the second one is what began the end. The subshell always ends soon after a SIGTERM.
+const BESIDE_UNTIL_STDIN_ENDS: &str = concat!(
+    stop!(),
+    "exec 3<&0; berth_end=; berth_child=; \
+     {} </dev/null 3<&- & berth_main=$!; \
+     { trap 'berth_end=1; berth_stop \"$berth_child\"' TERM; \
+     {} </dev/null >&2 3<&- & berth_child=$!; \
+     [ -z \"$berth_end\" ] || berth_stop \"$berth_child\"; \
+     wait \"$berth_child\" 2>/dev/null; berth_status=$?; [ -z \"$berth_end\" ] || exit 143; \
+     berth_stop \"$berth_main\"; exit \"$berth_status\"; } 3<&- & berth_beside=$!; \
+     { cat <&3; kill \"$berth_beside\"; berth_stop \"$berth_main\"; } >/dev/null 2>&1 & \
+     berth_guard=$!; \
+     exec 3<&-; wait \"$berth_main\" 2>/dev/null; berth_status=$?; \
+     kill \"$berth_guard\" 2>/dev/null; \
+     berth_stop \"$berth_beside\" gently; \
+     wait \"$berth_beside\" 2>/dev/null; \
+     berth_second=$?; [ \"$berth_status\" != 143 ] || berth_status=$berth_second; \
+     exit \"$berth_status\""
+);
 
-const CAPTURING: &str = "berth_value=$({} </dev/null) || exit \"$?\"; \
-    berth_value=${berth_value%%\"$berth_nl\"*}; [ -n \"$berth_value\" ] || exit 65; exec {}";
+/// A guard looks every second whether the process that serves the connection is still there: sshd's,
+/// the parent of the launcher. Its end is the only sign that the caller was killed, since the end of stdin
+/// is a message to the command. Where the parent can't be seen at all (another user's, without `/proc`),
+/// there is no guard.
+macro_rules! while_connected {
+    () => {
+        concat!(
+            stop!(),
+            "berth_is_there() { kill -0 \"$PPID\" || [ -e \"/proc/$PPID\" ]; } 2>/dev/null; \
+             exec 3<&0; berth_main=; berth_guard=; \
+             trap 'kill \"$berth_guard\" 2>/dev/null; berth_stop \"$berth_main\"; exit 143' TERM; \
+             {} <&3 3<&- & berth_main=$!; \
+             { berth_is_there || exit; while berth_is_there; do sleep 1; done; trap '' TERM; \
+             berth_stop \"$berth_main\"; {}; } </dev/null >/dev/null 2>&1 3<&- & berth_guard=$!; \
+             exec 3<&- </dev/null; wait \"$berth_main\" 2>/dev/null; berth_status=$?; \
+             kill \"$berth_guard\" 2>/dev/null; exit \"$berth_status\""
+        )
+    };
+}
+
+const WHILE_CONNECTED: &str = while_connected!();
+
+macro_rules! capture {
+    () => {
+        "berth_value=$({} </dev/null) || exit \"$?\"; \
+         berth_value=${berth_value%%\"$berth_nl\"*}; [ -n \"$berth_value\" ] || exit 65; "
+    };
+}
+
+const CAPTURING: &str = concat!(capture!(), "exec {}");
+
+const CAPTURING_WHILE_CONNECTED: &str = concat!(capture!(), while_connected!());
 
 /// `fd 4` is the real stdout, `fd 3` collects the two statuses. The second command writes into
 /// the pipe while the first one runs; `cat` follows when the first is through.
@@ -224,6 +277,32 @@ impl Script {
         Self {
             template: CAPTURING,
             parts: vec![first, then(CapturedLine(()))],
+        }
+    }
+
+    /// Runs `main` with the caller's stdin. When the connection is lost before it has ended, the host ends
+    /// it within seconds, then runs `after`, whose output is lost.
+    ///
+    /// For commands without an end of their own. The caller's end alone does not end them: for them it is
+    /// no more than the end of stdin.
+    #[must_use]
+    pub fn while_connected(main: Command, after: Command) -> Self {
+        Self {
+            template: WHILE_CONNECTED,
+            parts: vec![main, after],
+        }
+    }
+
+    /// [`Script::capturing`] with both commands of [`Script::while_connected`] in the place of the second.
+    #[must_use]
+    pub fn capturing_while_connected(
+        first: Command,
+        then: impl FnOnce(&CapturedLine) -> (Command, Command),
+    ) -> Self {
+        let (main, after) = then(&CapturedLine(()));
+        Self {
+            template: CAPTURING_WHILE_CONNECTED,
+            parts: vec![first, main, after],
         }
     }
 

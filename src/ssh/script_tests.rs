@@ -286,3 +286,115 @@ fn what_is_printed_can_be_pasted() {
         .unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "a\nbit's");
 }
+
+/// Whether any process has this word among its arguments.
+fn runs(word: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter_map(|process| std::fs::read(process.path().join("cmdline")).ok())
+        .any(|line| {
+            line.split(|byte| *byte == 0)
+                .any(|part| part == word.as_bytes())
+        })
+}
+
+/// A SIGTERM that reaches the child of a shell with a trap between `fork` and `exec` is lost. More
+/// threads than cores make that likely.
+#[test]
+fn a_thousand_guards_end_their_commands_on_a_busy_machine() {
+    let forever = format!("1000.{}", std::process::id());
+    let sleep = || Command::new(["sleep", &forever]);
+    let script = Script::beside_until_stdin_ends(sleep(), sleep());
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    if number >= 1000 {
+                        return;
+                    }
+                    let shell = SHELLS[number % SHELLS.len()];
+                    // The test ends because they do.
+                    if let Some((_, _, status)) = run_listened(shell, &script, true) {
+                        assert_eq!(status, 128 + 15, "{shell:?}");
+                    }
+                }
+            });
+        }
+    });
+    assert!(!runs(&forever));
+}
+
+#[test]
+fn a_command_that_ignores_sigterm_is_killed_by_its_guard() {
+    let script = Script::until_stdin_ends(sh("trap '' TERM; while :; do sleep 0.1; done"));
+    for shell in SHELLS {
+        if let Some((_, _, status)) = run_listened(shell, &script, true) {
+            assert_eq!(status, 128 + 9, "{shell:?}");
+        }
+    }
+}
+
+#[test]
+fn what_ends_while_connected_has_its_stdin_output_and_status() {
+    let after = sh("echo after >&2");
+    let script = Script::while_connected(sh("cat; echo err >&2; exit 3"), after.clone());
+    assert_eq!(
+        run_everywhere(&script, "one\ntwo"),
+        ("one\ntwo".into(), "err\n".into(), 3)
+    );
+    let script = Script::capturing_while_connected(sh("echo a b"), |line| {
+        let main = Command::new(["printf", "%s|"]).arg(line.after("pod/"));
+        (main, after)
+    });
+    assert_eq!(run_everywhere(&script, "").0, "pod/a b|");
+}
+
+/// The parent of the launcher is what serves the connection.
+#[test]
+fn what_is_not_connected_any_more_ends_and_is_followed_up() {
+    for (number, shell) in SHELLS.iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let (started, after) = (dir.path().join("started"), dir.path().join("after"));
+        let [started_path, after_path] = [&started, &after].map(|path| path.to_str().unwrap());
+        let forever = format!("2000{number}.{}", std::process::id());
+        let main = Command::new([
+            "sh",
+            "-c",
+            "echo >\"$0\"; exec sleep \"$1\"",
+            started_path,
+            &forever,
+        ]);
+        let script = Script::while_connected(main, Command::new(["touch", after_path]));
+        // The parent: it is killed, as sshd ends when the connection does.
+        let parent = Local::new("sh")
+            .args(["-c", "\"$@\" & wait", "sh"])
+            .args(*shell)
+            .args(["-c", &script.wire_line().unwrap()])
+            .stdin(Stdio::null())
+            .spawn();
+        let mut parent = parent.unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        let wait_for = |what: &str, condition: &dyn Fn() -> bool| {
+            while !condition() {
+                assert!(std::time::Instant::now() < deadline, "{shell:?}: {what}");
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        };
+        let is_installed = Local::new(shell[0])
+            .args(&shell[1..])
+            .args(["-c", "exit"])
+            .status();
+        if is_installed.is_err() {
+            parent.kill().unwrap();
+            parent.wait().unwrap();
+            continue;
+        }
+        wait_for("start", &|| started.exists() && runs(&forever));
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        wait_for("follow-up", &|| after.exists());
+        wait_for("end", &|| !runs(&forever));
+    }
+}

@@ -170,3 +170,48 @@ async fn closing_ends_commands_and_the_next_operation_connects_anew() {
     run_ok(&client, &sh("true"), "").await;
     assert_eq!(sshd.connections(), 2);
 }
+
+#[tokio::test]
+async fn a_command_ends_on_the_host_when_its_connection_is_lost() {
+    let sshd = Sshd::plain();
+    let client = SshClient::new(sshd.settings());
+    let sleep = own_sleep();
+    let after = sshd.path("after");
+    let script = Script::while_connected(
+        Command::new(["sleep", &sleep]),
+        Command::new(["touch", after.to_str().unwrap()]),
+    );
+    // The end of its stdin is none of its own.
+    let process = client.spawn_without_stdin(&script).await.unwrap();
+    until("the start of the command", || {
+        runs(&format!("sleep {sleep}"))
+    })
+    .await;
+    sshd.signal_servers("KILL");
+    assert!(matches!(
+        process.wait().await,
+        Err(SshError::LinkLost { started: true, .. })
+    ));
+    until("what follows the command", || after.exists()).await;
+    until("the end of the command", || !runs(&sleep)).await;
+}
+
+#[tokio::test]
+async fn a_guarded_command_is_ended_by_its_caller_at_once() {
+    let sshd = Sshd::plain();
+    let client = SshClient::new(sshd.settings());
+    let sleep = own_sleep();
+    let after = sshd.path("after");
+    let script = Script::while_connected(
+        Command::new(["sleep", &sleep]),
+        Command::new(["touch", after.to_str().unwrap()]),
+    );
+    let process = client.spawn(&script).await.unwrap();
+    until("the start of the command", || {
+        runs(&format!("sleep {sleep}"))
+    })
+    .await;
+    process.stop().await;
+    until("the end of the command", || !runs(&sleep)).await;
+    assert!(!after.exists());
+}

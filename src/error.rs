@@ -455,7 +455,9 @@ fn cluster_kind(error: &ClusterError) -> Kind {
         | ClusterError::KubeconfigMissing { .. }
         | ClusterError::ContextMissing { .. }
         | ClusterError::ApiUnreachable { .. } => Kind::Unreachable,
-        ClusterError::SudoPassword { .. }
+        ClusterError::HostSetup { fault, .. } if !fault.is_denial() => Kind::Configuration,
+        ClusterError::HostSetup { .. }
+        | ClusterError::SudoPassword { .. }
         | ClusterError::ApiUntrusted { .. }
         | ClusterError::Unauthorized { .. }
         | ClusterError::Forbidden { .. }

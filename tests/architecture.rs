@@ -31,6 +31,7 @@ const FLOORS: &[&[&str]] = &[
 /// Each library that only one room may name.
 const LIBRARIES: &[(&str, &str)] = &[
     ("russh", "ssh"),
+    ("shlex", "config"),
     ("tera", "manifest"),
     ("flate2", "context"),
     ("tar", "context"),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Applied;
+use super::{Applied, HostFault};
 use crate::ssh::SshError;
 
 /// What kubectl said when it failed, in full: decisions are taken on this, never on a message.
@@ -29,9 +29,21 @@ pub enum ClusterError {
     #[error(transparent)]
     Ssh(#[from] SshError),
     /// There is no kubectl on the host under the configured name.
-    #[error("kubectl was not found on the host: {words}")]
+    #[error("kubectl was not found on the host: {words}{}", searched(path.as_deref()))]
     KubectlMissing {
         /// The shell's words.
+        words: String,
+        /// The `PATH` of the session, when that is known.
+        path: Option<String>,
+        /// What was said, in full.
+        reply: Box<Reply>,
+    },
+    /// The host does not run kubectl as it is set.
+    #[error("{fault}: {words}")]
+    HostSetup {
+        /// What is wrong.
+        fault: HostFault,
+        /// The words of the shell, sudo or the program.
         words: String,
         /// What was said, in full.
         reply: Box<Reply>,
@@ -249,6 +261,7 @@ impl ClusterError {
     pub fn reply(&self) -> Option<&Reply> {
         match self {
             Self::KubectlMissing { reply, .. }
+            | Self::HostSetup { reply, .. }
             | Self::SudoPassword { reply }
             | Self::KubeconfigMissing { reply, .. }
             | Self::ContextMissing { reply, .. }
@@ -297,6 +310,7 @@ impl ClusterError {
                 "install kubectl on the host, or name the program with K8S_KUBECTL \
                  (such as `sudo -n k3s kubectl`)"
             }
+            Self::HostSetup { fault, .. } => fault.hint(),
             Self::SudoPassword { .. } => {
                 "allow the SSH user to run kubectl by sudo without a password, or name a kubeconfig \
                  that the user may read"
@@ -337,6 +351,12 @@ impl ClusterError {
             | Self::Kubectl { .. } => return None,
         })
     }
+}
+
+fn searched(path: Option<&str>) -> String {
+    path.map_or_else(String::new, |path| {
+        format!("; the PATH of the session is {path}")
+    })
 }
 
 fn aws_hint(words: &str) -> Option<&'static str> {

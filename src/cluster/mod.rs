@@ -9,6 +9,7 @@ mod events;
 mod exec;
 mod facts;
 mod host;
+mod host_fault;
 pub mod kubectl;
 mod last_lines;
 mod objects;
@@ -28,6 +29,7 @@ pub use self::{
     },
     facts::{Address, Applied, Change, LogRequest, NamespaceFacts, Observed},
     host::{EcrOutcome, InstalledKubeconfig, KubeconfigSource},
+    host_fault::HostFault,
     last_lines::add_last_lines,
     objects::{ObjectChange, Objects, Query, Resource},
     watch_pace::WatchPace,

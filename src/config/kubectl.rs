@@ -37,19 +37,10 @@ impl KubectlSettings {
     #[expect(clippy::unnecessary_wraps, reason = "all concerns are read alike")]
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let program = reader.text(&variables::K8S_KUBECTL).unwrap_or_default();
-        // Words are split at spaces alone: a path with a space in it needs a link without one.
-        let program: Vec<String> = program.split_whitespace().map(str::to_owned).collect();
-        if let Some(word) = program
-            .iter()
-            .find(|word| word.contains(['\'', '"', '\\', '$', '`', ';', '|', '&', '<', '>']))
-        {
-            reader.refuse(
-                &variables::K8S_KUBECTL,
-                word,
-                "has characters of a shell, and no shell reads it",
-                "use plain words such as kubectl or sudo -n k3s kubectl",
-            );
-        }
+        let program = read_program(&program).unwrap_or_else(|(word, problem, remedy)| {
+            reader.refuse(&variables::K8S_KUBECTL, &word, problem, remedy);
+            Vec::new()
+        });
         Some(Self {
             program,
             kubeconfig: reader.text(&variables::K8S_KUBECONFIG),
@@ -57,5 +48,109 @@ impl KubectlSettings {
             node_address: reader.text(&variables::K8S_NODE_ADDRESS),
             ..Self::default()
         })
+    }
+}
+
+/// The words of a command, with quotes as a POSIX shell reads them and without anything else that a
+/// shell does: a word, what is wrong with it, and what to write in its place when that is asked for.
+fn read_program(text: &str) -> Result<Vec<String>, (String, &'static str, &'static str)> {
+    const SHELL: [char; 7] = ['$', '`', ';', '|', '&', '<', '>'];
+    let Some(words) = shlex::split(text) else {
+        return Err((
+            text.to_owned(),
+            "has a quote without its end",
+            "quote a path with spaces as a shell does: '/opt/my tools/kubectl'",
+        ));
+    };
+    if words.first().is_none_or(String::is_empty) {
+        return Err((text.to_owned(), "names no program", "such as kubectl"));
+    }
+    // A word that stands in the text as it is has no quotes around it.
+    let is_bare = |word: &String| text.split_whitespace().any(|part| part == word);
+    if let Some(word) = words
+        .iter()
+        .find(|word| is_bare(word) && word.contains(SHELL))
+    {
+        return Err((
+            word.clone(),
+            "has characters of a shell, and no shell reads it",
+            "use plain words such as kubectl or sudo -n k3s kubectl, and quote what is no more than text",
+        ));
+    }
+    if let Some(word) = words.first().filter(|word| word.contains('=')) {
+        return Err((
+            word.clone(),
+            "sets a variable, and no shell reads it",
+            "name a kubeconfig with K8S_KUBECONFIG, or begin with env: env NAME=VALUE kubectl",
+        ));
+    }
+    if let Some(word) = words
+        .iter()
+        .find(|word| word.starts_with('~') && !is_in_home(word))
+    {
+        return Err((
+            word.clone(),
+            "names the home of another user, which only a shell finds",
+            "use the full path",
+        ));
+    }
+    Ok(words.into_iter().map(in_home).collect())
+}
+
+fn is_in_home(word: &str) -> bool {
+    word.starts_with("~/")
+}
+
+/// No shell expands `~` in a quoted word; a session starts in the home directory.
+fn in_home(word: String) -> String {
+    match word.strip_prefix('~') {
+        Some(rest) if is_in_home(&word) => format!(".{rest}"),
+        _ => word,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_as_a_shell_would() {
+        for (text, words) in [
+            ("kubectl", &["kubectl"][..]),
+            ("sudo  -n k3s kubectl", &["sudo", "-n", "k3s", "kubectl"]),
+            ("'/opt/my tools/kubectl'", &["/opt/my tools/kubectl"]),
+            (
+                "\"/opt/my tools/kubectl\" -v 0",
+                &["/opt/my tools/kubectl", "-v", "0"],
+            ),
+            (r"/opt/my\ tools/kubectl", &["/opt/my tools/kubectl"]),
+            ("'/opt/a&b/kubectl'", &["/opt/a&b/kubectl"]),
+            ("~/bin/kubectl", &["./bin/kubectl"]),
+            ("~/kubectl", &["./kubectl"]),
+            ("sudo -n ~/bin/kubectl", &["sudo", "-n", "./bin/kubectl"]),
+            (
+                "env KUBECONFIG=/x kubectl",
+                &["env", "KUBECONFIG=/x", "kubectl"],
+            ),
+        ] {
+            assert_eq!(read_program(text).unwrap(), words, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_a_shell_can_do_is_refused_with_the_word() {
+        for (text, word) in [
+            ("kubectl; reboot", "kubectl;"),
+            ("$HOME/bin/kubectl", "$HOME/bin/kubectl"),
+            ("kubectl $(id)", "$(id)"),
+            ("'kubectl", "'kubectl"),
+            ("KUBECONFIG=/x kubectl", "KUBECONFIG=/x"),
+            ("~ann/bin/kubectl", "~ann/bin/kubectl"),
+            ("~", "~"),
+            ("''", "''"),
+            ("# kubectl", "# kubectl"),
+        ] {
+            assert_eq!(read_program(text).unwrap_err().0, word, "{text}");
+        }
     }
 }

@@ -7,6 +7,7 @@
 mod aws;
 pub mod describe;
 mod exec;
+mod host_words;
 mod kubeconfig;
 mod logs;
 mod objects;
@@ -78,6 +79,19 @@ impl Kubectl {
         Ok(output.stdout.bytes)
     }
 
+    /// Adds to an error what one more command can find out.
+    async fn explain(&self, mut error: ClusterError) -> ClusterError {
+        if let ClusterError::KubectlMissing { path, .. } = &mut error {
+            let script = Script::command(["/bin/sh", "-c", "printf %s \"$PATH\""]);
+            let limits = RunLimits::within(self.settings.call_limit);
+            match self.ssh.run(&script, Bytes::new(), limits).await {
+                Ok(output) if output.status.success() => *path = Some(output.stdout.text()),
+                result => tracing::debug!(?result, "the PATH of the session is not known"),
+            }
+        }
+        error
+    }
+
     async fn call(
         &self,
         act: &str,
@@ -93,12 +107,13 @@ impl Kubectl {
         tracing::debug!(act, "kubectl");
         let output = self.ssh.run(script, stdin, limits).await?;
         if !output.status.success() {
-            return Err(classify(Reply {
+            let error = classify(Reply {
                 act: act.to_owned(),
                 exit: output.status.code(),
                 stderr: output.stderr.text(),
                 applied: Vec::new(),
-            }));
+            });
+            return Err(self.explain(error).await);
         }
         if !output.stdout.is_complete() {
             let problem = format!("it is longer than {ANSWER_MAX} bytes");
@@ -126,17 +141,22 @@ impl Kubectl {
         {
             if !dry_run && applied.len() != manifests.len() {
                 let (seen, sent) = (applied.len(), manifests.len());
-                let problem = format!("it names {seen} of {sent} objects; is K8S_KUBECTL kubectl?");
+                if seen == 0 {
+                    // Not the answer itself: it may be what was sent, secrets included.
+                    return Err(reads::foreign("apply", b"it names no object"));
+                }
+                let problem = format!("it names {seen} of {sent} objects");
                 return Err(reads::unexpected("apply", problem));
             }
             return Ok(applied);
         }
-        Err(classify(Reply {
+        let error = classify(Reply {
             act: "apply".to_owned(),
             exit: output.status.code(),
             stderr,
             applied,
-        }))
+        });
+        Err(self.explain(error).await)
     }
 }
 
@@ -226,12 +246,13 @@ impl Cluster for Kubectl {
         if output.status.success() || reads::lacks_only_the_node(&stderr) {
             return reads::parse_address(&output.stdout.bytes);
         }
-        Err(classify(Reply {
+        let error = classify(Reply {
             act: "get node and service".to_owned(),
             exit: output.status.code(),
             stderr: reads::without_the_node(&stderr),
             applied: Vec::new(),
-        }))
+        });
+        Err(self.explain(error).await)
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(%namespace, trip))]

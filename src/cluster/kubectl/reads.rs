@@ -8,7 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    super::{Address, ClusterError, NamespaceFacts, Observed, event_phrase, event_time},
+    super::{
+        Address, ClusterError, HostFault, NamespaceFacts, Observed, Reply, event_phrase, event_time,
+    },
     KubectlSettings,
     reply::words,
 };
@@ -192,6 +194,13 @@ fn facts(namespace: &NamespaceObject) -> NamespaceFacts {
 
 /// All objects of an answer of any number of JSON documents, with lists taken apart.
 pub(super) fn objects(act: &str, answer: &[u8]) -> Result<Vec<Value>, ClusterError> {
+    if answer
+        .trim_ascii_start()
+        .first()
+        .is_some_and(|byte| *byte != b'{')
+    {
+        return Err(foreign(act, answer));
+    }
     let mut objects = Vec::new();
     for document in serde_json::Deserializer::from_slice(answer).into_iter::<Value>() {
         let mut document = document.map_err(|error| unexpected(act, error.to_string()))?;
@@ -213,6 +222,25 @@ pub(super) fn typed<T: DeserializeOwned>(act: &str, object: Value) -> Result<T, 
     let what = format!("{} {}", kind(&object), name(&object));
     serde_path_to_error::deserialize(object)
         .map_err(|error| unexpected(act, format!("{what}: {error}")))
+}
+
+/// The error for an answer that kubectl does not give.
+pub(super) fn foreign(act: &str, answer: &[u8]) -> ClusterError {
+    /// The most of the answer that is told, in characters.
+    const TOLD: usize = 200;
+    let text = String::from_utf8_lossy(answer);
+    ClusterError::HostSetup {
+        fault: HostFault::NotKubectl,
+        words: match text.trim() {
+            "" => "it says nothing".to_owned(),
+            text => text.chars().take(TOLD).collect(),
+        },
+        reply: Box::new(Reply {
+            act: act.to_owned(),
+            exit: Some(0),
+            ..Reply::default()
+        }),
+    }
 }
 
 pub(super) fn unexpected(act: &str, problem: String) -> ClusterError {

@@ -4,18 +4,30 @@
 //! without [noise](is_noise). When several objects failed, the first
 //! failure is told: the later ones are often its consequence.
 
-use super::super::{ClusterError, Reply};
+use super::{
+    super::{ClusterError, HostFault, Reply},
+    host_words::{host_fault, is_foreign},
+};
 
 /// What a failed reply means.
 pub(super) fn classify(reply: Reply) -> ClusterError {
     let text = words(&reply.stderr);
     let first = first_failure(&text);
     let reply = Box::new(reply);
-    host_fault(&first, reply)
+    if let Some(fault) = host_fault(&text, reply.exit) {
+        let words = first;
+        return ClusterError::HostSetup {
+            fault,
+            words,
+            reply,
+        };
+    }
+    reach_fault(&first, reply)
         .or_else(|reply| access_fault(&first, reply))
         .or_else(|reply| admission_fault(&first, reply))
         .or_else(|reply| object_fault(&first, reply))
         .or_else(|reply| answer_fault(&first, reply))
+        .or_else(|reply| foreign_fault(&first, reply))
         .unwrap_or_else(|reply| ClusterError::Kubectl {
             words: if first.is_empty() {
                 match reply.exit {
@@ -103,8 +115,8 @@ fn first_failure(text: &str) -> String {
 
 type Found = Result<ClusterError, Box<Reply>>;
 
-/// Faults of the host and of the way to the API server.
-fn host_fault(text: &str, reply: Box<Reply>) -> Found {
+/// Faults between the host and the API server.
+fn reach_fault(text: &str, reply: Box<Reply>) -> Found {
     let words = text.to_owned();
     if text.contains("sudo: a password is required")
         || text.contains("sudo: a terminal is required")
@@ -114,7 +126,11 @@ fn host_fault(text: &str, reply: Box<Reply>) -> Found {
     }
     if is_missing_program(text, reply.exit) {
         let words = text.lines().next().unwrap_or_default().to_owned();
-        return Ok(ClusterError::KubectlMissing { words, reply });
+        return Ok(ClusterError::KubectlMissing {
+            words,
+            path: None,
+            reply,
+        });
     }
     if let Some((path, problem)) = kubeconfig_fault(text) {
         return Ok(ClusterError::KubeconfigMissing {
@@ -289,6 +305,18 @@ fn answer_fault(text: &str, reply: Box<Reply>) -> Found {
         return Ok(ClusterError::NotFound { object, reply });
     }
     Err(reply)
+}
+
+/// The words are none of kubectl's.
+fn foreign_fault(text: &str, reply: Box<Reply>) -> Found {
+    if is_failure(text) || !is_foreign(text, reply.exit) {
+        return Err(reply);
+    }
+    Ok(ClusterError::HostSetup {
+        fault: HostFault::NotKubectl,
+        words: text.to_owned(),
+        reply,
+    })
 }
 
 /// The managers of `conflict with "NAME"` and `conflicts with "NAME"`, each once.

@@ -112,11 +112,8 @@ fn a_kubectl_that_is_not_there_is_noticed_in_every_shells_words() {
         (127, "sh: line 0: exec: kubectl: not found\n"),
         (127, "zsh:1: command not found: kubectl\n"),
         (127, "/bin/sh: 1: exec: /opt/bin/kubectl: not found\n"),
-        (126, "/bin/sh: 1: exec: ./kubectl: Permission denied\n"),
         (127, "env: 'kubectl': No such file or directory\n"),
         (127, ""),
-        (1, "sudo: k3s: command not found\n"),
-        (1, "sudo: microk8s: command not found\n"),
     ] {
         assert!(
             matches!(
@@ -140,6 +137,43 @@ fn a_kubectl_that_is_not_there_is_noticed_in_every_shells_words() {
 }
 
 #[test]
+fn what_keeps_the_host_from_running_kubectl_is_told_with_its_words() {
+    insta::assert_snapshot!(
+        shown(1, "sudo: unable to resolve host vm: Name or service not known\nsudo: sorry, you must have a tty to run sudo\n"),
+        @"HostSetup: sudo on the host requires a terminal (requiretty): sudo: sorry, you must have a tty to run sudo"
+    );
+    insta::assert_snapshot!(
+        shown(126, "sh: 1: exec: /opt/kubectl: Exec format error\n"),
+        @"HostSetup: the program for kubectl does not run on this host: sh: 1: exec: /opt/kubectl: Exec format error"
+    );
+    // Another program: its words are none of kubectl's.
+    for (exit, stderr) in [
+        (
+            2,
+            "ls: unrecognized option '--kubeconfig=x'\nTry 'ls --help' for more information.\n",
+        ),
+        (
+            125,
+            "unknown shorthand flag: 'n' in -n\nSee 'docker --help'.\n",
+        ),
+        (1, "Error: unknown command \"apply\" for \"helm\"\n"),
+        (1, "microk8s is not running, try microk8s start\n"),
+    ] {
+        let error = classified(exit, stderr);
+        assert!(
+            matches!(
+                error,
+                ClusterError::HostSetup {
+                    fault: HostFault::NotKubectl,
+                    ..
+                }
+            ),
+            "{stderr}: {error:?}"
+        );
+    }
+}
+
+#[test]
 fn kubeconfigs_that_cannot_be_used_are_named() {
     insta::assert_snapshot!(
         shown(1, "error: error loading config file \"/etc/rancher/k3s/k3s.yaml\": open /etc/rancher/k3s/k3s.yaml: permission denied\n"),
@@ -151,7 +185,7 @@ fn kubeconfigs_that_cannot_be_used_are_named() {
     );
     insta::assert_snapshot!(
         shown(1, "E1121 01:28:30.920335    7749 memcache.go:265] \"Unhandled Error\" err=\"x\"\nThe connection to the server localhost:8080 was refused - did you specify the right host or port?\n"),
-        @"ApiUnreachable: the host can't reach the API server: The connection to the server localhost:8080 was refused - did you specify the right host or port?"
+        @"HostSetup: kubectl on the host has no kubeconfig: The connection to the server localhost:8080 was refused - did you specify the right host or port?"
     );
     insta::assert_snapshot!(
         shown(1, "error: unexpected EOF\n"),

@@ -11,7 +11,7 @@
 
 use super::{
     super::{
-        super::{ClusterError, Reply},
+        super::{ClusterError, HostFault, Reply},
         reply::{classify, is_failure, words},
     },
     command::SHELL,
@@ -174,9 +174,12 @@ fn of_failed_kubectl(status: &ExitStatus, stderr: &StderrEnd, has_stdout: bool) 
     }
     match classify(reply(status, stderr)) {
         ClusterError::NotFound { .. } if is_kubectls => Ending::NoPod,
-        ClusterError::Kubectl { .. } | ClusterError::NotFound { .. } if !is_kubectls => {
-            Ending::Lost(format!("kubectl ended with {status}: {last}"))
-        }
+        ClusterError::Kubectl { .. }
+        | ClusterError::NotFound { .. }
+        | ClusterError::HostSetup {
+            fault: HostFault::NotKubectl,
+            ..
+        } if !is_kubectls => Ending::Lost(format!("kubectl ended with {status}: {last}")),
         error => Ending::Failed(error),
     }
 }

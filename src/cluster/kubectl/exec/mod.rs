@@ -243,7 +243,7 @@ async fn conclude(
             reason,
             partial: Box::new(kept),
         }),
-        Ending::Failed(error) => Err(ExecError::Cluster(error)),
+        Ending::Failed(error) => Err(ExecError::Cluster(lane.explain(error).await)),
     }
 }
 

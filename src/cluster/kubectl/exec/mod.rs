@@ -4,6 +4,7 @@
 
 mod command;
 mod ending;
+mod kubectl_lines;
 mod outlet;
 mod stderr;
 mod sweep;

@@ -1,9 +1,13 @@
 //! Takes kubectl's and berth's own words out of a command's standard error while it comes.
 //!
 //! The stream has up to three parts, in this order: the host's words up to the line `TOKEN POD`, then
-//! kubectl's up to the prelude's `TOKEN begun`, then the command's. Text of users is in the last alone.
+//! kubectl's up to the prelude's `TOKEN begun`, then the command's. Text of users is in the last alone;
+//! what kubectl itself logs there is dropped.
 
-use super::command::{BEGUN, ENDED, NO_FOLDER, NO_PROGRAM};
+use super::{
+    command::{BEGUN, ENDED, NO_FOLDER, NO_PROGRAM},
+    kubectl_lines::{Found, before_last, log_line, may_be_last},
+};
 
 /// What kubectl prints last when the command has ended with an exit code other than 0.
 const TERMINATED: &str = "command terminated with exit code ";
@@ -152,7 +156,8 @@ impl Stderr {
         if self.has_prelude {
             while self.take_word(&mut own) {}
         }
-        let kept = self.held.split_off(self.suspicious_from());
+        let undecided = self.drop_log_lines();
+        let kept = self.held.split_off(self.suspicious_from().min(undecided));
         own.append(&mut self.held);
         self.held = kept;
         self.total += own.len() as u64;
@@ -160,6 +165,24 @@ impl Stderr {
         let surplus = self.last.len().saturating_sub(KEPT);
         self.last.drain(..surplus);
         own
+    }
+
+    /// Drops kubectl's log lines; where the first begins that may yet become one.
+    fn drop_log_lines(&mut self) -> usize {
+        let mut from = 0;
+        while let Some(part) = self.held.get(from..)
+            && let Some(start) = part.iter().position(|byte| b"IWEF".contains(byte))
+        {
+            from += start;
+            match log_line(self.held.get(from..).unwrap_or_default()) {
+                Found::No => from += 1,
+                Found::Maybe => return from,
+                Found::Line(length) => {
+                    self.held.drain(from..from + length);
+                }
+            }
+        }
+        self.held.len()
     }
 
     /// Takes the first whole line that begins with the token; what comes before it goes to `own`, and
@@ -216,6 +239,23 @@ impl Stderr {
         {
             return start;
         }
+        // After the last whole line but one: kubectl's last line is a single one.
+        let ends = held.len().saturating_sub(1);
+        let last_line = held
+            .get(..ends)
+            .and_then(|before| before.iter().rposition(|byte| *byte == b'\n'))
+            .map_or(0, |end| end + 1);
+        if let Some(start) =
+            (last_line..held.len()).find(|start| held.get(*start..).is_some_and(may_be_last))
+        {
+            return start.min(self.told_from());
+        }
+        self.told_from()
+    }
+
+    /// Where the part begins that may be kubectl's word of the command's end, or the prelude's.
+    fn told_from(&self) -> usize {
+        let held = &self.held;
         let window = self.token.len().max(TERMINATED.len() + "255\n".len());
         let from = held.len().saturating_sub(window);
         (from..held.len())
@@ -248,7 +288,12 @@ impl Stderr {
             Some((user, code)) => (user, Some(code)),
             None => (self.held.as_slice(), None),
         };
-        let rest = user.to_vec();
+        // A command whose end is told has printed such a line itself.
+        let own = match before_last(user) {
+            Some(own) if told.is_none() && self.ended.is_none() => own,
+            _ => user.len(),
+        };
+        let rest = user.get(..own).unwrap_or_default().to_vec();
         let is_whole = self.total + self.held.len() as u64 <= KEPT as u64;
         self.last.extend_from_slice(&self.held);
         StderrEnd {

@@ -161,3 +161,35 @@ fn a_long_stream_is_bounded_and_known_to_be_cut() {
     assert_eq!(passed, 101_000);
     assert!(!stderr.finish().is_whole);
 }
+
+/// As recorded when the API server or the kubelet was lost in the middle of a command.
+#[test]
+fn kubectls_own_lines_never_are_the_commands() {
+    let log = "E1121 01:36:18.553322   18009 v2.go:167] \"Unhandled Error\" err=\"next reader: \
+               websocket: close 1006 (abnormal closure): unexpected EOF\"\n";
+    let last = "error: error reading from error stream: next reader: websocket: close 1006 \
+                (abnormal closure): unexpected EOF\n";
+    for (text, own) in [
+        (format!("begin\n{log}{log}{last}"), "begin\n"),
+        (format!("half a line{log}more{log}"), "half a linemore"),
+        (format!("begin{last}"), "begin"),
+        // The command's own, although kubectl could have written it.
+        (format!("{last}more\n"), &*format!("{last}more\n")),
+        (
+            format!("{last}{TOKEN} ended 1\ncommand terminated with exit code 1\n"),
+            last,
+        ),
+        (
+            "E1121 01:36:18.553322       1 main.go:1] the command logs\nE11\n".to_owned(),
+            "E1121 01:36:18.553322       1 main.go:1] the command logs\nE11\n",
+        ),
+    ] {
+        let whole = [text.as_bytes()];
+        for pieces in [&whole[..], &bytewise(&text)] {
+            let (passed, end, _) = filtered(false, pieces);
+            assert_eq!(passed, own, "{text}");
+            // It still decides on the command's end.
+            assert_eq!(end.words.contains("error reading"), text.contains(last));
+        }
+    }
+}

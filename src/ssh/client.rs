@@ -225,14 +225,14 @@ impl Shared {
 
 /// The pause after a failure that came after `failures` others: between half and all of an
 /// exponentially growing time. `random` is from 0 to 1.
-fn pause(failures: u32, max: Duration, random: f64) -> Duration {
+pub(super) fn pause(failures: u32, max: Duration, random: f64) -> Duration {
     let full = FIRST_PAUSE
         .saturating_mul(2_u32.saturating_pow(failures))
         .min(max);
     full.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
 }
 
-fn random() -> f64 {
+pub(super) fn random() -> f64 {
     // Without randomness the pauses are merely longer.
     getrandom::u32().map_or(1.0, |value| f64::from(value) / f64::from(u32::MAX))
 }

@@ -3,16 +3,18 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use russh::client::{self, DisconnectReason, Handle};
-use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKeyOrCertificate};
+use russh::keys::{Algorithm, PublicKeyOrCertificate};
 use russh::{ChannelId, ChannelOpenFailure, Preferred};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
+use super::algorithms;
+use super::client::{pause, random};
 use super::host_trust::{Judge, Wanted};
 use super::known_hosts::Shown;
 use super::link::{Link, LinkGuard, Opening};
@@ -28,13 +30,70 @@ const WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// The largest packet that every implementation must take (RFC 4253, 6.1), as OpenSSH uses it.
 const PACKET_BYTES: u32 = 32 * 1024;
 
+/// Between a refused connection and the next attempt: from a quarter of a second up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// As much as is kept of a login banner.
+const BANNER_CHARS: usize = 300;
+
 /// A transport whose host is believed.
 pub(super) struct Transport {
     pub(super) handle: Handle<Events>,
     pub(super) slots: Arc<Slots>,
     /// `Some` with the reason once the connection is gone.
-    pub(super) lost: watch::Receiver<Option<String>>,
+    pub(super) lost: watch::Receiver<Option<Loss>>,
     pub(super) guard: LinkGuard,
+    /// What the host said last about the login (RFC 4252, 5.4).
+    banner: Arc<Mutex<Option<String>>>,
+}
+
+impl Transport {
+    pub(super) fn last_banner(&self) -> Option<String> {
+        self.banner.lock().ok()?.clone()
+    }
+}
+
+/// The end of a connection.
+#[derive(Debug, Clone)]
+pub(super) struct Loss {
+    pub(super) reason: String,
+    /// `Some` if the host closed it, with the reason that it gave, or with nothing.
+    pub(super) goodbye: Option<String>,
+}
+
+impl Loss {
+    pub(super) fn unnoticed(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            goodbye: None,
+        }
+    }
+
+    fn of(fault: &Fault) -> Self {
+        match fault {
+            Fault::Russh(russh::Error::KeepaliveTimeout) => {
+                Self::unnoticed("the host no longer answers keep-alives")
+            }
+            Fault::Russh(error) if is_close(error) => Self {
+                reason: "the host closed it".into(),
+                goodbye: Some(String::new()),
+            },
+            Fault::Russh(error) => Self::unnoticed(error.to_string()),
+            Fault::HostKey(error) => Self::unnoticed(error.to_string()),
+        }
+    }
+}
+
+/// Whether the error says that the other side closed the connection.
+fn is_close(error: &russh::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    match error {
+        russh::Error::Disconnect | russh::Error::HUP => true,
+        russh::Error::IO(error) => {
+            matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
+        }
+        _ => false,
+    }
 }
 
 /// Why russh's loop ended.
@@ -59,13 +118,15 @@ pub(super) async fn connect(settings: &SshSettings) -> Result<Transport, SshErro
         trust: settings.host_trust.clone(),
     };
     let wanted = wanted(&judge).await?;
-    let mut preferred = preferred_algorithms(&wanted.algorithms);
+    let mut preferred = algorithms::host_keys(&wanted.algorithms);
     let certificates = if wanted.certificate {
         preferred.clone()
     } else {
         Vec::new()
     };
     let mut seen = Vec::new();
+    let mut refusals = 0;
+    let mut refused = None;
     loop {
         let error = match attempt(
             settings,
@@ -92,7 +153,7 @@ pub(super) async fn connect(settings: &SshSettings) -> Result<Transport, SshErro
                     return Err(refusal.into());
                 };
                 seen.extend(now);
-                preferred.retain(|algorithm| !same_type(algorithm, &shown));
+                preferred.retain(|algorithm| !algorithms::same_type(algorithm, &shown));
                 if preferred.is_empty() {
                     return Err(HostKeyError::NotPinned {
                         host,
@@ -116,6 +177,20 @@ pub(super) async fn connect(settings: &SshSettings) -> Result<Transport, SshErro
                     expected,
                 }
                 .into());
+            }
+            // sshd does so beyond MaxStartups, to some connections at random: soon there is room.
+            Failure::Other(error @ SshError::Refuses { .. }) => {
+                let pause = pause(refusals, LONGEST_PAUSE, random());
+                tracing::debug!(%error, ?pause, "the host refused the connection; trying again");
+                refusals += 1;
+                if Instant::now() + pause >= deadline {
+                    return Err(error);
+                }
+                refused = Some(error);
+                sleep(pause).await;
+            }
+            Failure::Other(SshError::ConnectTimeout { .. }) if refused.is_some() => {
+                return Err(refused.unwrap_or(SshError::Stopped));
             }
             Failure::Other(error) => return Err(error),
         }
@@ -167,12 +242,14 @@ async fn attempt(
 
     let slots = Arc::new(Slots::default());
     let (lost_sender, lost) = watch::channel(None);
-    let shown = Arc::new(std::sync::Mutex::new(None));
+    let shown = Arc::new(Mutex::new(None));
+    let banner = Arc::new(Mutex::new(None));
     let events = Events {
         judge: judge.clone(),
         slots: Arc::clone(&slots),
         lost: lost_sender,
         shown: Arc::clone(&shown),
+        banner: Arc::clone(&banner),
     };
     let config = Arc::new(client_config(settings, algorithms));
     match timeout_at(deadline, client::connect_stream(config, link, events)).await {
@@ -181,6 +258,7 @@ async fn attempt(
             slots,
             lost,
             guard,
+            banner,
         }),
         Ok(Err(Fault::HostKey(refusal @ HostKeyError::NotPinned { .. }))) => {
             let shown = shown.lock().ok().and_then(|mut shown| shown.take());
@@ -261,22 +339,32 @@ fn timeout(settings: &SshSettings, stage: ConnectStage) -> SshError {
 fn explain(settings: &SshSettings, error: &russh::Error, opening: &Opening) -> SshError {
     let (host, port) = (settings.host.clone(), settings.port);
     let reason = match error {
-        _ if !opening.is_empty() && !opening.has_banner() => {
-            return SshError::NotSsh { host, port };
+        _ if !opening.has_banner() => {
+            let reason = match opening.refusal() {
+                Some(said) if said.is_empty() => "closes the connection before its banner".into(),
+                Some(said) => format!("says {said:?} and closes the connection"),
+                None => return SshError::NotSsh { host, port },
+            };
+            return SshError::Refuses { host, port, reason };
         }
-        russh::Error::NoCommonAlgo { kind, theirs, .. } => {
-            format!(
-                "no common {kind:?} algorithm; the host offers {}",
-                theirs.join(", ")
-            )
+        russh::Error::NoCommonAlgo { kind, ours, theirs } => {
+            let (reason, remedy) = algorithms::mismatch(kind, ours, theirs);
+            return SshError::Handshake {
+                host,
+                port,
+                reason,
+                remedy: Some(remedy),
+            };
         }
-        russh::Error::Disconnect | russh::Error::HUP if opening.is_empty() => {
-            "the host closed the connection before it said anything".into()
-        }
-        russh::Error::Disconnect | russh::Error::HUP => "the host closed the connection".into(),
+        error if is_close(error) => "the host closed the connection".into(),
         other => other.to_string(),
     };
-    SshError::Handshake { host, port, reason }
+    SshError::Handshake {
+        host,
+        port,
+        reason,
+        remedy: None,
+    }
 }
 
 /// `keys` and `certificates` are the types of host keys that are asked for, bare and certified.
@@ -287,7 +375,7 @@ fn client_config(
     let preferred = Preferred {
         key: Cow::Owned(keys),
         host_key_certificates: Cow::Owned(certificates),
-        ..Preferred::DEFAULT
+        ..algorithms::PREFERRED
     };
     client::Config {
         client_id: russh::SshId::Standard(Cow::Borrowed(concat!(
@@ -300,36 +388,10 @@ fn client_config(
         preferred,
         keepalive_interval: Some(settings.limits.keepalive_interval),
         keepalive_max: settings.limits.keepalive_max,
+        gex: algorithms::group_sizes(),
         nodelay: true,
         ..client::Config::default()
     }
-}
-
-/// All host key types we take, those that the host is known by first. `ssh-rsa` with SHA-1 is not
-/// offered.
-fn preferred_algorithms(known: &[Algorithm]) -> Vec<Algorithm> {
-    let ecdsa = |curve| Algorithm::Ecdsa { curve };
-    let mut all = vec![
-        Algorithm::Ed25519,
-        ecdsa(EcdsaCurve::NistP256),
-        ecdsa(EcdsaCurve::NistP384),
-        ecdsa(EcdsaCurve::NistP521),
-        Algorithm::Rsa {
-            hash: Some(HashAlg::Sha512),
-        },
-        Algorithm::Rsa {
-            hash: Some(HashAlg::Sha256),
-        },
-    ];
-    // Stable: within the two halves the order above remains.
-    all.sort_by_key(|algorithm| !known.iter().any(|one| same_type(one, algorithm)));
-    all
-}
-
-/// Whether keys of one algorithm can be used with the other: RSA comes with several hashes.
-fn same_type(one: &Algorithm, other: &Algorithm) -> bool {
-    let is_rsa = |algorithm: &Algorithm| matches!(algorithm, Algorithm::Rsa { .. });
-    one == other || (is_rsa(one) && is_rsa(other))
 }
 
 /// What russh tells about the connection, in the order of the server's messages.
@@ -337,9 +399,10 @@ fn same_type(one: &Algorithm, other: &Algorithm) -> bool {
 pub(super) struct Events {
     judge: Judge,
     slots: Arc<Slots>,
-    lost: watch::Sender<Option<String>>,
+    lost: watch::Sender<Option<Loss>>,
     /// The type of the key that was judged.
-    shown: Arc<std::sync::Mutex<Option<Algorithm>>>,
+    shown: Arc<Mutex<Option<Algorithm>>>,
+    banner: Arc<Mutex<Option<String>>>,
 }
 
 impl client::Handler for Events {
@@ -366,6 +429,9 @@ impl client::Handler for Events {
 
     async fn auth_banner(&mut self, text: &str, _: &mut client::Session) -> Result<(), Fault> {
         tracing::debug!(bytes = text.len(), "the host sent a login banner");
+        if let Ok(mut banner) = self.banner.lock() {
+            *banner = Some(text.trim().chars().take(BANNER_CHARS).collect());
+        }
         Ok(())
     }
 
@@ -398,25 +464,18 @@ impl client::Handler for Events {
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<Fault>) -> Result<(), Fault> {
-        let (text, result) = match reason {
+        let (loss, result) = match reason {
             DisconnectReason::ReceivedDisconnect(info) => {
-                (format!("the host ended it: {}", info.message), Ok(()))
+                let loss = Loss {
+                    reason: format!("the host ended it: {}", info.message),
+                    goodbye: Some(info.message),
+                };
+                (loss, Ok(()))
             }
-            DisconnectReason::Error(fault) => (loss(&fault), Err(fault)),
+            DisconnectReason::Error(fault) => (Loss::of(&fault), Err(fault)),
         };
-        tracing::debug!(reason = text, "the ssh connection ended");
-        self.lost.send_replace(Some(text));
+        tracing::debug!(reason = loss.reason, "the ssh connection ended");
+        self.lost.send_replace(Some(loss));
         result
-    }
-}
-
-fn loss(fault: &Fault) -> String {
-    match fault {
-        Fault::Russh(russh::Error::KeepaliveTimeout) => {
-            "the host no longer answers keep-alives".into()
-        }
-        Fault::Russh(russh::Error::Disconnect | russh::Error::HUP) => "the host closed it".into(),
-        Fault::Russh(error) => error.to_string(),
-        Fault::HostKey(error) => error.to_string(),
     }
 }

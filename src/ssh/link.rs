@@ -40,12 +40,15 @@ pub(super) struct LinkGuard(#[allow(dead_code, reason = "held, never read")] one
 pub(super) struct Opening(Arc<Mutex<Vec<u8>>>);
 
 impl Opening {
-    /// Whether anything came in at all.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_empty()
+    /// What it says instead of a banner, if it can be the words of an SSH server or of a program
+    /// that guards one: nothing, or lines of text. `None` for what other protocols begin with.
+    pub(super) fn refusal(&self) -> Option<String> {
+        const OTHERS: [&str; 6] = ["HTTP/", "220", "+OK", "* ", "-ERR", "RFB "];
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = std::str::from_utf8(&bytes).ok()?.trim();
+        let is_other = OTHERS.iter().any(|other| text.starts_with(other));
+        let is_text = !text.contains(|c: char| c.is_control() && !c.is_whitespace());
+        (is_text && !is_other).then(|| text.to_owned())
     }
 
     /// Whether a line of it is the banner of an SSH server.

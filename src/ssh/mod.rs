@@ -8,7 +8,7 @@
 //! | file | what for |
 //! |---|---|
 //! | `client` | the shared, lazily made connection, back-off |
-//! | `handshake`, `login`, `connection` | making one, and opening channels on it |
+//! | `handshake`, `algorithms`, `identities`, `login`, `connection` | making one, and opening channels on it |
 //! | `link` | the TCP stream, with a limit for writes that make no progress |
 //! | `slots` | how many channels the server allows |
 //! | `script`, `quote` | command lines |
@@ -21,6 +21,7 @@
 //! run twice that may have started, a success without an exit status, user text read by the
 //! login shell or sent before the launcher has been heard.
 
+mod algorithms;
 mod client;
 mod command;
 mod connection;
@@ -29,6 +30,7 @@ mod fingerprint;
 mod handshake;
 mod host_certificate;
 mod host_trust;
+mod identities;
 mod keys;
 mod known_hosts;
 mod launcher;

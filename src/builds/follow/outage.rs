@@ -43,6 +43,7 @@ fn is_passing(error: &ClusterError) -> bool {
                 | SshError::Refused { .. }
                 | SshError::Unreachable { .. }
                 | SshError::ConnectTimeout { .. }
+                | SshError::Refuses { .. }
                 | SshError::Handshake { .. }
                 | SshError::ChannelRefused { .. }
                 | SshError::NoExitStatus

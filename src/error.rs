@@ -476,7 +476,7 @@ fn cluster_kind(error: &ClusterError) -> Kind {
 
 fn ssh_kind(error: &SshError) -> Kind {
     match error {
-        SshError::Key(_) | SshError::HostKey(_) | SshError::AuthRefused { .. } => Kind::Denied,
+        error if error.is_denied() => Kind::Denied,
         SshError::Command(_) => Kind::BadInput,
         SshError::TimedOut { .. } => Kind::TimedOut,
         SshError::LinkLost { started: true, .. } | SshError::NoExitStatus | SshError::Stopped => {

@@ -36,8 +36,15 @@ pub enum KeySource {
     Text(Secret<String>),
     /// A file that holds the key.
     File(PathBuf),
-    /// The agent that listens on this socket (`SSH_AUTH_SOCK`).
+    /// The agent that listens on this socket (`SSH_AUTH_SOCK`), with all of its keys.
     Agent(PathBuf),
+    /// One key of an agent.
+    AgentKey {
+        /// The agent's socket.
+        socket: PathBuf,
+        /// The file with the public half of the key, or with a certificate for it.
+        public_key: PathBuf,
+    },
 }
 
 /// What makes a host key believable.
@@ -246,14 +253,21 @@ fn user(reader: &mut Reader<'_>) -> Option<String> {
 }
 
 fn key(reader: &mut Reader<'_>) -> Option<KeySource> {
+    let agent = reader.system("SSH_AUTH_SOCK").map(PathBuf::from);
     if let Some(text) = reader.text(&variables::K8S_SSH_KEY_STRING) {
         return Some(KeySource::Text(Secret::new(text)));
     }
     if !reader.is_default(&variables::K8S_SSH_KEY_FILE) {
         let file = reader.path(&variables::K8S_SSH_KEY_FILE)?;
-        return Some(KeySource::File(file));
+        let is_public = file.extension().is_some_and(|extension| extension == "pub");
+        return Some(match agent {
+            Some(socket) if is_public => KeySource::AgentKey {
+                socket,
+                public_key: file,
+            },
+            _ => KeySource::File(file),
+        });
     }
-    let agent = reader.system("SSH_AUTH_SOCK").map(PathBuf::from);
     if agent.is_none() {
         reader.refuse(
             &variables::K8S_SSH_KEY_FILE,

@@ -84,6 +84,22 @@ fn a_key_string_wins_over_a_file_and_a_file_over_the_agent() {
 }
 
 #[test]
+fn a_public_key_picks_a_key_of_the_agent() {
+    let agent = ("SSH_AUTH_SOCK", "/run/agent");
+    let public = ("K8S_SSH_KEY_FILE", "~/.ssh/id.pub");
+    let KeySource::AgentKey { socket, public_key } = with(&[agent, public]).unwrap().ssh.key else {
+        panic!()
+    };
+    assert_eq!(socket, PathBuf::from("/run/agent"));
+    assert_eq!(public_key, PathBuf::from("/home/ada/.ssh/id.pub"));
+    // Without an agent the file is read, and found to be public.
+    assert!(matches!(
+        with(&[public]).unwrap().ssh.key,
+        KeySource::File(_)
+    ));
+}
+
+#[test]
 fn every_bad_value_is_reported_at_once_with_a_remedy() {
     let all = [
         ("K8S_SSH_HOST", "ada@host:22"),

@@ -31,7 +31,9 @@ variables! {
     K8S_SSH_PORT = "22";
     /// The user to log in as; by default the user who runs berth.
     K8S_SSH_USERNAME;
-    /// The private key's file. Without key file and key string, the SSH agent is asked.
+    /// The private key's file; a certificate is read from the same name with `-cert.pub`. The file
+    /// of a public key (`.pub`) picks that key of the SSH agent. Without key file and key string,
+    /// the agent is asked for all of its keys.
     K8S_SSH_KEY_FILE;
     /// The private key itself; its line breaks may be written as `\n`. Wins over the file.
     K8S_SSH_KEY_STRING;

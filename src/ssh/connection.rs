@@ -7,12 +7,12 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use russh::client::{Handle, Msg};
-use russh::keys::PrivateKey;
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{sleep, timeout};
 
-use super::handshake::{self, Events};
+use super::handshake::{self, Events, Loss};
+use super::keys::Credentials;
 use super::link::LinkGuard;
 use super::login::log_in;
 use super::slots::Slots;
@@ -36,7 +36,7 @@ pub(super) enum Patience {
 pub(super) struct Connection {
     handle: Handle<Events>,
     slots: Arc<Slots>,
-    lost: watch::Receiver<Option<String>>,
+    lost: watch::Receiver<Option<Loss>>,
     closing: watch::Sender<bool>,
     /// Counted over all connections of a client.
     pub(super) commands_started: Arc<AtomicU64>,
@@ -56,9 +56,9 @@ impl Connection {
         settings: &Arc<SshSettings>,
         commands_started: Arc<AtomicU64>,
     ) -> Result<Self, SshError> {
-        let key = read_key(settings).await?;
+        let credentials = read_key(settings).await?;
         let mut transport = handshake::connect(settings).await?;
-        log_in(&mut transport, settings, key).await?;
+        log_in(&mut transport, settings, credentials).await?;
         tracing::debug!(
             host = settings.host,
             port = settings.port,
@@ -136,7 +136,7 @@ impl Connection {
         let reason = lost.wait_for(Option::is_some).await;
         reason
             .ok()
-            .and_then(|reason| reason.clone())
+            .and_then(|loss| Some(loss.as_ref()?.reason.clone()))
             .unwrap_or_else(|| "it was closed".into())
     }
 
@@ -198,14 +198,14 @@ impl Connection {
     }
 }
 
-async fn read_key(settings: &Arc<SshSettings>) -> Result<Option<Arc<PrivateKey>>, SshError> {
+async fn read_key(settings: &Arc<SshSettings>) -> Result<Credentials, SshError> {
     let settings = Arc::clone(settings);
     // Opening an encrypted key is slow by design.
     let read = tokio::task::spawn_blocking(move || {
         keys::load(&settings.key, settings.passphrase.as_ref())
     });
     match read.await {
-        Ok(key) => Ok(key?.map(Arc::new)),
+        Ok(credentials) => Ok(credentials?),
         // Only if the runtime is being shut down.
         Err(_) => Err(SshError::Stopped),
     }

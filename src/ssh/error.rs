@@ -76,6 +76,19 @@ pub enum SshError {
         /// Its port.
         port: u16,
     },
+    /// The server closes new connections before its banner, as sshd does beyond `MaxStartups`,
+    /// until the time to connect is up.
+    #[error(
+        "SSH server refuses new connections: {host}:{port} {reason}; retry or raise MaxStartups"
+    )]
+    Refuses {
+        /// The host.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// What it did, or said.
+        reason: String,
+    },
     /// The SSH handshake failed: no common algorithm, or the server broke off.
     #[error("the SSH handshake with {host}:{port} failed: {reason}")]
     Handshake {
@@ -85,9 +98,14 @@ pub enum SshError {
         port: u16,
         /// What went wrong.
         reason: String,
+        /// What to do about it, where that is known.
+        remedy: Option<String>,
     },
     /// The server did not let the user in.
-    #[error("{host} did not let {user} in with {}{}", keys(keys_tried), offers(methods, *partial))]
+    #[error(
+        "{host} did not let {user} in with {}{}{}",
+        keys(keys_tried), offers(methods, *partial), rest(closed, *untried)
+    )]
     AuthRefused {
         /// The login name.
         user: String,
@@ -99,6 +117,27 @@ pub enum SshError {
         methods: Vec<String>,
         /// The key was accepted, but is not enough.
         partial: bool,
+        /// How many keys and certificates were not tried, since the server broke off.
+        untried: usize,
+        /// What the server said when it broke off, or nothing.
+        closed: String,
+        /// What is known to be wrong with a key or a certificate.
+        remarks: Vec<String>,
+    },
+    /// The server closed the connection during the login, without an answer.
+    #[error(
+        "{host} closed the connection after {}s, while {user} was logging in{}",
+        after.as_secs(), quoted(said)
+    )]
+    ClosedDuringLogin {
+        /// The login name.
+        user: String,
+        /// The host.
+        host: String,
+        /// How long the login had taken.
+        after: Duration,
+        /// The last banner that the server sent, or nothing.
+        said: String,
     },
     /// The connection broke.
     #[error("lost the connection to the host: {reason}")]
@@ -235,17 +274,45 @@ impl SshError {
                     .into()
             }
             Self::AuthRefused {
-                user, keys_tried, ..
-            } => format!(
-                "check {}, and that ~{user}/.ssh/authorized_keys on the host holds the public half of \
-                 {}",
-                K8S_SSH_USERNAME.name,
-                keys(keys_tried)
+                untried: 1..,
+                remarks,
+                ..
+            } => with_remarks(
+                "name the key: K8S_SSH_KEY_FILE=KEY.pub picks that one of the ssh agent \
+                 (`ssh-add -L` prints them); or raise MaxAuthTries in the host's sshd_config",
+                remarks,
             ),
+            Self::AuthRefused {
+                user,
+                keys_tried,
+                remarks,
+                ..
+            } => with_remarks(
+                &format!(
+                    "check {}, and that ~{user}/.ssh/authorized_keys on the host holds the public half of \
+                 {}",
+                    K8S_SSH_USERNAME.name,
+                    keys(keys_tried)
+                ),
+                remarks,
+            ),
+            Self::ClosedDuringLogin { user, .. } => format!(
+                "sshd's log on the host says why: the account {user} may have expired or be \
+                 locked, or the login took longer than LoginGraceTime allows"
+            ),
+            Self::Refuses { .. } => "the host's sshd_config limits new connections by MaxStartups \
+                 and PerSourcePenalties; start fewer berth processes at once"
+                .into(),
+            Self::Handshake { remedy, .. } => return remedy.clone(),
             Self::ChannelRefused { .. } => {
                 "check MaxSessions in the host's sshd_config, and that the account may run commands"
                     .into()
             }
+            Self::NoShell { said, .. } if has_expired(said) => format!(
+                "log in as {} with a terminal (`ssh -t`) and change the password, or have `chage` \
+                 or `usermod` on the host make the account valid again",
+                K8S_SSH_USERNAME.name
+            ),
             Self::StartupReadsStdin => {
                 "in the login shell's start-up file (such as ~/.bashrc or config.fish), read only where \
                  someone types: `[ -t 0 ] && read …`, or within `case $- in *i*) … esac`; trying again is \
@@ -284,7 +351,6 @@ impl SshError {
             }
             Self::Command(_)
             | Self::ConnectTimeout { .. }
-            | Self::Handshake { .. }
             | Self::ExecRefused
             | Self::NoExitStatus
             | Self::NoRandomness
@@ -293,11 +359,24 @@ impl SshError {
         })
     }
 
+    /// Whether the host turns the user away, or its key or that of the user can't be used: a matter
+    /// for whoever sets up the access, not for another attempt.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        match self {
+            Self::NoShell { said, .. } => has_expired(said),
+            error => error.is_refusal(),
+        }
+    }
+
     /// Whether another attempt to connect can't help until somebody changes something.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(
             self,
-            Self::Key(_) | Self::HostKey(_) | Self::AuthRefused { .. }
+            Self::Key(_)
+                | Self::HostKey(_)
+                | Self::AuthRefused { .. }
+                | Self::ClosedDuringLogin { .. }
         )
     }
 }
@@ -329,6 +408,42 @@ fn offers(methods: &[String], partial: bool) -> String {
     }
 }
 
+/// Whether the host's words instead of a shell say that the account or its password is not valid:
+/// those of sshd, Linux-PAM and nologin(8).
+fn has_expired(said: &str) -> bool {
+    const WORDS: [&str; 5] = [
+        "password has expired",
+        "Password change required",
+        "required to change your password",
+        "account has expired",
+        "account is currently not available",
+    ];
+    WORDS.iter().any(|words| said.contains(words))
+}
+
+fn rest(closed: &str, untried: usize) -> String {
+    let closed = match closed {
+        "" => String::new(),
+        closed => format!("; it closed the connection: {closed}"),
+    };
+    match untried {
+        0 => closed,
+        1 => format!("{closed}; 1 more key was not tried"),
+        count => format!("{closed}; {count} more keys were not tried"),
+    }
+}
+
+fn quoted(said: &str) -> String {
+    match said {
+        "" => String::new(),
+        said => format!(": {said:?}"),
+    }
+}
+
+fn with_remarks(hint: &str, remarks: &[String]) -> String {
+    [remarks, &[hint.to_owned()]].concat().join("; ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,6 +456,9 @@ mod tests {
             keys_tried: Vec::new(),
             methods: Vec::new(),
             partial: false,
+            untried: 0,
+            closed: String::new(),
+            remarks: Vec::new(),
         };
         let hint = refused.hint().unwrap();
         assert_eq!(

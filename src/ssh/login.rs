@@ -1,40 +1,29 @@
 //! Logging in with a public key (RFC 4252, section 7), from memory or by an agent.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use russh::MethodSet;
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
-use russh::keys::agent::client::AgentClient;
-use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
-use tokio::time::timeout;
+use russh::keys::{Certificate, HashAlg, PublicKey};
+use tokio::time::{Instant, timeout};
 
-use super::handshake::{Events, Transport};
-use super::{
-    ConnectStage, Fingerprint, KeyError, KeySource, SshError, SshSettings, fingerprint_of,
-};
-
-/// How many of an agent's keys are tried: sshd's `MaxAuthTries` is 6, and breaks off at that.
-const AGENT_KEYS_MAX: usize = 5;
+use super::handshake::{Events, Loss, Transport};
+use super::identities::Identities;
+use super::keys::Credentials;
+use super::{ConnectStage, Fingerprint, SshError, SshSettings, fingerprint_of};
 
 /// Lets the user in, or says why not. The key has been read before the host was called.
 pub(super) async fn log_in(
     transport: &mut Transport,
     settings: &SshSettings,
-    key: Option<Arc<PrivateKey>>,
+    credentials: Credentials,
 ) -> Result<(), SshError> {
-    let attempt = async {
-        match (key, &settings.key) {
-            (Some(key), _) => with_key(&mut transport.handle, &settings.user, key).await,
-            (None, KeySource::Agent(socket)) => {
-                with_agent(&mut transport.handle, &settings.user, socket).await
-            }
-            (None, _) => Ok(Verdict::default()),
-        }
-    };
-    let verdict = match timeout(settings.limits.auth_timeout, attempt).await {
-        Ok(verdict) => verdict?,
+    let begun = Instant::now();
+    let mut verdict = Verdict::default();
+    let attempt = verdict.try_all(&mut transport.handle, settings, credentials);
+    match timeout(settings.limits.auth_timeout, attempt).await {
+        Ok(result) => result?,
         Err(_) => {
             return Err(SshError::ConnectTimeout {
                 host: settings.host.clone(),
@@ -43,50 +32,92 @@ pub(super) async fn log_in(
                 after: settings.limits.auth_timeout,
             });
         }
-    };
+    }
     if verdict.let_in {
         return Ok(());
     }
-    // If no answer came at all, the connection broke in the middle of it.
-    if !verdict.answered {
-        let reason = wait_for_loss(transport).await;
-        return Err(SshError::Handshake {
-            host: settings.host.clone(),
-            port: settings.port,
-            reason,
-        });
-    }
-    Err(SshError::AuthRefused {
-        user: settings.user.clone(),
-        host: settings.host.clone(),
-        keys_tried: verdict.tried,
-        methods: verdict.methods,
-        partial: verdict.partial,
-    })
+    let closed = if verdict.answered && !transport.handle.is_closed() {
+        None
+    } else {
+        Some(wait_for_loss(transport).await)
+    };
+    Err(verdict.refusal(settings, closed, begun.elapsed(), transport.last_banner()))
 }
 
-async fn wait_for_loss(transport: &mut Transport) -> String {
+async fn wait_for_loss(transport: &mut Transport) -> Loss {
     let lost = transport.lost.wait_for(Option::is_some).await;
     lost.ok()
-        .and_then(|reason| reason.clone())
-        .unwrap_or_else(|| "the connection broke".into())
+        .and_then(|loss| loss.clone())
+        .unwrap_or_else(|| Loss::unnoticed("the connection broke"))
 }
 
+/// What came of the attempts so far.
 #[derive(Default)]
 struct Verdict {
     let_in: bool,
     /// The server has said no at least once.
     answered: bool,
     tried: Vec<Fingerprint>,
+    untried: usize,
     methods: Vec<String>,
     partial: bool,
+    /// What can be seen from here to be wrong with a key or a certificate.
+    remarks: Vec<String>,
 }
 
 impl Verdict {
+    /// Tries the identities until one is let in or the server breaks off: how many it allows
+    /// (`MaxAuthTries`) shows only then.
+    async fn try_all(
+        &mut self,
+        handle: &mut Handle<Events>,
+        settings: &SshSettings,
+        credentials: Credentials,
+    ) -> Result<(), SshError> {
+        let Identities { list, mut signer } =
+            Identities::of(handle, &settings.key, credentials).await?;
+        let user = &settings.user;
+        let mut left = list.into_iter();
+        for identity in left.by_ref() {
+            let key = identity.public_key().into_owned();
+            let hash = rsa_hash(handle, &key).await;
+            let result = match identity {
+                AgentIdentity::PublicKey { key, .. } => {
+                    handle
+                        .authenticate_publickey_with(user, key, hash, &mut signer)
+                        .await
+                }
+                AgentIdentity::Certificate { certificate, .. } => {
+                    self.remarks.extend(remark(&certificate));
+                    handle
+                        .authenticate_certificate_with(user, certificate, hash, &mut signer)
+                        .await
+                }
+            };
+            match result {
+                Ok(result) => self.note(&key, result, handle.is_closed()),
+                Err(error) => {
+                    let key = fingerprint_of(&key);
+                    tracing::debug!(%key, %error, "could not sign");
+                    self.remarks
+                        .push(format!("the agent did not sign with {key}"));
+                }
+            }
+            if self.let_in || self.partial || handle.is_closed() {
+                break;
+            }
+        }
+        self.untried = left.len();
+        Ok(())
+    }
+
     /// Takes in the answer for one key. russh tells a broken connection as a failure that leaves
-    /// no method; a server that means that has said goodbye as well.
+    /// no method; a server that means that has closed the connection as well.
     fn note(&mut self, key: &PublicKey, result: AuthResult, closed: bool) {
-        self.tried.push(fingerprint_of(key));
+        let fingerprint = fingerprint_of(key);
+        if !self.tried.contains(&fingerprint) {
+            self.tried.push(fingerprint);
+        }
         match result {
             AuthResult::Success => self.let_in = true,
             AuthResult::Failure {
@@ -101,6 +132,50 @@ impl Verdict {
             }
         }
     }
+
+    fn refusal(
+        self,
+        settings: &SshSettings,
+        closed: Option<Loss>,
+        after: Duration,
+        banner: Option<String>,
+    ) -> SshError {
+        let (user, host) = (settings.user.clone(), settings.host.clone());
+        let closed = match closed {
+            None => None,
+            Some(Loss {
+                goodbye: Some(goodbye),
+                ..
+            }) => Some(goodbye),
+            Some(Loss { reason, .. }) => {
+                return SshError::Handshake {
+                    host,
+                    port: settings.port,
+                    reason,
+                    remedy: None,
+                };
+            }
+        };
+        // Nothing but the end of the connection says what the host thinks of the login.
+        if !self.answered && closed.as_ref().is_some_and(String::is_empty) {
+            return SshError::ClosedDuringLogin {
+                user,
+                host,
+                after,
+                said: banner.unwrap_or_default(),
+            };
+        }
+        SshError::AuthRefused {
+            user,
+            host,
+            keys_tried: self.tried,
+            methods: self.methods,
+            partial: self.partial,
+            untried: self.untried,
+            closed: closed.unwrap_or_default(),
+            remarks: self.remarks,
+        }
+    }
 }
 
 fn names(methods: &MethodSet) -> Vec<String> {
@@ -110,83 +185,31 @@ fn names(methods: &MethodSet) -> Vec<String> {
         .collect()
 }
 
-async fn with_key(
-    handle: &mut Handle<Events>,
-    user: &str,
-    key: Arc<PrivateKey>,
-) -> Result<Verdict, SshError> {
-    let mut verdict = Verdict::default();
-    let hash = if key.algorithm().is_rsa() {
-        Some(rsa_hash(handle).await)
-    } else {
-        None
-    };
-    let public = key.public_key().clone();
-    let signer = PrivateKeyWithHashAlg::new(key, hash);
-    if let Ok(result) = handle.authenticate_publickey(user, signer).await {
-        verdict.note(&public, result, handle.is_closed());
-    }
-    Ok(verdict)
-}
-
 /// The hash for an RSA key (RFC 8332), as the server's `server-sig-algs` has it (RFC 8308).
 /// `ssh-rsa` with SHA-1 is not used even if the server has nothing else: it then refuses.
-async fn rsa_hash(handle: &Handle<Events>) -> HashAlg {
+async fn rsa_hash(handle: &Handle<Events>, key: &PublicKey) -> Option<HashAlg> {
+    if !key.algorithm().is_rsa() {
+        return None;
+    }
     match handle.best_supported_rsa_hash().await {
-        Ok(Some(Some(hash))) => hash,
-        _ => HashAlg::Sha512,
+        Ok(Some(Some(hash))) => Some(hash),
+        _ => Some(HashAlg::Sha512),
     }
 }
 
-async fn with_agent(
-    handle: &mut Handle<Events>,
-    user: &str,
-    socket: &Path,
-) -> Result<Verdict, SshError> {
-    let fault = |reason: String| KeyError::Agent {
-        socket: socket.into(),
-        reason,
-    };
-    let mut agent = AgentClient::connect_uds(socket)
-        .await
-        .map_err(|error| fault(error.to_string()))?;
-    let identities = agent
-        .request_identities()
-        .await
-        .map_err(|error| fault(error.to_string()))?;
-    let keys: Vec<PublicKey> = identities
-        .into_iter()
-        .filter_map(|identity| match identity {
-            AgentIdentity::PublicKey { key, .. } => Some(key),
-            // Its bare key is usually listed as well.
-            AgentIdentity::Certificate { .. } => None,
-        })
-        .collect();
-    if keys.is_empty() {
-        return Err(KeyError::AgentEmpty {
-            socket: socket.into(),
-        }
-        .into());
+/// Why a host can't accept the certificate now.
+fn remark(certificate: &Certificate) -> Option<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let id = certificate.key_id();
+    if now >= certificate.valid_before() {
+        Some(format!(
+            "the certificate {id:?} has expired; have it renewed"
+        ))
+    } else if now < certificate.valid_after() {
+        Some(format!(
+            "the certificate {id:?} is not valid yet; check the clock"
+        ))
+    } else {
+        None
     }
-    let mut verdict = Verdict::default();
-    for key in keys.into_iter().take(AGENT_KEYS_MAX) {
-        let hash = if key.algorithm().is_rsa() {
-            Some(rsa_hash(handle).await)
-        } else {
-            None
-        };
-        let result = handle
-            .authenticate_publickey_with(user, key.clone(), hash, &mut agent)
-            .await;
-        match result {
-            Ok(result) => verdict.note(&key, result, handle.is_closed()),
-            Err(error) => {
-                tracing::debug!(key = %fingerprint_of(&key), %error, "the agent did not sign");
-            }
-        }
-        if verdict.let_in || verdict.partial || handle.is_closed() {
-            break;
-        }
-    }
-    Ok(verdict)
 }

@@ -59,15 +59,9 @@ async fn an_encrypted_key_logs_in_with_its_passphrase() {
 #[tokio::test]
 async fn the_agent_logs_in_with_the_key_that_fits() {
     let sshd = Sshd::plain();
-    let socket = sshd.path("agent");
-    let mut agent = std::process::Command::new("ssh-agent")
-        .args(["-D", "-a", socket.to_str().unwrap()])
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    until("the agent's socket", || socket.exists()).await;
+    let agent = support::sshd::Agent::start(&sshd.path("agent")).await;
     let settings = SshSettings {
-        key: KeySource::Agent(socket.clone()),
+        key: KeySource::Agent(agent.socket.clone()),
         ..sshd.settings()
     };
 
@@ -76,13 +70,7 @@ async fn the_agent_logs_in_with_the_key_that_fits() {
 
     for name in ["ed", "rsa"] {
         let key = private_copy(&fixture(name), &sshd.path(name));
-        let added = std::process::Command::new("ssh-add")
-            .arg("-q")
-            .arg(&key)
-            .env("SSH_AUTH_SOCK", &socket)
-            .status()
-            .unwrap();
-        assert!(added.success());
+        agent.add(&key);
     }
     let error = refused(settings.clone()).await;
     let SshError::AuthRefused { keys_tried, .. } = &error else {
@@ -92,8 +80,7 @@ async fn the_agent_logs_in_with_the_key_that_fits() {
 
     sshd.authorize(&sshd.path("rsa"));
     SshClient::new(settings.clone()).connect().await.unwrap();
-    agent.kill().unwrap();
-    agent.wait().unwrap();
+    drop(agent);
     let error = refused(settings).await;
     assert!(error.to_string().contains("SSH_AUTH_SOCK"), "{error}");
 }

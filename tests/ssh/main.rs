@@ -10,6 +10,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod agents;
+mod certificates;
+mod closing;
 mod connecting;
 mod ending;
 mod logging_in;
@@ -24,7 +27,8 @@ use berth::secret::Secret;
 use berth::{
     config::{HostKeyPolicy, KeySource, SshSettings},
     ssh::{
-        Command, ConnectStage, ExitStatus, HostKeyError, LoginEnd, Output, ProcessEvent, RunLimits,
+        Command, ConnectStage, ExitStatus, HostKeyError, KeyError, LoginEnd, Output, ProcessEvent,
+        RunLimits,
         Script, SshClient, SshError, StdinClosed,
     },
 };

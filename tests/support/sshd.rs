@@ -31,6 +31,8 @@ pub(crate) struct Options {
     pub(crate) config: Vec<String>,
     /// Names of the host keys among the fixtures; `ed` if empty.
     pub(crate) host_keys: Vec<&'static str>,
+    /// The text of a certificate for the host key `ed`.
+    pub(crate) host_certificate: Option<String>,
 }
 
 pub(crate) struct Sshd {
@@ -66,6 +68,11 @@ impl Sshd {
             let key = private_copy(&fixture(name), &dir.path().join(format!("host_{name}")));
             config.push(format!("HostKey {}", key.display()));
             known_hosts.push(format!("[127.0.0.1]:{port} {}\n", public_key(&key)));
+        }
+        if let Some(text) = &options.host_certificate {
+            let file = dir.path().join("host_ed-cert.pub");
+            fs::write(&file, text).unwrap();
+            config.push(format!("HostCertificate {}", file.display()));
         }
         let client = dir.path().join("client");
         run(
@@ -148,6 +155,53 @@ impl Sshd {
         }
     }
 
+    /// A server with one process that listens by itself and starts one for each connection, as a
+    /// package installs it. It has its port until it is dropped; how many connections there have
+    /// been is not counted.
+    pub(crate) async fn listening(options: &Options) -> Self {
+        loop {
+            let mut sshd = Self::start(options);
+            // Frees the port, for the server to take. Another process may be faster.
+            sshd.end_acceptor();
+            let log = fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(sshd.path("log"))
+                .unwrap();
+            let child = Command::new(SSHD)
+                .args(["-D", "-e", "-o", "ListenAddress=127.0.0.1", "-p"])
+                .arg(sshd.port.to_string())
+                .arg("-f")
+                .arg(sshd.path("sshd_config"))
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(log)
+                .spawn()
+                .unwrap();
+            sshd.servers.lock().unwrap().push(child);
+            let said = || fs::read_to_string(sshd.path("log")).unwrap();
+            until("the server's port", || {
+                said().contains("Server listening") || said().contains("Cannot bind")
+            })
+            .await;
+            if said().contains("Server listening") {
+                return sshd;
+            }
+        }
+    }
+
+    fn end_acceptor(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        if let Some(acceptor) = self.acceptor.take() {
+            // Wakes it.
+            drop(std::net::TcpStream::connect((
+                Ipv4Addr::LOCALHOST,
+                self.port,
+            )));
+            drop(acceptor.join());
+        }
+    }
+
     /// Settings that get in: strict, with a key of this server's making.
     pub(crate) fn settings(&self) -> SshSettings {
         SshSettings {
@@ -201,15 +255,7 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
-        // Wakes the acceptor.
-        drop(std::net::TcpStream::connect((
-            Ipv4Addr::LOCALHOST,
-            self.port,
-        )));
-        if let Some(acceptor) = self.acceptor.take() {
-            drop(acceptor.join());
-        }
+        self.end_acceptor();
         if let Ok(mut servers) = self.servers.lock() {
             for server in servers.iter_mut() {
                 let mut pids = descendants(server.id());
@@ -223,6 +269,45 @@ impl Drop for Sshd {
         {
             eprintln!("sshd said:\n{log}");
         }
+    }
+}
+
+/// A real ssh-agent, until it is dropped.
+pub(crate) struct Agent {
+    pub(crate) socket: PathBuf,
+    child: Child,
+}
+
+impl Agent {
+    pub(crate) async fn start(socket: &Path) -> Self {
+        let child = Command::new("ssh-agent")
+            .args(["-D", "-a", socket.to_str().unwrap()])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        until("the agent's socket", || socket.exists()).await;
+        Self {
+            socket: socket.to_owned(),
+            child,
+        }
+    }
+
+    /// Loads a private key, and the certificate next to it.
+    pub(crate) fn add(&self, key: &Path) {
+        let added = Command::new("ssh-add")
+            .arg("-q")
+            .arg(key)
+            .env("SSH_AUTH_SOCK", &self.socket)
+            .status()
+            .unwrap();
+        assert!(added.success());
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 

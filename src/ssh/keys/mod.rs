@@ -5,13 +5,14 @@
 //! passphrase, which is why the parsers' own errors are not kept as sources.
 
 mod pem;
+mod public;
 
 use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use russh::keys::{Algorithm, PrivateKey};
+use russh::keys::{Algorithm, Certificate, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 use super::KeySource;
@@ -63,6 +64,12 @@ pub enum KeyError {
         /// Where the text came from.
         origin: KeyOrigin,
     },
+    /// The file that is to pick a key of the agent holds no public key.
+    #[error("{origin} is not a public key")]
+    NotPublic {
+        /// Where the text came from.
+        origin: KeyOrigin,
+    },
     /// The key is encrypted and there is no passphrase.
     #[error("{origin} is encrypted, and K8S_SSH_KEY_PASSPHRASE is not set")]
     PassphraseNeeded {
@@ -72,6 +79,12 @@ pub enum KeyError {
     /// The passphrase does not open the key.
     #[error("the passphrase in K8S_SSH_KEY_PASSPHRASE does not open {origin}")]
     WrongPassphrase {
+        /// Where the key came from.
+        origin: KeyOrigin,
+    },
+    /// The key is in PuTTY's format.
+    #[error("{origin} is in PuTTY's format, which is not supported")]
+    Putty {
         /// Where the key came from.
         origin: KeyOrigin,
     },
@@ -90,6 +103,17 @@ pub enum KeyError {
         socket: PathBuf,
         /// What went wrong.
         reason: String,
+    },
+    /// The agent does not hold the key that is to be used.
+    #[error(
+        "the ssh agent at {} (SSH_AUTH_SOCK) does not hold the key of {} (K8S_SSH_KEY_FILE)",
+        socket.display(), path.display()
+    )]
+    NotInAgent {
+        /// Its socket.
+        socket: PathBuf,
+        /// The file with the public key.
+        path: PathBuf,
     },
     /// The agent holds no key.
     #[error("the ssh agent at {} (SSH_AUTH_SOCK) holds no key", socket.display())]
@@ -114,7 +138,16 @@ impl KeyError {
             Self::NotAKey { .. } => {
                 "a private key starts with a line like `-----BEGIN OPENSSH PRIVATE KEY-----`".into()
             }
-            Self::PublicKey { .. } => "use the file of the same name without `.pub`".into(),
+            Self::NotPublic { .. } => {
+                "`ssh-add -L` prints the public keys of the agent; write one of them to the file"
+                    .into()
+            }
+            Self::PublicKey { .. } => {
+                "use the file of the same name without `.pub` (or `-cert.pub`); \
+                 a public key (`.pub`) picks a key of the ssh agent, and none runs (SSH_AUTH_SOCK)"
+                    .into()
+            }
+            Self::Putty { .. } => "convert it: `puttygen KEY -O private-openssh -o FILE`".into(),
             Self::PassphraseNeeded { .. } => {
                 "set K8S_SSH_KEY_PASSPHRASE, or load the key into an ssh agent".into()
             }
@@ -131,14 +164,51 @@ impl KeyError {
             Self::Agent { .. } => {
                 "start an agent with `eval \"$(ssh-agent)\"`, or use K8S_SSH_KEY_FILE".into()
             }
-            Self::AgentEmpty { .. } => "load a key with `ssh-add`".into(),
+            Self::NotInAgent { .. } => {
+                "`ssh-add -L` prints the keys that it holds; load this one with `ssh-add`".into()
+            }
+            Self::AgentEmpty { .. } => {
+                "load a key with `ssh-add`, or unlock the agent (`ssh-add -X`)".into()
+            }
         })
     }
 }
 
-/// The private key of a text or a file. Blocks: an encrypted key takes a good fraction of a
-/// second to open, by design. `None` for an agent, which keeps its keys to itself.
+/// What has been read for the login.
+#[derive(Default)]
+pub(super) struct Credentials {
+    /// The key, if it is not in an agent.
+    pub(super) key: Option<Arc<PrivateKey>>,
+    /// The key that the agent is to use.
+    pub(super) public: Option<PublicKey>,
+    /// A certificate for the key.
+    pub(super) certificate: Option<Certificate>,
+}
+
+/// What a text or files say. Blocks: an encrypted key takes a good fraction of a second to open,
+/// by design. An agent keeps its private keys to itself.
 pub(super) fn load(
+    source: &KeySource,
+    passphrase: Option<&Secret<String>>,
+) -> Result<Credentials, KeyError> {
+    if let KeySource::AgentKey { public_key, .. } = source {
+        return public::load(public_key);
+    }
+    let Some(key) = load_private(source, passphrase)? else {
+        return Ok(Credentials::default());
+    };
+    let certificate = match source {
+        KeySource::File(path) => public::certificate_for(path, key.public_key()),
+        _ => None,
+    };
+    Ok(Credentials {
+        key: Some(Arc::new(key)),
+        public: None,
+        certificate,
+    })
+}
+
+fn load_private(
     source: &KeySource,
     passphrase: Option<&Secret<String>>,
 ) -> Result<Option<PrivateKey>, KeyError> {
@@ -146,7 +216,7 @@ pub(super) fn load(
         .map(|secret| secret.expose().as_str())
         .filter(|text| !text.is_empty());
     let (text, origin) = match source {
-        KeySource::Agent(_) => return Ok(None),
+        KeySource::Agent(_) | KeySource::AgentKey { .. } => return Ok(None),
         KeySource::Text(text) => (Zeroizing::new(text.expose().clone()), KeyOrigin::Text),
         KeySource::File(path) => (read(path)?, KeyOrigin::File(path.clone())),
     };
@@ -166,12 +236,24 @@ fn read(path: &Path) -> Result<Zeroizing<String>, KeyError> {
     file.take(KEY_FILE_MAX)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-        Err(_) => Err(KeyError::NotAKey {
-            origin: KeyOrigin::File(path.into()),
-        }),
-    }
+    decode(&bytes).ok_or_else(|| KeyError::NotAKey {
+        origin: KeyOrigin::File(path.into()),
+    })
+}
+
+/// The text of a file: UTF-8, or UTF-16 as PowerShell's `>` writes it.
+fn decode(bytes: &[u8]) -> Option<Zeroizing<String>> {
+    let unit = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => {
+            let text = std::str::from_utf8(bytes).ok()?;
+            return Some(Zeroizing::new(text.to_owned()));
+        }
+    };
+    let (pairs, _) = bytes.as_chunks();
+    let text: Result<String, _> = char::decode_utf16(pairs.iter().copied().map(unit)).collect();
+    text.ok().map(Zeroizing::new)
 }
 
 /// OpenSSH refuses such a file. In containers keys are mounted with modes nobody chose, so here

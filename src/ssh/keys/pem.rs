@@ -1,14 +1,16 @@
 //! Private keys as text: OpenSSH's format (PROTOCOL.key), PKCS#1, SEC1 and PKCS#8 (RFC 7468).
 //!
 //! The parsing is russh's. Here the text is put in order first, and what russh would answer with
-//! a riddle is told apart: public keys, encryption, wrong passphrases, unsupported types.
+//! an unclear error is told apart: public keys, encryption, wrong passphrases, unsupported types.
+
+mod block;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use russh::keys::ssh_key::{self, PrivateKey};
 use russh::keys::{Error as Fault, decode_secret_key};
-use zeroize::Zeroizing;
 
+use self::block::Block;
 use super::{KeyError, KeyOrigin};
 
 /// How a key is protected.
@@ -24,18 +26,17 @@ pub(super) fn parse(
     passphrase: Option<&str>,
     origin: &KeyOrigin,
 ) -> Result<PrivateKey, KeyError> {
+    let text = block::clean(text);
     let origin = || origin.clone();
-    let text = tidy(text);
     if is_public(&text) {
         return Err(KeyError::PublicKey { origin: origin() });
     }
     if text.starts_with("PuTTY-User-Key-File-") {
-        return Err(KeyError::Unsupported {
-            origin: origin(),
-            what: "PuTTY's key format".into(),
-        });
+        return Err(KeyError::Putty { origin: origin() });
     }
-    let passphrase = match encryption(&text).map_err(|fault| explain(&fault, origin(), false))? {
+    let block = Block::find(&text).ok_or_else(|| KeyError::NotAKey { origin: origin() })?;
+    let encryption = encryption(&block).map_err(|fault| explain(&fault, origin(), false))?;
+    let passphrase = match encryption {
         // A passphrase for a key that is not encrypted would make russh fail.
         Encryption::None => None,
         Encryption::Passphrase => {
@@ -49,55 +50,17 @@ pub(super) fn parse(
             });
         }
     };
-    decode_secret_key(&text, passphrase)
-        .map_err(|fault| explain(&fault, origin(), passphrase.is_some()))
-}
-
-/// Undoes what environment files, CI variables and editors do to a PEM text: `\n` as two
-/// characters, `\r\n`, indentation, quotes around the whole, a missing last newline, line ends
-/// that became spaces.
-fn tidy(text: &str) -> Zeroizing<String> {
-    let text = Zeroizing::new(text.replace("\\r", "").replace("\\n", "\n"));
-    let mut text = text.trim();
-    for quote in ['"', '\''] {
-        if let Some(inner) = text
-            .strip_prefix(quote)
-            .and_then(|rest| rest.strip_suffix(quote))
-        {
-            text = inner.trim();
+    let opened = passphrase.is_some();
+    let result = match (&block.header, passphrase) {
+        (Some(header), Some(passphrase)) => {
+            let body = header
+                .decrypt(&block.body, passphrase)
+                .ok_or_else(|| KeyError::WrongPassphrase { origin: origin() })?;
+            decode_secret_key(&block::write(&block.label, &body), None)
         }
-    }
-    let mut tidied = Zeroizing::new(String::with_capacity(text.len() + 64));
-    if let Some((label, body)) = single_line(text) {
-        let (begin, end) = (
-            format!("-----BEGIN {label}-----"),
-            format!("-----END {label}-----"),
-        );
-        for line in [begin.as_str()]
-            .into_iter()
-            .chain(body.split_whitespace())
-            .chain([end.as_str()])
-        {
-            tidied.push_str(line);
-            tidied.push('\n');
-        }
-        return tidied;
-    }
-    for line in text.lines() {
-        tidied.push_str(line.trim());
-        tidied.push('\n');
-    }
-    tidied
-}
-
-/// `-----BEGIN X----- body -----END X-----` on one line: X and the body.
-fn single_line(text: &str) -> Option<(&str, &str)> {
-    if text.contains('\n') {
-        return None;
-    }
-    let (label, rest) = text.strip_prefix("-----BEGIN ")?.split_once("-----")?;
-    let (body, _) = rest.split_once("-----END ")?;
-    Some((label, body))
+        _ => decode_secret_key(&block::write(&block.label, &block.body), passphrase),
+    };
+    result.map_err(|fault| explain(&fault, origin(), opened))
 }
 
 fn is_public(text: &str) -> bool {
@@ -109,40 +72,29 @@ fn is_public(text: &str) -> bool {
         || text.contains("-----BEGIN CERTIFICATE-----")
 }
 
-fn encryption(text: &str) -> Result<Encryption, Fault> {
-    if text.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {
-        let encrypted = PrivateKey::from_openssh(text)?.is_encrypted();
-        return Ok(if encrypted {
-            Encryption::Passphrase
-        } else {
-            Encryption::None
-        });
+fn encryption(block: &Block) -> Result<Encryption, Fault> {
+    match (block.label.as_str(), &block.header) {
+        ("OPENSSH PRIVATE KEY", _) => {
+            let text = block::write(&block.label, &block.body);
+            Ok(if PrivateKey::from_openssh(text.as_str())?.is_encrypted() {
+                Encryption::Passphrase
+            } else {
+                Encryption::None
+            })
+        }
+        ("ENCRYPTED PRIVATE KEY", _) if is_pbes2(&block.body) => Ok(Encryption::Passphrase),
+        ("ENCRYPTED PRIVATE KEY", _) => Ok(Encryption::Legacy("PKCS#5 v1".into())),
+        (_, Some(header)) if header.is_supported() => Ok(Encryption::Passphrase),
+        (_, Some(header)) => Ok(Encryption::Legacy(header.cipher.clone())),
+        (_, None) => Ok(Encryption::None),
     }
-    if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
-        let known = is_pbes2(text);
-        return Ok(if known {
-            Encryption::Passphrase
-        } else {
-            Encryption::Legacy("PKCS#5 v1".into())
-        });
-    }
-    let Some(header) = text.lines().find_map(|line| line.strip_prefix("DEK-Info:")) else {
-        return Ok(Encryption::None);
-    };
-    let cipher = header.split(',').next().unwrap_or_default().trim();
-    // What ssh-keygen writes with `-m PEM`; russh opens it for RSA.
-    if cipher == "AES-128-CBC" && text.contains("-----BEGIN RSA PRIVATE KEY-----") {
-        return Ok(Encryption::Passphrase);
-    }
-    Ok(Encryption::Legacy(cipher.to_owned()))
 }
 
 /// Whether a PKCS#8 key is encrypted by PBES2 (RFC 8018, A.4), which is all that can be opened.
-fn is_pbes2(text: &str) -> bool {
+fn is_pbes2(body: &str) -> bool {
     const OID: &[u8] = &[
         0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0d,
     ];
-    let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
     STANDARD
         .decode(body)
         .is_ok_and(|der| der.windows(OID.len()).any(|window| window == OID))

@@ -10,11 +10,21 @@ fn fixture(name: &str) -> PathBuf {
 
 fn load_file(name: &str, passphrase: Option<&str>) -> Result<PrivateKey, KeyError> {
     let passphrase = passphrase.map(|text| Secret::new(text.to_owned()));
-    load(&KeySource::File(fixture(name)), passphrase.as_ref()).map(Option::unwrap)
+    load(&KeySource::File(fixture(name)), passphrase.as_ref()).map(private)
 }
 
 fn load_text(text: &str) -> Result<PrivateKey, KeyError> {
-    load(&KeySource::Text(Secret::new(text.to_owned())), None).map(Option::unwrap)
+    load_text_with(text, None)
+}
+
+fn load_text_with(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, KeyError> {
+    let passphrase = passphrase.map(|text| Secret::new(text.to_owned()));
+    let source = KeySource::Text(Secret::new(text.to_owned()));
+    load(&source, passphrase.as_ref()).map(private)
+}
+
+fn private(credentials: Credentials) -> PrivateKey {
+    credentials.key.unwrap().as_ref().clone()
 }
 
 #[test]
@@ -49,6 +59,8 @@ fn encrypted_keys_need_their_passphrase() {
     for name in [
         "ed_enc",
         "rsa_pkcs1_enc",
+        "rsa_pkcs1_aes256",
+        "ec_sec1_enc",
         "ed_pkcs8_enc",
         "rsa_pkcs8_enc",
         "rsa_pkcs8_scrypt",
@@ -74,14 +86,7 @@ fn encrypted_keys_need_their_passphrase() {
 
 #[test]
 fn unsupported_keys_name_the_remedy() {
-    for name in [
-        "rsa_pkcs1_aes256",
-        "ec_sec1_enc",
-        "rsa_pkcs8_3des",
-        "dsa",
-        "x25519",
-        "sec1_k1",
-    ] {
+    for name in ["rsa_pkcs8_3des", "dsa", "x25519", "sec1_k1"] {
         let name = format!("{name}.pem");
         let error = load_file(&name, Some(PASSPHRASE)).unwrap_err();
         assert!(
@@ -114,8 +119,73 @@ fn texts_are_read_however_they_were_mangled() {
         let key = load_text(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         assert_eq!(key.public_key(), &expected);
     }
-    let rsa = std::fs::read_to_string(fixture("rsa_pkcs1.pem")).unwrap();
-    load_text(&rsa.trim().replace('\n', " ")).unwrap();
+}
+
+#[test]
+fn one_line_is_enough_for_every_format_with_and_without_blanks() {
+    for name in [
+        "ed",
+        "ed_enc",
+        "rsa_pkcs1",
+        "rsa_pkcs1_enc",
+        "rsa_pkcs1_aes256",
+        "rsa_pkcs8",
+        "ec_sec1_enc",
+        "sec1_with_params",
+        "pkcs8enc_secp384r1",
+    ] {
+        let pem = std::fs::read_to_string(fixture(&format!("{name}.pem"))).unwrap();
+        let expected = load_text_with(&pem, Some(PASSPHRASE)).unwrap();
+        let text = pem.trim();
+        for mangled in [
+            text.replace('\n', " "),
+            text.replace('\n', ""),
+            text.replace("\r\n", "\n").replace('\n', "\\n"),
+            text.replace('\n', "\n\n"),
+            format!("\u{feff}{text}"),
+            format!("\"\u{feff}{text}\""),
+            format!("Bag Attributes\n  friendlyName: x\n{text}\n"),
+        ] {
+            let key = load_text_with(&mangled, Some(PASSPHRASE))
+                .unwrap_or_else(|error| panic!("{name}: {error}: {mangled}"));
+            assert_eq!(key.public_key(), expected.public_key(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn files_in_utf_16_and_with_a_byte_order_mark_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    let pem = std::fs::read_to_string(fixture("ed.pem")).unwrap();
+    let utf16 = |bytes: fn(u16) -> [u8; 2]| {
+        let text = format!("\u{feff}{}", pem.replace('\n', "\r\n"));
+        text.encode_utf16().flat_map(bytes).collect::<Vec<_>>()
+    };
+    for bytes in [
+        utf16(u16::to_le_bytes),
+        utf16(u16::to_be_bytes),
+        format!("\u{feff}{pem}").into_bytes(),
+    ] {
+        std::fs::write(&file, bytes).unwrap();
+        load(&KeySource::File(file.clone()), None).unwrap();
+    }
+    std::fs::write(&file, b"\xff\xfe\x00\xd8").unwrap();
+    assert!(load(&KeySource::File(file), None).is_err());
+}
+
+#[test]
+fn a_putty_key_gets_the_command_that_converts_it() {
+    for version in [2, 3] {
+        let text = format!("PuTTY-User-Key-File-{version}: ssh-ed25519\nEncryption: none\n");
+        let error = load_text(&text).unwrap_err();
+        assert!(matches!(error, KeyError::Putty { .. }), "{error:?}");
+        let hint = error.hint().unwrap();
+        assert!(
+            hint.contains("puttygen KEY -O private-openssh -o FILE"),
+            "{hint}"
+        );
+    }
 }
 
 #[test]

@@ -433,13 +433,6 @@ fn rest(closed: &str, untried: usize) -> String {
     }
 }
 
-fn quoted(said: &str) -> String {
-    match said {
-        "" => String::new(),
-        said => format!(": {said:?}"),
-    }
-}
-
 fn with_remarks(hint: &str, remarks: &[String]) -> String {
     [remarks, &[hint.to_owned()]].concat().join("; ")
 }

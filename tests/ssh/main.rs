@@ -28,8 +28,7 @@ use berth::{
     config::{HostKeyPolicy, KeySource, SshSettings},
     ssh::{
         Command, ConnectStage, ExitStatus, HostKeyError, KeyError, LoginEnd, Output, ProcessEvent,
-        RunLimits,
-        Script, SshClient, SshError, StdinClosed,
+        RunLimits, Script, SshClient, SshError, StdinClosed,
     },
 };
 use support::sshd::{Options, Sshd, fixture, private_copy, public_key, run, runs, until};

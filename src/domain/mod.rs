@@ -29,6 +29,7 @@ mod owner;
 mod platform;
 mod pod;
 mod port;
+mod quantity;
 mod resources;
 mod volume;
 
@@ -65,5 +66,6 @@ pub use pod::{
     WORKSPACE_PATH,
 };
 pub use port::Port;
+pub use quantity::Quantity;
 pub use resources::{Cpu, Memory, ResourceChanges, Resources};
 pub use volume::{Volume, VolumeSource};

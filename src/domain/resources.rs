@@ -7,14 +7,14 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Invalid, Quantity};
 
 /// An amount of CPU, such as `200m` or `1.5`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cpu {
     text: String,
-    millicores: u64,
+    amount: Quantity,
 }
 
 /// An amount of memory, such as `200Mi` or `1G`.
@@ -22,14 +22,14 @@ pub struct Cpu {
 #[serde(try_from = "String", into = "String")]
 pub struct Memory {
     text: String,
-    bytes: u64,
+    amount: Quantity,
 }
 
 impl Cpu {
     /// The amount in thousandths of a core, rounded up.
     #[must_use]
     pub fn millicores(&self) -> u64 {
-        self.millicores
+        self.amount.thousandths()
     }
 }
 
@@ -37,7 +37,7 @@ impl Memory {
     /// The amount in bytes, rounded up.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.amount.units()
     }
 }
 
@@ -45,13 +45,10 @@ impl FromStr for Cpu {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let remedy = "use an amount such as 200m or 1.5";
-        let refuse = |problem: &str| Invalid::new("cpu", text, problem, remedy);
-        let cores = parse_quantity(text).ok_or_else(|| refuse("is not a quantity"))?;
-        let millicores = whole(cores * 1000.0).ok_or_else(|| refuse("is out of range"))?;
+        let amount = amount(text, "cpu", "use an amount such as 200m or 1.5")?;
         Ok(Self {
             text: text.to_owned(),
-            millicores,
+            amount,
         })
     }
 }
@@ -61,22 +58,25 @@ impl FromStr for Memory {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let remedy = "use an amount such as 200Mi or 1Gi";
-        let refuse = |problem: &str| Invalid::new("memory", text, problem, remedy);
-        let bytes = parse_quantity(text).ok_or_else(|| refuse("is not a quantity"))?;
+        let amount = amount(text, "memory", remedy)?;
         // `200m` is 0.2 bytes to Kubernetes: always a slip, and the pod would never start.
-        if bytes < 1.0 || text.ends_with('m') {
-            return Err(refuse("is less than any program needs"));
+        if amount.is_below(1) {
+            let problem = "is less than any program needs";
+            return Err(Invalid::new("memory", text, problem, remedy));
         }
-        let bytes = whole(bytes).ok_or_else(|| refuse("is out of range"))?;
         Ok(Self {
             text: text.to_owned(),
-            bytes,
+            amount,
         })
     }
 }
 
+fn amount(text: &str, field: &'static str, remedy: &str) -> Result<Quantity, Invalid> {
+    Quantity::new(text).map_err(|problem| Invalid::new(field, text, problem, remedy))
+}
+
 macro_rules! quantity_text {
-    ($quantity:ident, $measure:ident) => {
+    ($quantity:ident) => {
         impl TryFrom<String> for $quantity {
             type Error = Invalid;
 
@@ -100,7 +100,7 @@ macro_rules! quantity_text {
         /// Equal amounts are equal, however they are written.
         impl PartialEq for $quantity {
             fn eq(&self, other: &Self) -> bool {
-                self.$measure == other.$measure
+                self.amount == other.amount
             }
         }
 
@@ -108,54 +108,8 @@ macro_rules! quantity_text {
     };
 }
 
-quantity_text!(Cpu, millicores);
-quantity_text!(Memory, bytes);
-
-/// The number that a quantity's text stands for, in its base unit.
-fn parse_quantity(text: &str) -> Option<f64> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, suffix) = text.split_at_checked(digits)?;
-    if number.matches('.').count() > 1 || !number.bytes().any(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let number: f64 = number.parse().ok()?;
-    let scale = match suffix {
-        "n" => 1e-9,
-        "u" => 1e-6,
-        "m" => 1e-3,
-        "" => 1.0,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "P" => 1e15,
-        "E" => 1e18,
-        "Ki" => 1024.0,
-        "Mi" => 1_048_576.0,
-        "Gi" => 1_073_741_824.0,
-        "Ti" => 1_099_511_627_776.0,
-        "Pi" => 1_125_899_906_842_624.0,
-        "Ei" => 1_152_921_504_606_846_976.0,
-        exponent => {
-            let power = exponent.strip_prefix(['e', 'E'])?;
-            10f64.powi(power.parse::<i8>().ok()?.into())
-        }
-    };
-    Some(number * scale)
-}
-
-/// The next whole number, when it is one that Kubernetes can count (below 2⁶³).
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the range is checked first"
-)]
-fn whole(amount: f64) -> Option<u64> {
-    let amount = (amount - 1e-6).ceil();
-    (amount.is_finite() && (0.0..9.2e18).contains(&amount)).then_some(amount as u64)
-}
+quantity_text!(Cpu);
+quantity_text!(Memory);
 
 /// What a container is given: what the scheduler sets aside (requests) and what it may use (limits).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,7 +135,7 @@ impl Resources {
         cpu_request: Cpu,
         memory_request: Memory,
     ) -> Result<Self, Invalid> {
-        if cpu_limit.millicores == 0 {
+        if cpu_limit.millicores() == 0 {
             return Err(Invalid::new(
                 "cpu limit",
                 &cpu_limit.text,
@@ -197,10 +151,10 @@ impl Resources {
                 "raise the limit or lower the request",
             ))
         };
-        if cpu_request.millicores > cpu_limit.millicores {
+        if cpu_request.amount > cpu_limit.amount {
             return above("cpu request", &cpu_request.text, &cpu_limit.text);
         }
-        if memory_request.bytes > memory_limit.bytes {
+        if memory_request.amount > memory_limit.amount {
             return above("memory request", &memory_request.text, &memory_limit.text);
         }
         Ok(Self {
@@ -254,12 +208,12 @@ impl ResourceChanges {
     pub fn onto(&self, base: &Resources) -> Result<Resources, Invalid> {
         let cpu_limit = self.cpu_limit.as_ref().unwrap_or(&base.cpu_limit);
         let memory_limit = self.memory_limit.as_ref().unwrap_or(&base.memory_limit);
-        let kept_cpu = if base.cpu_request.millicores > cpu_limit.millicores {
+        let kept_cpu = if base.cpu_request.amount > cpu_limit.amount {
             cpu_limit
         } else {
             &base.cpu_request
         };
-        let kept_memory = if base.memory_request.bytes > memory_limit.bytes {
+        let kept_memory = if base.memory_request.amount > memory_limit.amount {
             memory_limit
         } else {
             &base.memory_request
@@ -300,6 +254,8 @@ mod tests {
             assert!(bad.parse::<Memory>().is_err(), "{bad}");
         }
         assert!("200m".parse::<Memory>().is_err());
+        // Parts of a byte come of decimals: 0.3Gi, as the cluster writes it.
+        assert!("322122547200m".parse::<Memory>().is_ok());
         assert!("abc".parse::<Cpu>().is_err());
     }
 

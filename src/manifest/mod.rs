@@ -11,6 +11,7 @@ mod builder;
 mod check;
 mod deployment;
 mod dockerfile;
+mod drift;
 mod error;
 mod escape;
 mod ingress;
@@ -31,6 +32,7 @@ pub use self::{
         DockerfileTemplate, DockerfileTemplateError, DockerfileTemplates, TemplateVariable,
         VariableKind,
     },
+    drift::has_drifted,
     error::ManifestError,
     ingress::IngressSpec,
     pod::PodRender,

@@ -6,7 +6,6 @@
 //! line, no SQL and no template.
 
 mod delete;
-mod drift;
 mod dry_run;
 mod execute;
 mod functions;

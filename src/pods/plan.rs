@@ -2,14 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
-use super::drift::has_drifted;
 use crate::{
     cluster::{
         Observed,
         assess::{Assessment, Urgency, assess},
     },
     domain::{ANNOTATION_SPEC, OwnerLabels, PodSpec},
-    manifest::Manifest,
+    manifest::{Manifest, has_drifted},
 };
 
 /// The annotation that makes a Deployment replace its pod, as `kubectl rollout restart` sets it.

@@ -192,7 +192,7 @@ pub(super) fn exposure(
         PublicHost::Named(host) => Some(host.clone()),
     };
     let exposure = Exposure::of(owner, settings, hostname, spec.public.dedicated_alb)?;
-    exposure.health_path(spec.health_path.as_str()).map(Some)
+    Ok(Some(exposure.health_path(spec.health_path.clone())))
 }
 
 /// The deployment of this name, which must be there.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Invalid;
 
-/// The longest path that a load balancer takes.
+/// The longest path that a load balancer takes, in bytes
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html>).
 const LONGEST: usize = 1024;
 
 /// An absolute path that is asked for by HTTP, `/health` unless something else is said: printable ASCII
@@ -77,7 +78,17 @@ mod tests {
         for good in ["/", "/health", "/a/b?c=d&e=%20"] {
             assert!(good.parse::<HealthPath>().is_ok(), "{good}");
         }
-        for bad in ["", "health", "/a b", "/a\n", "/ü", "/a#b", "http://a/"] {
+        let long = format!("/{}", "a".repeat(LONGEST));
+        for bad in [
+            "",
+            "health",
+            "/a b",
+            "/a\n",
+            "/ü",
+            "/a#b",
+            "http://a/",
+            &long,
+        ] {
             assert!(bad.parse::<HealthPath>().is_err(), "{bad}");
         }
     }

@@ -2,15 +2,9 @@
 
 use crate::{
     config::{GroupName, IngressSettings, Listeners, Scheme},
-    domain::{DeploymentName, HostName, Invalid, Owner},
+    domain::{DeploymentName, HealthPath, HostName, Invalid, Owner},
     manifest::IngressSpec,
 };
-
-/// The path that is asked for when none is named.
-const HEALTH_PATH: &str = "/health";
-/// The longest path, in bytes
-/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html>).
-const LONGEST_PATH: usize = 1024;
 
 /// Under which name a deployment is reached, and by which load balancer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +19,8 @@ pub struct Exposure {
     pub listeners: Listeners,
     /// The certificates of HTTPS; with none the controller looks for one of the host's name.
     pub certificate_arn: Option<String>,
-    /// What the load balancer asks a pod for to see whether it is well.
-    pub health_path: String,
+    /// The path of the load balancer's health checks.
+    pub health_path: HealthPath,
 }
 
 impl Exposure {
@@ -65,31 +59,17 @@ impl Exposure {
             scheme: settings.scheme,
             listeners: settings.listeners,
             certificate_arn: settings.certificate_arn.clone(),
-            health_path: HEALTH_PATH.to_owned(),
+            health_path: HealthPath::default(),
         })
     }
 
-    /// The same with another path for the load balancer's health checks.
-    ///
-    /// # Errors
-    /// When it is no path: one begins with `/`, has at most 1024 printable ASCII characters, and
-    /// no space.
-    pub fn health_path(self, path: &str) -> Result<Self, Invalid> {
-        let is_path = path.starts_with('/')
-            && path.len() <= LONGEST_PATH
-            && path.bytes().all(|b| b.is_ascii_graphic());
-        if !is_path {
-            return Err(Invalid::new(
-                "health path",
-                path,
-                "is no path",
-                "use a path like /health, of at most 1024 printable ASCII characters",
-            ));
-        }
-        Ok(Self {
-            health_path: path.to_owned(),
+    /// Sets the path of the load balancer's health checks.
+    #[must_use]
+    pub fn health_path(self, path: HealthPath) -> Self {
+        Self {
+            health_path: path,
             ..self
-        })
+        }
     }
 
     /// The Ingress that leads the host to this port of the deployment's Service.
@@ -103,7 +83,7 @@ impl Exposure {
             scheme: self.scheme,
             listeners: self.listeners,
             certificate_arn: self.certificate_arn.clone(),
-            health_path: self.health_path.clone(),
+            health_path: self.health_path.to_string(),
             service_port,
         }
     }
@@ -137,7 +117,7 @@ mod tests {
         let exposure = Exposure::of(&shop(), &settings(), None, false).unwrap();
         assert_eq!(exposure.host.as_str(), "shop.deploy.example.com");
         assert_eq!(exposure.group, settings().shared_group);
-        assert_eq!(exposure.health_path, "/health");
+        assert_eq!(exposure.health_path.as_str(), "/health");
         let named = Some("www.shop.example".parse().unwrap());
         let exposure = Exposure::of(&shop(), &settings(), named, false).unwrap();
         assert_eq!(exposure.host.as_str(), "www.shop.example");
@@ -172,13 +152,11 @@ mod tests {
     }
 
     #[test]
-    fn a_health_path_is_a_path() {
+    fn the_load_balancer_asks_for_the_path_that_the_pods_are_asked_for() {
+        let path: HealthPath = "/ready?deep=1".parse().unwrap();
         let exposure = Exposure::of(&shop(), &settings(), None, false).unwrap();
-        let changed = exposure.clone().health_path("/ready?deep=1").unwrap();
-        assert_eq!(changed.health_path, "/ready?deep=1");
-        let long = format!("/{}", "a".repeat(1024));
-        for path in ["", "health", "/a b", "/a\n", "/ä", &long] {
-            assert!(exposure.clone().health_path(path).is_err(), "{path:?}");
-        }
+        let exposure = exposure.health_path(path);
+        let spec = exposure.spec(&shop(), &"web".parse().unwrap(), 80);
+        assert_eq!(spec.health_path, "/ready?deep=1");
     }
 }

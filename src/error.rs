@@ -120,6 +120,16 @@ pub enum Error {
         /// The namespace.
         namespace: String,
     },
+    /// A revision's pod template could not be restored: other managers keep fields in it.
+    #[error("revision {revision} of the deployment {name} is not restored: the pod template still has {}", .fields.join(", "))]
+    NotRestored {
+        /// The deployment's name.
+        name: String,
+        /// The revision's number.
+        revision: i64,
+        /// What differs: field paths with their managers.
+        fields: Vec<String>,
+    },
     /// There is no such deployment.
     #[error("there is no deployment {name} in the namespace {namespace}")]
     NoDeployment {
@@ -347,6 +357,7 @@ impl Error {
             Self::HostTaken { .. }
             | Self::GroupConflict { .. }
             | Self::SecretInUse { .. }
+            | Self::NotRestored { .. }
             | Self::RoutingBroken { .. } => Kind::Conflict,
             Self::Tls(_) => Kind::Internal,
             Self::NotOurs { .. } | Self::ForeignNamespace { .. } | Self::ForeignObject { .. } => {
@@ -389,6 +400,11 @@ impl Error {
             Self::NoBuilder { .. } => {
                 Some("`berth setup-builder` makes it, with the registry's credentials".to_owned())
             }
+            Self::NotRestored { .. } => Some(
+                "remove what sets these fields, then roll back again; `kubectl get deployment -o yaml \
+                 --show-managed-fields` shows who does"
+                    .to_owned(),
+            ),
             Self::NoDeployment { .. } | Self::NotThere { .. } => {
                 Some("`berth list-instances` shows what there is".to_owned())
             }
@@ -463,7 +479,9 @@ fn cluster_kind(error: &ClusterError) -> Kind {
         | ClusterError::Forbidden { .. }
         | ClusterError::Aws { .. } => Kind::Denied,
         ClusterError::NotFound { .. } => Kind::NotFound,
-        ClusterError::Conflict { .. } | ClusterError::Terminating { .. } => Kind::Busy,
+        ClusterError::Conflict { .. }
+        | ClusterError::Modified { .. }
+        | ClusterError::Terminating { .. } => Kind::Busy,
         ClusterError::Quota { .. }
         | ClusterError::PodSecurity { .. }
         | ClusterError::Refused { .. }

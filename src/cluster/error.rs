@@ -118,6 +118,12 @@ pub enum ClusterError {
         /// What was said, in full.
         reply: Box<Reply>,
     },
+    /// The object has been changed since it was read.
+    #[error("the object has been modified by another client meanwhile")]
+    Modified {
+        /// What was said, in full.
+        reply: Box<Reply>,
+    },
     /// An object is not valid.
     #[error("{object} is invalid: {details}")]
     Invalid {
@@ -271,6 +277,7 @@ impl ClusterError {
             | Self::Forbidden { reply, .. }
             | Self::NotFound { reply, .. }
             | Self::Conflict { reply, .. }
+            | Self::Modified { reply }
             | Self::Invalid { reply, .. }
             | Self::Immutable { reply, .. }
             | Self::UnknownField { reply, .. }
@@ -330,6 +337,7 @@ impl ClusterError {
             Self::Conflict { .. } => {
                 "another tool manages these fields; leave them to it, or take its hands off the object"
             }
+            Self::Modified { .. } => "try again",
             Self::Immutable { .. } => "delete the pod and create it again",
             Self::Invalid { .. } | Self::UnknownField { .. } | Self::BadYaml { .. } => {
                 "check the manifest templates against the cluster's version"

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use k8s_openapi::Resource as Kind;
+use k8s_openapi::{Resource as Kind, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -64,6 +64,8 @@ pub struct Query {
     pub labels: Option<String>,
     /// With fields that this selector matches, as `kubectl --field-selector` takes it.
     pub fields: Option<String>,
+    /// With `metadata.managedFields`: who has set which field.
+    pub managers: bool,
 }
 
 impl Query {
@@ -85,6 +87,7 @@ impl Query {
             namespace: None,
             labels: None,
             fields: None,
+            managers: false,
         }
     }
 
@@ -93,6 +96,15 @@ impl Query {
     pub fn labelled(self, selector: impl Into<String>) -> Self {
         Self {
             labels: Some(selector.into()),
+            ..self
+        }
+    }
+
+    /// The same with `metadata.managedFields` in the answer.
+    #[must_use]
+    pub fn with_managers(self) -> Self {
+        Self {
+            managers: true,
             ..self
         }
     }
@@ -126,6 +138,15 @@ impl Objects {
             .filter(|object| text(object, "/kind") == T::KIND)
             .map(|object| decode(object.clone()))
             .collect()
+    }
+
+    /// The metadata of all objects.
+    ///
+    /// # Errors
+    /// When one of them has none that can be read.
+    pub fn metadata(&self) -> Result<Vec<ObjectMeta>, ClusterError> {
+        let metadata = |object: &Value| decode(object.get("metadata").cloned().unwrap_or_default());
+        self.0.iter().map(metadata).collect()
     }
 }
 

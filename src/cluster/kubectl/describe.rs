@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{KubectlSettings, exec, objects, reads, watch, writes};
 use crate::{
-    cluster::{ExecCommand, ExecError, Query},
+    cluster::{ExecCommand, ExecError, MANAGER, Query},
     domain::{Namespace, OwnerLabels},
 };
 
@@ -24,7 +24,7 @@ pub fn manage(
     let observe = reads::observe_commands(settings, namespace).map(|command| command.to_string());
     let watch = watch::watch_commands(settings, namespace, owner, at_most);
     let mut lines = observe.to_vec();
-    lines.push(writes::apply(settings, writes::MANAGER, false).to_string());
+    lines.push(writes::apply(settings, MANAGER, false).to_string());
     lines.extend(watch.map(|command| command.to_string()));
     lines.push(reads::address(settings, namespace, Some(NODE)).to_string());
     lines
@@ -42,7 +42,7 @@ pub fn deploy(
         .iter()
         .map(|query| objects::get(settings, query).to_string())
         .collect();
-    lines.push(writes::apply(settings, writes::MANAGER, false).to_string());
+    lines.push(writes::apply(settings, MANAGER, false).to_string());
     lines.push(watch::watch_objects(settings, watched, at_most).to_string());
     lines
 }

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{super::Query, KubectlSettings, writes::seconds};
 use crate::{
-    cluster::Resource,
+    cluster::{MANAGER, Resource},
+    domain::Namespace,
     ssh::{Command, Script},
 };
 
@@ -16,6 +19,9 @@ const IN_TURN: [&str; 5] = [
     "{} </dev/null && {} </dev/null && exec {} </dev/null",
     "{} </dev/null && {} </dev/null && {} </dev/null && exec {} </dev/null",
 ];
+
+/// Has kubectl print who has set which field.
+pub(super) const SHOW_MANAGERS: &str = "--show-managed-fields";
 
 /// The most queries that one call may carry.
 pub(super) const QUERIES_MAX: usize = IN_TURN.len() - 1;
@@ -36,7 +42,27 @@ pub(super) fn find(settings: &KubectlSettings, queries: &[Query]) -> Option<Scri
 }
 
 pub(super) fn get(settings: &KubectlSettings, query: &Query) -> Command {
-    select(settings.kubectl(["get"]), query).args(["-o", "json"])
+    let command = select(settings.kubectl(["get"]), query).args(["-o", "json"]);
+    if query.managers {
+        return command.arg(SHOW_MANAGERS);
+    }
+    command
+}
+
+/// Changes one object by a JSON patch.
+pub(super) fn patch(
+    settings: &KubectlSettings,
+    resource: Resource,
+    namespace: &Namespace,
+    name: &str,
+    patch: &Value,
+) -> Script {
+    settings
+        .kubectl(["patch", resource.name(), name, "-n", namespace.as_str()])
+        .args(["--type=json".to_owned(), format!("--patch={patch}")])
+        .args([format!("--field-manager={MANAGER}")])
+        .args(["-o", "name"])
+        .into()
 }
 
 /// Deletes what the query finds, and waits until it is gone. Names what it deleted, a line each.
@@ -105,6 +131,10 @@ mod tests {
         insta::assert_snapshot!(delete(&settings, &query, Duration::from_secs(5)), @r#"kubectl delete deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' --ignore-not-found --wait=true --timeout=5s -o name"#);
         let everywhere = Query::everywhere([Resource::Namespaces]);
         insta::assert_snapshot!(find(&settings, &[everywhere.clone(), query.clone(), everywhere.clone()]).unwrap(), @r#"kubectl get namespaces --all-namespaces -o json </dev/null && kubectl get deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' -o json </dev/null && exec kubectl get namespaces --all-namespaces -o json </dev/null"#);
+        let managers = Query::in_namespace([Resource::Services], &namespace).with_managers();
+        insta::assert_snapshot!(get(&settings, &managers), @"kubectl get services -n shop -o json --show-managed-fields");
+        let document = serde_json::json!([{"op": "test", "path": "/a", "value": "$(id) 'x'"}]);
+        insta::assert_snapshot!(patch(&settings, Resource::Deployments, &namespace, "web", &document), @r#"kubectl patch deployments.apps web -n shop --type=json '--patch=[{"op":"test","path":"/a","value":"$(id) '"'"'x'"'"'"}]' --field-manager=berth -o name"#);
         assert!(find(&settings, &[]).is_none());
         let many = vec![everywhere; QUERIES_MAX + 1];
         assert!(find(&settings, &many).is_none());

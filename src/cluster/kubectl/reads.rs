@@ -12,6 +12,7 @@ use super::{
         Address, ClusterError, HostFault, NamespaceFacts, Observed, Reply, event_phrase, event_time,
     },
     KubectlSettings,
+    objects::SHOW_MANAGERS,
     reply::words,
 };
 use crate::{
@@ -31,7 +32,9 @@ pub(super) fn observe_commands(settings: &KubectlSettings, namespace: &Namespace
     let kinds = "deployment,service,pod";
     [
         settings.kubectl(["get", "namespace", name, "-o", "json", "--ignore-not-found"]),
-        settings.kubectl(["get", kinds, "-n", name, "-o", "json"]),
+        settings
+            .kubectl(["get", kinds, "-n", name, "-o", "json"])
+            .arg(SHOW_MANAGERS),
     ]
 }
 

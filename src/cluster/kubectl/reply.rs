@@ -241,6 +241,9 @@ fn object_fault(text: &str, reply: Box<Reply>) -> Found {
         let managers = managers(text);
         return Ok(ClusterError::Conflict { managers, reply });
     }
+    if text.contains("the object has been modified") {
+        return Ok(ClusterError::Modified { reply });
+    }
     let field = between(text, "unknown field \"", "\"").or_else(|| undeclared_field(text));
     if let Some(field) = field {
         return Ok(ClusterError::UnknownField { field, reply });

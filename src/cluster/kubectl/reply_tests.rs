@@ -246,3 +246,15 @@ fn log_lines_are_known_by_their_header() {
         assert!(!is_log_line(line), "{line}");
     }
 }
+
+#[test]
+fn an_object_that_has_changed_meanwhile_is_no_field_conflict() {
+    let stderr = "Error from server (Conflict): Operation cannot be fulfilled on deployments.apps \
+        \"web\": the object has been modified; please apply your changes to the latest version and \
+        try again\n";
+    assert!(
+        shown(1, stderr).starts_with("Modified: "),
+        "{}",
+        shown(1, stderr)
+    );
+}

@@ -9,9 +9,6 @@ use crate::{
     ssh::Script,
 };
 
-/// The field manager of all that has no other one.
-pub(super) const MANAGER: &str = "berth";
-
 /// Applies what is on stdin: see [`apply_stdin`].
 ///
 /// `--force-conflicts`, since the objects are berth's own: who applies has observed that they carry
@@ -146,6 +143,7 @@ pub(super) fn seconds(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::MANAGER;
     use crate::domain::Owner;
 
     fn owner() -> Owner {

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Invalid;
 
-/// The name of an environment variable: letters, digits and `_`, not starting with a digit
-/// (POSIX.1-2024, 8.1; Kubernetes allows more, but a shell can't export more).
+/// The name of an environment variable, as every version of Kubernetes takes it: letters, digits, `_`,
+/// `-` and `.`, not starting with a digit or `..`
+/// (<https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/>).
+/// Programs can read all of them; a shell can export fewer ([`EnvName::is_exportable`]).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EnvName(String);
@@ -18,6 +20,14 @@ impl EnvName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a shell can export it: letters, digits and `_` alone (POSIX.1-2024, 8.1).
+    #[must_use]
+    pub fn is_exportable(&self) -> bool {
+        self.0
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    }
 }
 
 impl FromStr for EnvName {
@@ -26,16 +36,17 @@ impl FromStr for EnvName {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let good = text.len() <= 255
             && !text.starts_with(|c: char| c.is_ascii_digit())
-            && !text.is_empty()
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            && !matches!(text, "" | ".")
+            && !text.starts_with("..")
+            && (text.bytes()).all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
         if good {
             Ok(Self(text.to_owned()))
         } else {
             Err(Invalid::new(
                 "environment variable",
                 text,
-                "is not a name that a shell can export",
-                "use letters, digits and _, not starting with a digit",
+                "is not a name that Kubernetes takes",
+                "use letters, digits, _, - and ., not starting with a digit",
             ))
         }
     }
@@ -76,7 +87,7 @@ impl Environment {
     /// Sets a variable; the last value of a name wins.
     ///
     /// # Errors
-    /// When the name can't be exported or the value has a NUL byte.
+    /// When the name can't be used or the value has a NUL byte.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Invalid> {
         let name: EnvName = name.parse()?;
         if value.contains('\0') {
@@ -113,6 +124,22 @@ impl Environment {
         self.0.iter().map(|(name, value)| (name, value.as_str()))
     }
 
+    /// Makes sure that a shell can export all of them.
+    ///
+    /// # Errors
+    /// When a name has a dot or a dash.
+    pub fn check_exportable(&self) -> Result<(), Invalid> {
+        let other = self.0.keys().find(|name| !name.is_exportable());
+        other.map_or(Ok(()), |name| {
+            Err(Invalid::new(
+                "environment variable",
+                name.as_str(),
+                "can't be exported by a shell: it has a dot or a dash",
+                "use letters, digits and _; `create`, `deploy` and `secret set` take the others",
+            ))
+        })
+    }
+
     /// Whether there is no variable.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -141,9 +168,20 @@ mod tests {
     }
 
     #[test]
-    fn names_that_a_shell_cannot_export_are_refused() {
-        for name in ["", "1A", "A-B", "A B", "A;B", "É"] {
+    fn names_are_those_of_kubernetes_and_a_shell_exports_fewer() {
+        for name in [
+            "", "1A", "A B", "A;B", "É", "A=B", ".", "..", "..a", "A/B", "A\n",
+        ] {
             assert!(Environment::new().set(name, "x").is_err(), "{name}");
+        }
+        for name in ["cluster.name", "my-key", ".hidden", "-x", "_", "a..b"] {
+            let mut environment = Environment::new();
+            environment.set(name, "x").unwrap();
+            assert_eq!(
+                environment.check_exportable().is_ok(),
+                name == "_",
+                "{name}"
+            );
         }
         let refused = Environment::new().set("A", "s\0ecret").unwrap_err();
         assert!(!format!("{refused} {refused:?}").contains("ecret"));

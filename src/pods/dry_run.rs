@@ -44,6 +44,7 @@ impl DryRun {
     /// # Errors
     /// When the command is longer than the host can carry.
     pub fn execute(config: &Config, request: &ExecuteRequest) -> Result<Self, Error> {
+        request.environment.check_exportable()?;
         let command = ExecCommand {
             program: request.program.clone(),
             environment: request.environment.clone(),

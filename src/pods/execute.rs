@@ -26,9 +26,11 @@ impl PodManager {
     /// Dropping the future ends the command, as its time limit does.
     ///
     /// # Errors
+    /// [`Error::Invalid`] before anything is sent, when a shell can't export a variable's name;
     /// [`Error::NoPod`] when nothing is recorded of this owner, and [`Error::Exec`] when the command
     /// could not start or its end is not known; see [`ExecError`].
     pub async fn execute(&self, request: ExecuteRequest) -> Result<ExecOutput, Error> {
+        request.environment.check_exportable()?;
         let owner = request.owner.clone();
         let record = self
             .store()

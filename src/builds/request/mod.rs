@@ -127,6 +127,7 @@ impl BuildRequest {
     pub fn build_arg(mut self, name: &str, value: &str) -> Result<Self, Invalid> {
         self.build_args
             .set(name, value)
+            .and_then(|()| self.build_args.check_exportable())
             .map_err(|it| it.named("build argument"))?;
         Ok(self)
     }

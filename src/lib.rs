@@ -83,6 +83,7 @@
 //! | [`pods`] | the operations: manage, execute, delete, status, logs |
 //! | [`ingress`] | how deployments are reached from outside: names, groups, the way to an answer |
 //! | [`builds`] | an image built in the cluster and pushed, its digest the truth |
+//! | [`registry`] | the digest that a tag has at its registry now |
 //! | [`setup`] | what is set up once: where images are built, the host's kubeconfig |
 //! | [`site`] | one cluster with its records and templates, shared by all managers |
 //! | [`cluster`] | what can be asked of a cluster, and [`cluster::kubectl`], the lane over SSH |
@@ -103,6 +104,7 @@ mod error;
 pub mod ingress;
 pub mod manifest;
 pub mod pods;
+pub mod registry;
 pub mod secret;
 pub mod setup;
 pub mod site;

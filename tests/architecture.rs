@@ -18,7 +18,7 @@ use std::{
 const FLOORS: &[&[&str]] = &[
     &["cli"],
     &["deployments"],
-    &["pods", "builds", "ingress", "setup"],
+    &["pods", "builds", "ingress", "registry", "setup"],
     &["site"],
     &["error"],
     &["cluster"],
@@ -42,6 +42,10 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("clap_complete", "cli"),
     ("indicatif", "cli"),
     ("reqwest", "ingress"),
+    ("hyper", "registry"),
+    ("hyper_util", "registry"),
+    ("http_body_util", "registry"),
+    ("tokio_rustls", "registry"),
 ];
 
 #[test]

@@ -13,12 +13,14 @@ mod host_fault;
 pub mod kubectl;
 mod last_lines;
 mod objects;
+mod ownership;
 mod watch_pace;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::{
     error::{ClusterError, Reply},
@@ -32,12 +34,18 @@ pub use self::{
     host_fault::HostFault,
     last_lines::add_last_lines,
     objects::{ObjectChange, Objects, Query, Resource},
+    ownership::{ForeignField, Kept, MANAGER, foreign_fields, is_set_by_others, own_spec},
     watch_pace::WatchPace,
 };
 use crate::{
-    domain::{EcrRegistry, Namespace, OwnerLabels},
+    domain::{Digest, EcrRegistry, Namespace, OwnerLabels},
     manifest::Manifest,
 };
+
+/// A connection that bytes go through in both directions.
+pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 /// The acts and facts that berth needs of a cluster. One call is one trip to the host, unless it
 /// says otherwise.
@@ -85,6 +93,16 @@ pub trait Cluster: Send + Sync + 'static {
         queries: &[Query; 2],
         at_most: Duration,
     ) -> Result<BoxStream<'static, Result<ObjectChange, ClusterError>>, ClusterError>;
+
+    /// Changes one object by a JSON patch (RFC 6902). One that names a `resourceVersion` fails with
+    /// [`ClusterError::Modified`] when the object has changed since.
+    async fn patch(
+        &self,
+        resource: Resource,
+        namespace: &Namespace,
+        name: &str,
+        patch: &serde_json::Value,
+    ) -> Result<(), ClusterError>;
 
     /// Deletes what the query finds, waits until it is gone, and names it. Finding nothing is no error.
     async fn delete(&self, query: &Query, at_most: Duration) -> Result<Vec<Applied>, ClusterError>;
@@ -139,6 +157,17 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// The namespace's events of kind `Warning`, oldest first, one phrase each.
     async fn warnings(&self, namespace: &Namespace) -> Result<Vec<String>, ClusterError>;
+
+    /// Opens a TCP connection from the host to this address. A trip of its own kind: it runs no command.
+    async fn tunnel(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, ClusterError>;
+
+    /// The digest that a tag has in Amazon ECR, by the host's own `aws`; none when there is no such tag.
+    async fn ecr_digest(
+        &self,
+        registry: &EcrRegistry,
+        repository: &str,
+        tag: &str,
+    ) -> Result<Option<Digest>, ClusterError>;
 
     /// Makes sure that a repository exists in Amazon ECR, with the host's own `aws` and its rights. One
     /// trip when it exists, two when it has to be made.

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 
 use super::connection::Connection;
 use super::process::Process;
-use super::{Listening, Script, SshError, SshSettings, command};
+use super::{Listening, Script, SshError, SshSettings, Tunnel, command};
 
 /// The pause after the first failed attempt to connect; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -137,6 +137,19 @@ impl SshClient {
     /// As for [`spawn`](Self::spawn).
     pub async fn spawn_without_stdin(&self, script: &Script) -> Result<Process, SshError> {
         self.start(script, false).await
+    }
+
+    /// Opens a TCP connection from the host, as `ssh -W` does. A host name is looked up there, and the
+    /// server may serve nothing else of this connection meanwhile: use a [separate](Self::separate) one.
+    ///
+    /// # Errors
+    ///
+    /// [`SshError::ChannelRefused`] when the server forbids it or can't connect, and whatever keeps this
+    /// client from connecting.
+    pub async fn tunnel(&self, host: &str, port: u16) -> Result<Tunnel, SshError> {
+        let connection = self.connection().await?;
+        let channel = connection.open_tunnel(host, port).await?;
+        Ok(Tunnel::new(channel.into_stream(), connection))
     }
 
     pub(super) async fn start(

@@ -130,6 +130,37 @@ impl Connection {
         }
     }
 
+    /// Opens a channel to an address that the host connects to.
+    pub(super) async fn open_tunnel(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Channel<Msg>, SshError> {
+        let opened = self
+            .handle
+            .channel_open_direct_tcpip(host, port.into(), "127.0.0.1", 0);
+        match opened.await {
+            Ok(channel) => Ok(channel),
+            Err(russh::Error::ChannelOpenFailure(reason)) => {
+                let reason = match reason {
+                    ChannelOpenFailure::AdministrativelyProhibited => {
+                        "TCP forwarding is not allowed there".to_owned()
+                    }
+                    ChannelOpenFailure::ConnectFailed => "it can't connect".to_owned(),
+                    reason => refusal(&reason),
+                };
+                Err(SshError::ChannelRefused { reason })
+            }
+            Err(_) => {
+                let reason = self.loss().await;
+                Err(SshError::LinkLost {
+                    reason,
+                    started: false,
+                })
+            }
+        }
+    }
+
     /// Returns once the connection is gone, with the reason.
     pub(super) async fn loss(&self) -> String {
         let mut lost = self.lost.clone();

@@ -14,6 +14,7 @@
 //! | `script`, `quote` | command lines |
 //! | `launcher`, `preamble` | how a command is started, whatever the login shell does |
 //! | `command`, `process`, `run`, `listening` | one command: on the wire, for its caller, to its end, until nobody listens |
+//! | `tunnel` | a TCP connection from the host |
 //! | `keys` | private keys |
 //! | `known_hosts`, `host_certificate`, `host_trust`, `fingerprint` | host keys |
 //!
@@ -43,6 +44,7 @@ mod quote;
 mod run;
 mod script;
 mod slots;
+mod tunnel;
 
 pub use client::SshClient;
 pub use error::{ConnectStage, LoginEnd, SshError};
@@ -55,5 +57,6 @@ pub use run::{Captured, Output, RunLimits, Stdin, TAIL_BYTES};
 pub use script::{
     CapturedLine, Command, CommandError, NOTHING_CAPTURED, SCRIPT_MAX, Script, WORD_MAX, Word,
 };
+pub use tunnel::Tunnel;
 
 use crate::config::{Fingerprint, HostKeyPolicy, HostTrust, KeySource, SshSettings};

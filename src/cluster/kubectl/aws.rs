@@ -7,7 +7,7 @@ use super::{
     Kubectl,
 };
 use crate::{
-    domain::EcrRegistry,
+    domain::{Digest, EcrRegistry},
     ssh::{Command, Output, RunLimits, Script},
 };
 
@@ -39,6 +39,30 @@ pub(super) async fn ensure_repository(
     Err(aws_failure(failed))
 }
 
+/// The digest of a tag, when there is one.
+pub(super) async fn digest(
+    lane: &Kubectl,
+    registry: &EcrRegistry,
+    repository: &str,
+    tag: &str,
+) -> Result<Option<Digest>, ClusterError> {
+    const ACT: &str = "find the image";
+    let found = ask(lane, describe_image(registry, repository, tag)).await?;
+    let failed = reply(ACT, &found);
+    if !found.status.success() {
+        return if failed.stderr.contains("(ImageNotFoundException)") {
+            Ok(None)
+        } else {
+            Err(aws_failure(failed))
+        };
+    }
+    let digest: Result<Digest, _> = serde_json::from_slice(&found.stdout.bytes);
+    digest.map(Some).map_err(|error| ClusterError::Unexpected {
+        act: ACT.to_owned(),
+        problem: error.to_string(),
+    })
+}
+
 async fn ask(lane: &Kubectl, script: Script) -> Result<Output, ClusterError> {
     let limits = RunLimits::within(lane.settings.call_limit);
     Ok(lane.ssh.run(&script, Bytes::new(), limits).await?)
@@ -63,6 +87,14 @@ fn describe_repository(registry: &EcrRegistry, repository: &str) -> Script {
 fn create_repository(registry: &EcrRegistry, repository: &str) -> Script {
     ecr("create-repository", registry)
         .args(["--repository-name", repository])
+        .into()
+}
+
+fn describe_image(registry: &EcrRegistry, repository: &str, tag: &str) -> Script {
+    let tag = format!("imageTag={tag}");
+    ecr("describe-images", registry)
+        .args(["--repository-name", repository, "--image-ids", &tag])
+        .args(["--query", "imageDetails[0].imageDigest"])
         .into()
 }
 
@@ -132,6 +164,7 @@ mod tests {
     #[test]
     fn names_are_words() {
         insta::assert_snapshot!(describe_repository(&registry(), "a; reboot"), @"aws ecr describe-repositories --region eu-west-1 --registry-id 123456789012 --output json --no-cli-pager --repository-names 'a; reboot'");
+        insta::assert_snapshot!(describe_image(&registry(), "a", "$(id)"), @"aws ecr describe-images --region eu-west-1 --registry-id 123456789012 --output json --no-cli-pager --repository-name a --image-ids 'imageTag=$(id)' --query 'imageDetails[0].imageDigest'");
         insta::assert_snapshot!(create_repository(&registry(), "$(id)"), @"aws ecr create-repository --region eu-west-1 --registry-id 123456789012 --output json --no-cli-pager --repository-name '$(id)'");
     }
 

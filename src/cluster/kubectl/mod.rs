@@ -24,17 +24,18 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use serde_json::Value;
 use tokio::sync::RwLock;
 
 use self::reply::classify;
 use super::{
     Address, Applied, Change, Cluster, ClusterError, EcrOutcome, ExecError, ExecOutput,
-    ExecRequest, InstalledKubeconfig, KubeconfigSource, LogRequest, ObjectChange, Objects,
-    Observed, PodRef, Query, Reply,
+    ExecRequest, InstalledKubeconfig, KubeconfigSource, LogRequest, MANAGER, ObjectChange, Objects,
+    Observed, PodRef, Query, Reply, Resource, Wire,
 };
 use crate::config::KubectlSettings;
 use crate::{
-    domain::{EcrRegistry, Namespace, OwnerLabels},
+    domain::{Digest, EcrRegistry, Namespace, OwnerLabels},
     manifest::Manifest,
     ssh::{Output, RunLimits, Script, SshClient},
 };
@@ -55,6 +56,8 @@ const AROUND_A_WAIT: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub struct Kubectl {
     ssh: SshClient,
+    /// A connection of its own: while the host looks a name up, it serves nothing else of one.
+    tunnels: SshClient,
     settings: KubectlSettings,
     /// Read-locked by whatever still ends something in a pod after its caller has gone.
     tidying: Arc<RwLock<()>>,
@@ -65,6 +68,7 @@ impl Kubectl {
     #[must_use]
     pub fn new(ssh: SshClient, settings: KubectlSettings) -> Self {
         Self {
+            tunnels: ssh.separate(),
             ssh,
             settings,
             tidying: Arc::default(),
@@ -174,7 +178,7 @@ impl Cluster for Kubectl {
         manifests: &[Manifest],
         dry_run: bool,
     ) -> Result<Vec<Applied>, ClusterError> {
-        let script = writes::apply(&self.settings, writes::MANAGER, dry_run);
+        let script = writes::apply(&self.settings, MANAGER, dry_run);
         self.send(&script, manifests, dry_run).await
     }
 
@@ -223,6 +227,19 @@ impl Cluster for Kubectl {
         let process = self.ssh.listen(&script).await?;
         tracing::Span::current().record("trip", process.trip());
         Ok(watch::objects_stream(process))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace, name))]
+    async fn patch(
+        &self,
+        resource: Resource,
+        namespace: &Namespace,
+        name: &str,
+        patch: &Value,
+    ) -> Result<(), ClusterError> {
+        let script = objects::patch(&self.settings, resource, namespace, name, patch);
+        self.ask("patch", &script).await?;
+        Ok(())
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
@@ -329,6 +346,21 @@ impl Cluster for Kubectl {
         reads::parse_warnings(&self.ask("get events", &script).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(host, port))]
+    async fn tunnel(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, ClusterError> {
+        Ok(Box::new(self.tunnels.tunnel(host, port).await?))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(repository, tag))]
+    async fn ecr_digest(
+        &self,
+        registry: &EcrRegistry,
+        repository: &str,
+        tag: &str,
+    ) -> Result<Option<Digest>, ClusterError> {
+        aws::digest(self, registry, repository, tag).await
+    }
+
     #[tracing::instrument(level = "debug", skip_all, fields(repository))]
     async fn ensure_ecr_repository(
         &self,
@@ -349,6 +381,6 @@ impl Cluster for Kubectl {
     async fn close(&self) {
         // What was abandoned is ended in its pod first, for which the connection is needed.
         drop(tokio::time::timeout(TIDYING, self.tidying.write()).await);
-        self.ssh.close().await;
+        tokio::join!(self.tunnels.close(), self.ssh.close());
     }
 }

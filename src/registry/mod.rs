@@ -1,0 +1,216 @@
+//! What a registry says that a tag is: its digest at this moment.
+//!
+//! The registry is asked from the host first, through a TCP forwarding of the SSH connection: the host
+//! sees the network that the nodes see, and nothing has to be installed there. A registry with TLS is
+//! asked from this machine when the host can't reach it: its certificate proves that it is the same one.
+//! Logins come from the Secrets with which the pods pull, and from the builder's; they are read only
+//! when the registry asks for one, and are sent to it and to the token service that it names, never
+//! along a redirect to another host. This room changes nothing anywhere.
+//!
+//! Follows <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md> and
+//! <https://distribution.github.io/distribution/spec/auth/token/>.
+
+mod answer;
+mod challenge;
+mod exchange;
+mod login;
+mod place;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, time::Duration};
+
+use self::{
+    answer::{Failure, ask},
+    exchange::{Door, FromHere, ThroughHost, Tls},
+    login::Login,
+    place::Place,
+};
+use crate::{
+    cluster::{Cluster, Query, Resource},
+    config::Config,
+    domain::{Digest, EcrRegistry, Image, Namespace, REGISTRY_CREDENTIALS},
+    site::Site,
+};
+
+/// The longest that the registry may take, with all that it asks for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The most logins that are tried: a wrong one may count as an attack.
+const LOGINS: usize = 3;
+/// The most queries of one call to the cluster.
+const QUERIES: usize = 4;
+
+/// What is to be known of the registries of this site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistrySettings {
+    /// The host of the registry that is spoken to without TLS, with its port.
+    pub plain_http: Option<String>,
+    /// The namespace that has the builder's logins.
+    pub builder_namespace: Namespace,
+}
+
+impl RegistrySettings {
+    /// The part of the settings that is about registries.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let builds = &config.builds;
+        let plain = builds.registry.as_ref().filter(|_| builds.plain_http);
+        Self {
+            plain_http: plain.map(|registry| registry.host().to_owned()),
+            builder_namespace: builds.namespace.clone(),
+        }
+    }
+}
+
+/// Why a tag's digest is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unresolved {
+    /// The registry's host.
+    pub registry: String,
+    /// Why, without any login.
+    pub reason: String,
+    /// Whether the registry did not answer at all.
+    pub is_unreachable: bool,
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "registry {}: {}", self.registry, self.reason)
+    }
+}
+
+/// Returns the digest that the image's tag has at its registry now; of an image for several platforms,
+/// that of the list. Takes a few seconds at most. `pulled_with` are the Secrets with which pods in the
+/// namespace pull.
+///
+/// # Errors
+/// When the registry can't be reached, asks for a login that is not there, or does not know the tag.
+pub async fn resolve(
+    site: &Site,
+    settings: &RegistrySettings,
+    image: &Image,
+    namespace: &Namespace,
+    pulled_with: &[String],
+) -> Result<Digest, Unresolved> {
+    let place = Place::of(image, settings.plain_http.as_deref());
+    let unresolved = |failure: Failure| Unresolved {
+        registry: place.registry.clone(),
+        is_unreachable: failure.is_unreachable(),
+        reason: failure.to_string(),
+    };
+    let cluster = site.cluster();
+    let of_ecr = match EcrRegistry::of_host(&place.registry) {
+        Some(ecr) => Some(of_ecr(cluster, &ecr, &place).await),
+        None => None,
+    };
+    if let Some(Ok(digest)) = of_ecr {
+        return Ok(digest);
+    }
+    let secrets = Secrets {
+        cluster,
+        namespace,
+        pulled_with,
+        builder_namespace: &settings.builder_namespace,
+    };
+    let asked = from_anywhere(cluster, &place, &secrets).await;
+    asked.map_err(|failure| match (of_ecr, failure) {
+        // ECR's own words are the better ones.
+        (Some(Err(reason)), failure) if !failure.is_unreachable() => {
+            unresolved(Failure::Refused(reason))
+        }
+        (_, failure) => unresolved(failure),
+    })
+}
+
+/// Asks from the host, or else from here.
+async fn from_anywhere(
+    cluster: &dyn Cluster,
+    place: &Place,
+    secrets: &Secrets<'_>,
+) -> Result<Digest, Failure> {
+    let tls = Tls::default();
+    let mut failures = Vec::new();
+    let doors: [(&str, &dyn Door); 2] = [("the host", &ThroughHost(cluster)), ("here", &FromHere)];
+    for (whence, door) in doors {
+        if whence == "here" && !place.url.tls {
+            break;
+        }
+        let asking = with_logins(door, &tls, place, secrets);
+        let answered = tokio::time::timeout(PATIENCE, asking).await;
+        match answered.unwrap_or_else(|_| {
+            let seconds = PATIENCE.as_secs();
+            Err(Failure::Unreachable(format!("no answer within {seconds}s")))
+        }) {
+            Err(Failure::Unreachable(reason)) => failures.push(format!("from {whence}: {reason}")),
+            answered => return answered,
+        }
+    }
+    Err(Failure::Unreachable(failures.join("; ")))
+}
+
+/// Asks without a login first, and with those that there are when that is not enough: some registries
+/// call a private image unknown.
+async fn with_logins(
+    door: &dyn Door,
+    tls: &Tls,
+    place: &Place,
+    secrets: &Secrets<'_>,
+) -> Result<Digest, Failure> {
+    let mut answered = ask(door, tls, place, None).await;
+    if !matches!(answered, Err(Failure::Denied(_) | Failure::Unknown)) {
+        return answered;
+    }
+    for login in secrets.logins(place).await.iter().take(LOGINS) {
+        match ask(door, tls, place, Some(login)).await {
+            Err(failure @ (Failure::Denied(_) | Failure::Unknown)) => answered = Err(failure),
+            other => return other,
+        }
+    }
+    answered
+}
+
+/// Where logins may be found.
+struct Secrets<'a> {
+    cluster: &'a dyn Cluster,
+    namespace: &'a Namespace,
+    pulled_with: &'a [String],
+    builder_namespace: &'a Namespace,
+}
+
+impl Secrets<'_> {
+    /// The logins for this place, those of the pods first. A Secret that can't be read has none.
+    async fn logins(&self, place: &Place) -> Vec<Login> {
+        let pods = (self.pulled_with.iter()).map(|name| (self.namespace, name.as_str()));
+        let builder = (self.builder_namespace, REGISTRY_CREDENTIALS);
+        let queries: Vec<_> = pods
+            .chain([builder])
+            .map(|(namespace, name)| {
+                Query::in_namespace([Resource::Secrets], namespace).named(name)
+            })
+            .collect();
+        let mut logins = Vec::new();
+        for queries in queries.chunks(QUERIES) {
+            let found = self.cluster.find(queries).await;
+            match found.and_then(|found| found.of()) {
+                Ok(secrets) => logins.extend(secrets.iter().flat_map(|it| login::of(it, place))),
+                Err(error) => tracing::warn!(%error, "registry logins could not be read"),
+            }
+        }
+        logins
+    }
+}
+
+/// Asks ECR by the host's own `aws`, whose credentials can't be in a Secret for long.
+async fn of_ecr(
+    cluster: &dyn Cluster,
+    registry: &EcrRegistry,
+    place: &Place,
+) -> Result<Digest, String> {
+    let asking = cluster.ecr_digest(registry, &place.repository, &place.tag);
+    match tokio::time::timeout(PATIENCE, asking).await {
+        Ok(Ok(Some(digest))) => Ok(digest),
+        Ok(Ok(None)) => Err("has no such tag".to_owned()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("`aws` on the host did not answer in time".to_owned()),
+    }
+}

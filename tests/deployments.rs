@@ -25,7 +25,7 @@ use berth::{
 };
 use serde_json::json;
 use support::{
-    bench::{Project, World, image, skipped_on_a_cluster, stdout_json, text},
+    bench::{Project, World, image, is_cluster, skipped_on_a_cluster, stdout_json, text},
     on_both_databases,
 };
 
@@ -43,9 +43,27 @@ fn name() -> DeploymentName {
     "web".parse().unwrap()
 }
 
+/// The image by a digest, in the sandbox; a real cluster's registry names its own.
+fn pinned() -> String {
+    if is_cluster() {
+        image()
+    } else {
+        format!("busybox@sha256:{}", "0f".repeat(32))
+    }
+}
+
+/// Whether nothing had to be done. On a real cluster whose registry does not name the tag's digest, each
+/// deploy replaces the pods.
+#[track_caller]
+fn assert_unchanged(action: DeployAction) {
+    if !(is_cluster() && action == DeployAction::Updated) {
+        assert_eq!(action, DeployAction::Unchanged);
+    }
+}
+
 /// Asks for a script to run as the deployment `web`, which is reached inside the cluster alone.
 fn script(project: &Project<'_>, script: &str) -> DeployRequest {
-    let image = image().parse().unwrap();
+    let image = pinned().parse().unwrap();
     DeployRequest::named(project.owner.clone(), name(), image)
         .command(["/bin/sh", "-c", script].map(str::to_owned).to_vec())
         .unwrap()
@@ -101,8 +119,7 @@ on_both_databases! {
         assert!(told.all().contains("1 of 1 pods available"), "{}", told.all());
 
         let same = manager.deploy(release(&project, 1)).await.unwrap();
-        assert_eq!(same.action, DeployAction::Unchanged);
-        assert_eq!(same.record.revision, Some(1));
+        assert_unchanged(same.action);
 
         let more = manager
             .deploy(release(&project, 2).replicas(2))
@@ -152,7 +169,9 @@ on_both_databases! {
         assert_eq!(diagnosis.cause, Cause::CrashLoop);
         assert_eq!(diagnosis.exit_code, Some(7));
         assert_eq!(diagnosis.log_tail, ["going down"]);
-        assert_eq!((serving, rollback), (Some(image()), Rollback::NotAsked));
+        let repository = image().split(':').next().unwrap().to_owned();
+        assert!(serving.unwrap().starts_with(&repository));
+        assert_eq!(rollback, Rollback::NotAsked);
         let failed = record(&world, &project).await;
         assert_eq!(failed.status, DeploymentStatus::Failed);
         assert_eq!(failed.diagnosis.as_ref(), Some(&*diagnosis));
@@ -316,7 +335,7 @@ async fn a_revision_is_brought_back_and_what_is_none_is_refused() {
     assert_eq!(numbers, [5, 4, 2]);
     // It is the third again, and so is nothing to be done.
     let same = manager.deploy(release(&project, 3)).await.unwrap();
-    assert_eq!(same.action, DeployAction::Unchanged);
+    assert_unchanged(same.action);
     for (to, said) in [(Some(5), "is the current one"), (Some(9), "is not there")] {
         let refused = manager
             .rollback(&project.owner, &name(), to)
@@ -504,7 +523,7 @@ async fn a_pod_that_is_stopped_is_made_again() {
     let none = manager.stop_pod(&namespace, "not-there").await.unwrap_err();
     assert_eq!(none.kind(), Kind::NotFound);
     let same = manager.deploy(release(&project, 1)).await.unwrap();
-    assert_eq!(same.action, DeployAction::Unchanged);
+    assert_unchanged(same.action);
     stop(&manager, &project).await;
 }
 
@@ -678,4 +697,354 @@ async fn everything_can_be_typed() {
         .output()
         .unwrap();
     assert_eq!(again.status.code(), Some(66), "{}", text(&again.stderr));
+}
+
+/// A hand of another client, by kubectl.
+fn kubectl(world: &World, project: &Project<'_>, args: &[&str]) {
+    let namespace = project.namespace();
+    let done = world.bench.kubectl(&[args, &["-n", &namespace]].concat());
+    assert!(done.status.success(), "{args:?}: {}", text(&done.stderr));
+}
+
+fn live(world: &World, project: &Project<'_>) -> serde_json::Value {
+    let namespace = project.namespace();
+    let get = ["get", "deployment", "web", "-o", "json", "-n", &namespace];
+    stdout_json(&world.bench.kubectl(&get))
+}
+
+/// A sidecar that sees the node's files, and a variable, as other clients would add them.
+fn meddle(world: &World, project: &Project<'_>) {
+    kubectl(world, project, &["set", "env", "deploy/web", "DEBUG=1"]);
+    let patch = json!({"spec": {"template": {"spec": {
+        "containers": [{"name": "side", "image": pinned(), "command": ["sleep", "1000"],
+            "volumeMounts": [{"name": "host", "mountPath": "/host"}]}],
+        "volumes": [{"name": "host", "hostPath": {"path": "/tmp"}}],
+    }}}});
+    let patch = patch.to_string();
+    kubectl(world, project, &["patch", "deploy/web", "-p", &patch]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_changed_is_replaced_and_named() {
+    if skipped_on_a_cluster("another client", "it is a kubectl of the test's own") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    let environment = |value: &str| {
+        let mut environment = berth::domain::Environment::new();
+        environment.set("A", value).unwrap();
+        environment
+    };
+    let with = |value: &str| release(&project, 1).environment(environment(value));
+    manager.deploy(with("1")).await.unwrap();
+    meddle(&world, &project);
+    let told = Told::default();
+    let deployed = manager.deploy_with(with("2"), &told).await.unwrap();
+    assert_eq!(deployed.action, DeployAction::Updated);
+    for named in [
+        "spec.template.spec.containers[app].env[DEBUG] (kubectl-set)",
+        "spec.template.spec.containers[side] (kubectl-patch)",
+        "spec.template.spec.volumes[host] (kubectl-patch)",
+    ] {
+        assert!(told.all().contains(named), "{named}: {}", told.all());
+    }
+    let pod = live(&world, &project)["spec"]["template"]["spec"].clone();
+    assert_eq!(pod["containers"].as_array().unwrap().len(), 1, "{pod}");
+    assert_eq!(
+        pod["containers"][0]["env"],
+        json!([{"name": "A", "value": "2"}])
+    );
+    assert!(pod.get("volumes").is_none(), "{pod}");
+    assert_unchanged(manager.deploy(with("2")).await.unwrap().action);
+
+    // Each of these is put right by the same deploy, which does not say that nothing was done.
+    let selector = json!({"spec": {"selector": {"theirs": "x"}}}).to_string();
+    for change in [
+        &["set", "image", "deploy/web", "app=busybox:other"][..],
+        &["set", "env", "deploy/web", "A-"],
+        &["rollout", "pause", "deploy/web"],
+        &["patch", "service/web", "-p", &selector],
+        &["delete", "service", "web"],
+    ] {
+        kubectl(&world, &project, change);
+        let same = manager.deploy(with("2")).await.unwrap();
+        assert_eq!(same.action, DeployAction::Updated, "{change:?}");
+        let same = manager.deploy(with("2")).await.unwrap();
+        assert_eq!(same.action, DeployAction::Unchanged, "{change:?}");
+    }
+    let image = &live(&world, &project)["spec"]["template"]["spec"]["containers"][0]["image"];
+    assert_eq!(image, &json!(pinned()));
+    // A restart by hand is nobody's to undo.
+    kubectl(&world, &project, &["rollout", "restart", "deploy/web"]);
+    let same = manager.deploy(with("2")).await.unwrap();
+    assert_eq!(same.action, DeployAction::Unchanged);
+    stop(&manager, &project).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_restores_the_revision_and_nothing_else() {
+    if skipped_on_a_cluster("another client", "it is a kubectl of the test's own") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    manager.deploy(release(&project, 1)).await.unwrap();
+    let mut wanted = live(&world, &project)["spec"]["template"].clone();
+    manager.deploy(release(&project, 2)).await.unwrap();
+    meddle(&world, &project);
+    kubectl(&world, &project, &["rollout", "restart", "deploy/web"]);
+    let told = Told::default();
+    let back = manager
+        .rollback_with(&project.owner, &name(), Some(1), &told)
+        .await
+        .unwrap();
+    assert_eq!(back.action, DeployAction::RolledBack);
+    assert!(
+        told.all().contains("containers[side] (kubectl-patch)"),
+        "{}",
+        told.all()
+    );
+    let mut restored = live(&world, &project)["spec"]["template"].clone();
+    for template in [&mut wanted, &mut restored] {
+        template["metadata"]["creationTimestamp"] = json!(null);
+    }
+    assert_eq!(restored, wanted);
+    stop(&manager, &project).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_pods_that_others_have_set_stays() {
+    if skipped_on_a_cluster("a hand that scales", "it is a kubectl of the test's own") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    let replicas = || live(&world, &project)["spec"]["replicas"].clone();
+    manager.deploy(release(&project, 1)).await.unwrap();
+    kubectl(&world, &project, &["scale", "deploy/web", "--replicas=3"]);
+    let same = manager.deploy(release(&project, 1)).await.unwrap();
+    assert_eq!(same.action, DeployAction::Unchanged);
+    let next = manager.deploy(release(&project, 2)).await.unwrap();
+    assert_eq!((next.record.replicas, replicas()), (3, json!(3)));
+    let back = manager
+        .rollback(&project.owner, &name(), Some(1))
+        .await
+        .unwrap();
+    assert_eq!((back.record.replicas, replicas()), (3, json!(3)));
+    manager
+        .restart(&project.owner, &name(), &Quiet)
+        .await
+        .unwrap();
+    assert_eq!(replicas(), json!(3));
+    // Also when it is scaled again in between, and until the call asks for a number.
+    kubectl(&world, &project, &["scale", "deploy/web", "--replicas=2"]);
+    manager.deploy(release(&project, 3)).await.unwrap();
+    assert_eq!(replicas(), json!(2));
+    let asked = manager
+        .deploy(release(&project, 3).replicas(1))
+        .await
+        .unwrap();
+    assert_eq!((asked.record.replicas, replicas()), (1, json!(1)));
+    manager.deploy(release(&project, 4)).await.unwrap();
+    assert_eq!(replicas(), json!(1));
+    stop(&manager, &project).await;
+}
+
+/// A request to the sandbox's registry, as another tool would make it; the answer's body.
+fn registry(world: &World, method: &str, path: &str, body: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let address = world.bench.var("IMAGE_REGISTRY");
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let kind = "application/vnd.docker.distribution.manifest.v2+json";
+    let manifest: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    let kind = manifest["mediaType"].as_str().unwrap_or(kind);
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: {kind}\r\n\
+         Accept: {kind}\r\nAccept: application/vnd.oci.image.manifest.v1+json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 20"), "{method} {path}: {answer}");
+    body.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_is_what_the_registry_says_now() {
+    if skipped_on_a_cluster("a tag that moves", "the registry is the sandbox's own") {
+        return;
+    }
+    // The registry's rules are changed.
+    let mut world = World::with_sandbox(&[]).await;
+    let builder = world.builder_namespace();
+    let project = world.project();
+    let run = |args: &[&str]| {
+        let output = world.berth(args).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
+    };
+    run(&["setup-builder"]);
+    let folder = world.scratch.path().join("context");
+    std::fs::create_dir(&folder).unwrap();
+    let name = "team/moving";
+    for tag in ["one", "two"] {
+        let dockerfile = format!("FROM busybox\nRUN echo {tag} > /tag\n");
+        std::fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
+        let path = folder.to_str().unwrap();
+        run(&["build", path, "--name", name, "--tag", tag]);
+    }
+    let manifest = |tag: &str| registry(&world, "GET", &format!("/v2/{name}/manifests/{tag}"), "");
+    let (one, two) = (manifest("one"), manifest("two"));
+    assert_ne!(one, two);
+    let point_to = |manifest: &str| {
+        registry(
+            &world,
+            "PUT",
+            &format!("/v2/{name}/manifests/live"),
+            manifest,
+        );
+    };
+    let manager = manager(&world).await;
+    let image = format!("{}/{name}:live", world.bench.var("IMAGE_REGISTRY"));
+    let live_tag = || release(&project, 1).image(image.parse().unwrap());
+    let deployed_image = || {
+        let app = live(&world, &project)["spec"]["template"]["spec"]["containers"][0].clone();
+        (
+            app["image"].as_str().unwrap().to_owned(),
+            app["imagePullPolicy"].as_str().unwrap().to_owned(),
+        )
+    };
+
+    point_to(&one);
+    let first = manager.deploy(live_tag()).await.unwrap();
+    assert!(first.record.image.digest().is_some(), "{:?}", first.record);
+    let (of_one, policy) = deployed_image();
+    assert_eq!(
+        (of_one.as_str(), policy.as_str()),
+        (first.record.image.as_str(), "IfNotPresent")
+    );
+    let same = manager.deploy(live_tag()).await.unwrap();
+    assert_eq!(same.action, DeployAction::Unchanged);
+    point_to(&two);
+    let told = Told::default();
+    let moved = manager.deploy_with(live_tag(), &told).await.unwrap();
+    assert_eq!(moved.action, DeployAction::Updated);
+    assert_ne!(deployed_image().0, of_one);
+    assert!(told.all().contains("at its registry"), "{}", told.all());
+
+    // A registry that asks for a login: that of the pods is used, or else the builder's.
+    let login = json!({"username": "robot", "password": "hunter2-of-the-registry"});
+    world
+        .bench
+        .control("POST", "/registry", &json!({ "credentials": login }));
+    let namespace = project.namespace();
+    let address = world.bench.var("IMAGE_REGISTRY");
+    let make = |namespace: &str, name: &str| {
+        let made = world.bench.kubectl(&[
+            "create",
+            "secret",
+            "docker-registry",
+            name,
+            "-n",
+            namespace,
+            &format!("--docker-server={address}"),
+            "--docker-username=robot",
+            "--docker-password=hunter2-of-the-registry",
+        ]);
+        assert!(made.status.success(), "{}", text(&made.stderr));
+    };
+    make(&namespace, "pull");
+    let pulling = || live_tag().pull_secrets(vec!["pull".parse().unwrap()]);
+    let told = Told::default();
+    manager.deploy_with(pulling(), &told).await.unwrap();
+    let same = manager.deploy(pulling()).await.unwrap();
+    assert_eq!(same.action, DeployAction::Unchanged);
+    make(&builder.name, "registry-credentials");
+    let deleted = world
+        .bench
+        .kubectl(&["delete", "secret", "pull", "-n", &namespace]);
+    assert!(deleted.status.success());
+    let same = manager.deploy_with(live_tag(), &told).await.unwrap();
+    assert_eq!(same.action, DeployAction::Unchanged);
+
+    // Without any login the nodes are to pull again, and the caller is told why.
+    let dropped = world.bench.kubectl(&[
+        "delete",
+        "secret",
+        "registry-credentials",
+        "-n",
+        &builder.name,
+    ]);
+    assert!(dropped.status.success());
+    let error = manager.deploy_with(live_tag(), &told).await.unwrap_err();
+    assert_eq!(
+        error.diagnosis().unwrap().cause,
+        Cause::ImagePull,
+        "{error:?}"
+    );
+    assert!(
+        matches!(
+            error,
+            Error::DeployFailed {
+                serving: Some(_),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(deployed_image(), (image.clone(), "Always".to_owned()));
+    assert!(
+        told.all().contains("warning: the digest of"),
+        "{}",
+        told.all()
+    );
+    assert!(!told.all().contains("hunter2"), "{}", told.all());
+    stop(&manager, &project).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_no_registry_names_is_pulled_again_at_every_deploy() {
+    if skipped_on_a_cluster("a registry out of reach", "a real one may be reached") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    for (image, policy) in [
+        // The nodes reach it where berth does not.
+        ("nodes-only.localhost/app:live", "Always"),
+        // Nobody reaches it: it was put onto the nodes.
+        ("preloaded.invalid/app:live", "IfNotPresent"),
+    ] {
+        let tag = || release(&project, 1).image(image.parse().unwrap());
+        let mut marks = Vec::new();
+        for _ in 0..2 {
+            let told = Told::default();
+            let deployed = manager.deploy_with(tag(), &told).await.unwrap();
+            assert_ne!(deployed.action, DeployAction::Unchanged);
+            assert!(
+                told.all().contains("warning: the digest of"),
+                "{}",
+                told.all()
+            );
+            let copy = told.all().contains("using the copy of");
+            assert_eq!(copy, policy == "IfNotPresent", "{}", told.all());
+            let template = live(&world, &project)["spec"]["template"].clone();
+            assert_eq!(template["spec"]["containers"][0]["imagePullPolicy"], policy);
+            marks.push(template["metadata"]["annotations"]["berth.dev/release"].clone());
+        }
+        assert_ne!(marks[0], marks[1]);
+    }
+    stop(&manager, &project).await;
 }

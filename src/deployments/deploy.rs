@@ -4,13 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{
-    DeployProgress, DeployRequest, DeployStep, DeploymentManager, Quiet, failure, work::Work,
-};
+use super::{DeployProgress, DeployRequest, DeploymentManager, Quiet, failure, work::Work};
 use crate::{
-    domain::{BuildStatus, Image, PublicHost},
+    domain::PublicHost,
     error::Error,
-    store::{BuildFilter, DeploymentRecord, NewDeployment},
+    store::{DeploymentRecord, NewDeployment},
 };
 
 /// What had to be done.
@@ -54,6 +52,9 @@ impl DeploymentManager {
     /// Runs an image as a project's deployment; returns when all of its pods are available and those of
     /// the earlier release are not needed any more. What is there is updated in place.
     ///
+    /// A tag is looked up at its registry, and its digest is what runs. Where the registry does not say,
+    /// the nodes ask it themselves: each call replaces the pods then.
+    ///
     /// Five trips to the host, and a few for what the cluster warns of meanwhile.
     ///
     /// # Errors
@@ -76,7 +77,6 @@ impl DeploymentManager {
     ) -> Result<Deployed, Error> {
         request.check()?;
         self.check(&request).await?;
-        let request = self.with_digest(request, progress).await?;
         let (owner, name) = (request.owner().clone(), request.name().clone());
         let new = NewDeployment {
             image: request.asked_image().clone(),
@@ -112,35 +112,5 @@ impl DeploymentManager {
             }
         }
         self.exposure(request.owner(), &spec).map(|_| ())
-    }
-
-    /// The image by the digest that its last build gave it, when that is on record.
-    async fn with_digest(
-        &self,
-        request: DeployRequest,
-        progress: &dyn DeployProgress,
-    ) -> Result<DeployRequest, Error> {
-        let image = request.asked_image();
-        if image.digest().is_some() {
-            return Ok(request);
-        }
-        let filter = BuildFilter {
-            status: Some(BuildStatus::Succeeded),
-            image_name: Some(image.name().to_owned()),
-            limit: None,
-        };
-        let builds = self.store().list_builds(filter).await?.records;
-        let tag = |image: &Image| image.tag().unwrap_or("latest").to_owned();
-        let digest = builds
-            .iter()
-            .filter(|build| tag(&build.image) == tag(image))
-            .max_by_key(|build| build.finished_at)
-            .and_then(|build| build.digest.as_ref());
-        let Some(digest) = digest else {
-            return Ok(request);
-        };
-        let pinned = image.at(digest)?;
-        progress.step(&DeployStep::Note(format!("{image} was built as {digest}")));
-        Ok(request.image(pinned))
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     },
     error::Error,
     ingress::Exposure,
+    registry::RegistrySettings,
     site::{Held, LEASE_TTL, Site},
     store::{DeploymentClaim, DeploymentRecord, LeaseInfo, Lock, NewDeployment, Store},
 };
@@ -61,6 +62,8 @@ pub struct Settings {
     pub resources: Resources,
     /// How long things may take.
     pub limits: TimeLimits,
+    /// What is to be known to ask a registry for a tag's digest.
+    pub registry: RegistrySettings,
 }
 
 impl Settings {
@@ -71,6 +74,7 @@ impl Settings {
             ingress: config.ingress.clone(),
             resources: config.pods.resources.clone(),
             limits: config.limits.clone(),
+            registry: RegistrySettings::of(config),
         }
     }
 }

@@ -8,6 +8,7 @@
 mod deploy;
 mod dry_run;
 mod failure;
+mod foreign;
 mod instances;
 mod manager;
 mod progress;

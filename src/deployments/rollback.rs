@@ -5,6 +5,7 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use super::{
     DeployAction, DeployProgress, DeployRequest, DeployStep, Deployed, DeploymentManager, Quiet,
     failure,
+    foreign::{self, Scale},
     manager::existing,
     revisions::{self, earlier, image, last_good, revision},
     scene::{Scene, spec_of},
@@ -89,7 +90,7 @@ impl Work<'_> {
             })?,
         };
         let plan = self.plan_of(&scene, set)?;
-        self.send_back(&plan, set).await?;
+        self.send_back(&plan, set, &scene).await?;
         match self.wait(&plan.spec, &plan.release.mark).await? {
             Outcome::Done { revision } => self.save_done(&plan, revision).await,
             Outcome::Failed { diagnosis, serving } => {
@@ -110,8 +111,10 @@ impl Work<'_> {
         };
         let deployment = existing(scene, self.owner, self.name)?;
         let mut spec = spec_of(&set.metadata).ok_or_else(unknown)?;
-        if let Some(now) = spec_of(&deployment.metadata) {
-            spec.replicas = now.replicas;
+        let now = spec_of(&deployment.metadata);
+        let scale = Scale::of(deployment);
+        scale.keep(&mut spec, now.as_ref());
+        if let Some(now) = now {
             spec.public = now.public;
         }
         // A domain that is not set any more takes nothing from what is there.
@@ -120,8 +123,9 @@ impl Work<'_> {
         let render = DeploymentRender {
             limit: self.limit,
             host: exposure.as_ref().map(|exposure| exposure.host.clone()),
-            secrets: String::new(),
+            foreign_replicas: scale.is_foreign,
             template: set.spec.as_ref().and_then(|spec| spec.template.clone()),
+            ..DeploymentRender::default()
         };
         let templates = self.manager.site().templates();
         let release = templates.deployment_manifests(self.owner, self.name, &spec, &render)?;
@@ -130,23 +134,26 @@ impl Work<'_> {
             release,
             exposure,
             action: DeployAction::RolledBack,
+            replicas: scale.live,
         })
     }
 
-    async fn send_back(&self, plan: &Plan, set: &ReplicaSet) -> Result<(), Error> {
+    async fn send_back(&self, plan: &Plan, set: &ReplicaSet, scene: &Scene) -> Result<(), Error> {
         self.progress.step(&DeployStep::RollingBack {
             revision: revisions::number(&set.metadata),
         });
         let changes = DeploymentChanges::new()
             .status(DeploymentStatus::Progressing)
             .image(&plan.spec.image)
-            .replicas(plan.spec.replicas.into())
+            .replicas(plan.replicas.into())
             .ssh(self.manager.site().place());
         let store = self.manager.store();
         store.save_deployment(self.held.lease(), changes).await?;
         let mut manifests = plan.release.manifests.clone();
         manifests.extend(self.ingress_manifest(plan)?);
-        self.send(&manifests).await
+        self.own(scene, foreign::ROLLBACK).await?;
+        self.send(&manifests).await?;
+        self.confirm_restored(set).await
     }
 
     /// Takes a release back that can't run, when that was asked for; the error that tells of both.
@@ -171,7 +178,7 @@ impl Work<'_> {
         };
         let attempt = async {
             let plan = self.plan_of(before, set)?;
-            self.send_back(&plan, set).await?;
+            self.send_back(&plan, set, before).await?;
             Ok::<_, Error>(plan)
         };
         let plan = match attempt.await {
@@ -234,7 +241,7 @@ impl Work<'_> {
         let mut changes = DeploymentChanges::new()
             .diagnosis(Some(&failed.diagnosis))
             .image(&held.spec.image)
-            .replicas(held.spec.replicas.into());
+            .replicas(held.replicas.into());
         changes = match revision {
             Some(revision) => changes.status(DeploymentStatus::Running).revision(revision),
             None => changes.status(DeploymentStatus::Failed),

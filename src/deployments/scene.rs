@@ -96,6 +96,13 @@ impl Scene {
         found
     }
 
+    /// Its Service.
+    pub(super) fn service(&self, name: &DeploymentName) -> Option<&Service> {
+        self.services
+            .iter()
+            .find(|it| belongs_to(&it.metadata, name) && is_named(&it.metadata, name))
+    }
+
     /// Its Ingress.
     pub(super) fn ingress(&self, name: &DeploymentName) -> Option<&Ingress> {
         self.ingresses
@@ -142,19 +149,19 @@ impl Scene {
 }
 
 /// What is looked at.
-pub(super) fn queries(namespace: &Namespace) -> [Query; 3] {
+pub(super) fn queries(namespace: &Namespace) -> [Query; 4] {
     [
         Query::everywhere([Resource::Namespaces]).named(namespace.as_str()),
         Query::in_namespace(
             [
                 Resource::Deployments,
-                Resource::ReplicaSets,
                 Resource::Services,
                 Resource::Ingresses,
-                Resource::Pods,
             ],
             namespace,
-        ),
+        )
+        .with_managers(),
+        Query::in_namespace([Resource::ReplicaSets, Resource::Pods], namespace),
         Query::in_namespace([Resource::Secrets], namespace).named(PROJECT_SECRETS),
     ]
 }

@@ -6,14 +6,16 @@
 use std::{fmt, str::FromStr};
 
 use chrono::Utc;
+use k8s_openapi::api::apps::v1::Deployment;
 use serde::Serialize;
 
 use super::{
     DeployAction, DeployProgress, Deployed, DeploymentManager, failure,
+    foreign::{self, Scale},
     manager::existing,
     scene::{Scene, named, spec_of, unknown_spec},
     wait::Outcome,
-    work::{Plan, Work},
+    work::{Plan, Rendering, Work},
 };
 use crate::{
     domain::{DeploymentName, EnvName, Invalid, Owner, PROJECT_SECRETS, SecretUse},
@@ -263,15 +265,24 @@ impl Work<'_> {
     async fn restart(&self) -> Result<Deployed, Error> {
         let scene = self.observe().await?;
         let deployment = existing(&scene, self.owner, self.name)?;
-        let spec = spec_of(&deployment.metadata).ok_or_else(unknown_spec)?;
+        let before = spec_of(&deployment.metadata).ok_or_else(unknown_spec)?;
+        let scale = Scale::of(deployment);
+        let mut spec = before.clone();
+        scale.keep(&mut spec, Some(&before));
         let exposure = self.manager.exposure(self.owner, &spec).unwrap_or_default();
-        let release = self.render(&spec, exposure.as_ref(), &scene)?;
+        let how = Rendering {
+            foreign_replicas: scale.is_foreign,
+            use_node_copy: uses_node_copy(deployment),
+        };
+        let release = self.render(&spec, exposure.as_ref(), &scene, how)?;
+        self.own(&scene, foreign::DEPLOY).await?;
         self.send(&release.manifests).await?;
         let plan = Plan {
             exposure,
             spec,
             release,
             action: DeployAction::Restarted,
+            replicas: scale.live,
         };
         match self.wait(&plan.spec, &plan.release.mark).await? {
             Outcome::Done { revision } => self.save_done(&plan, revision).await,
@@ -280,6 +291,13 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// Whether a node's copy of the image is used as it is.
+fn uses_node_copy(deployment: &Deployment) -> bool {
+    let template = deployment.spec.as_ref().map(|spec| &spec.template);
+    let container = template.and_then(|template| template.spec.as_ref()?.containers.first());
+    container.is_some_and(|it| it.image_pull_policy.as_deref() == Some("IfNotPresent"))
 }
 
 fn held_by_others(owner: &Owner, name: &SecretName) -> Invalid {
@@ -328,4 +346,35 @@ fn users(scene: &Scene, name: &EnvName) -> Vec<String> {
         .filter(|(_, used)| used.takes(name))
         .map(|(name, _)| name)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{secret_of_set_at_key, secret_set_at_key};
+
+    #[test]
+    fn names_are_keys_of_a_secret_and_of_an_annotation() {
+        for text in [
+            "my.key",
+            "my-key",
+            ".hidden",
+            "A_",
+            "-",
+            "a.at",
+            &"a".repeat(56),
+        ] {
+            let name: SecretName = text.parse().unwrap();
+            let key = secret_set_at_key(name.as_variable());
+            let annotation = key.strip_prefix("berth.dev/").unwrap();
+            assert!(annotation.len() <= 63, "{annotation}");
+            assert_eq!(
+                secret_of_set_at_key(&key).as_ref(),
+                Some(name.as_variable())
+            );
+        }
+        for text in ["", "a b", "1a", "..", "..a", "a/b", &"a".repeat(57)] {
+            assert!(text.parse::<SecretName>().is_err(), "{text}");
+        }
+    }
 }

@@ -5,22 +5,24 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::apps::v1::Deployment;
+use chrono::{SecondsFormat, Utc};
 
 use super::{
     DeployAction, DeployProgress, DeployRequest, DeployStep, Deployed, DeploymentManager,
+    foreign::{self, Scale},
     scene::{Scene, spec_of, unknown_spec},
     wait::{Awaited, Outcome},
 };
 use crate::{
     cluster::{Query, Resource},
     domain::{
-        ANNOTATION_RELEASE, DeploymentName, DeploymentSpec, DeploymentStatus, Diagnosis, Invalid,
+        Cause, DeploymentName, DeploymentSpec, DeploymentStatus, Diagnosis, Invalid,
         LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Owner, SecretUse,
     },
     error::Error,
     ingress::{self, Exposure},
     manifest::{DeploymentRender, Manifest, Release, Templates},
+    registry::{self, Unresolved},
     site::Held,
     store::{DeploymentChanges, DeploymentRecord, Lock},
 };
@@ -46,6 +48,17 @@ pub(super) struct Plan {
     pub(super) release: Release,
     pub(super) exposure: Option<Exposure>,
     pub(super) action: DeployAction,
+    /// How many pods there will be.
+    pub(super) replicas: u16,
+}
+
+/// What a release is rendered with beside its specification.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Rendering {
+    /// Whether the number of pods is another manager's.
+    pub(super) foreign_replicas: bool,
+    /// Whether a copy of the image that a node has may be used.
+    pub(super) use_node_copy: bool,
 }
 
 impl<'a> Work<'a> {
@@ -74,13 +87,29 @@ impl<'a> Work<'a> {
         record: &DeploymentRecord,
     ) -> Result<Deployed, Error> {
         let scene = self.observe().await?;
-        let plan = self.plan(request, &scene)?;
+        let base = self.base(request, &scene)?;
+        let (request, unresolved) = self.pin(request, &base).await?;
+        let request = &request;
+        let mut plan = self.plan(request, &base, &scene, false)?;
         let is_new_host = self.admit(&scene, plan.exposure.as_ref()).await?;
+        self.own(&scene, foreign::DEPLOY).await?;
         self.apply(&scene, &plan).await?;
         if is_new_host && let Some(exposure) = &plan.exposure {
             self.confirm_host(exposure).await?;
         }
-        match self.wait(&plan.spec, &plan.release.mark).await? {
+        let mut outcome = self.wait(&plan.spec, &plan.release.mark).await?;
+        if let Some(unresolved) = unresolved.filter(|it| needs_node_copy(it, &outcome)) {
+            let registry = unresolved.registry;
+            self.warn(format!(
+                "the nodes can't reach the registry {registry} either: using the copy of {} that a \
+                 node has, which may be an older one",
+                plan.spec.image
+            ));
+            plan = self.plan(request, &base, &scene, true)?;
+            self.apply(&scene, &plan).await?;
+            outcome = self.wait(&plan.spec, &plan.release.mark).await?;
+        }
+        match outcome {
             Outcome::Done { revision } => self.save_done(&plan, revision).await,
             Outcome::Failed { diagnosis, serving } => {
                 let failed = Failed {
@@ -108,27 +137,95 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn plan(&self, request: &DeployRequest, scene: &Scene) -> Result<Plan, Error> {
+    /// What the request is put on top of.
+    fn base(&self, request: &DeployRequest, scene: &Scene) -> Result<DeploymentSpec, Error> {
         let current = scene.deployment(self.name);
         let remembered = current.and_then(|it| spec_of(&it.metadata));
-        let base = match remembered.clone().filter(|_| !request.is_fresh()) {
-            Some(base) => base,
+        match remembered.filter(|_| !request.is_fresh()) {
+            Some(base) => Ok(base),
             // What it was given earlier would be lost without a word.
-            None if current.is_some() && !request.is_fresh() => return Err(unknown_spec().into()),
-            None => request.base(&self.manager.settings().resources)?,
-        };
-        let spec = request.onto(&base)?;
-        check_secrets(&spec, scene)?;
-        let exposure = self.manager.exposure(self.owner, &spec)?;
-        let release = self.render(&spec, exposure.as_ref(), scene)?;
-        let action = match (current, remembered) {
-            (None, _) => DeployAction::Created,
-            (Some(current), Some(before)) if before == spec && has_mark(current, &release.mark) => {
-                DeployAction::Unchanged
+            None if current.is_some() && !request.is_fresh() => Err(unknown_spec().into()),
+            None => Ok(request.base(&self.manager.settings().resources)?),
+        }
+    }
+
+    /// The request for the digest that its tag has at the registry now, or why that is not known.
+    async fn pin(
+        &self,
+        request: &DeployRequest,
+        base: &DeploymentSpec,
+    ) -> Result<(DeployRequest, Option<Unresolved>), Error> {
+        let image = request.asked_image();
+        if image.digest().is_some() {
+            return Ok((request.clone(), None));
+        }
+        let spec = request.onto(base)?;
+        let pulled_with: Vec<_> = spec.pull_secrets.iter().map(ToString::to_string).collect();
+        let (site, settings) = (self.manager.site(), self.manager.settings());
+        let namespace = self.owner.namespace();
+        let found =
+            registry::resolve(site, &settings.registry, image, &namespace, &pulled_with).await;
+        match found {
+            Ok(digest) => {
+                let note = format!("{image} is {digest} at its registry");
+                self.progress.step(&DeployStep::Note(note));
+                Ok((request.clone().image(image.at(&digest)?), None))
             }
-            _ => DeployAction::Updated,
+            Err(unresolved) => {
+                self.warn(format!(
+                    "the digest of {image} is unknown ({unresolved}): the nodes pull it again, and \
+                     all pods are replaced"
+                ));
+                Ok((request.clone(), Some(unresolved)))
+            }
+        }
+    }
+
+    /// Says what the caller should know, also where no progress is shown.
+    fn warn(&self, warning: String) {
+        tracing::debug!(owner = %self.owner, name = %self.name, warning, "warned");
+        self.progress
+            .step(&DeployStep::Note(format!("warning: {warning}")));
+    }
+
+    fn plan(
+        &self,
+        request: &DeployRequest,
+        base: &DeploymentSpec,
+        scene: &Scene,
+        use_node_copy: bool,
+    ) -> Result<Plan, Error> {
+        let current = scene.deployment(self.name);
+        let mut spec = request.onto(base)?;
+        check_secrets(&spec, scene)?;
+        let scale = current
+            .filter(|_| !request.asks_for_replicas())
+            .map(Scale::of);
+        if let Some(scale) = &scale {
+            scale.keep(&mut spec, Some(base));
+            if scale.live == 0 {
+                self.warn("it is scaled to 0 pods: nothing runs until it is scaled up".to_owned());
+            }
+        }
+        let exposure = self.manager.exposure(self.owner, &spec)?;
+        let how = Rendering {
+            foreign_replicas: scale.as_ref().is_some_and(|scale| scale.is_foreign),
+            use_node_copy,
+        };
+        let release = self.render(&spec, exposure.as_ref(), scene, how)?;
+        let ingress = self.ingress_manifest_of(exposure.as_ref())?;
+        let is_hidden = ingress.is_none() && scene.ingress(self.name).is_some();
+        let mut manifests = release.manifests.clone();
+        manifests.extend(ingress);
+        let action = match current {
+            None => DeployAction::Created,
+            Some(_) if is_hidden || foreign::differs(&manifests, scene, self.name) => {
+                DeployAction::Updated
+            }
+            Some(_) => DeployAction::Unchanged,
         };
         Ok(Plan {
+            replicas: scale.map_or(spec.replicas, |scale| scale.live),
             spec,
             release,
             exposure,
@@ -142,11 +239,20 @@ impl<'a> Work<'a> {
         spec: &DeploymentSpec,
         exposure: Option<&Exposure>,
         scene: &Scene,
+        how: Rendering,
     ) -> Result<Release, Error> {
+        let mut secrets = scene.secrets.version(&spec.secrets);
+        if spec.image.digest().is_none() {
+            // The same tag may be another image now: only new pods are sure to have it.
+            let now = Utc::now().to_rfc3339_opts(SecondsFormat::Nanos, true);
+            secrets.push_str(&format!("deployed={now};"));
+        }
         let render = DeploymentRender {
             limit: self.limit,
             host: exposure.map(|exposure| exposure.host.clone()),
-            secrets: scene.secrets.version(&spec.secrets),
+            secrets,
+            foreign_replicas: how.foreign_replicas,
+            use_node_copy: how.use_node_copy,
             template: None,
         };
         let templates = self.manager.site().templates();
@@ -199,8 +305,12 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn ingress_manifest(&self, plan: &Plan) -> Result<Option<Manifest>, Error> {
+        self.ingress_manifest_of(plan.exposure.as_ref())
+    }
+
+    fn ingress_manifest_of(&self, exposure: Option<&Exposure>) -> Result<Option<Manifest>, Error> {
         let templates = self.manager.site().templates();
-        ingress_manifest(templates, self.owner, self.name, plan.exposure.as_ref())
+        ingress_manifest(templates, self.owner, self.name, exposure)
     }
 
     pub(super) async fn send(&self, manifests: &[Manifest]) -> Result<(), Error> {
@@ -240,7 +350,7 @@ impl<'a> Work<'a> {
         let changes = DeploymentChanges::new()
             .status(DeploymentStatus::Progressing)
             .image(&plan.spec.image)
-            .replicas(plan.spec.replicas.into())
+            .replicas(plan.replicas.into())
             .ssh(self.manager.site().place())
             .host(host)
             .diagnosis(None);
@@ -292,12 +402,26 @@ fn check_secrets(spec: &DeploymentSpec, scene: &Scene) -> Result<(), Invalid> {
     })
 }
 
-fn has_mark(deployment: &Deployment, mark: &str) -> bool {
-    let template = deployment.spec.as_ref().map(|spec| &spec.template);
-    let annotations = template
-        .and_then(|template| template.metadata.as_ref()?.annotations.as_ref())
-        .and_then(|annotations| annotations.get(ANNOTATION_RELEASE));
-    annotations.map(String::as_str) == Some(mark)
+/// What is said of a registry that a node can't reach: by containerd, CRI-O and Docker.
+const UNREACHABLE: [&str; 6] = [
+    "failed to do request",
+    "pinging container registry",
+    "dial tcp",
+    "no such host",
+    "i/o timeout",
+    "connection refused",
+];
+
+/// Whether nobody reaches the registry: neither berth nor the nodes. A closed network has images that
+/// were put onto its nodes.
+fn needs_node_copy(unresolved: &Unresolved, outcome: &Outcome) -> bool {
+    let Outcome::Failed { diagnosis, .. } = outcome else {
+        return false;
+    };
+    let says_so = |words: &&str| diagnosis.message.contains(*words);
+    unresolved.is_unreachable
+        && diagnosis.cause == Cause::ImagePull
+        && UNREACHABLE.iter().any(|words| says_so(&words))
 }
 
 /// The Ingress of a deployment that is reached from outside.

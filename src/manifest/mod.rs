@@ -27,7 +27,7 @@ use serde_json::Value;
 pub use self::{
     build::{BuildContainer, BuildRender, ContextRender},
     builder::BuilderSpec,
-    deployment::{DeploymentRender, Release, SecretEntry},
+    deployment::{DeploymentRender, Release, SecretEntry, TEMPLATE_HASH},
     dockerfile::{
         DockerfileTemplate, DockerfileTemplateError, DockerfileTemplates, TemplateVariable,
         VariableKind,

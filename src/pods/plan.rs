@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     cluster::{
-        Observed,
+        Kept, Observed,
         assess::{Assessment, Urgency, assess},
+        foreign_fields,
     },
     domain::{ANNOTATION_SPEC, OwnerLabels, PodSpec},
     manifest::{Manifest, has_drifted},
@@ -13,6 +14,10 @@ use crate::{
 
 /// The annotation that makes a Deployment replace its pod, as `kubectl rollout restart` sets it.
 const ANNOTATION_RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+
+/// What of a pod's Deployment stays with other managers: `kubectl rollout restart` replaces the pod by
+/// an annotation.
+pub(super) const KEPT: Kept<'static> = &[&["f:template", "f:metadata"]];
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,7 +125,12 @@ fn differs(observed: &Observed, desired: &PodSpec, wanted: &[Manifest]) -> bool 
         };
         live.is_ok_and(|live| has_drifted(wanted.object(), &live))
     });
-    unwanted_service || drifted
+    let deployment = observed.deployment.as_ref().map(|it| &it.metadata);
+    let service = observed.service.as_ref().map(|it| &it.metadata);
+    unwanted_service
+        || drifted
+        || deployment.is_some_and(|it| !foreign_fields(it, KEPT).is_empty())
+        || service.is_some_and(|it| !foreign_fields(it, &[]).is_empty())
 }
 
 /// The time that the Deployment carries; leaving it out of what is applied would replace the pod.

@@ -20,6 +20,11 @@ pub enum Step {
         /// How many.
         objects: usize,
     },
+    /// A field that another client has set is replaced.
+    Replacing {
+        /// Its resource, path and manager.
+        field: String,
+    },
     /// The pod comes up; what it is seen to do.
     ComingUp(String),
     /// The pod is ready.
@@ -40,6 +45,9 @@ impl fmt::Display for Step {
             Self::AwaitingDeletion => f.write_str("waiting until the old namespace is gone"),
             Self::Applying { objects: 1 } => f.write_str("applying 1 manifest"),
             Self::Applying { objects } => write!(f, "applying {objects} manifests"),
+            Self::Replacing { field } => {
+                write!(f, "replacing what another client has set: {field}")
+            }
             Self::ComingUp(seen) => f.write_str(seen),
             Self::Ready { pod } => write!(f, "pod {pod} is ready"),
             Self::Deleting => f.write_str("deleting the namespace and everything in it"),

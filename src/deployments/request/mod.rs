@@ -297,6 +297,11 @@ impl DeployRequest {
         &self.image
     }
 
+    /// Whether a number of pods is asked for.
+    pub(in crate::deployments) fn asks_for_replicas(&self) -> bool {
+        self.wanted.replicas.is_some() || self.fresh
+    }
+
     /// What is said of its host; none when that is left open.
     pub(in crate::deployments) fn asked_host(&self) -> Option<&PublicHost> {
         self.wanted.host.as_ref()

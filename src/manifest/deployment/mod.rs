@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use self::values::{DEFAULT_ACCOUNT, DeploymentValues, Entry, Label, SecretValues};
@@ -45,18 +45,22 @@ pub(super) const TEMPLATES: [BuiltIn; 3] = [
 /// The port of each deployment's Service.
 const SERVICE_PORT: u16 = 80;
 /// The label by which the cluster tells the pods of two templates apart; it sets it itself.
-const TEMPLATE_HASH: &str = "pod-template-hash";
+pub const TEMPLATE_HASH: &str = "pod-template-hash";
 
 /// What is to be said of a deployment beside its specification.
 #[derive(Debug, Clone, Default)]
 pub struct DeploymentRender {
     /// The longest that its rollout may take.
     pub limit: Duration,
-    /// Which values of the project's secrets its pods have, as any text that is another one when a value
-    /// is: pods with older values are replaced.
+    /// What the pods depend on beside their template, as any text that is another one when it is: the
+    /// values of the project's secrets. Pods of another text are replaced.
     pub secrets: String,
     /// The host name under which it is reached from outside: a tag of what AWS makes of the Service.
     pub host: Option<HostName>,
+    /// Whether the number of pods is another manager's: it is not sent then.
+    pub foreign_replicas: bool,
+    /// Whether a copy of the image that a node has may be used although its tag could not be resolved.
+    pub use_node_copy: bool,
     /// The pods' template of an earlier revision, to which it is to go back as it was.
     pub template: Option<PodTemplateSpec>,
 }
@@ -97,6 +101,7 @@ impl Templates {
         let mut values =
             DeploymentValues::new(owner, name, spec, render.limit).map_err(unfilled)?;
         let host = render.host.as_ref();
+        values.pull_policy = values::pull_policy(&spec.image, render.use_node_copy);
         values.tags = host.map(|host| IngressSpec::service_tags(name, host).1);
         let service = self.render(SERVICE, &values, &service(&values))?;
         // The mark is of what the pods are made from, and stands among it.
@@ -107,6 +112,11 @@ impl Templates {
         if let Some(template) = &render.template {
             mark = mark_of(template).unwrap_or_default();
             deployment = with_template(&deployment, template).map_err(unfilled)?;
+        }
+        if render.foreign_replicas {
+            deployment = with_spec(&deployment, |spec| {
+                spec.remove("replicas");
+            });
         }
         Ok(Release {
             manifests: vec![service, deployment],
@@ -179,16 +189,24 @@ fn with_template(
         let account = account.filter(|account| !account.is_empty());
         pod.service_account_name = Some(account.unwrap_or_else(|| DEFAULT_ACCOUNT.to_owned()));
     }
+    let template = serde_json::to_value(&template)?;
+    Ok(with_spec(deployment, |spec| {
+        spec.insert("template".to_owned(), template);
+    }))
+}
+
+/// The Deployment with another specification.
+fn with_spec(deployment: &Manifest, change: impl FnOnce(&mut Map<String, Value>)) -> Manifest {
     let mut object = deployment.object().clone();
     if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
-        spec.insert("template".to_owned(), serde_json::to_value(&template)?);
+        change(spec);
     }
     let text = serde_saphyr::to_string(&object).unwrap_or_else(|_| object.to_string());
-    Ok(Manifest {
+    Manifest {
         text,
         object,
         ..deployment.clone()
-    })
+    }
 }
 
 fn deployment(values: &DeploymentValues) -> Expected<'_> {

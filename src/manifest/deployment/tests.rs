@@ -120,7 +120,7 @@ spec:
         "berth.dev/deployment": "web"
       annotations:
         berth.dev/owner-id: "shop"
-        berth.dev/release: "b3d2c17e5a935fadee35"
+        berth.dev/release: "facbfd22bfc0ff31ea38"
     spec:
       serviceAccountName: "default"
       # What runs in the pod gets the cluster's credentials only with a service account that is named.
@@ -133,7 +133,7 @@ spec:
       containers:
         - name: "app"
           image: "registry.example.com/team/web:1"
-          imagePullPolicy: IfNotPresent
+          imagePullPolicy: "Always"
           ports:
             - name: "http"
               containerPort: 8080
@@ -220,7 +220,7 @@ spec:
   containers:
     - name: "app"
       image: "registry.example.com/team/web:1"
-      imagePullPolicy: IfNotPresent
+      imagePullPolicy: "Always"
       command:
         - "sh"
         - "-c"
@@ -458,5 +458,44 @@ fn the_service_leads_to_the_port_by_its_name() {
     assert_eq!(
         serde_json::to_value(&port.target_port).unwrap(),
         json!(named)
+    );
+}
+
+#[test]
+fn a_digest_is_pulled_once_and_a_tag_is_asked_for_each_time() {
+    let policy = |image: &str, use_node_copy: bool| {
+        let mut spec = spec();
+        spec.image = image.parse().unwrap();
+        let how = DeploymentRender {
+            use_node_copy,
+            ..DeploymentRender::default()
+        };
+        let pod = deployment(&render_with("shop", &spec, &how)).spec.unwrap();
+        pod.template.spec.unwrap().containers[0]
+            .image_pull_policy
+            .clone()
+    };
+    let pinned = format!("web@sha256:{}", "0f".repeat(32));
+    assert_eq!(policy(&pinned, false).as_deref(), Some("IfNotPresent"));
+    for tag in ["web", "web:1", "registry.lan:5000/web:live"] {
+        assert_eq!(policy(tag, false).as_deref(), Some("Always"), "{tag}");
+        assert_eq!(policy(tag, true).as_deref(), Some("IfNotPresent"), "{tag}");
+    }
+}
+
+#[test]
+fn a_number_of_pods_that_is_anothers_is_not_sent() {
+    let how = DeploymentRender {
+        foreign_replicas: true,
+        ..DeploymentRender::default()
+    };
+    let release = render_with("shop", &spec(), &how);
+    let object = release.manifests[1].object();
+    assert!(object["spec"].get("replicas").is_none(), "{object}");
+    assert_eq!(object["spec"]["revisionHistoryLimit"], 10);
+    // The pods are the same ones.
+    assert_eq!(
+        release.mark,
+        render_with("shop", &spec(), &DeploymentRender::default()).mark
     );
 }

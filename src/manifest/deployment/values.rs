@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::SERVICE_PORT;
 use crate::{
     domain::{
-        APP_CONTAINER, DeploymentName, DeploymentSpec, LABEL_DEPLOYMENT, LABEL_MANAGED_BY,
+        APP_CONTAINER, DeploymentName, DeploymentSpec, Image, LABEL_DEPLOYMENT, LABEL_MANAGED_BY,
         LABEL_NAME, MANAGED_BY, Owner, PROJECT_SECRETS, SecretUse, Volume, VolumeSource,
     },
     manifest::verbatim::verbatim,
@@ -43,6 +43,7 @@ pub(super) struct DeploymentValues {
     min_ready_seconds: u32,
     progress_deadline_seconds: u64,
     image: String,
+    pub(super) pull_policy: &'static str,
     command: Vec<String>,
     port: u16,
     environment: Vec<Variable>,
@@ -139,6 +140,7 @@ impl DeploymentValues {
             // It must be longer than a pod is waited for.
             progress_deadline_seconds: limit.as_secs().max(u64::from(min_ready_seconds) + 1),
             image: spec.image.to_string(),
+            pull_policy: pull_policy(&spec.image, false),
             command: command.map(|word| verbatim(word)).collect(),
             port: spec.port.number(),
             environment: environment.collect(),
@@ -160,6 +162,15 @@ impl DeploymentValues {
                 .map_or_else(|| DEFAULT_ACCOUNT.to_owned(), ToString::to_string),
             has_token: spec.service_account.is_some(),
         })
+    }
+}
+
+/// When a node asks the registry: a digest names one image for ever, and a tag whatever it names now.
+pub(super) fn pull_policy(image: &Image, use_node_copy: bool) -> &'static str {
+    if image.digest().is_some() || use_node_copy {
+        "IfNotPresent"
+    } else {
+        "Always"
     }
 }
 

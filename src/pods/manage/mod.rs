@@ -19,7 +19,7 @@ use super::{
     ready::{Outcome, ReadyPod},
 };
 use crate::{
-    cluster::{ClusterError, Observed},
+    cluster::{ClusterError, Observed, Resource, foreign_fields, own_spec},
     domain::{Endpoint, Owner, OwnerLabels, PodSpec, PodStatus, Port, ServiceDetails},
     error::Error,
     manifest::{Manifest, PodRender},
@@ -254,6 +254,7 @@ impl Work<'_> {
         });
         // Whoever has taken the lease over since is at work on the same objects.
         self.held.confirm().await?;
+        self.own(observed).await?;
         self.has_applied.store(true, Ordering::Relaxed);
         self.manager.cluster().apply(&manifests, false).await?;
         if desired.ports.is_empty() && observed.service.is_some() {
@@ -262,6 +263,24 @@ impl Work<'_> {
                 .cluster()
                 .delete_service(&namespace, &self.labels)
                 .await?;
+        }
+        Ok(())
+    }
+
+    /// Makes berth the only manager of what it is about to apply, and says what of other managers the
+    /// apply removes.
+    async fn own(&self, observed: &Observed) -> Result<(), Error> {
+        let (cluster, namespace) = (self.manager.cluster(), self.owner.namespace());
+        let deployment = (observed.deployment.as_ref())
+            .map(|it| (Resource::Deployments, &it.metadata, plan::KEPT));
+        let service =
+            (observed.service.as_ref()).map(|it| (Resource::Services, &it.metadata, &[][..]));
+        for (resource, metadata, kept) in deployment.into_iter().chain(service) {
+            for field in foreign_fields(metadata, kept) {
+                let field = format!("{} {field}", resource.name());
+                self.progress.step(&Step::Replacing { field });
+            }
+            own_spec(cluster, resource, &namespace, metadata, kept).await?;
         }
         Ok(())
     }

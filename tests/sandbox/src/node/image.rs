@@ -33,7 +33,9 @@ pub(crate) fn decide(image: &str, policy: &str, is_pushed: bool) -> Pull {
     }
     let full = with_tag(image);
     let (registry, rest) = full.split_once('/').unwrap_or(("", &full));
-    let absent = registry.ends_with(".invalid") && registry != "slow.invalid";
+    // What was put onto the node of a closed network is there, and its registry is not.
+    let preloaded = registry == "preloaded.invalid" && policy != "Always";
+    let absent = registry.ends_with(".invalid") && registry != "slow.invalid" && !preloaded;
     match (policy, registry) {
         ("Never", "never.invalid") => Pull::Never,
         ("Never", _) if absent || image.starts_with("absent") => Pull::Never,

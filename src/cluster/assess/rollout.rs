@@ -90,7 +90,9 @@ pub fn assess_rollout<'a>(
     let pods: Vec<&Pod> = pods.into_iter().collect();
     let heads = headcount(status, wanted, &pods, mark);
     if is_done(status, wanted) {
-        return Rollout::Done(heads);
+        // The pods are watched on their own, and may not have been seen yet.
+        let available = wanted;
+        return Rollout::Done(Headcount { available, ..heads });
     }
     let (leaving, staying): (Vec<&Pod>, Vec<&Pod>) = pods
         .into_iter()

@@ -64,6 +64,8 @@ fn a_rollout_is_done_when_all_pods_are_of_it_and_available() {
     // An old pod that ends is not waited for.
     let old = leaving(pod("running", "old-1", "old"));
     assert_eq!(assess(&done, &[old, new]), Rollout::Done(heads));
+    // The status says so before the pods are seen.
+    assert_eq!(assess(&done, &[]), Rollout::Done(heads));
     assert_eq!(assess_rollout(None, &[], MARK), Rollout::Absent);
 }
 

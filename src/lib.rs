@@ -91,7 +91,7 @@
 //! | [`context`] | from a folder to the bytes that an image is built from |
 //! | [`ssh`] | the connection: keys, host trust, channels, quoting |
 //! | [`config`] | settings, all bad ones reported at once |
-//! | [`domain`], [`secret`], [`tls`] | values checked at birth; secrets that mask themselves; whom TLS trusts |
+//! | [`domain`], [`secret`], [`tls`], `files` | values checked at birth; secrets that mask themselves; whom TLS trusts; regular files |
 
 pub mod builds;
 pub mod cli;
@@ -101,6 +101,7 @@ pub mod context;
 pub mod deployments;
 pub mod domain;
 mod error;
+mod files;
 pub mod ingress;
 pub mod manifest;
 pub mod pods;

@@ -25,7 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["context", "manifest", "store"],
     &["ssh"],
     &["config"],
-    &["domain", "secret", "tls"],
+    &["domain", "secret", "tls", "files"],
 ];
 
 /// Each library that only one room may name.

@@ -37,7 +37,7 @@ pub(super) fn file(what: &'static str, path: &Path) -> Result<Secret<String>, In
 /// All of a file.
 pub(super) fn file_bytes(what: &'static str, path: &Path) -> Result<Secret<Vec<u8>>, Invalid> {
     let shown = path.display().to_string();
-    let file = std::fs::File::open(path).map_err(|error| {
+    let file = crate::files::open_named(path).map_err(|error| {
         Invalid::new(
             what,
             &shown,

@@ -146,9 +146,19 @@ impl<'a> Source<'a> {
         go_on: &'a mut dyn FnMut(u64) -> bool,
     ) -> Result<Self, ContextError> {
         let full = root.join(path);
-        let file = match File::open(&full) {
+        let file = match crate::files::open(&full) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(changed(path)),
+            // It is gone, or has become a FIFO or a directory.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound
+                        | io::ErrorKind::InvalidInput
+                        | io::ErrorKind::IsADirectory
+                ) =>
+            {
+                return Err(changed(path));
+            }
             Err(source) => return Err(unreadable(full, source)),
         };
         let source = Self {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{ContextError, DockerfileProblem, ignore::IgnoreFile, walk::unreadable};
+use crate::files;
 
 /// The longest Dockerfile, in bytes.
 const LONGEST: u64 = 1024 * 1024;
@@ -40,7 +41,7 @@ pub(super) fn read(folder: &Path, path: &Path) -> Result<Vec<u8>, ContextError> 
         return Err(bad(DockerfileProblem::Special));
     }
     let mut text = Vec::new();
-    fs::File::open(&path)
+    files::open(&path)
         .and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text))
         .map_err(|source| unreadable(path.clone(), source))?;
     if text.len() as u64 > LONGEST {
@@ -109,7 +110,7 @@ pub(super) fn ignored_in(folder: &Path) -> Result<Option<Ignored>, ContextError>
 }
 
 fn ignored_by(file: PathBuf) -> Result<Option<Ignored>, ContextError> {
-    match fs::read_to_string(&file) {
+    match files::read_to_string(&file) {
         Ok(text) => parse(file, &text).map(Some),
         Err(error) if is_missing(&error) => Ok(None),
         Err(source) => Err(unreadable(file, source)),

@@ -13,6 +13,7 @@ use super::{
     Manifest, ManifestError, build, builder, check::Expected, deployment, dockerfile,
     escape::write_scalar, ingress, pod,
 };
+use crate::files;
 
 /// Name and text of a built-in template.
 pub(super) type BuiltIn = (&'static str, &'static str);
@@ -61,7 +62,7 @@ impl Templates {
                 let known = known.join(", ");
                 return Err(ManifestError::UnknownTemplate { path, known });
             };
-            let text = fs::read_to_string(&path).map_err(|source| unreadable(&path, source))?;
+            let text = files::read_to_string(&path).map_err(|source| unreadable(&path, source))?;
             replaced.insert(known, (path, text));
         }
         Self::compile(replaced)

@@ -115,7 +115,7 @@ impl AwsCredentials {
 /// The file's content; none when there is no such file.
 fn read(file: &PathBuf) -> Result<Option<Ini>, Invalid> {
     let shown = file.display().to_string();
-    let text = match std::fs::read_to_string(file) {
+    let text = match crate::files::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {

@@ -61,6 +61,23 @@ fn a_file_that_cannot_be_read_is_not_an_empty_one() {
 }
 
 #[test]
+fn known_hosts_that_are_no_regular_file_are_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("known_hosts");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // What is remembered in /dev/null is forgotten: `accept-new` would accept every key.
+    for file in [fifo.as_path(), Path::new("/dev/null")] {
+        for policy in [HostKeyPolicy::Strict, HostKeyPolicy::AcceptNew] {
+            let error = judge(policy, file).judge(&key(A)).unwrap_err();
+            assert!(
+                matches!(error, HostKeyError::Unreadable { .. }),
+                "{error:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn accept_new_remembers_once_and_refuses_a_changed_key() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("new").join("known_hosts");

@@ -133,6 +133,19 @@ fn a_dockerfile_must_be_a_file_with_an_instruction() {
 }
 
 #[test]
+fn an_ignore_file_that_is_a_fifo_is_refused_at_once() {
+    let folder = Folder::new();
+    let mode = nix::sys::stat::Mode::S_IRWXU;
+    nix::unistd::mkfifo(&folder.at(".dockerignore"), mode).unwrap();
+    let error = folder.error();
+    let ContextError::Unreadable { path, source } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(path, &folder.at(".dockerignore"));
+    assert_eq!(source.to_string(), "it is a FIFO, not a regular file");
+}
+
+#[test]
 fn links_must_stay_inside() {
     let error = Folder::new().link("abs", "/etc/passwd").error();
     assert_eq!(
@@ -276,12 +289,21 @@ fn a_file_that_changes_while_it_is_packed_is_named() {
 
 #[test]
 fn a_file_that_is_gone_or_replaced_before_its_turn_is_named() {
-    let changes: [&dyn Fn(&Path); 3] = [
+    let changes: [&dyn Fn(&Path); 5] = [
         &|later| fs::remove_file(later).unwrap(),
         &|later| fs::write(later, "longer than before").unwrap(),
         &|later| {
             fs::remove_file(later).unwrap();
             std::os::unix::fs::symlink("/etc/passwd", later).unwrap();
+        },
+        // To open it would wait for a writer.
+        &|later| {
+            fs::remove_file(later).unwrap();
+            nix::unistd::mkfifo(later, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        },
+        &|later| {
+            fs::remove_file(later).unwrap();
+            fs::create_dir(later).unwrap();
         },
     ];
     for change in changes {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::DockerfileTemplateError;
-use crate::domain::TemplateFile;
+use crate::{domain::TemplateFile, files};
 
 /// The most bytes that the files of one template may have: they are held in memory.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
@@ -81,7 +81,7 @@ fn collect(
             .checked_sub(bytes)
             .ok_or_else(|| misplaced(&path, "makes the template larger than 8 MiB"))?;
         let file = TemplateFile {
-            contents: fs::read(&path).map_err(failed)?,
+            contents: files::read(&path).map_err(failed)?,
             executable: metadata.permissions().mode() & 0o100 != 0,
         };
         files.insert(inner, file);

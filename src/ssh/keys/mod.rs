@@ -230,7 +230,7 @@ fn read(path: &Path) -> Result<Zeroizing<String>, KeyError> {
         path: path.into(),
         source: Arc::new(error),
     };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let file = crate::files::open_named(path).map_err(unreadable)?;
     warn_if_others_can_read(&file, path);
     let mut bytes = Zeroizing::new(Vec::new());
     file.take(KEY_FILE_MAX)

@@ -1,5 +1,7 @@
 //! Who is meant, and the variables that come with a command.
 
+use std::env::VarError;
+
 use super::args::OwnerArgs;
 use crate::domain::{Environment, Invalid, Owner};
 
@@ -16,13 +18,18 @@ pub(super) fn environment(pairs: &[String]) -> Result<Environment, Invalid> {
         if pair.contains('=') {
             environment.set_pair(pair)?;
         } else {
-            let value = std::env::var(pair).map_err(|_| {
-                Invalid::new(
-                    "--env",
-                    pair,
-                    "has no value, and berth's own environment has none for it",
-                    "write NAME=VALUE, or export NAME",
-                )
+            let value = std::env::var(pair).map_err(|error| {
+                let (problem, remedy) = match error {
+                    VarError::NotPresent => (
+                        "has no value, and berth's own environment has none for it",
+                        "write NAME=VALUE, or export NAME",
+                    ),
+                    VarError::NotUnicode(_) => (
+                        "is not UTF-8 in berth's own environment",
+                        "set it to UTF-8 text",
+                    ),
+                };
+                Invalid::new("--env", pair, problem, remedy)
             })?;
             environment.set(pair, &value)?;
         }

@@ -6,6 +6,7 @@
 use tracing_subscriber::{EnvFilter, filter::Directive};
 
 use super::args::Args;
+use crate::config::{ConfigError, Variables, variables::Variable};
 
 /// The libraries through which bytes pass to the host or the database.
 const CARRIERS: [&str; 5] = [
@@ -16,16 +17,21 @@ const CARRIERS: [&str; 5] = [
     "tera=info",
 ];
 
+const LOG: Variable = Variable {
+    name: "BERTH_LOG",
+    default: None,
+};
+
 impl Args {
     /// Starts the log as it was asked for. To be called once.
-    pub fn start_tracing(&self) {
+    pub(super) fn start_tracing(&self) -> Result<(), ConfigError> {
         let by_flags = match self.global.verbose {
             0 => "off",
             1 => "berth=debug",
             _ => "berth=trace,info",
         };
-        let asked = std::env::var("BERTH_LOG").ok();
-        let asked = asked.filter(|text| !text.is_empty());
+        // Not from a `.env` file: that one is read later.
+        let asked = Variables::default().text(&LOG)?;
         let filter = EnvFilter::builder().parse_lossy(asked.as_deref().unwrap_or(by_flags));
         let is_off = asked.is_none() && self.global.verbose == 0;
         let carriers = CARRIERS.iter().filter(|_| !is_off);
@@ -37,5 +43,6 @@ impl Args {
             .with_writer(std::io::stderr)
             .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
             .init();
+        Ok(())
     }
 }

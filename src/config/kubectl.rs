@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{reader::Reader, variables};
+use super::{
+    host,
+    reader::{IN_QUOTES, Reader},
+    variables,
+};
 
 /// The command that is `kubectl` on the host, and what it is told about the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +40,9 @@ impl Default for KubectlSettings {
 impl KubectlSettings {
     #[expect(clippy::unnecessary_wraps, reason = "all concerns are read alike")]
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let program = reader.text(&variables::K8S_KUBECTL).unwrap_or_default();
+        let program = reader
+            .quoted_text(&variables::K8S_KUBECTL)
+            .unwrap_or_default();
         let program = read_program(&program).unwrap_or_else(|(word, problem, remedy)| {
             reader.refuse(&variables::K8S_KUBECTL, &word, problem, remedy);
             Vec::new()
@@ -45,7 +51,7 @@ impl KubectlSettings {
             program,
             kubeconfig: reader.text(&variables::K8S_KUBECONFIG),
             context: reader.text(&variables::K8S_CONTEXT),
-            node_address: reader.text(&variables::K8S_NODE_ADDRESS),
+            node_address: node_address(reader),
             ..Self::default()
         })
     }
@@ -64,6 +70,13 @@ fn read_program(text: &str) -> Result<Vec<String>, (String, &'static str, &'stat
     };
     if words.first().is_none_or(String::is_empty) {
         return Err((text.to_owned(), "names no program", "such as kubectl"));
+    }
+    // A path may have a space in it; a command line has been put in quotes by mistake.
+    if let [word] = words.as_slice()
+        && word.contains(char::is_whitespace)
+        && !word.starts_with(['/', '.', '~'])
+    {
+        return Err((text.to_owned(), IN_QUOTES.0, IN_QUOTES.1));
     }
     // A word that stands in the text as it is has no quotes around it.
     let is_bare = |word: &String| text.split_whitespace().any(|part| part == word);
@@ -109,6 +122,16 @@ fn in_home(word: String) -> String {
     }
 }
 
+fn node_address(reader: &mut Reader<'_>) -> Option<String> {
+    let rules = host::Rules {
+        remedy: "set it to the name or address at which node ports are reached",
+        user: "leave the user out",
+        port: "leave the port out: each Service has its own",
+        zone: false,
+    };
+    host::read(reader, &variables::K8S_NODE_ADDRESS, &rules)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +171,7 @@ mod tests {
             ("~ann/bin/kubectl", "~ann/bin/kubectl"),
             ("~", "~"),
             ("''", "''"),
+            ("'sudo -n k3s kubectl'", "'sudo -n k3s kubectl'"),
             ("# kubectl", "# kubectl"),
         ] {
             assert_eq!(read_program(text).unwrap_err().0, word, "{text}");

@@ -5,7 +5,8 @@
 
 mod builds;
 mod database;
-mod home;
+mod env_file;
+mod host;
 mod ingress;
 mod kubectl;
 mod limits;
@@ -13,9 +14,10 @@ mod pods;
 mod reader;
 mod source;
 mod ssh;
+mod user;
 pub mod variables;
 
-use std::{fmt, path::PathBuf};
+use std::{ffi::OsString, fmt, path::PathBuf};
 
 pub(crate) use self::database::Place;
 use self::reader::Reader;
@@ -28,6 +30,7 @@ pub use self::{
     pods::PodDefaults,
     source::Variables,
     ssh::{Fingerprint, HostKeyPolicy, HostTrust, KeySource, SshLimits, SshSettings},
+    user::home_dir,
 };
 use crate::domain::Invalid;
 
@@ -54,10 +57,16 @@ pub struct Config {
 
 impl Config {
     /// Reads every setting. `lookup` gives a variable's value; one that is empty counts as not set.
+    /// Pass `std::env::var_os` rather than what drops a value that is not UTF-8: it is refused here.
+    ///
+    /// HOME and USER (or LOGNAME) that it does not give come from the user database.
     ///
     /// # Errors
     /// [`ConfigError`] with *every* value that can't be used.
-    pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    pub fn from_vars<V: Into<OsString>>(
+        lookup: impl Fn(&str) -> Option<V>,
+    ) -> Result<Self, ConfigError> {
+        let lookup = |name: &str| lookup(name).map(Into::into);
         let mut reader = Reader::new(&lookup);
         let ssh = SshSettings::read(&mut reader);
         let kubectl = KubectlSettings::read(&mut reader);

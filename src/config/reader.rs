@@ -1,18 +1,27 @@
 //! Reads variables and collects what is wrong with them, so that all of it is said at once.
 
-use std::{fmt::Display, path::PathBuf, str::FromStr, time::Duration};
+use std::{ffi::OsString, fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
-use super::{ConfigError, home::home, variables::Variable};
-use crate::domain::{Invalid, Resources, duration};
+use super::{ConfigError, user, variables::Variable};
+use crate::domain::{Invalid, ResourceChanges, Resources, duration};
+
+/// Gives a variable's value, which is not always UTF-8.
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// What is wrong with a value wholly in quotes, and what to do about it.
+pub(super) const IN_QUOTES: (&str, &str) = (
+    "is wholly in quotes",
+    "leave the quotes out; `docker run --env-file` makes them a part of the value",
+);
 
 /// A source of variables, and the problems seen so far.
 pub(super) struct Reader<'a> {
-    lookup: &'a dyn Fn(&str) -> Option<String>,
+    lookup: Lookup<'a>,
     problems: Vec<Invalid>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn new(lookup: Lookup<'a>) -> Self {
         Self {
             lookup,
             problems: Vec::new(),
@@ -20,10 +29,42 @@ impl<'a> Reader<'a> {
     }
 
     /// The variable's value, or its default. Empty counts as not set.
-    pub(super) fn text(&self, variable: &Variable) -> Option<String> {
-        (self.lookup)(variable.name)
-            .filter(|value| !value.trim().is_empty())
+    pub(super) fn text(&mut self, variable: &Variable) -> Option<String> {
+        self.given(variable.name)
             .or_else(|| variable.default.map(str::to_owned))
+    }
+
+    /// As [`Reader::text`], for a value in which quotes have a meaning.
+    pub(super) fn quoted_text(&mut self, variable: &Variable) -> Option<String> {
+        self.raw(variable.name)
+            .or_else(|| variable.default.map(str::to_owned))
+    }
+
+    /// The one place where a variable is read: what is not UTF-8 is refused, and what is blank counts as
+    /// not set. The value is not shown, since it may be a secret.
+    fn raw(&mut self, name: &'static str) -> Option<String> {
+        match (self.lookup)(name)?.into_string() {
+            Ok(value) => Some(value).filter(|value| !value.trim().is_empty()),
+            Err(_) => {
+                let remedy = "set it to UTF-8 text";
+                self.push(Invalid::new(name, "", "is not UTF-8", remedy));
+                None
+            }
+        }
+    }
+
+    /// The variable's value when it is set. What is wholly in quotes is refused.
+    pub(super) fn given(&mut self, name: &'static str) -> Option<String> {
+        let value = self.raw(name)?;
+        let inner = value.trim();
+        let is_quoted = ['"', '\'']
+            .iter()
+            .any(|quote| inner.len() > 1 && inner.starts_with(*quote) && inner.ends_with(*quote));
+        if is_quoted {
+            self.push(Invalid::new(name, "", IN_QUOTES.0, IN_QUOTES.1));
+            return None;
+        }
+        Some(value)
     }
 
     /// The variable's value as a `T`; `None` when it is not set and has no default, or is refused.
@@ -32,10 +73,16 @@ impl<'a> Reader<'a> {
         match text.trim().parse() {
             Ok(value) => Some(value),
             Err(refused) => {
-                self.problems.push(refused.named(variable.name));
+                self.push(refused.named(variable.name));
                 None
             }
         }
+    }
+
+    /// The variable's value as a `T` when it is set, whatever its default is.
+    fn set<T: FromStr<Err = Invalid>>(&mut self, variable: &Variable) -> Option<T> {
+        self.given(variable.name)
+            .and_then(|_| self.parsed(variable))
     }
 
     /// The variable's value as a whole number within bounds.
@@ -64,18 +111,30 @@ impl<'a> Reader<'a> {
         match duration(&text) {
             Ok(duration) => Some(duration),
             Err(refused) => {
-                self.problems.push(refused.named(variable.name));
+                self.push(refused.named(variable.name));
                 None
             }
         }
     }
 
-    /// CPU limit, memory limit, CPU request and memory request, in this order.
+    /// CPU limit, memory limit, CPU request and memory request, in this order. A request that is not
+    /// set is its default or, where that is less, the limit.
     pub(super) fn resources(&mut self, variables: [&Variable; 4]) -> Option<Resources> {
         let [cpu_limit, memory_limit, cpu_request, memory_request] = variables;
-        let limits = (self.parsed(cpu_limit), self.parsed(memory_limit));
-        let requests = (self.parsed(cpu_request), self.parsed(memory_request));
-        match Resources::new(limits.0?, limits.1?, requests.0?, requests.1?) {
+        let changes = ResourceChanges {
+            cpu_limit: self.set(cpu_limit),
+            memory_limit: self.set(memory_limit),
+            cpu_request: self.set(cpu_request),
+            memory_request: self.set(memory_request),
+        };
+        let default = |variable: &Variable| variable.default.unwrap_or_default();
+        let defaults = Resources::new(
+            default(cpu_limit).parse().ok()?,
+            default(memory_limit).parse().ok()?,
+            default(cpu_request).parse().ok()?,
+            default(memory_request).parse().ok()?,
+        );
+        match changes.onto(&defaults.ok()?) {
             Ok(resources) => Some(resources),
             Err(refused) => {
                 let variable = match refused.field() {
@@ -89,19 +148,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The variable's value as `true` or `false`.
+    /// The variable's value as yes or no, in the spellings of YAML and of other programs.
     pub(super) fn flag(&mut self, variable: &Variable) -> Option<bool> {
         let text = self.text(variable)?;
-        if let Ok(flag) = text.trim().parse() {
-            return Some(flag);
+        match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Some(true),
+            "false" | "no" | "off" | "0" => Some(false),
+            _ => {
+                self.refuse(
+                    variable,
+                    &text,
+                    "is neither yes nor no",
+                    "use true or false",
+                );
+                None
+            }
         }
-        self.refuse(
-            variable,
-            &text,
-            "is neither yes nor no",
-            "use true or false",
-        );
-        None
     }
 
     /// The variable's value as a path; a leading `~/` is the home folder.
@@ -147,18 +209,21 @@ impl<'a> Reader<'a> {
     }
 
     /// The user's home folder.
-    pub(super) fn home(&self) -> Option<PathBuf> {
-        home(self.lookup)
+    pub(super) fn home(&mut self) -> Option<PathBuf> {
+        let variable = self.given("HOME").map(PathBuf::from);
+        user::home_from(variable)
+    }
+
+    /// The login name of the user who runs berth.
+    pub(super) fn user(&mut self) -> Option<String> {
+        let variable = self.given("USER").or_else(|| self.given("LOGNAME"));
+        variable.or_else(user::login_name)
     }
 
     /// Whether the variable is not set, so that its default counts.
     pub(super) fn is_default(&self, variable: &Variable) -> bool {
-        (self.lookup)(variable.name).is_none_or(|value| value.trim().is_empty())
-    }
-
-    /// A variable that is not berth's own, such as `HOME` or `USER`.
-    pub(super) fn system(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).filter(|value| !value.is_empty())
+        (self.lookup)(variable.name)
+            .is_none_or(|value| value.to_str().is_some_and(|value| value.trim().is_empty()))
     }
 
     pub(super) fn refuse(
@@ -168,12 +233,14 @@ impl<'a> Reader<'a> {
         problem: &str,
         remedy: impl Into<String>,
     ) {
-        self.problems
-            .push(Invalid::new(variable.name, value, problem, remedy));
+        self.push(Invalid::new(variable.name, value, problem, remedy));
     }
 
+    /// Adds a problem, unless its variable has one already: the first is the cause of the others.
     pub(super) fn push(&mut self, problem: Invalid) {
-        self.problems.push(problem);
+        if self.problems.iter().all(|it| it.field() != problem.field()) {
+            self.problems.push(problem);
+        }
     }
 
     pub(super) fn finish(self) -> Result<(), ConfigError> {

@@ -2,11 +2,13 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsString,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
-use super::ConfigError;
-use crate::domain::Invalid;
+use super::{ConfigError, env_file, reader::Reader, variables::Variable};
+use crate::{domain::Invalid, files};
 
 /// Variables from up to three places, the first of which wins.
 #[derive(Clone, Default)]
@@ -16,16 +18,15 @@ pub struct Variables {
 }
 
 impl Variables {
-    /// The process's environment over the `.env` file of the working folder or the nearest folder
-    /// above it that has one.
+    /// The process's environment over the `.env` file of the working directory or the nearest
+    /// directory above it that has one.
     ///
     /// # Errors
     /// When there is such a file and it can't be read, or a line of it is not `NAME=VALUE`.
     pub fn load() -> Result<Self, ConfigError> {
-        match dotenvy::dotenv_iter() {
-            Ok(lines) => Self::from_lines(lines, Path::new(".env")),
-            Err(error) if error.not_found() => Ok(Self::default()),
-            Err(error) => Err(unreadable(Path::new(".env"), &error)),
+        match nearest() {
+            Some(file) => Self::load_file(&file),
+            None => Ok(Self::default()),
         }
     }
 
@@ -34,23 +35,27 @@ impl Variables {
     /// # Errors
     /// When the file can't be read, or a line of it is not `NAME=VALUE`.
     pub fn load_file(file: &Path) -> Result<Self, ConfigError> {
-        match dotenvy::from_path_iter(file) {
-            Ok(lines) => Self::from_lines(lines, file),
-            Err(error) => Err(unreadable(file, &error)),
-        }
-    }
-
-    fn from_lines(
-        lines: impl Iterator<Item = dotenvy::Result<(String, String)>>,
-        file: &Path,
-    ) -> Result<Self, ConfigError> {
-        let lines: Result<_, _> = lines.collect();
-        lines
-            .map(|lines| Self {
-                set: HashMap::new(),
-                file: lines,
-            })
-            .map_err(|error| unreadable(file, &error))
+        let full = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let read = || -> io::Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            files::open_named(file)?.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = read().map_err(|error| {
+            let problem = format!("{} can't be read: {error}", full.display());
+            refused(problem, "check the path and its permissions")
+        })?;
+        let file = env_file::parse(&bytes).map_err(|bad| {
+            let problem = format!("{}, line {}: {}", full.display(), bad.line, bad.problem);
+            refused(
+                problem,
+                "write one NAME=VALUE a line; see .env.example for quotes",
+            )
+        })?;
+        Ok(Self {
+            set: HashMap::new(),
+            file,
+        })
     }
 
     /// Sets a variable over the environment and the file.
@@ -58,34 +63,48 @@ impl Variables {
         self.set.insert(name.to_owned(), value.into());
     }
 
-    /// The variable's value. One that is empty where it wins does not hide one that is not.
+    /// The variable's value, which is not always UTF-8. One that is empty where it wins does not hide
+    /// one that is not.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<String> {
-        let environment = std::env::var(name).ok();
+    pub fn get(&self, name: &str) -> Option<OsString> {
         [
-            self.set.get(name).cloned(),
-            environment,
-            self.file.get(name).cloned(),
+            self.set.get(name).map(OsString::from),
+            std::env::var_os(name),
+            self.file.get(name).map(OsString::from),
         ]
         .into_iter()
         .flatten()
         .find(|value| !value.is_empty())
     }
+
+    /// The variable's value or its default, by the rules of [`Config::from_vars`](super::Config::from_vars).
+    ///
+    /// # Errors
+    /// When the value is not UTF-8, or wholly in quotes.
+    pub fn text(&self, variable: &Variable) -> Result<Option<String>, ConfigError> {
+        let lookup = |name: &str| self.get(name);
+        let mut reader = Reader::new(&lookup);
+        let text = reader.text(variable);
+        reader.finish().map(|()| text)
+    }
 }
 
-/// The message must not repeat the line: it may be the one with the key in it.
-fn unreadable(file: &Path, error: &dotenvy::Error) -> ConfigError {
-    let problem = match error {
-        dotenvy::Error::LineParse(_, at) => {
-            format!("has a line that is not NAME=VALUE (at its character {at})")
-        }
-        dotenvy::Error::Io(error) => format!("can't be read: {error}"),
-        _ => "can't be read".to_owned(),
-    };
-    ConfigError::from(Invalid::new(
-        "settings file",
-        &PathBuf::from(file).display().to_string(),
-        problem,
-        "write one NAME=VALUE a line, and a value with spaces or line breaks in quotes",
-    ))
+/// The nearest `.env` that is not a directory, as Python's virtual environments are.
+fn nearest() -> Option<PathBuf> {
+    let working = std::env::current_dir().ok()?;
+    working
+        .ancestors()
+        .map(|folder| folder.join(".env"))
+        .find(|file| match file.metadata() {
+            Ok(metadata) => !metadata.is_dir(),
+            // One that can't be looked at is no reason to take another.
+            Err(error) => !matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ),
+        })
+}
+
+fn refused(problem: String, remedy: &str) -> ConfigError {
+    Invalid::new("settings file", "", problem, remedy).into()
 }

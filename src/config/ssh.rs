@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
-use super::{reader::Reader, variables};
+use super::{host, reader::Reader, variables};
 use crate::{domain::Invalid, secret::Secret};
 
 /// The login host and how to get in.
@@ -206,54 +206,31 @@ impl SshSettings {
 
 fn host(reader: &mut Reader<'_>) -> Option<String> {
     let variable = &variables::K8S_SSH_HOST;
-    let remedy = "set it to the name or address of the host on which kubectl works";
-    let Some(text) = reader.text(variable) else {
-        reader.refuse(variable, "", "is not set", remedy);
-        return None;
+    let rules = host::Rules {
+        remedy: "set it to the name or address of the host on which kubectl works",
+        user: "leave the user out and set K8S_SSH_USERNAME",
+        port: "leave the port out and set K8S_SSH_PORT",
+        zone: true,
     };
-    let host = text.trim();
-    // An IPv6 address may be written as in a URL.
-    let host = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(host);
-    let is_address = host.parse::<std::net::IpAddr>().is_ok();
-    let is_name = host
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-    if is_address || (is_name && !host.starts_with('-')) {
-        return Some(host.to_owned());
+    let host = host::read(reader, variable, &rules);
+    if host.is_none() {
+        // Unless something else is wrong with it.
+        reader.refuse(variable, "", "is not set", rules.remedy);
     }
-    let remedy = if host.contains('@') {
-        "leave the user out and set K8S_SSH_USERNAME"
-    } else if host.contains(':') {
-        "leave the port out and set K8S_SSH_PORT"
-    } else {
-        remedy
-    };
-    reader.refuse(
-        variable,
-        &text,
-        "is neither a host name nor an address",
-        remedy,
-    );
-    None
+    host
 }
 
 fn user(reader: &mut Reader<'_>) -> Option<String> {
     let variable = &variables::K8S_SSH_USERNAME;
-    let user = reader
-        .text(variable)
-        .or_else(|| reader.system("USER"))
-        .map(|user| user.trim().to_owned());
+    let user = reader.text(variable).or_else(|| reader.user());
     if user.is_none() {
         reader.refuse(variable, "", "is not set", "set it to the user on the host");
     }
-    user
+    user.map(|user| user.trim().to_owned())
 }
 
 fn key(reader: &mut Reader<'_>) -> Option<KeySource> {
-    let agent = reader.system("SSH_AUTH_SOCK").map(PathBuf::from);
+    let agent = reader.given("SSH_AUTH_SOCK").map(PathBuf::from);
     if let Some(text) = reader.text(&variables::K8S_SSH_KEY_STRING) {
         return Some(KeySource::Text(Secret::new(text)));
     }

@@ -143,10 +143,115 @@ fn the_database_alone_needs_no_host() {
 }
 
 #[test]
+fn a_value_that_is_not_utf_8_is_refused_by_name_and_never_counts_as_unset() {
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
+    let read = |odd: &str| {
+        Config::from_vars(|name| {
+            let known = LEAST.iter().find(|(known, _)| *known == name);
+            if name == odd {
+                Some(OsString::from_vec(b"hunter2\xff".to_vec()))
+            } else {
+                known.map(|(_, value)| OsString::from(value))
+            }
+        })
+    };
+    // These are read by the commands that use them.
+    let later = |name: &str| name.starts_with("AWS_") || name == "GIT_TOKEN";
+    let settings = variables::ALL.iter().map(|variable| variable.name);
+    let others = ["HOME", "USER", "XDG_DATA_HOME"];
+    for name in settings.filter(|name| !later(name)).chain(others) {
+        let error = read(name).unwrap_err();
+        assert_eq!(error.problems().len(), 1, "{error}");
+        let message = error.problems()[0].to_string();
+        assert_eq!(message, format!("{name} is not UTF-8"));
+    }
+}
+
+#[test]
+fn a_value_wholly_in_quotes_is_refused_by_name_and_not_shown() {
+    for variable in variables::ALL {
+        let name = variable.name;
+        for value in ["\"hunter2\"", "'hunter2'", " \"hunter2\" ", "\"\""] {
+            let mut variables = Variables::default();
+            variables.set(name, value);
+            let error = variables.text(variable).unwrap_err();
+            let message = error.to_string();
+            assert!(
+                message.contains(&format!("{name} is wholly in quotes")),
+                "{message}"
+            );
+            assert!(!message.contains("hunter2"), "{message}");
+        }
+    }
+    for name in [
+        "K8S_SSH_KEY_PASSPHRASE",
+        "K8S_SSH_KEY_STRING",
+        "DATABASE_URL",
+        "HOME",
+    ] {
+        assert_eq!(refused(&[(name, "\"hunter2\"")]), [name]);
+    }
+    let half = with(&[("K8S_SSH_KEY_PASSPHRASE", "\"half")]).unwrap();
+    assert_eq!(half.ssh.passphrase.unwrap().expose(), "\"half");
+}
+
+#[test]
+fn the_user_is_found_without_user() {
+    let user = |vars: &[(&str, &str)]| read(&[&LEAST[..2], vars].concat()).unwrap().ssh.user;
+    assert_eq!(user(&[("USER", "ada"), ("LOGNAME", "bob")]), "ada");
+    assert_eq!(user(&[("USER", ""), ("LOGNAME", "bob")]), "bob");
+    let entry = nix::unistd::User::from_uid(nix::unistd::getuid());
+    assert_eq!(user(&[]), entry.unwrap().unwrap().name);
+}
+
+#[test]
+fn a_limit_alone_lowers_the_default_request() {
+    let pods = |vars: &[(&str, &str)]| with(vars).unwrap().pods.resources;
+    assert_eq!(
+        pods(&[("BERTH_MEMORY_LIMIT", "50Mi")])
+            .memory_request
+            .to_string(),
+        "50Mi"
+    );
+    assert_eq!(
+        pods(&[("BERTH_CPU_LIMIT", "50m")]).cpu_request.to_string(),
+        "50m"
+    );
+    assert_eq!(
+        pods(&[("BERTH_MEMORY_LIMIT", "1Gi")])
+            .memory_request
+            .to_string(),
+        "100Mi"
+    );
+    let builds = with(&[("BUILDER_MEMORY_LIMIT", "512Mi")]).unwrap().builds;
+    assert_eq!(builds.resources.memory_request.to_string(), "512Mi");
+    let typed = [
+        ("BERTH_MEMORY_LIMIT", "50Mi"),
+        ("BERTH_MEMORY_REQUEST", "60Mi"),
+    ];
+    assert_eq!(refused(&typed), ["BERTH_MEMORY_REQUEST"]);
+}
+
+#[test]
+fn yes_and_no_have_many_spellings() {
+    let plain = |text| with(&[("IMAGE_REGISTRY_PLAIN_HTTP", text)]).map(|it| it.builds.plain_http);
+    for text in ["yes", "true", "True", "ON", "1", " yes "] {
+        assert_eq!(plain(text), Ok(true), "{text}");
+    }
+    for text in ["no", "false", "off", "0", ""] {
+        assert_eq!(plain(text), Ok(false), "{text}");
+    }
+    assert_eq!(
+        refused(&[("IMAGE_REGISTRY_PLAIN_HTTP", "maybe")]),
+        ["IMAGE_REGISTRY_PLAIN_HTTP"]
+    );
+}
+
+#[test]
 fn without_home_the_folder_is_the_one_in_the_user_database() {
     let entry = nix::unistd::User::from_uid(nix::unistd::getuid());
     let folder = entry.unwrap().unwrap().dir;
-    for unset in [&[][..], &[("HOME", "")]] {
+    for unset in [&[][..], &[("HOME", "")], &[("HOME", "~")]] {
         let vars = [&LEAST[..3], unset].concat();
         let config = read(&vars).unwrap();
         let files = &config.ssh.host_trust.known_hosts;
@@ -226,7 +331,8 @@ fn what_is_missing_is_reported_too() {
     let named: Vec<_> = error.problems().iter().map(Invalid::field).collect();
     assert_eq!(
         named,
-        ["K8S_SSH_HOST", "K8S_SSH_USERNAME", "K8S_SSH_KEY_FILE"]
+        // The user and the home directory are found in the user database.
+        ["K8S_SSH_HOST", "K8S_SSH_KEY_FILE"]
     );
 }
 
@@ -253,6 +359,10 @@ fn addresses_of_every_form_are_hosts() {
         ("::1", "::1"),
         ("[fe80::1]", "fe80::1"),
         (" k8s_1.example.com ", "k8s_1.example.com"),
+        ("k8s.example.com.", "k8s.example.com."),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("[fe80::1%eth0]", "fe80::1%eth0"),
+        ("::ffff:10.0.0.1", "::ffff:10.0.0.1"),
     ] {
         assert_eq!(with(&[("K8S_SSH_HOST", given)]).unwrap().ssh.host, host);
     }
@@ -265,6 +375,64 @@ fn addresses_of_every_form_are_hosts() {
     ] {
         assert_eq!(refused(&[("K8S_SSH_HOST", bad)]), ["K8S_SSH_HOST"], "{bad}");
     }
+}
+
+#[test]
+fn what_is_written_in_place_of_a_host_has_its_remedy() {
+    let remedy = |name: &'static str, value: &str| {
+        let error = with(&[(name, value)]).unwrap_err();
+        let [problem] = error.problems() else {
+            panic!("{error}")
+        };
+        assert_eq!(problem.field(), name);
+        problem.remedy().to_owned()
+    };
+    for (value, expected) in [
+        (
+            "https://k8s.example.com",
+            "leave https:// out, as in k8s.example.com",
+        ),
+        (
+            "https://k8s.example.com:6443/x",
+            "leave https:// out, as in k8s.example.com",
+        ),
+        ("ssh://ada@[fe80::1]:22", "leave ssh:// out, as in fe80::1"),
+        ("ada@host", "leave the user out and set K8S_SSH_USERNAME"),
+        ("host:2222", "leave the port out and set K8S_SSH_PORT"),
+        ("10.0.0.1:22", "leave the port out and set K8S_SSH_PORT"),
+        ("::1:2222", "leave the port out and set K8S_SSH_PORT"),
+        ("[::1]:2222", "leave the port out and set K8S_SSH_PORT"),
+        (
+            "k\u{fc}be.example.com",
+            "write it as xn--kbe-hoa.example.com",
+        ),
+        ("host/path", "leave the path out"),
+        (
+            "a b",
+            "set it to the name or address of the host on which kubectl works",
+        ),
+        (
+            "a..b",
+            "set it to the name or address of the host on which kubectl works",
+        ),
+        (
+            "fe80::1%",
+            "set it to the name or address of the host on which kubectl works",
+        ),
+    ] {
+        assert_eq!(remedy("K8S_SSH_HOST", value), expected, "{value}");
+    }
+    for value in [
+        "http://node.example.com",
+        "node:30000",
+        "n\u{f6}de",
+        "fe80::1%eth0",
+        "a b",
+    ] {
+        assert!(!remedy("K8S_NODE_ADDRESS", value).is_empty(), "{value}");
+    }
+    let node = with(&[("K8S_NODE_ADDRESS", "[fd00::7]")]).unwrap();
+    assert_eq!(node.kubectl.node_address.as_deref(), Some("fd00::7"));
 }
 
 #[test]

@@ -1,4 +1,6 @@
-//! A registry of Amazon ECR, as its host name tells it.
+//! A registry of Amazon ECR, as its host name tells it, and the names of AWS regions.
+
+use super::Invalid;
 
 /// The registry of an AWS account in a region.
 ///
@@ -24,20 +26,56 @@ impl EcrRegistry {
             .strip_prefix("ecr.")
             .or_else(|| rest.strip_prefix("ecr-fips."))?;
         let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-        let is_region = region.contains('-')
-            && region
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        (is_account && is_region).then(|| Self {
+        (is_account && is_region(region)).then(|| Self {
             account: account.to_owned(),
             region: region.to_owned(),
         })
     }
 }
 
+fn is_region(text: &str) -> bool {
+    text.contains('-')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// Checks the name of an AWS region, such as `eu-west-1`.
+///
+/// # Errors
+/// When it is none. The field is `AWS_DEFAULT_REGION`.
+pub fn aws_region(text: &str) -> Result<(), Invalid> {
+    if is_region(text) {
+        return Ok(());
+    }
+    Err(Invalid::new(
+        "AWS_DEFAULT_REGION",
+        text,
+        "is not the name of an AWS region",
+        "use a name such as eu-west-1",
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn regions_are_names_with_dashes() {
+        for region in ["eu-west-1", "us-gov-west-1", "cn-north-1"] {
+            assert_eq!(aws_region(region), Ok(()));
+        }
+        for text in [
+            "",
+            "Frankfurt",
+            "eu west 1",
+            "EU-WEST-1",
+            "eu-west-1\n",
+            "$(id)-1",
+        ] {
+            assert!(aws_region(text).is_err(), "{text:?}");
+        }
+    }
 
     #[test]
     fn account_and_region_are_read_off_the_host() {

@@ -45,7 +45,7 @@ pub use deployment_spec::{
 pub use diagnosis::{Cause, Diagnosis};
 pub use digest::Digest;
 pub use duration::{LONGEST_DURATION, duration};
-pub use ecr::EcrRegistry;
+pub use ecr::{EcrRegistry, aws_region};
 pub use environment::{EnvName, Environment};
 pub use git::GitSource;
 pub use health_path::HealthPath;

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use ini::Ini;
 
-use crate::{domain::Invalid, secret::Secret};
+use crate::{
+    domain::{Invalid, aws_region},
+    secret::Secret,
+};
 
 /// Credentials for AWS. Nothing of them prints but the key's id.
 #[derive(Debug, Clone)]
@@ -68,6 +71,14 @@ impl AwsCredentials {
         session_token: Option<Secret<String>>,
         region: Option<String>,
     ) -> Result<Self, Invalid> {
+        if let Some(odd) = key_id.chars().find(|c| !c.is_ascii_alphanumeric()) {
+            return Err(Invalid::new(
+                "AWS access key id",
+                "",
+                format!("has the character {odd:?}"),
+                "copy the id again: it is letters and digits, such as AKIAIOSFODNN7EXAMPLE",
+            ));
+        }
         let is_plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         let token_is_plain = session_token.iter().all(|it| is_plain(it.expose()));
         if !is_plain(key_id) || !is_plain(key.expose()) || !token_is_plain {
@@ -78,6 +89,9 @@ impl AwsCredentials {
                 "have spaces or other characters that no AWS key has",
                 "copy the key again, without quotes and line breaks",
             ));
+        }
+        if let Some(region) = &region {
+            aws_region(region)?;
         }
         Ok(Self {
             key_id: key_id.to_owned(),

@@ -1,10 +1,12 @@
 //! `berth setup-builder`
 
-use std::{path::Path, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
+
+use serde_json::json;
 
 use super::super::{args::SetupBuilderArgs, printer::fields, secret_input, session::Session};
 use crate::{
-    config::{Config, Registry, Variables, variables},
+    config::{Config, Registry, Variables, home_dir, variables},
     domain::Invalid,
     error::Error,
     manifest::Templates,
@@ -27,7 +29,8 @@ pub(in crate::cli) async fn run(
         let templates = Templates::load(config.templates.as_deref())?;
         let manifests = setup.manifests(&templates)?;
         let shown: Vec<_> = manifests.iter().map(|it| it.text().into_owned()).collect();
-        session.printer.text(&shown.join("---\n"));
+        let value = json!({ "manifests": &manifests });
+        session.printer.value(&value, || shown.join("---\n"));
         return Ok(ExitCode::SUCCESS);
     }
     let (site, _) = session.site().await?;
@@ -80,23 +83,28 @@ fn aws(
     args: &SetupBuilderArgs,
     found: &Variables,
     config: &Config,
-) -> Result<Option<AwsCredentials>, Invalid> {
-    let variable = |variable: variables::Variable| found.get(variable.name);
+) -> Result<Option<AwsCredentials>, Error> {
+    let variable = |variable: variables::Variable| found.text(&variable);
     let ecr = config.builds.registry.as_ref().and_then(Registry::ecr);
-    let region = variable(variables::AWS_DEFAULT_REGION).or(ecr.map(|it| it.region));
+    let region = variable(variables::AWS_DEFAULT_REGION)?.or(ecr.map(|it| it.region));
     if let Some(profile) = &args.profile {
-        let home = found.get("HOME").unwrap_or_else(|| "/".to_owned());
-        let mut aws = AwsCredentials::of_profile(Path::new(&home), profile)?;
+        let home = home_dir().unwrap_or_else(|| PathBuf::from("/"));
+        let mut aws = AwsCredentials::of_profile(&home, profile)?;
         aws.region = aws.region.or(region);
         return Ok(Some(aws));
     }
-    let key_id = variable(variables::AWS_ACCESS_KEY_ID);
-    let key = variable(variables::AWS_SECRET_ACCESS_KEY);
+    let key_id = variable(variables::AWS_ACCESS_KEY_ID)?;
+    let key = variable(variables::AWS_SECRET_ACCESS_KEY)?;
     match (key_id, key) {
         (None, None) => Ok(None),
         (Some(key_id), Some(key)) => {
-            let token = variable(variables::AWS_SESSION_TOKEN).map(Into::into);
-            AwsCredentials::new(&key_id, key.into(), token, region).map(Some)
+            let token = variable(variables::AWS_SESSION_TOKEN)?.map(Into::into);
+            Ok(Some(AwsCredentials::new(
+                &key_id,
+                key.into(),
+                token,
+                region,
+            )?))
         }
         (key_id, _) => Err(Invalid::new(
             if key_id.is_some() {
@@ -107,6 +115,7 @@ fn aws(
             "",
             "is missing beside the other half of the key",
             "set both, or name a profile with --profile",
-        )),
+        )
+        .into()),
     }
 }

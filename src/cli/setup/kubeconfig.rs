@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::{args::SetupKubeconfigArgs, printer::fields, secret_input, session::Session};
 use crate::{
     cluster::KubeconfigSource,
-    domain::Invalid,
+    domain::{Invalid, aws_region},
     error::Error,
     setup::{DEFAULT_KUBECONFIG, Kubeconfig, install_kubeconfig},
 };
@@ -51,6 +51,7 @@ fn source(args: &SetupKubeconfigArgs, session: &Session) -> Result<KubeconfigSou
                 ));
             }
         }
+        aws_region(region).map_err(|refused| refused.named("--region"))?;
         return Ok(KubeconfigSource::Eks {
             cluster: cluster.clone(),
             region: region.clone(),

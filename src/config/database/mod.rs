@@ -3,6 +3,7 @@
 mod postgres;
 
 use std::{
+    ffi::OsString,
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
@@ -60,7 +61,7 @@ impl DatabaseUrl {
         if reader.text(&variables::DATABASE_URL).is_some() {
             return reader.parsed(&variables::DATABASE_URL);
         }
-        let (data, home) = (reader.system("XDG_DATA_HOME"), reader.home());
+        let (data, home) = (reader.given("XDG_DATA_HOME"), reader.home());
         let home = home.as_deref().and_then(Path::to_str);
         match Self::in_user_data(data.as_deref(), home) {
             Ok(url) => Some(url),
@@ -76,7 +77,10 @@ impl DatabaseUrl {
     ///
     /// # Errors
     /// [`ConfigError`] when the URL can't be used, or there is none and no home folder either.
-    pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    pub fn from_vars<V: Into<OsString>>(
+        lookup: impl Fn(&str) -> Option<V>,
+    ) -> Result<Self, ConfigError> {
+        let lookup = |name: &str| lookup(name).map(Into::into);
         let mut reader = Reader::new(&lookup);
         let url = Self::read(&mut reader);
         reader.finish()?;
@@ -155,6 +159,12 @@ fn sqlite(text: &str, path: &str) -> Result<DatabaseUrl, Invalid> {
     if path.is_empty() || path.ends_with('/') {
         return refuse("names no file", "name a file, as in sqlite:///path/to/file");
     }
+    if path.starts_with(['~', '"', '\'']) {
+        return refuse(
+            "begins with a character that only a shell replaces",
+            "write the full path without quotes, as in sqlite:///home/ada/berth.sqlite3",
+        );
+    }
     if path.contains(['?', '#', '\0']) {
         return refuse(
             "has parameters, and an SQLite database takes none",
@@ -230,6 +240,8 @@ mod tests {
             "sqlite:///",
             "sqlite:///var/lib/",
             "sqlite:///berth.db?mode=ro",
+            "sqlite://~/berth.db",
+            "sqlite://\"/berth.db\"",
             "sqlite::memory:",
             "sqlite://:memory:",
             "postgres://",

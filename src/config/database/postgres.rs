@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tokio_postgres::config::{Config, Host, SslMode};
+use tokio_postgres::config::{ChannelBinding, Config, Host, SslMode};
 
 use super::{FIELD, FORMS};
 use crate::domain::Invalid;
@@ -23,17 +23,63 @@ pub(super) fn parse(text: &str) -> Result<Config, Invalid> {
     }
     let (text, mode) = tls_mode(text);
     let mut config: Config = text.parse().map_err(|problem: tokio_postgres::Error| {
-        let cause = problem.into_source().map(|cause| format!(": {cause}"));
-        let problem = format!("can't be read{}", cause.unwrap_or_default());
-        refuse(&problem, FORMS)
+        let cause = problem.into_source().map(|cause| cause.to_string());
+        let cause = cause.unwrap_or_default();
+        match option_named(&cause) {
+            Some(option) => refuse(&format!("has an {cause}"), &option_remedy(option)),
+            None if cause.is_empty() => refuse("can't be read", FORMS),
+            None => refuse(&format!("can't be read: {cause}"), FORMS),
+        }
     })?;
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         return Err(refuse("names no host", FORMS));
     }
-    if mode.is_none() && is_local(&config) {
+    let is_bound = config.get_channel_binding() == ChannelBinding::Require;
+    if mode.is_none() && is_bound {
+        // Channel binding binds the password to the TLS connection.
+        config.ssl_mode(SslMode::Require);
+    } else if mode.is_none() && is_local(&config) {
         config.ssl_mode(SslMode::Disable);
+    } else if is_bound && config.get_ssl_mode() == SslMode::Disable {
+        return Err(refuse(
+            "asks for channel_binding=require without TLS",
+            "leave channel_binding out, or set sslmode=require",
+        ));
     }
     Ok(config)
+}
+
+/// The option in tokio-postgres' words: "unknown option `x`", "invalid value for option `x`".
+fn option_named(cause: &str) -> Option<&str> {
+    let cause = cause
+        .strip_prefix("unknown option `")
+        .or_else(|| cause.strip_prefix("invalid value for option `"))?;
+    cause.strip_suffix('`')
+}
+
+/// What to do about an option of libpq or of another program that can't be used.
+fn option_remedy(option: &str) -> String {
+    match option {
+        "sslrootcert" => {
+            "leave sslrootcert out, and name its file in SSL_CERT_FILE; certificates that \
+                          the system trusts need neither"
+                .to_owned()
+        }
+        "sslcert" | "sslkey" | "sslpassword" => {
+            format!("leave {option} out: berth logs in with a password, not a client certificate")
+        }
+        "passfile" | "service" | "servicefile" => {
+            format!("leave {option} out, and write what it stands for into the URL")
+        }
+        "sslmode" => "use disable, prefer, require, verify-ca or verify-full".to_owned(),
+        "channel_binding" => "use disable, prefer or require".to_owned(),
+        "target_session_attrs" => "use any, read-write or read-only".to_owned(),
+        "port" => "use a port from 1 to 65535".to_owned(),
+        "connect_timeout" | "tcp_user_timeout" | "keepalives_idle" | "keepalives_interval" => {
+            "use a whole number of seconds".to_owned()
+        }
+        _ => format!("leave {option} out of the URL: berth does not need it"),
+    }
 }
 
 /// The URL with an `sslmode` that tokio-postgres knows, and the one that was given.
@@ -131,6 +177,55 @@ mod tests {
             ),
         ] {
             assert_eq!(parse(url).unwrap().get_ssl_mode(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn options_that_cannot_be_used_are_named_with_what_to_do() {
+        for (options, problem, remedy) in [
+            (
+                "sslmode=verify-full&sslrootcert=/ca.pem",
+                "unknown option `sslrootcert`",
+                "SSL_CERT_FILE",
+            ),
+            ("sslcert=/c.pem", "unknown option `sslcert`", "password"),
+            (
+                "pgbouncer=true",
+                "unknown option `pgbouncer`",
+                "leave pgbouncer out",
+            ),
+            (
+                "schema=public",
+                "unknown option `schema`",
+                "leave schema out",
+            ),
+            (
+                "sslmode=allow",
+                "invalid value for option `sslmode`",
+                "verify-full",
+            ),
+            (
+                "channel_binding=yes",
+                "invalid value for option `channel_binding`",
+                "prefer or require",
+            ),
+            (
+                "sslmode=disable&channel_binding=require",
+                "channel_binding=require without TLS",
+                "leave channel_binding out",
+            ),
+        ] {
+            let refused = parse(&format!("postgres://u:hunter2@db/d?{options}")).unwrap_err();
+            assert!(refused.to_string().contains(problem), "{refused}");
+            assert!(refused.remedy().contains(remedy), "{}", refused.remedy());
+        }
+    }
+
+    #[test]
+    fn channel_binding_turns_tls_on() {
+        for host in ["db", "localhost"] {
+            let url = format!("postgres://u@{host}/d?channel_binding=require");
+            assert_eq!(parse(&url).unwrap().get_ssl_mode(), SslMode::Require);
         }
     }
 

@@ -1,26 +1,125 @@
 //! TLS that trusts what the operating system trusts, for all that speaks it: the database, and the
 //! look at a deployment's public address.
 
-use std::sync::Arc;
+use std::{error::Error, io, sync::Arc};
 
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls::{CertificateError, ClientConfig, Error as TlsError, RootCertStore, crypto::ring};
 
 /// A client's settings with the certificates of the operating system, or those that `SSL_CERT_FILE`
 /// and `SSL_CERT_DIR` name. They are a hundred files or more: not to be called where waiting hurts.
 ///
 /// # Errors
-/// When the cryptography can't be set up.
-pub fn client_config() -> Result<ClientConfig, rustls::Error> {
+/// When the cryptography can't be set up, or no certificate can be read.
+pub fn client_config() -> Result<ClientConfig, TlsError> {
     let found = rustls_native_certs::load_native_certs();
     for problem in &found.errors {
         tracing::warn!(%problem, "could not read a certificate of the system");
     }
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
+    // SSL_CERT_FILE with a slip in it, as a rule: no server would be trusted.
+    if let (true, Some(problem)) = (roots.is_empty(), found.errors.first()) {
+        let problem = format!("no trusted certificate can be read: {problem}");
+        return Err(TlsError::General(problem));
+    }
     Ok(
         ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth(),
     )
+}
+
+/// Explains in words why a server's certificate was refused, and what to do about it; `None` for an
+/// error that no certificate caused.
+#[must_use]
+pub fn certificate_problem(error: &(dyn Error + 'static)) -> Option<(String, &'static str)> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(TlsError::InvalidCertificate(problem)) = tls_error(error) {
+            return Some(explain(problem));
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// An `io::Error` does not name the error that it holds as its source.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TlsError> {
+    let held = || error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref();
+    error.downcast_ref().or_else(held)
+}
+
+fn explain(problem: &CertificateError) -> (String, &'static str) {
+    use CertificateError as E;
+    const AUTHORITY: &str = "name the certificate of the server's authority in SSL_CERT_FILE, or add \
+                             it to the system's certificates";
+    match problem {
+        E::UnknownIssuer => (
+            "its certificate was issued by an authority that is not trusted here".to_owned(),
+            AUTHORITY,
+        ),
+        E::Expired | E::ExpiredContext { .. } => (
+            "its certificate has expired".to_owned(),
+            "renew the server's certificate, or correct the clock of this machine",
+        ),
+        E::NotValidYet | E::NotValidYetContext { .. } => (
+            "its certificate is not valid yet".to_owned(),
+            "correct the clock of this machine or of the server that issued the certificate",
+        ),
+        E::NotValidForName => (
+            "its certificate is for another host".to_owned(),
+            "use a host name that the certificate has, or renew the certificate with this one",
+        ),
+        E::NotValidForNameContext { presented, .. } => (
+            format!("its certificate is for {}", presented.join(", ")),
+            "use a host name that the certificate has, or renew the certificate with this one",
+        ),
+        E::Revoked => (
+            "its certificate was revoked".to_owned(),
+            "renew the server's certificate",
+        ),
+        // webpki's words for a self-signed certificate that is marked as an authority's.
+        E::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => (
+            "its certificate is that of an authority and not of a server".to_owned(),
+            "give the server a certificate of its own, without CA:TRUE",
+        ),
+        other => (
+            format!("its certificate can't be used: {other}"),
+            "renew the server's certificate",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_certificate_is_explained_in_words() {
+        for (problem, words, remedy) in [
+            (
+                CertificateError::UnknownIssuer,
+                "not trusted",
+                "SSL_CERT_FILE",
+            ),
+            (CertificateError::Expired, "has expired", "renew"),
+            (CertificateError::NotValidYet, "not valid yet", "clock"),
+            (
+                CertificateError::NotValidForName,
+                "another host",
+                "host name",
+            ),
+            (CertificateError::Revoked, "was revoked", "renew"),
+            (CertificateError::BadSignature, "can't be used", "renew"),
+        ] {
+            // As tokio-rustls passes it on.
+            let error = io::Error::other(TlsError::InvalidCertificate(problem));
+            let (said, hint) = certificate_problem(&error).unwrap();
+            assert!(said.contains(words), "{said}");
+            assert!(hint.contains(remedy), "{hint}");
+        }
+        let other = io::Error::other(TlsError::DecryptError);
+        assert_eq!(certificate_problem(&other), None);
+    }
 }

@@ -64,6 +64,24 @@ pub enum StoreError {
         database: String,
         /// What went wrong with the handshake.
         source: Source,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// The server does not bind the password to the TLS connection, and the URL asks for it.
+    #[error("the database {database} does not support channel binding")]
+    ChannelBinding {
+        /// The database's URL, without its password.
+        database: String,
+        /// What is missing.
+        source: Source,
+    },
+    /// A pool, such as `PgBouncer`, gives each transaction another session of the server.
+    #[error("the database {database} is behind a pool that does not keep a session")]
+    Pooled {
+        /// The database's URL, without its password.
+        database: String,
+        /// What the server says.
+        source: Source,
     },
     /// The server refuses the user: unknown, wrong password, or not allowed from here.
     #[error("the database {database} refuses the user")]
@@ -195,9 +213,12 @@ impl StoreError {
             Self::Unreachable { .. } => {
                 "check host and port in DATABASE_URL, and that the server runs"
             }
-            Self::Tls { .. } => {
-                "add the server's authority to the system's certificates or name it in SSL_CERT_FILE; \
-                 on a network that you trust, sslmode=disable goes without TLS"
+            Self::Tls { remedy, .. } => remedy,
+            Self::ChannelBinding { .. } => {
+                "leave channel_binding out of DATABASE_URL; it needs TLS and a scram-sha-256 password"
+            }
+            Self::Pooled { .. } => {
+                "use the session pool or the direct port of the server in DATABASE_URL"
             }
             Self::AccessDenied { .. } => {
                 "check user and password in DATABASE_URL; special characters must be percent-encoded"

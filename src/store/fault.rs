@@ -3,6 +3,8 @@
 //! diesel keeps neither SQLite's result codes nor most of Postgres' SQLSTATEs, so that some
 //! conditions can only be known by their text. SQLite's is compiled in and never translated.
 
+use std::error::Error;
+
 use diesel::{
     ConnectionError,
     result::{DatabaseErrorKind, Error as QueryError},
@@ -10,6 +12,7 @@ use diesel::{
 use tokio_postgres::error::SqlState;
 
 use super::StoreError;
+use crate::tls;
 
 /// What stops a query body, before it is known to which database it went.
 #[derive(Debug)]
@@ -95,8 +98,47 @@ fn of_message(message: &str, database: String) -> Option<StoreError> {
         "attempt to write a readonly database" => StoreError::ReadOnly { database, source },
         "unable to open database file" => StoreError::CannotOpen { database, source },
         "canceling statement due to lock timeout" => StoreError::Locked { database, source },
+        message if is_pooled(message) => StoreError::Pooled { database, source },
         _ => return None,
     })
+}
+
+/// Whether another session answers than the one that prepared the statement: SQLSTATE 42P05 and 26000,
+/// which diesel does not keep.
+fn is_pooled(message: &str) -> bool {
+    message.contains("prepared statement \"")
+        && (message.ends_with("already exists") || message.ends_with("does not exist"))
+}
+
+/// Why a new connection to a Postgres server could not be set up.
+pub(super) fn of_postgres_setup(error: ConnectionError, database: &str) -> StoreError {
+    let database = database.to_owned();
+    let is_pooled = is_pooled(&error.to_string());
+    let source = error.into();
+    if is_pooled {
+        return StoreError::Pooled { database, source };
+    }
+    StoreError::Unreachable { database, source }
+}
+
+/// What to do about TLS that fails for another reason than the server's certificate.
+pub(super) const TLS_REMEDY: &str = "check that the server offers TLS (ssl = on); on a network that you \
+                                     trust, sslmode=disable goes without TLS";
+
+/// A failed handshake; a certificate's fault in words.
+fn of_handshake(source: Box<dyn Error + Send + Sync>, database: String) -> StoreError {
+    match tls::certificate_problem(source.as_ref()) {
+        Some((problem, remedy)) => StoreError::Tls {
+            database,
+            source: problem.into(),
+            remedy,
+        },
+        None => StoreError::Tls {
+            database,
+            source,
+            remedy: TLS_REMEDY,
+        },
+    }
 }
 
 /// Why there is no connection to a Postgres server.
@@ -115,7 +157,10 @@ pub(super) fn of_postgres_connect(error: tokio_postgres::Error, database: &str) 
             StoreError::AccessDenied { database, source }
         }
         Some(SqlState::TOO_MANY_CONNECTIONS) => StoreError::Busy { database, source },
-        None if kind == "error performing TLS handshake" => StoreError::Tls { database, source },
+        None if kind == "error performing TLS handshake" => of_handshake(source, database),
+        None if source.to_string().contains("channel binding") => {
+            StoreError::ChannelBinding { database, source }
+        }
         None if matches!(
             kind.as_str(),
             "authentication error" | "invalid configuration"
@@ -159,6 +204,22 @@ mod tests {
             of("unable to open database file"),
             StoreError::CannotOpen { .. }
         ));
+        // As PgBouncer 1.18 and Postgres 15 say it where each transaction has another session.
+        for message in [
+            "prepared statement \"s0\" already exists",
+            "prepared statement \"s1\" does not exist",
+        ] {
+            let pooled = of(message);
+            assert!(matches!(pooled, StoreError::Pooled { .. }), "{pooled:?}");
+            let hint = pooled.hint().unwrap();
+            assert!(
+                hint.contains("the session pool or the direct port"),
+                "{hint}"
+            );
+            let setup = ConnectionError::BadConnection(message.to_owned());
+            let setup = of_postgres_setup(setup, "postgres://h/d");
+            assert!(matches!(setup, StoreError::Pooled { .. }), "{setup:?}");
+        }
         let other = of("no such table: pods");
         assert!(matches!(other, StoreError::Query { .. }));
         assert_eq!(other.to_string(), "could not try");

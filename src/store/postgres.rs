@@ -92,6 +92,8 @@ impl Connector {
                 StoreError::Tls {
                     database: database.to_owned(),
                     source: problem.into(),
+                    remedy: "name a file with certificates in SSL_CERT_FILE, or install \
+                             the system's",
                 }
             })?))
         };
@@ -125,10 +127,8 @@ impl Connector {
                 AsyncPgConnection::try_from_client_and_connection(client, connection).await
             }
         };
-        let mut connection = connected.map_err(|error| StoreError::Unreachable {
-            database: self.database.clone(),
-            source: error.into(),
-        })?;
+        let mut connection =
+            connected.map_err(|error| fault::of_postgres_setup(error, &self.database))?;
         connection
             .batch_execute(SETTINGS)
             .await

@@ -78,7 +78,26 @@ async fn a_certificate_that_nobody_trusts_is_refused() {
     for mode in ["prefer", "require", "verify-full"] {
         let error = refused(&format!("{}?sslmode={mode}", database.url)).await;
         assert!(matches!(error, StoreError::Tls { .. }), "{error:?}");
+        assert!(
+            chain(&error).contains("an authority that is not trusted"),
+            "{error:?}"
+        );
+        assert!(error.hint().unwrap().contains("SSL_CERT_FILE"), "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn a_file_of_certificates_that_is_missing_is_named() {
+    let database = Database::postgres().await;
+    let mut command = child::command(
+        "opens_and_claims",
+        &format!("{}?sslmode=require", database.url),
+    );
+    command
+        .env("SSL_CERT_FILE", "/no/such/file")
+        .env_remove("SSL_CERT_DIR");
+    let outcome = child::outcome(command);
+    assert!(outcome.contains("/no/such/file"), "{outcome}");
 }
 
 #[tokio::test]
@@ -92,8 +111,9 @@ async fn a_certificate_that_the_system_trusts_is_accepted_for_its_host_alone() {
     let url = format!("{}?sslmode=require", database.url);
     assert_eq!(trusting(&url), "fine");
     assert_eq!(trusting(&url.replace("127.0.0.1", "localhost")), "fine");
+    assert_eq!(trusting(&format!("{url}&channel_binding=require")), "fine");
     let other = trusting(&url.replace("127.0.0.1", "127.0.0.2"));
-    assert!(!other.contains("fine"), "{other}");
+    assert!(other.contains("its certificate is for"), "{other}");
 }
 
 #[tokio::test]

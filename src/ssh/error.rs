@@ -36,6 +36,8 @@ pub enum SshError {
         /// What the resolver says.
         #[source]
         source: Arc<std::io::Error>,
+        /// What to do about it, when the name is a `Host` of `~/.ssh/config`.
+        remedy: Option<String>,
     },
     /// The port is closed.
     #[error("{host}:{port} refused the connection")]
@@ -251,6 +253,10 @@ impl SshError {
         Some(match self {
             Self::Key(error) => return error.hint(),
             Self::HostKey(error) => error.hint(),
+            Self::Resolve {
+                remedy: Some(remedy),
+                ..
+            } => remedy.clone(),
             Self::Resolve { .. } => format!("check {} and the name server", K8S_SSH_HOST.name),
             Self::Refused { port, .. } => {
                 format!(

@@ -19,7 +19,7 @@ use super::host_trust::{Judge, Wanted};
 use super::known_hosts::Shown;
 use super::link::{Link, LinkGuard, Opening};
 use super::slots::Slots;
-use super::{ConnectStage, HostKeyError, SshError, SshSettings};
+use super::{ConnectStage, HostKeyError, SshError, SshSettings, ssh_config};
 
 /// What arrives within one slow consumer's reach: this many packets of up to 32 KiB.
 const CHANNEL_BUFFER_PACKETS: usize = 64;
@@ -292,6 +292,7 @@ async fn dial(settings: &SshSettings, deadline: Instant) -> Result<TcpStream, Ss
         Ok(addresses) => addresses,
         Err(source) => {
             return Err(SshError::Resolve {
+                remedy: ssh_config::remedy_for(&host),
                 host,
                 source: Arc::new(source),
             });

@@ -68,7 +68,7 @@ fn known_hosts_that_are_no_regular_file_are_refused_at_once() {
     // What is remembered in /dev/null is forgotten: `accept-new` would accept every key.
     for file in [fifo.as_path(), Path::new("/dev/null")] {
         for policy in [HostKeyPolicy::Strict, HostKeyPolicy::AcceptNew] {
-            let error = judge(policy, file).judge(&key(A)).unwrap_err();
+            let error = judge(policy, file).judge(&shown(A)).unwrap_err();
             assert!(
                 matches!(error, HostKeyError::Unreadable { .. }),
                 "{error:?}"

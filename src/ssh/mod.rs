@@ -44,6 +44,7 @@ mod quote;
 mod run;
 mod script;
 mod slots;
+mod ssh_config;
 mod tunnel;
 
 pub use client::SshClient;

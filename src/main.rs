@@ -1,24 +1,15 @@
-//! The program `berth`: parse, start tracing, run, exit code.
+//! The program `berth`: parse, run, exit code.
 
 use std::process::ExitCode;
 
-use berth::cli::{self, Args};
-use clap::Parser as _;
+use berth::cli;
 
 fn main() -> ExitCode {
     // Before anything is started: `berth --help` must be quick.
-    let args = match Args::try_parse() {
+    let args = match cli::parse(std::env::args_os()) {
         Ok(args) => args,
-        Err(refused) => {
-            let _ = refused.print();
-            return ExitCode::from(if refused.use_stderr() {
-                cli::WRONG_USAGE
-            } else {
-                0
-            });
-        }
+        Err(code) => return code,
     };
-    args.start_tracing();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

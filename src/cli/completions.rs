@@ -4,14 +4,16 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 
-use super::args::{Args, CompletionsArgs};
+use super::{
+    args::{Args, CompletionsArgs},
+    session::Session,
+};
 use crate::error::Error;
 
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one shape")]
-pub(super) fn run(args: &CompletionsArgs) -> Result<ExitCode, Error> {
+pub(super) fn run(args: &CompletionsArgs, session: &Session) -> Result<ExitCode, Error> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Args::command(), "berth", &mut script);
-    // A closed pipe (`| head`) is the reader's choice, not a failure.
-    let _ = std::io::Write::write_all(&mut std::io::stdout(), &script);
+    session.printer.text(&String::from_utf8_lossy(&script));
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use crate::error::{Error, Kind};
 
 /// The exit code for what was typed wrong: `EX_USAGE`.
-pub const WRONG_USAGE: u8 = 64;
+pub(super) const WRONG_USAGE: u8 = 64;
 
 /// The exit code when nobody reads the output any more: 128 and SIGPIPE, as in shells.
 pub(super) const BROKEN_PIPE: u8 = 141;

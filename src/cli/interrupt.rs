@@ -1,45 +1,105 @@
-//! The wish of a person or a supervisor that the program end, and what it leaves behind.
+//! Signals that end the program (SIGINT, SIGTERM, SIGHUP), and what an ended command leaves behind.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, thread, time::Duration};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+};
 
-use super::args::{BuildAction, Command, SecretCommand};
+use super::{
+    CLOSING,
+    args::{BuildAction, Command, SecretCommand},
+};
+
+/// The longest that berth runs after SIGTERM: a supervisor is about to send SIGKILL. What still runs on
+/// the host ends by itself once the connection is closed.
+const TERMINATING: Duration = Duration::from_millis(900);
 
 /// Listens for SIGINT, SIGTERM and SIGHUP, from when it is made on.
-pub(super) struct Interrupts([(Option<Signal>, u8); 3]);
+///
+/// It listens in a thread of its own, which also ends the program when the rest does not: at a second
+/// signal, and when its time is over. So no read or write that blocks elsewhere can prevent it.
+pub(super) struct Interrupts(mpsc::UnboundedReceiver<u8>);
 
 impl Interrupts {
     pub(super) fn listen() -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let listen = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            if let Ok(runtime) = runtime {
+                runtime.block_on(async {
+                    let mut signals = Signals::register();
+                    drop(ready);
+                    signals.end_program(&sender).await;
+                });
+            }
+        };
+        let thread = thread::Builder::new().name("signals".to_owned());
+        // Without it, a signal ends the program as it does by default.
+        if thread.spawn(listen).is_ok() {
+            // Until the sender is dropped.
+            let _: Result<(), _> = is_ready.recv();
+        }
+        Self(receiver)
+    }
+
+    /// Waits for the first signal; the exit code that it asks for.
+    pub(super) async fn next(&mut self) -> ExitCode {
+        match self.0.recv().await {
+            Some(code) => ExitCode::from(code),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+struct Signals([(Option<Signal>, SignalKind); 3]);
+
+impl Signals {
+    fn register() -> Self {
         let kinds = [
             SignalKind::interrupt(),
             SignalKind::terminate(),
             SignalKind::hangup(),
         ];
-        // The exit code is 128 and the signal's number, as in shells.
-        Self(kinds.map(|kind| {
-            let code = u8::try_from(128 + kind.as_raw_value()).unwrap_or(u8::MAX);
-            (signal(kind).ok(), code)
-        }))
+        Self(kinds.map(|kind| (signal(kind).ok(), kind)))
     }
 
-    /// Waits for the next signal; the exit code that it asks for.
-    pub(super) async fn next(&mut self) -> ExitCode {
+    async fn next(&mut self) -> SignalKind {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
-            code = wait(interrupt) => code,
-            code = wait(terminate) => code,
-            code = wait(hangup) => code,
+            kind = wait(interrupt) => kind,
+            kind = wait(terminate) => kind,
+            kind = wait(hangup) => kind,
         }
+    }
+
+    /// Passes the first signal on, and ends the program itself at the next one or in the end.
+    async fn end_program(&mut self, sender: &mpsc::UnboundedSender<u8>) {
+        let kind = self.next().await;
+        // The exit code is 128 and the signal's number, as in shells.
+        let code = u8::try_from(128 + kind.as_raw_value()).unwrap_or(u8::MAX);
+        // No receiver: the program is ending anyway.
+        let _ = sender.send(code);
+        let left = if kind == SignalKind::terminate() {
+            TERMINATING
+        } else {
+            CLOSING + TERMINATING
+        };
+        let _ = tokio::time::timeout(left, self.next()).await;
+        std::process::exit(code.into());
     }
 }
 
 /// A signal that can't be listened for never comes.
-async fn wait((signal, code): &mut (Option<Signal>, u8)) -> ExitCode {
+async fn wait((signal, kind): &mut (Option<Signal>, SignalKind)) -> SignalKind {
     match signal {
         Some(signal) => {
             signal.recv().await;
-            ExitCode::from(*code)
+            *kind
         }
         None => std::future::pending().await,
     }

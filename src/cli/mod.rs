@@ -23,42 +23,50 @@ mod session;
 mod setup;
 mod status;
 mod trace;
+mod usage;
 mod view;
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 pub use args::{Args, Command};
-pub use exit::WRONG_USAGE;
 use interrupt::Interrupts;
 use printer::Printer;
 use session::Session;
+pub use usage::parse;
 
-use crate::error::Error;
+use crate::{config::ConfigError, error::Error};
 
 /// The longest that ending what still runs on the host may hold up the program's end.
 const CLOSING: Duration = Duration::from_secs(8);
 
+/// How long a command that was interrupted may take to give up what it does.
+const STOPPING: Duration = Duration::from_millis(200);
+
 /// Runs what was typed, and returns the program's exit code.
 ///
 /// Ctrl-C and SIGTERM end the command on the host as well, before the program ends; a second one ends
-/// the program at once.
+/// the program at once. After SIGTERM the program ends within a second, whatever happens.
 pub async fn run(args: Args) -> ExitCode {
     let mut interrupts = Interrupts::listen();
-    let session = Session::new(args.global, Printer::new(args.output));
+    let tracing = args.start_tracing();
+    let session = Arc::new(Session::new(args.global, Printer::new(args.output)));
     let aftermath = interrupt::aftermath(&args.command);
+    // In a task of its own: what blocks there, such as a read of stdin, keeps no signal from being seen.
+    let mut work = tokio::spawn(perform(tracing, args.command, Arc::clone(&session)));
     let code = tokio::select! {
-        result = perform(args.command, &session) => result.unwrap_or_else(|error| {
-            session.printer.error(&error);
-            exit::code(&error)
+        done = &mut work => done.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(cause) => std::panic::resume_unwind(cause),
+            Err(_) => ExitCode::FAILURE,
         }),
         code = interrupts.next() => {
+            work.abort();
             if let Some(aftermath) = aftermath {
                 session.printer.interrupted(aftermath);
             }
+            let _ = tokio::time::timeout(STOPPING, work).await;
             code
         }
     };
-    // Whoever asks twice does not want to wait for the host's goodbye.
     tokio::select! {
         _ = tokio::time::timeout(CLOSING, session.close()) => {}
         _ = interrupts.next() => {}
@@ -69,9 +77,24 @@ pub async fn run(args: Args) -> ExitCode {
     code
 }
 
-async fn perform(command: Command, session: &Session) -> Result<ExitCode, Error> {
+async fn perform(
+    ready: Result<(), ConfigError>,
+    command: Command,
+    session: Arc<Session>,
+) -> ExitCode {
+    let done = match ready {
+        Ok(()) => dispatch(command, &session).await,
+        Err(error) => Err(error.into()),
+    };
+    done.unwrap_or_else(|error| {
+        session.printer.error(&error);
+        exit::code(&error)
+    })
+}
+
+async fn dispatch(command: Command, session: &Session) -> Result<ExitCode, Error> {
     match command {
-        Command::Completions(args) => completions::run(&args),
+        Command::Completions(args) => completions::run(&args, session),
         Command::Create(args) => create::run(args, session).await,
         Command::Execute(args) => execute::run(args, session).await,
         Command::Delete(args) => delete::run(args, session).await,

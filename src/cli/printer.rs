@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::args::Output;
 use crate::{
     cluster::{Captured, ExecError},
-    error::Error,
+    error::{Error, Kind},
 };
 
 /// Prints what was found, in the form that was asked for.
@@ -37,7 +37,7 @@ impl Printer {
     fn put(&self, bytes: &[u8]) {
         if let Err(error) = put(bytes) {
             self.has_failed.store(true, Ordering::Relaxed);
-            self.note(&format!("error: the output could not be written: {error}"));
+            self.note(&not_written(&error));
         }
     }
 
@@ -87,12 +87,20 @@ impl Printer {
         let _ = io::stderr().write_all(talk(error).as_bytes());
     }
 
+    /// Prints for a script that what was typed can't be used.
+    pub(super) fn wrong_usage(&self, message: &str, hint: &str) {
+        self.value(&value_of(Kind::BadInput, message, hint), String::new);
+    }
+
     /// Says that the program was interrupted and what is left behind; for a script, on stdout as a
     /// value as well.
     pub(super) fn interrupted(&self, aftermath: &str) {
         let _ = writeln!(io::stderr(), "interrupted; {aftermath}");
         if !self.is_for_people() {
-            self.value(&interrupted_value(aftermath), String::new);
+            self.value(
+                &value_of("interrupted", "interrupted", aftermath),
+                String::new,
+            );
         }
     }
 }
@@ -241,16 +249,22 @@ fn error_value(error: &Error) -> Value {
     json!({ "error": value })
 }
 
-fn interrupted_value(aftermath: &str) -> Value {
+/// What is no [`Error`], in the form of one.
+fn value_of(kind: impl Serialize, message: &str, hint: &str) -> Value {
     json!({
         "error": {
-            "kind": "interrupted",
-            "message": "interrupted",
+            "kind": kind,
+            "message": message,
             "causes": [],
-            "hint": aftermath,
+            "hint": hint,
             "diagnosis": null,
         }
     })
+}
+
+/// Says that stdout can't be written.
+pub(super) fn not_written(error: &io::Error) -> String {
+    format!("error: the output could not be written: {error}")
 }
 
 /// What a command printed, as scripts read it: text, and how many bytes are missing from its end.

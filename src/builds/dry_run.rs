@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::{BuildManager, BuildProgress, BuildRequest, SilentBuild, plan};
+use serde::Serialize;
+
 use crate::{
     config::Config,
     context::PackedContext,
@@ -15,7 +17,7 @@ use crate::{
 /// since its hash and size decide what is sent.
 ///
 /// Printed, it is YAML.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BuildDryRun {
     /// What would be pushed.
     pub image: Image,

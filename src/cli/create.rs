@@ -19,7 +19,7 @@ pub(super) async fn run(args: CreateArgs, session: &Session) -> Result<ExitCode,
     let request = request(args)?;
     if dry_run {
         let plan = crate::pods::DryRun::manage(&session.config()?, &request)?;
-        session.printer.text(&plan.to_string());
+        session.printer.value(&plan, || plan.to_string());
         return Ok(ExitCode::SUCCESS);
     }
     let manager = session.manager().await?;

@@ -14,7 +14,7 @@ pub(super) async fn run(args: DeleteArgs, session: &Session) -> Result<ExitCode,
     let owner = owner(&args.owner)?;
     if args.dry_run {
         let plan = DryRun::delete(&session.config()?, &owner);
-        session.printer.text(&plan.to_string());
+        session.printer.value(&plan, || plan.to_string());
         return Ok(ExitCode::SUCCESS);
     }
     if args.forget {

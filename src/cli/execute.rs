@@ -28,7 +28,7 @@ pub(super) async fn run(args: ExecuteArgs, session: &Session) -> Result<ExitCode
     let mut request = request(args)?;
     if dry_run {
         let plan = DryRun::execute(&session.config()?, &request)?;
-        session.printer.text(&plan.to_string());
+        session.printer.value(&plan, || plan.to_string());
         return Ok(ExitCode::SUCCESS);
     }
     if pass_stdin {

@@ -22,6 +22,7 @@ mod verbatim;
 
 use std::{borrow::Cow, fmt};
 
+use serde::Serialize;
 use serde_json::Value;
 
 pub use self::{
@@ -101,11 +102,34 @@ impl Manifest {
         &self.object
     }
 
+    /// The object without the values of a Secret and the bytes of a `ConfigMap`, for scripts to read.
+    fn shown(&self) -> Value {
+        let mut object = self.object.clone();
+        let hidden = match self.kind.as_str() {
+            "Secret" => &["data", "stringData"][..],
+            "ConfigMap" => &["binaryData"],
+            _ => &[],
+        };
+        for field in hidden {
+            if let Some(values) = object.get_mut(field).and_then(Value::as_object_mut) {
+                values.values_mut().for_each(|value| *value = Value::Null);
+            }
+        }
+        object
+    }
+
     /// The object that was checked, as one line of JSON: this is what is to be sent. Two parsers may
     /// read one YAML text differently (`yes`, `010`), and JSON leaves nothing to differ about.
     #[must_use]
     pub fn json(&self) -> String {
         self.object.to_string()
+    }
+}
+
+/// The object, of which no value of a Secret is shown.
+impl Serialize for Manifest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.shown().serialize(serializer)
     }
 }
 

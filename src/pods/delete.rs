@@ -96,7 +96,6 @@ impl PodManager {
         let namespace = owner.namespace();
         let labels = OwnerLabels::of(owner);
         let at_most = self.settings().limits.delete;
-        progress.step(&Step::Deleting);
         let found = self.cluster().find(&queries(&namespace, &labels)).await?;
         let is_there = !found.of::<NamespaceObject>()?.is_empty();
         let mut kept = neighbours(&found)?;
@@ -105,6 +104,7 @@ impl PodManager {
             // Somebody else's namespace of the same name is not ours to touch, and not ours at all.
             return Ok(Removed::default());
         }
+        progress.step(&Step::Deleting);
         // Whoever has taken the lease over since may have made what would be deleted.
         held.confirm().await?;
         let deleted = if kept.is_empty() {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::{ExecuteRequest, ManageRequest, manager::default_spec};
 use crate::{
     cluster::{ExecCommand, kubectl::describe},
@@ -15,9 +17,10 @@ use crate::{
 /// Nothing is connected to, and no record is made or read: it is what would be sent for an owner
 /// without a pod.
 ///
-/// Printed, it is YAML: the commands are comments.
-#[derive(Debug, Clone, PartialEq)]
+/// Printed, it is YAML: the commands are comments. Serialized, it is `host`, `commands` and `manifests`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DryRun {
+    #[serde(rename = "host")]
     place: String,
     commands: Vec<String>,
     manifests: Vec<Manifest>,

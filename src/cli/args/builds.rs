@@ -21,10 +21,11 @@ Examples:
       --git-token-file ~/.github-token
   berth build attach build-hosting-agent-images-k3f9x2
 
-The image is pushed to IMAGE_REGISTRY, and printed with its digest. Without --tag
-the tag is made from what is built, so that it never moves: the beginning of the
-context's hash, or of a commit that is named in full. Values of --build-arg can be read in the
-cluster and in the image: they are no place for secrets.
+The image is pushed to IMAGE_REGISTRY, and printed with its digest. Without
+--tag the tag is made from what is built, so that it never moves: the beginning
+of the context's hash, or of a commit that is named in full. Values of
+--build-arg can be read in the cluster and in the image: they are no place for
+secrets.
 
 A build goes on when berth ends: `attach` waits for its end, `cancel` ends it.
 The log is on stderr, the result on stdout. Exit code 71: there is no image;

@@ -154,6 +154,7 @@ pub struct DeployArgs {
 
 /// `berth rollback`
 #[derive(Debug, ClapArgs)]
+#[command(override_usage = "berth rollback NAME (--project-id ID|--namespace NS) [OPTIONS]")]
 pub struct RollbackArgs {
     /// The deployment's name.
     pub(in crate::cli) name: String,
@@ -166,6 +167,7 @@ pub struct RollbackArgs {
 
 /// `berth revisions`
 #[derive(Debug, ClapArgs)]
+#[command(override_usage = "berth revisions NAME (--project-id ID|--namespace NS) [OPTIONS]")]
 pub struct RevisionsArgs {
     /// The deployment's name.
     pub(in crate::cli) name: String,
@@ -186,6 +188,7 @@ pub struct ListInstancesArgs {
 
 /// `berth stop-deployment`
 #[derive(Debug, ClapArgs)]
+#[command(override_usage = "berth stop-deployment NAME (--project-id ID|--namespace NS) [OPTIONS]")]
 pub struct StopDeploymentArgs {
     /// The deployment's name.
     pub(in crate::cli) name: String,
@@ -195,6 +198,7 @@ pub struct StopDeploymentArgs {
 
 /// `berth stop-pod`
 #[derive(Debug, ClapArgs)]
+#[command(override_usage = "berth stop-pod NAME (--project-id ID|--namespace NS) [OPTIONS]")]
 pub struct StopPodArgs {
     /// The pod's name.
     pub(in crate::cli) name: String,
@@ -222,14 +226,17 @@ pub(in crate::cli) enum SecretCommand {
 
 /// `berth secret set`
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "\
+#[command(
+    override_usage = "berth secret set NAME (--project-id ID|--namespace NS) [OPTIONS]",
+    after_help = "\
 Examples:
   berth secret set --project-id shop DB_PASSWORD < password.txt
   pass show shop/db | berth secret set --project-id shop DB_PASSWORD --restart
 
 One newline at the end of stdin is left out, unless --keep-newline is given; a
 file is taken as it is. Pods have the value once they are replaced: by
---restart, or by the next deploy.")]
+--restart, or by the next deploy."
+)]
 pub(in crate::cli) struct SecretSetArgs {
     /// The secret's name, which is the environment variable's.
     pub(in crate::cli) name: String,
@@ -255,6 +262,7 @@ pub(in crate::cli) struct SecretListArgs {
 
 /// `berth secret unset`
 #[derive(Debug, ClapArgs)]
+#[command(override_usage = "berth secret unset NAME (--project-id ID|--namespace NS) [OPTIONS]")]
 pub(in crate::cli) struct SecretUnsetArgs {
     /// The secret's name.
     pub(in crate::cli) name: String,

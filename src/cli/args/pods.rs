@@ -10,10 +10,10 @@ use super::duration;
 #[derive(Debug, ClapArgs)]
 #[group(required = true, multiple = true)]
 pub(in crate::cli) struct OwnerArgs {
-    /// The project whose pod it is.
+    /// The project whose pod it is; wins over --conversation-id.
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) project_id: Option<String>,
-    /// The conversation whose pod it is, when there is no project.
+    /// The conversation whose pod it is, when no project is given.
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) conversation_id: Option<String>,
 }
@@ -22,7 +22,7 @@ pub(in crate::cli) struct OwnerArgs {
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, ClapArgs)]
 #[command(
-    override_usage = "berth create --project-id ID [OPTIONS] [-- COMMAND...]",
+    override_usage = "berth create (--project-id|--conversation-id) ID [OPTIONS] [-- COMMAND]",
     after_help = "\
 Examples:
   berth create --project-id shop
@@ -79,14 +79,17 @@ pub struct CreateArgs {
 /// `berth execute`
 #[derive(Debug, ClapArgs)]
 #[command(
-    override_usage = "berth execute --project-id ID [OPTIONS] -- PROGRAM [ARG...]\n       \
-                      berth execute --project-id ID [OPTIONS] --command LINE",
+    override_usage = "berth execute (--project-id|--conversation-id) ID [OPTIONS] -- PROGRAM...\n       \
+                      berth execute (--project-id|--conversation-id) ID [OPTIONS] -c LINE",
     after_help = "\
 Examples:
   berth execute --project-id shop -- ls -la /workspace
   berth execute --project-id shop --command 'ls | wc -l'
   tar c . | berth execute --project-id shop -- tar x -C /workspace
   TOKEN=… berth execute --project-id shop --env TOKEN -- ./deploy
+  while read -r f; do
+    berth execute --project-id shop --no-stdin -- rm \"$f\"
+  done <list
 
 The exit code is the command's own. What kept the command from ending well or
 from being run has codes of its own:
@@ -122,7 +125,8 @@ pub struct ExecuteArgs {
     /// Pass stdin on even when it is a terminal.
     #[arg(long, short, conflicts_with = "no_stdin")]
     pub(in crate::cli) interactive: bool,
-    /// Leave stdin alone.
+    /// Do not read stdin; needed in a loop such as `while read`, which the
+    /// command would otherwise take the input of.
     #[arg(long, short)]
     pub(in crate::cli) no_stdin: bool,
     /// Print the command, and send nothing.
@@ -135,6 +139,7 @@ pub struct ExecuteArgs {
 
 /// `berth delete`
 #[derive(Debug, ClapArgs)]
+#[command(override_usage = "berth delete (--project-id|--conversation-id) ID [OPTIONS]")]
 pub struct DeleteArgs {
     #[command(flatten)]
     pub(in crate::cli) owner: OwnerArgs,
@@ -156,6 +161,7 @@ pub struct ListArgs {
 
 /// `berth status`
 #[derive(Debug, ClapArgs)]
+#[command(override_usage = "berth status (--project-id|--conversation-id) ID [OPTIONS]")]
 pub struct StatusArgs {
     #[command(flatten)]
     pub(in crate::cli) owner: OwnerArgs,
@@ -163,6 +169,7 @@ pub struct StatusArgs {
 
 /// `berth logs`
 #[derive(Debug, ClapArgs)]
+#[command(override_usage = "berth logs (--project-id|--conversation-id) ID [OPTIONS]")]
 pub struct LogsArgs {
     #[command(flatten)]
     pub(in crate::cli) owner: OwnerArgs,

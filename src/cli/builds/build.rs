@@ -19,7 +19,8 @@ use crate::{
 
 pub(super) async fn run(order: BuildOrder, session: &Session) -> Result<ExitCode, Error> {
     if order.dry_run {
-        describe(order, session).await?;
+        let plan = describe(order, session).await?;
+        session.printer.value(&plan, || plan.to_string());
         return Ok(ExitCode::SUCCESS);
     }
     let built = image(order, session).await?;
@@ -28,14 +29,16 @@ pub(super) async fn run(order: BuildOrder, session: &Session) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints what a build would send.
-pub(in crate::cli) async fn describe(order: BuildOrder, session: &Session) -> Result<(), Error> {
+/// What a build would send.
+pub(in crate::cli) async fn describe(
+    order: BuildOrder,
+    session: &Session,
+) -> Result<BuildDryRun, Error> {
     let request = request(order, session)?;
     let steps = BuildSteps::new(session);
     let plan = BuildDryRun::new(&session.config()?, &request, &steps).await?;
     drop(steps);
-    session.printer.text(&plan.to_string());
-    Ok(())
+    Ok(plan)
 }
 
 /// Builds an image, and shows its log.
@@ -126,8 +129,8 @@ fn token(order: &BuildOrder, session: &Session) -> Result<Option<Secret<String>>
         Some(path) => secret_input::file(WHAT, path)?,
         None if order.git_token_stdin => secret_input::stdin(WHAT)?,
         None => {
-            let set = session.variables()?.get(variables::GIT_TOKEN.name);
-            return Ok(set.filter(|it| !it.is_empty()).map(Secret::new));
+            let set = session.variables()?.text(&variables::GIT_TOKEN)?;
+            return Ok(set.map(Secret::new));
         }
     };
     Ok(Some(secret_input::without_line_end(&found)))

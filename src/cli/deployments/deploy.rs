@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use serde_json::json;
+
 use super::{manager, view::DeploymentView};
 use crate::{
     cli::{
@@ -22,11 +24,16 @@ pub(in crate::cli) async fn run(args: DeployArgs, session: &Session) -> Result<E
     let named = named_image(&args, order.as_ref(), session)?;
     let mut request = request(&args, named)?;
     if args.dry_run {
-        if let Some(order) = order {
-            build::describe(order, session).await?;
-        }
+        let build = match order {
+            Some(order) => Some(build::describe(order, session).await?),
+            None => None,
+        };
         let plan = describe(&session.config()?, &request)?;
-        session.printer.text(&plan.to_string());
+        let value = json!({ "build": &build, "deploy": &plan });
+        session.printer.value(&value, || match &build {
+            Some(build) => format!("{build}{plan}"),
+            None => plan.to_string(),
+        });
         return Ok(ExitCode::SUCCESS);
     }
     let manager = manager(session).await?;

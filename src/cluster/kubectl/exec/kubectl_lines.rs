@@ -15,6 +15,10 @@ pub(super) enum Found {
 /// process id.
 const HEADER: &[u8] = b"E0000 00:00:00.000000 ";
 
+/// In the middle of a line, so many bytes must have come before they are held back: a prompt may end with
+/// the first letter of any line.
+const IN_LINE_MIN: usize = 5;
+
 /// The longest log line of kubectl's, in bytes.
 const LINE_MAX: usize = 4096;
 
@@ -41,7 +45,10 @@ const LAST: [&str; 10] = [
 
 /// Whether a log line of kubectl's begins here. A program that logs as kubectl does keeps its lines, but
 /// for those few that kubectl writes about a stream.
-pub(super) fn log_line(text: &[u8]) -> Found {
+pub(super) fn log_line(text: &[u8], begins_line: bool) -> Found {
+    if !begins_line && text.len() < IN_LINE_MIN {
+        return Found::No;
+    }
     for (index, expected) in HEADER.iter().enumerate() {
         let Some(byte) = text.get(index) else {
             return Found::Maybe;
@@ -72,7 +79,10 @@ pub(super) fn log_line(text: &[u8]) -> Found {
 }
 
 /// Whether a text up to the end of what has come may be kubectl's last line.
-pub(super) fn may_be_last(text: &[u8]) -> bool {
+pub(super) fn may_be_last(text: &[u8], begins_line: bool) -> bool {
+    if !begins_line && text.len() < IN_LINE_MIN {
+        return false;
+    }
     let line = text.strip_suffix(b"\n").unwrap_or(text);
     let begins_so = LAST.iter().any(|begins| {
         let begins = begins.as_bytes();
@@ -85,7 +95,7 @@ pub(super) fn may_be_last(text: &[u8]) -> bool {
 pub(super) fn before_last(text: &[u8]) -> Option<usize> {
     let last = |start: usize| {
         let line = text.get(start..).unwrap_or_default();
-        may_be_last(line)
+        may_be_last(line, true)
             && LAST
                 .iter()
                 .any(|begins| line.starts_with(begins.as_bytes()))
@@ -103,9 +113,13 @@ mod tests {
     #[test]
     fn kubectls_log_lines_are_known_as_soon_as_they_are_whole() {
         let whole = LOGGED_LINE.len();
-        assert_eq!(log_line(LOGGED_LINE), Found::Line(whole));
+        assert_eq!(log_line(LOGGED_LINE, false), Found::Line(whole));
         for length in 0..whole {
-            assert_eq!(log_line(&LOGGED_LINE[..length]), Found::Maybe, "{length}");
+            assert_eq!(
+                log_line(&LOGGED_LINE[..length], true),
+                Found::Maybe,
+                "{length}"
+            );
         }
         for other in [
             &b"E1121 01:36:18.553322       1 controller.go:12] the program's own\n"[..],
@@ -113,17 +127,19 @@ mod tests {
             b"Error: \"Unhandled Error\"\n",
             b"E1121x",
         ] {
-            assert_eq!(log_line(other), Found::No);
+            assert_eq!(log_line(other, true), Found::No);
         }
         let long = [&LOGGED_LINE[..30], &[b'x'; LINE_MAX][..]].concat();
-        assert_eq!(log_line(&long), Found::No);
+        assert_eq!(log_line(&long, true), Found::No);
+        // A prompt is not held back for its last letter.
+        assert_eq!(log_line(b"E", false), Found::No);
     }
 
     #[test]
     fn kubectls_last_line_is_the_last() {
         let last = b"error: error reading from error stream: next reader: EOF\n";
         for length in 1..=last.len() {
-            assert!(may_be_last(&last[..length]), "{length}");
+            assert!(may_be_last(&last[..length], true), "{length}");
         }
         for other in [
             &b"error: my own\n"[..],
@@ -132,8 +148,9 @@ mod tests {
             b"\n",
             b"err\n",
         ] {
-            assert!(!may_be_last(other));
+            assert!(!may_be_last(other, true));
         }
+        assert!(!may_be_last(b"e", false));
         assert_eq!(before_last(&[b"own", &last[..]].concat()), Some(3));
         assert_eq!(before_last(b"own error: my own\n"), None);
     }

@@ -167,6 +167,15 @@ impl Stderr {
         own
     }
 
+    /// Whether a line of the command's part begins at this byte of what is held.
+    fn begins_line(&self, start: usize) -> bool {
+        let before = match start.checked_sub(1) {
+            Some(before) => self.held.get(before),
+            None => self.last.last(),
+        };
+        before.is_none_or(|byte| *byte == b'\n')
+    }
+
     /// Drops kubectl's log lines; where the first begins that may yet become one.
     fn drop_log_lines(&mut self) -> usize {
         let mut from = 0;
@@ -174,7 +183,8 @@ impl Stderr {
             && let Some(start) = part.iter().position(|byte| b"IWEF".contains(byte))
         {
             from += start;
-            match log_line(self.held.get(from..).unwrap_or_default()) {
+            let part = self.held.get(from..).unwrap_or_default();
+            match log_line(part, self.begins_line(from)) {
                 Found::No => from += 1,
                 Found::Maybe => return from,
                 Found::Line(length) => {
@@ -245,9 +255,10 @@ impl Stderr {
             .get(..ends)
             .and_then(|before| before.iter().rposition(|byte| *byte == b'\n'))
             .map_or(0, |end| end + 1);
-        if let Some(start) =
-            (last_line..held.len()).find(|start| held.get(*start..).is_some_and(may_be_last))
-        {
+        if let Some(start) = (last_line..held.len()).find(|start| {
+            let part = held.get(*start..).unwrap_or_default();
+            may_be_last(part, self.begins_line(*start))
+        }) {
             return start.min(self.told_from());
         }
         self.told_from()

@@ -240,7 +240,7 @@ impl std::fmt::Display for LoginEnd {
                     "it waited for {after:?} and ended with {status} at the end of its stdin"
                 )
             }
-            Self::Hung(after) => write!(f, "it hangs, with no end after {after:?}"),
+            Self::Hung(after) => write!(f, "it hangs: no end within {after:?}"),
             Self::Slow(after) => write!(f, "its start-up files take longer than {after:?}"),
         }
     }
@@ -351,8 +351,8 @@ impl SshError {
                 "the command may have run; look at its effect before you try again".into()
             }
             Self::TimedOut { started: false, .. } => {
-                "all sessions of the host are in use, or its login shell does not come to an end; \
-                 nothing was started"
+                "all sessions of the host are in use, or its login shell takes too long; nothing was \
+                 started"
                     .into()
             }
             Self::Command(_)

@@ -340,14 +340,6 @@ fn timeout(settings: &SshSettings, stage: ConnectStage) -> SshError {
 fn explain(settings: &SshSettings, error: &russh::Error, opening: &Opening) -> SshError {
     let (host, port) = (settings.host.clone(), settings.port);
     let reason = match error {
-        _ if !opening.has_banner() => {
-            let reason = match opening.refusal() {
-                Some(said) if said.is_empty() => "closes the connection before its banner".into(),
-                Some(said) => format!("says {said:?} and closes the connection"),
-                None => return SshError::NotSsh { host, port },
-            };
-            return SshError::Refuses { host, port, reason };
-        }
         russh::Error::NoCommonAlgo { kind, ours, theirs } => {
             let (reason, remedy) = algorithms::mismatch(kind, ours, theirs);
             return SshError::Handshake {
@@ -356,6 +348,14 @@ fn explain(settings: &SshSettings, error: &russh::Error, opening: &Opening) -> S
                 reason,
                 remedy: Some(remedy),
             };
+        }
+        _ if !opening.has_banner() => {
+            let reason = match opening.refusal() {
+                Some(said) if said.is_empty() => "closes the connection before its banner".into(),
+                Some(said) => format!("says {said:?} and closes the connection"),
+                None => return SshError::NotSsh { host, port },
+            };
+            return SshError::Refuses { host, port, reason };
         }
         error if is_close(error) => "the host closed the connection".into(),
         other => other.to_string(),

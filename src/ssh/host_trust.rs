@@ -4,7 +4,7 @@
 //! mean is for [`super::known_hosts`] to say.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -320,7 +320,9 @@ impl Judge {
                     let text = known_hosts::decode(&bytes);
                     known.add(file, &text.map_err(|reason| unreadable(reason.into()))?);
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                // The home folder of some accounts is /dev/null, below which there is nothing.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
                 Err(error) => return Err(unreadable(error.to_string())),
             }
         }

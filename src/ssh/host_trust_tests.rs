@@ -78,6 +78,14 @@ fn known_hosts_that_are_no_regular_file_are_refused_at_once() {
 }
 
 #[test]
+fn a_home_folder_that_is_no_folder_has_no_known_hosts() {
+    let file = Path::new("/dev/null/.ssh/known_hosts");
+    let judge = judge(HostKeyPolicy::Strict, file);
+    let error = judge.judge(&shown(A)).unwrap_err();
+    assert!(matches!(error, HostKeyError::Unknown { .. }), "{error:?}");
+}
+
+#[test]
 fn accept_new_remembers_once_and_refuses_a_changed_key() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("new").join("known_hosts");

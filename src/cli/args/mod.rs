@@ -79,7 +79,7 @@ pub(super) struct Global {
     /// The user to log in as [`K8S_SSH_USERNAME`].
     #[arg(long, global = true, value_name = "USER", hide_short_help = true)]
     pub(super) ssh_user: Option<String>,
-    /// The private key's file [`K8S_SSH_KEY_FILE`].
+    /// The private key's file; a `.pub` file picks that key of the SSH agent [`K8S_SSH_KEY_FILE`].
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(super) ssh_key_file: Option<String>,
     /// The file of known hosts [`K8S_SSH_KNOWN_HOSTS`].

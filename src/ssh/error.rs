@@ -275,37 +275,7 @@ impl SshError {
                 K8S_SSH_HOST.name, K8S_SSH_PORT.name
             ),
             Self::NotSsh { .. } => format!("check {}", K8S_SSH_PORT.name),
-            Self::AuthRefused { partial: true, .. } => {
-                "berth logs in with one key and nothing else; let this user in with publickey alone"
-                    .into()
-            }
-            Self::AuthRefused {
-                untried: 1..,
-                remarks,
-                ..
-            } => with_remarks(
-                "name the key: K8S_SSH_KEY_FILE=KEY.pub picks that one of the ssh agent \
-                 (`ssh-add -L` prints them); or raise MaxAuthTries in the host's sshd_config",
-                remarks,
-            ),
-            Self::AuthRefused {
-                user,
-                keys_tried,
-                remarks,
-                ..
-            } => with_remarks(
-                &format!(
-                    "check {}, and that ~{user}/.ssh/authorized_keys on the host holds the public half of \
-                 {}",
-                    K8S_SSH_USERNAME.name,
-                    keys(keys_tried)
-                ),
-                remarks,
-            ),
-            Self::ClosedDuringLogin { user, .. } => format!(
-                "sshd's log on the host says why: the account {user} may have expired or be \
-                 locked, or the login took longer than LoginGraceTime allows"
-            ),
+            Self::AuthRefused { .. } | Self::ClosedDuringLogin { .. } => return self.login_hint(),
             Self::Refuses { .. } => "the host's sshd_config limits new connections by MaxStartups \
                  and PerSourcePenalties; start fewer berth processes at once"
                 .into(),
@@ -362,6 +332,43 @@ impl SshError {
             | Self::NoRandomness
             | Self::TimedOut { .. }
             | Self::Stopped => return None,
+        })
+    }
+
+    fn login_hint(&self) -> Option<String> {
+        Some(match self {
+            Self::AuthRefused { partial: true, .. } => {
+                "berth logs in with one key and nothing else; let this user in with publickey alone"
+                    .into()
+            }
+            Self::AuthRefused {
+                untried: 1..,
+                remarks,
+                ..
+            } => with_remarks(
+                "name the key: K8S_SSH_KEY_FILE=KEY.pub picks that one of the ssh agent \
+                 (`ssh-add -L` prints them); or raise MaxAuthTries in the host's sshd_config",
+                remarks,
+            ),
+            Self::AuthRefused {
+                user,
+                keys_tried,
+                remarks,
+                ..
+            } => with_remarks(
+                &format!(
+                    "check {}, and that ~{user}/.ssh/authorized_keys on the host holds the public half of \
+                 {}",
+                    K8S_SSH_USERNAME.name,
+                    keys(keys_tried)
+                ),
+                remarks,
+            ),
+            Self::ClosedDuringLogin { user, .. } => format!(
+                "sshd's log on the host says why: the account {user} may have expired or be \
+                 locked, or the login took longer than LoginGraceTime allows"
+            ),
+            _ => return None,
         })
     }
 

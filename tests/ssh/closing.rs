@@ -153,7 +153,7 @@ async fn a_server_that_allows_one_attempt_says_so() {
 }
 
 /// Passes everything on to an agent, each answer late.
-async fn slow(agent: &Agent, socket: &std::path::Path, delay: Duration) {
+fn slow(agent: &Agent, socket: &std::path::Path, delay: Duration) {
     let listener = UnixListener::bind(socket).unwrap();
     let target = agent.socket.clone();
     tokio::spawn(async move {
@@ -187,7 +187,7 @@ async fn a_login_that_takes_longer_than_the_server_allows_says_so() {
     let agent = Agent::start(&sshd.path("agent")).await;
     agent.add(&sshd.path("client"));
     let socket = sshd.path("slow");
-    slow(&agent, &socket, Duration::from_secs(3)).await;
+    slow(&agent, &socket, Duration::from_secs(3));
     let error = refused(SshSettings {
         key: KeySource::Agent(socket),
         ..sshd.settings()

@@ -82,7 +82,7 @@ pub enum KeyError {
         /// Where the key came from.
         origin: KeyOrigin,
     },
-    /// The key is in PuTTY's format.
+    /// The key is in the format of `PuTTY`.
     #[error("{origin} is in PuTTY's format, which is not supported")]
     Putty {
         /// Where the key came from.

@@ -476,3 +476,69 @@ async fn a_pod_on_another_host_is_not_forgotten() {
         Action::Adopted
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_amount_that_the_cluster_writes_otherwise_is_no_change() {
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    // The cluster writes 107374182400m and 5m.
+    let request = || {
+        let request = project.request().memory_limit("0.1Gi").unwrap();
+        request.cpu_request("0.005").unwrap()
+    };
+    manager.manage(request()).await.unwrap();
+    let again = manager.manage(request()).await.unwrap();
+    assert_eq!(again.action, Action::Unchanged);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_of_other_clients_are_removed() {
+    if skipped_on_a_cluster("another client", "it is a kubectl of the test's own") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    let mut environment = berth::domain::Environment::new();
+    environment.set("cluster.name", "x").unwrap();
+    let request = || project.request().environment(environment.clone());
+    manager.manage(request()).await.unwrap();
+    let namespace = project.namespace();
+    let side = json!({"spec": {"template": {"spec": {"containers": [
+        {"name": "side", "image": "busybox", "command": ["sleep", "1000"]}]}}}})
+    .to_string();
+    for change in [
+        &["set", "env", "deploy/workspace", "DEBUG=1"][..],
+        &["patch", "deploy/workspace", "-p", &side],
+    ] {
+        let changed = world.bench.kubectl(&[change, &["-n", &namespace]].concat());
+        assert!(changed.status.success(), "{change:?}");
+        let made = manager.manage(request()).await.unwrap();
+        assert_eq!(made.action, Action::Updated, "{change:?}");
+        let again = manager.manage(request()).await.unwrap();
+        assert_eq!(again.action, Action::Unchanged, "{change:?}");
+    }
+    let seen = world.bench.kubectl(&[
+        "get",
+        "deployment",
+        "workspace",
+        "-o",
+        "json",
+        "-n",
+        &namespace,
+    ]);
+    let live: serde_json::Value = serde_json::from_slice(&seen.stdout).unwrap();
+    let containers = live["spec"]["template"]["spec"]["containers"]
+        .as_array()
+        .unwrap();
+    assert_eq!(containers.len(), 1, "{live}");
+    let env = &containers[0]["env"];
+    assert_eq!(env, &json!([{"name": "cluster.name", "value": "x"}]));
+    // A shell can't export that name, and only execute needs one.
+    let mut refused = berth::ExecuteRequest::project(project.id(), ["true"]).unwrap();
+    refused = refused.environment(environment.clone());
+    let error = manager.execute(refused).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::BadInput);
+    assert!(error.to_string().contains("cluster.name"), "{error}");
+}

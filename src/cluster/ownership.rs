@@ -95,23 +95,17 @@ fn take_over(metadata: &ObjectMeta, kept: Kept<'_>) -> Option<Value> {
     if is_empty(&all) {
         return None;
     }
-    let sample = entries.first().cloned();
-    let ours = match entries.iter_mut().find(|entry| is_ours(entry)) {
-        Some(ours) => ours,
-        None => {
-            entries.insert(
-                0,
-                ManagedFieldsEntry {
-                    manager: Some(MANAGER.to_owned()),
-                    operation: Some("Apply".to_owned()),
-                    fields_v1: None,
-                    subresource: None,
-                    ..sample.unwrap_or_default()
-                },
-            );
-            entries.first_mut()?
-        }
-    };
+    if !entries.iter().any(is_ours) {
+        let new = ManagedFieldsEntry {
+            manager: Some(MANAGER.to_owned()),
+            operation: Some("Apply".to_owned()),
+            fields_v1: None,
+            subresource: None,
+            ..entries.first().cloned().unwrap_or_default()
+        };
+        entries.insert(0, new);
+    }
+    let ours = entries.iter_mut().find(|entry| is_ours(entry))?;
     let fields = ours.fields_v1.get_or_insert(FieldsV1(json!({})));
     union(&mut fields.0, json!({ "f:spec": all }));
     entries.retain(|entry| (entry.fields_v1.as_ref()).is_some_and(|fields| !is_empty(&fields.0)));

@@ -100,7 +100,7 @@ impl<'a> Work<'a> {
         let mut outcome = self.wait(&plan.spec, &plan.release.mark).await?;
         if let Some(unresolved) = unresolved.filter(|it| needs_node_copy(it, &outcome)) {
             let registry = unresolved.registry;
-            self.warn(format!(
+            self.warn(&format!(
                 "the nodes can't reach the registry {registry} either: using the copy of {} that a \
                  node has, which may be an older one",
                 plan.spec.image
@@ -172,7 +172,7 @@ impl<'a> Work<'a> {
                 Ok((request.clone().image(image.at(&digest)?), None))
             }
             Err(unresolved) => {
-                self.warn(format!(
+                self.warn(&format!(
                     "the digest of {image} is unknown ({unresolved}): the nodes pull it again, and \
                      all pods are replaced"
                 ));
@@ -182,7 +182,7 @@ impl<'a> Work<'a> {
     }
 
     /// Says what the caller should know, also where no progress is shown.
-    fn warn(&self, warning: String) {
+    fn warn(&self, warning: &str) {
         tracing::debug!(owner = %self.owner, name = %self.name, warning, "warned");
         self.progress
             .step(&DeployStep::Note(format!("warning: {warning}")));
@@ -204,7 +204,7 @@ impl<'a> Work<'a> {
         if let Some(scale) = &scale {
             scale.keep(&mut spec, Some(base));
             if scale.live == 0 {
-                self.warn("it is scaled to 0 pods: nothing runs until it is scaled up".to_owned());
+                self.warn("it is scaled to 0 pods: nothing runs until it is scaled up");
             }
         }
         let exposure = self.manager.exposure(self.owner, &spec)?;
@@ -418,10 +418,11 @@ fn needs_node_copy(unresolved: &Unresolved, outcome: &Outcome) -> bool {
     let Outcome::Failed { diagnosis, .. } = outcome else {
         return false;
     };
-    let says_so = |words: &&str| diagnosis.message.contains(*words);
     unresolved.is_unreachable
         && diagnosis.cause == Cause::ImagePull
-        && UNREACHABLE.iter().any(|words| says_so(&words))
+        && UNREACHABLE
+            .iter()
+            .any(|words| diagnosis.message.contains(words))
 }
 
 /// The Ingress of a deployment that is reached from outside.

@@ -70,6 +70,7 @@ impl FromStr for Quantity {
 }
 
 /// What a suffix multiplies by.
+#[derive(Clone, Copy)]
 enum Scale {
     /// This many nanos.
     Nanos(u128),

@@ -11,13 +11,14 @@ use rustls::{CertificateError, ClientConfig, Error as TlsError, RootCertStore, c
 /// # Errors
 /// When the cryptography can't be set up, or no certificate can be read.
 pub fn client_config() -> Result<ClientConfig, TlsError> {
+    check_named_file()?;
     let found = rustls_native_certs::load_native_certs();
     for problem in &found.errors {
         tracing::warn!(%problem, "could not read a certificate of the system");
     }
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
-    // SSL_CERT_FILE with a slip in it, as a rule: no server would be trusted.
+    // No server would be trusted.
     if let (true, Some(problem)) = (roots.is_empty(), found.errors.first()) {
         let problem = format!("no trusted certificate can be read: {problem}");
         return Err(TlsError::General(problem));
@@ -28,6 +29,22 @@ pub fn client_config() -> Result<ClientConfig, TlsError> {
             .with_root_certificates(roots)
             .with_no_client_auth(),
     )
+}
+
+/// A slip in SSL_CERT_FILE would only be seen as an authority that is not trusted.
+fn check_named_file() -> Result<(), TlsError> {
+    let Some(file) = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty()) else {
+        return Ok(());
+    };
+    let problem = match std::fs::metadata(&file) {
+        Ok(metadata) if metadata.is_file() => return Ok(()),
+        Ok(_) => "it is not a regular file".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let file = file.to_string_lossy();
+    Err(TlsError::General(format!(
+        "SSL_CERT_FILE {file} can't be read: {problem}"
+    )))
 }
 
 /// Explains in words why a server's certificate was refused, and what to do about it; `None` for an
@@ -57,6 +74,11 @@ fn explain(problem: &CertificateError) -> (String, &'static str) {
     match problem {
         E::UnknownIssuer => (
             "its certificate was issued by an authority that is not trusted here".to_owned(),
+            AUTHORITY,
+        ),
+        // An authority of the same name is trusted, as with two self-signed certificates.
+        E::BadSignature | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => (
+            "its certificate was not signed by the authority that is trusted here".to_owned(),
             AUTHORITY,
         ),
         E::Expired | E::ExpiredContext { .. } => (
@@ -111,7 +133,12 @@ mod tests {
                 "host name",
             ),
             (CertificateError::Revoked, "was revoked", "renew"),
-            (CertificateError::BadSignature, "can't be used", "renew"),
+            (
+                CertificateError::BadSignature,
+                "not signed by",
+                "SSL_CERT_FILE",
+            ),
+            (CertificateError::BadEncoding, "can't be used", "renew"),
         ] {
             // As tokio-rustls passes it on.
             let error = io::Error::other(TlsError::InvalidCertificate(problem));

@@ -31,7 +31,7 @@ pub fn client_config() -> Result<ClientConfig, TlsError> {
     )
 }
 
-/// A slip in SSL_CERT_FILE would only be seen as an authority that is not trusted.
+/// A slip in `SSL_CERT_FILE` would only be seen as an authority that is not trusted.
 fn check_named_file() -> Result<(), TlsError> {
     let Some(file) = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty()) else {
         return Ok(());

@@ -23,7 +23,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<HashMap<String, String>, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|bad| {
         let good = bytes.get(..bad.valid_up_to()).unwrap_or_default();
         Problem {
-            line: 1 + good.iter().filter(|byte| **byte == b'\n').count(),
+            line: good.split(|byte| *byte == b'\n').count(),
             problem: "it is not UTF-8; save the file as UTF-8",
         }
     })?;
@@ -100,9 +100,10 @@ fn quoted(text: &str) -> Result<(String, usize), &'static str> {
             (None, '\n' | ' ' | '\t') => {
                 let tail = text.get(at..).unwrap_or_default();
                 let tail = tail.split_inclusive('\n').next().unwrap_or_default();
-                return match tail.trim().starts_with('#') || tail.trim().is_empty() {
-                    true => Ok((escaped, at + tail.len())),
-                    false => Err("there is text behind the closing quote"),
+                return if tail.trim().starts_with('#') || tail.trim().is_empty() {
+                    Ok((escaped, at + tail.len()))
+                } else {
+                    Err("there is text behind the closing quote")
                 };
             }
             (None, '"' | '\'') => quote = Some(c),

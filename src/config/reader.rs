@@ -43,14 +43,12 @@ impl<'a> Reader<'a> {
     /// The one place where a variable is read: what is not UTF-8 is refused, and what is blank counts as
     /// not set. The value is not shown, since it may be a secret.
     fn raw(&mut self, name: &'static str) -> Option<String> {
-        match (self.lookup)(name)?.into_string() {
-            Ok(value) => Some(value).filter(|value| !value.trim().is_empty()),
-            Err(_) => {
-                let remedy = "set it to UTF-8 text";
-                self.push(Invalid::new(name, "", "is not UTF-8", remedy));
-                None
-            }
-        }
+        let Ok(value) = (self.lookup)(name)?.into_string() else {
+            let remedy = "set it to UTF-8 text";
+            self.push(Invalid::new(name, "", "is not UTF-8", remedy));
+            return None;
+        };
+        Some(value).filter(|value| !value.trim().is_empty())
     }
 
     /// The variable's value when it is set. What is wholly in quotes is refused.

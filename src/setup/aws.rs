@@ -2,7 +2,7 @@
 //!
 //! Follows <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html>.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ini::Ini;
 
@@ -127,7 +127,7 @@ impl AwsCredentials {
 }
 
 /// The file's content; none when there is no such file.
-fn read(file: &PathBuf) -> Result<Option<Ini>, Invalid> {
+fn read(file: &Path) -> Result<Option<Ini>, Invalid> {
     let shown = file.display().to_string();
     let text = match crate::files::read_to_string(file) {
         Ok(text) => text,

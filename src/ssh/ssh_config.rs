@@ -11,8 +11,8 @@ pub(super) fn remedy_for(host: &str) -> Option<String> {
 
 fn remedy_in(text: &str, host: &str) -> Option<String> {
     let name = match find(text, host)? {
-        Some(name) => format!("K8S_SSH_HOST={name} (its HostName)"),
-        None => "K8S_SSH_HOST to the host's own name".to_owned(),
+        name if name.is_empty() => "K8S_SSH_HOST to the host's own name".to_owned(),
+        name => format!("K8S_SSH_HOST={name} (its HostName)"),
     };
     Some(format!(
         "{host} is a Host of ~/.ssh/config, which berth does not read: set {name}, and K8S_SSH_PORT, \
@@ -20,8 +20,8 @@ fn remedy_in(text: &str, host: &str) -> Option<String> {
     ))
 }
 
-/// The `HostName` of a `Host`, in the format of `ssh_config(5)`.
-fn find(text: &str, host: &str) -> Option<Option<String>> {
+/// The `HostName` of a `Host`, in the format of `ssh_config(5)`; empty when the `Host` has none.
+fn find(text: &str, host: &str) -> Option<String> {
     let (mut found, mut is_within) = (None, false);
     for line in text.lines() {
         let separator = |c: char| c.is_whitespace() || c == '=';
@@ -33,14 +33,14 @@ fn find(text: &str, host: &str) -> Option<Option<String>> {
         match keyword.as_str() {
             "host" => {
                 is_within = words.any(|pattern| pattern.eq_ignore_ascii_case(host));
-                if is_within && found.is_none() {
-                    found = Some(None);
+                if is_within {
+                    found.get_or_insert_default();
                 }
             }
             "match" => is_within = false,
             // The first value counts.
-            "hostname" if is_within && found == Some(None) => {
-                found = Some(words.next().map(str::to_owned));
+            "hostname" if is_within && found.as_ref().is_some_and(String::is_empty) => {
+                found = words.next().map(str::to_owned).or(found);
             }
             _ => {}
         }

@@ -38,10 +38,10 @@ from the settings when it is not, or always with --fresh. The project's secrets
 win over them. A volume is SOURCE:PATH or SOURCE:PATH:ro, and its source is
 empty, secret/NAME, configmap/NAME or pvc/NAME.
 
-A tag is looked up at its registry each time, and its digest is deployed. If the
-registry does not answer, the nodes pull the tag again and all pods are replaced.
-Fields that other clients have set are replaced and named; without --replicas
-the current number of pods stays.
+A tag is looked up at its registry each time, and its digest is deployed. If
+the registry does not answer, the nodes pull the tag again and all pods are
+replaced. Fields that other clients have set are replaced and named; without
+--replicas the current number of pods stays.
 
 With --build the image is built first, as `berth build` does it, and what is
 deployed is its digest.",

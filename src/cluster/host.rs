@@ -1,5 +1,7 @@
 //! What can be asked of the host itself, beside its cluster.
 
+use serde::Serialize;
+
 use crate::secret::Secret;
 
 /// What came of asking for a repository in Amazon ECR.
@@ -11,6 +13,19 @@ pub enum EcrOutcome {
     Created,
     /// The host has no `aws` to ask with.
     NoAws,
+}
+
+/// A load balancer of AWS, as `aws elbv2 describe-load-balancers` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LoadBalancer {
+    /// Its name.
+    pub name: String,
+    /// Its DNS name.
+    pub dns_name: String,
+    /// Its state: `active`, `provisioning`, `active_impaired` or `failed`.
+    pub state: String,
+    /// Why it is in this state, where AWS tells.
+    pub reason: Option<String>,
 }
 
 /// Where a kubeconfig comes from.

@@ -30,7 +30,7 @@ pub use self::{
         Program, Stdin, Stream,
     },
     facts::{Address, Applied, Change, LogRequest, NamespaceFacts, Observed},
-    host::{EcrOutcome, InstalledKubeconfig, KubeconfigSource},
+    host::{EcrOutcome, InstalledKubeconfig, KubeconfigSource, LoadBalancer},
     host_fault::HostFault,
     last_lines::add_last_lines,
     objects::{ObjectChange, Objects, Query, Resource},
@@ -176,6 +176,13 @@ pub trait Cluster: Send + Sync + 'static {
         registry: &EcrRegistry,
         repository: &str,
     ) -> Result<EcrOutcome, ClusterError>;
+
+    /// Returns the load balancers of the host's AWS account in a region, or in the host's own region;
+    /// `None` when the host has no `aws`.
+    async fn load_balancers(
+        &self,
+        region: Option<&str>,
+    ) -> Result<Option<Vec<LoadBalancer>>, ClusterError>;
 
     /// Puts a kubeconfig on the host in the place of the one that is there, which is kept beside it.
     /// The new one is tried first, with a call to its API server; when that fails nothing is changed.

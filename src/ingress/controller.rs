@@ -12,6 +12,10 @@ const CONTROLLER: &str = "ingress.k8s.aws/alb";
 /// What the class names where AWS runs the controller out of sight (EKS Auto Mode).
 const AUTO_MODE: &str = "eks.amazonaws.com/alb";
 
+/// Where the controller's installation is described.
+const INSTALL: &str = "install it: \
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/installation/";
+
 /// How the load balancers' controller is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,6 +93,22 @@ impl Controller {
     #[must_use]
     pub fn has_class(&self) -> bool {
         matches!(self.class.as_deref(), Some(CONTROLLER | AUTO_MODE))
+    }
+
+    /// What to do about it, when it does no work.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        match self.state {
+            ControllerState::Absent => Some(INSTALL.to_owned()),
+            ControllerState::Unavailable => Some(format!(
+                "read `kubectl logs -n {} deployment/{}`: it does not start without its CRDs, its \
+                 webhook certificate or AWS credentials; until then no change reaches the load \
+                 balancer",
+                self.namespace.as_deref().unwrap_or_default(),
+                self.name.as_deref().unwrap_or_default(),
+            )),
+            _ => None,
+        }
     }
 
     /// How it is, as a phrase.
@@ -169,6 +189,14 @@ mod tests {
         assert!(!found.has_class());
         let down = Controller::judge(&[deployment(0)], Some(&class("ingress.k8s.aws/alb")), true);
         assert_eq!(down.state, ControllerState::Unavailable);
+        let remedy = down.remedy().unwrap();
+        assert!(
+            remedy
+                .contains("`kubectl logs -n kube-system deployment/aws-load-balancer-controller`")
+                && remedy.contains("CRDs"),
+            "{remedy}"
+        );
+        assert_eq!(found.remedy(), None);
         assert!(down.has_class());
     }
 

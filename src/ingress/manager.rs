@@ -2,9 +2,12 @@
 
 use k8s_openapi::api::networking::v1::Ingress;
 
-use super::{GroupStatus, IngressEntry, RoutingReport, ValidateRequest, gather, reading, routing};
+use super::{
+    GroupStatus, IngressEntry, Resolved, RoutingReport, ValidateRequest, gather, reading, routing,
+    status::Elb,
+};
 use crate::{
-    cluster::{Query, Resource},
+    cluster::{LoadBalancer, Query, Resource},
     config::{GroupName, IngressSettings},
     domain::Namespace,
     error::Error,
@@ -41,7 +44,8 @@ impl IngressManager {
         Self { site, settings }
     }
 
-    /// How a group is, or the shared one. One trip, unless something may not be looked at.
+    /// How a group is, or the shared one. Two trips, unless something may not be looked at; its
+    /// addresses are resolved from here.
     ///
     /// # Errors
     /// When the cluster can't be asked, or its Ingresses may not be listed.
@@ -52,7 +56,35 @@ impl IngressManager {
         let [controller, class] = gather::controller();
         let queries = [ingresses, controller, class, events];
         let found = gather::find(self.site.cluster(), &queries).await?;
-        GroupStatus::of(group, &found)
+        let mut status = GroupStatus::of(group, &found)?;
+        status.resolved = Resolved::all(&status.addresses).await;
+        self.add_load_balancers(&mut status).await;
+        Ok(status)
+    }
+
+    /// Adds what the host's `aws` shows of the group's load balancers; what it fails to show of one in
+    /// AWS is a note.
+    async fn add_load_balancers(&self, status: &mut GroupStatus) {
+        let Some(first) = status.addresses.first() else {
+            return;
+        };
+        let region = Elb::of(first).map(|elb| elb.region);
+        let note = match self.site.cluster().load_balancers(region).await {
+            Ok(None) => return,
+            Ok(Some(found)) => {
+                let is_ours = |it: &LoadBalancer| {
+                    let ours = status.addresses.iter();
+                    ours.map(|address| Elb::of(address).map_or(address.as_str(), |elb| elb.name))
+                        .any(|name| name.eq_ignore_ascii_case(&it.dns_name))
+                };
+                status.load_balancers = found.into_iter().filter(is_ours).collect();
+                let is_known = !status.load_balancers.is_empty();
+                (!is_known).then(|| format!("aws on the host knows no load balancer {first}"))
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        // Of what is not in AWS it need not know anything.
+        status.notes.extend(note.filter(|_| region.is_some()));
     }
 
     /// The Ingresses of all load balancers, of one namespace or group alone when they are named. The

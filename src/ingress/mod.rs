@@ -14,6 +14,8 @@ mod gather;
 mod list;
 mod manager;
 mod reading;
+mod remedy;
+mod resolved;
 mod routing;
 mod status;
 
@@ -24,6 +26,8 @@ pub use self::{
     exposure::Exposure,
     list::{EntryOwner, IngressEntry},
     manager::IngressManager,
+    remedy::remedy,
+    resolved::Resolved,
     routing::{RoutingReport, RoutingStep, Rung, StepState, ValidateRequest},
     status::GroupStatus,
 };

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::{core::v1::Event, networking::v1::Ingress};
 use serde::Serialize;
 
-use super::{Controller, Disagreement, IngressEntry, gather::Found, reading};
+use super::{Controller, Disagreement, IngressEntry, Resolved, gather::Found, reading};
 use crate::{
-    cluster::{event_phrase, event_time},
+    cluster::{LoadBalancer, event_phrase, event_time},
     config::GroupName,
     error::Error,
 };
@@ -19,6 +19,10 @@ pub struct GroupStatus {
     pub group: String,
     /// Where its load balancer is reached: one name as a rule, none as long as there is none.
     pub addresses: Vec<String>,
+    /// What each of these resolves to.
+    pub resolved: Vec<Resolved>,
+    /// The load balancers at these, as AWS shows them, where the host can ask it.
+    pub load_balancers: Vec<LoadBalancer>,
     /// Its Ingresses, the oldest first.
     pub ingresses: Vec<IngressEntry>,
     /// Who makes load balancers of Ingresses.
@@ -45,12 +49,41 @@ impl GroupStatus {
         Ok(Self {
             group: group.to_string(),
             addresses: addresses.into_iter().map(str::to_owned).collect(),
+            resolved: Vec::new(),
+            load_balancers: Vec::new(),
             ingresses: members.iter().map(|it| IngressEntry::of(it)).collect(),
             controller: Controller::of(found)?,
             disagreements: Disagreement::among(&ingresses),
             warnings: warnings(&members, &found.of()?),
             notes: found.notes.clone(),
         })
+    }
+}
+
+/// The addresses of the group that name a load balancer of this region in AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Elb<'a> {
+    /// Its DNS name, as AWS writes it.
+    pub(super) name: &'a str,
+    /// The region.
+    pub(super) region: &'a str,
+}
+
+impl<'a> Elb<'a> {
+    /// The load balancer behind this name: `NAME.REGION.elb.amazonaws.com` for an ALB,
+    /// `NAME.elb.REGION.amazonaws.com` for an NLB, both possibly behind `dualstack.`.
+    pub(super) fn of(address: &'a str) -> Option<Self> {
+        let name = address.strip_prefix("dualstack.").unwrap_or(address);
+        let labels = name
+            .strip_suffix(".amazonaws.com")
+            .or_else(|| name.strip_suffix(".amazonaws.com.cn"))?;
+        let (rest, last) = labels.rsplit_once('.')?;
+        let (first, before) = rest.rsplit_once('.')?;
+        let region = match (before, last) {
+            (region, "elb") | ("elb", region) => region,
+            _ => return None,
+        };
+        (!first.is_empty()).then_some(Self { name, region })
     }
 }
 
@@ -117,6 +150,30 @@ mod tests {
             "count": 3,
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn the_region_is_read_off_a_load_balancers_name() {
+        let region = |address| Elb::of(address).map(|elb| elb.region);
+        let alb = "dualstack.internal-k8s-a-1.eu-west-1.elb.amazonaws.com";
+        assert_eq!(region(alb), Some("eu-west-1"));
+        assert_eq!(Elb::of(alb).unwrap().name, &alb["dualstack.".len()..]);
+        assert_eq!(
+            region("k8s-a-1.elb.us-west-2.amazonaws.com"),
+            Some("us-west-2")
+        );
+        assert_eq!(
+            region("k8s-a-1.cn-north-1.elb.amazonaws.com.cn"),
+            Some("cn-north-1")
+        );
+        for other in [
+            "10.0.0.1",
+            "a.apps.localhost",
+            "s3.amazonaws.com",
+            "elb.amazonaws.com",
+        ] {
+            assert_eq!(region(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -57,6 +57,13 @@ async fn an_ingress_is_shown_with_its_group_and_address() {
     assert_eq!(value["controller"]["class"], "ingress.k8s.aws/alb");
     let address = value["addresses"][0].as_str().unwrap();
     assert!(address.ends_with(".elb.localhost"), "{address}");
+    let resolved = json!({ "name": address, "addresses": ["127.0.0.1"], "problem": null });
+    assert_eq!(value["resolved"], json!([resolved]));
+    // This host has no `aws`, and need not have it.
+    assert_eq!(
+        (&value["load_balancers"], &value["notes"]),
+        (&json!([]), &json!([]))
+    );
     let entry = &value["ingresses"][0];
     assert_eq!(entry["namespace"], project.namespace());
     assert_eq!(entry["name"], "web");
@@ -88,6 +95,23 @@ async fn an_ingress_is_shown_with_its_group_and_address() {
     assert!(table.contains(&host), "{table}");
     let shown = text(&world.berth(&["alb-status"]).output().unwrap().stdout);
     assert!(shown.contains(address) && shown.contains(&host), "{shown}");
+    assert!(shown.contains("resolves:    127.0.0.1"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_load_balancers_state_is_shown_where_the_host_has_aws() {
+    if skipped_on_a_cluster("a load balancer's state", "the host's aws is a stand-in") {
+        return;
+    }
+    let world = own_world().await;
+    let project = world.project();
+    open(&world, &project).await;
+    let value = status(&world, |value| value["load_balancers"] != json!([]));
+    let balancer = &value["load_balancers"][0];
+    assert_eq!(balancer["state"], "active");
+    assert_eq!(balancer["dns_name"], value["addresses"][0]);
+    let shown = text(&world.berth(&["alb-status"]).output().unwrap().stdout);
+    assert!(shown.contains("state:       active"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,6 +134,10 @@ async fn a_group_that_disagrees_is_named_with_the_controllers_warning() {
     assert_eq!(disagreement(&value, &group).unwrap()["setting"], "scheme");
     let shown = text(&world.berth(&["alb-status"]).output().unwrap().stdout);
     assert!(shown.contains("disagrees on scheme: internal"), "{shown}");
+    assert!(
+        shown.contains("  -> give the Ingresses of the group"),
+        "{shown}"
+    );
 
     // The same settings for both, and all is well.
     publish(&world, &second, &exposure(&world, &second)).await;
@@ -132,6 +160,8 @@ async fn a_controller_that_is_away_is_told() {
         value["controller"]["state"] == "unavailable"
     });
     assert_eq!(value["controller"]["available"], 0);
+    let shown = text(&world.berth(&["alb-status"]).output().unwrap().stdout);
+    assert!(shown.contains("-> read `kubectl logs -n"), "{shown}");
     world
         .bench
         .control("POST", "/alb", &json!({ "controller": true }));

@@ -33,9 +33,9 @@ pub(crate) async fn world_in(group: &str) -> World {
     settled(World::sqlite().await, group)
 }
 
-/// A world with a sandbox of its own.
+/// A world with a sandbox of its own, whose host has `aws`.
 pub(crate) async fn own_world() -> World {
-    settled(World::with_sandbox(&[]).await, &group())
+    settled(World::with_sandbox(&["--aws"]).await, &group())
 }
 
 fn settled(mut world: World, group: &str) -> World {

@@ -13,8 +13,9 @@ use crate::{
         printer::{fields, one_line, table},
         session::Session,
     },
+    cluster::LoadBalancer,
     error::Error,
-    ingress::{GroupStatus, IngressEntry},
+    ingress::{GroupStatus, IngressEntry, Resolved, remedy},
 };
 
 pub(in crate::cli) async fn run(args: AlbStatusArgs, session: &Session) -> Result<ExitCode, Error> {
@@ -23,6 +24,32 @@ pub(in crate::cli) async fn run(args: AlbStatusArgs, session: &Session) -> Resul
     let status = manager.status(group.as_ref()).await?;
     session.printer.value(&status, || text(&status));
     Ok(ExitCode::SUCCESS)
+}
+
+/// One phrase for each, the names left out where there is one alone.
+fn lines<T>(all: &[T], phrase: fn(&T) -> (&str, String)) -> String {
+    match all {
+        [one] => phrase(one).1,
+        all => {
+            let named = all.iter().map(phrase);
+            let named: Vec<_> = named.map(|(name, it)| format!("{name}: {it}")).collect();
+            named.join("; ")
+        }
+    }
+}
+
+fn resolved(it: &Resolved) -> (&str, String) {
+    let addresses: Vec<_> = it.addresses.iter().map(ToString::to_string).collect();
+    let phrase = match &it.problem {
+        Some(problem) => format!("no address: {problem}"),
+        None => addresses.join(", "),
+    };
+    (&it.name, phrase)
+}
+
+fn state(it: &LoadBalancer) -> (&str, String) {
+    let reason = it.reason.as_ref().map(|reason| format!(" ({reason})"));
+    (&it.name, it.state.clone() + &reason.unwrap_or_default())
 }
 
 fn text(status: &GroupStatus) -> String {
@@ -39,6 +66,8 @@ fn text(status: &GroupStatus) -> String {
     let mut text = fields(&[
         ("group", status.group.clone()),
         ("address", address),
+        ("resolves", lines(&status.resolved, resolved)),
+        ("state", lines(&status.load_balancers, state)),
         ("controller", controller.phrase()),
         ("class", class),
         ("ingresses", status.ingresses.len().to_string()),
@@ -52,13 +81,21 @@ fn text(status: &GroupStatus) -> String {
         text.push('\n');
         text.push_str(&table(&["NAMESPACE", "NAME", "HOST", "AGE"], &rows));
     }
+    if let Some(remedy) = controller.remedy() {
+        text.push_str(&format!("\nthe controller does no work:\n  -> {remedy}\n"));
+    }
+    let warnings: Vec<_> = status
+        .warnings
+        .iter()
+        .flat_map(|warning| [warning.clone(), format!("-> {}", remedy(warning))])
+        .collect();
     let disagreements: Vec<_> = status
         .disagreements
         .iter()
         .map(ToString::to_string)
         .collect();
     for (headline, lines) in [
-        ("warnings of the controller", &status.warnings),
+        ("warnings of the controller", &warnings),
         ("groups that disagree", &disagreements),
         ("not looked at", &status.notes),
     ] {

@@ -1,9 +1,10 @@
 //! The host's `aws`: its command lines, and what its words mean.
 
 use bytes::Bytes;
+use serde::Deserialize;
 
 use super::{
-    super::{ClusterError, EcrOutcome, Reply},
+    super::{ClusterError, EcrOutcome, LoadBalancer, Reply},
     Kubectl,
 };
 use crate::{
@@ -13,6 +14,9 @@ use crate::{
 
 /// The exit status of a shell for a program that is not there.
 const NO_PROGRAM: u32 = 127;
+
+/// The longest list of load balancers that is read, in bytes: an entry has about 1 KiB.
+const LISTING: usize = 4 * 1024 * 1024;
 
 /// Makes the repository when it is not there.
 pub(super) async fn ensure_repository(
@@ -63,6 +67,72 @@ pub(super) async fn digest(
     })
 }
 
+/// The load balancers of a region; none when there is no `aws`.
+pub(super) async fn load_balancers(
+    lane: &Kubectl,
+    region: Option<&str>,
+) -> Result<Option<Vec<LoadBalancer>>, ClusterError> {
+    let limits = RunLimits {
+        keep_stdout: Some(LISTING),
+        ..RunLimits::within(lane.settings.call_limit)
+    };
+    let script = describe_load_balancers(region);
+    let found = lane.ssh.run(&script, Bytes::new(), limits).await?;
+    let reply = reply("list the load balancers", &found);
+    if !found.status.success() {
+        return match aws_failure(reply) {
+            ClusterError::AwsMissing => Ok(None),
+            error => Err(error),
+        };
+    }
+    match serde_json::from_slice::<Described>(&found.stdout.bytes) {
+        Ok(described) => Ok(Some(described.load_balancers())),
+        Err(error) => Err(ClusterError::Aws {
+            words: format!("its answer is not the expected JSON: {error}"),
+            reply: Box::new(reply),
+        }),
+    }
+}
+
+/// The answer of `aws elbv2 describe-load-balancers`
+/// (<https://docs.aws.amazon.com/cli/latest/reference/elbv2/describe-load-balancers.html>).
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Described {
+    load_balancers: Vec<DescribedOne>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DescribedOne {
+    load_balancer_name: String,
+    /// A gateway load balancer has none.
+    #[serde(rename = "DNSName", default)]
+    dns_name: String,
+    #[serde(default)]
+    state: DescribedState,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct DescribedState {
+    code: String,
+    reason: Option<String>,
+}
+
+impl Described {
+    fn load_balancers(self) -> Vec<LoadBalancer> {
+        let each = self.load_balancers.into_iter();
+        each.map(|one| LoadBalancer {
+            name: one.load_balancer_name,
+            dns_name: one.dns_name,
+            state: one.state.code,
+            reason: one.state.reason.filter(|reason| !reason.is_empty()),
+        })
+        .collect()
+    }
+}
+
 async fn ask(lane: &Kubectl, script: Script) -> Result<Output, ClusterError> {
     let limits = RunLimits::within(lane.settings.call_limit);
     Ok(lane.ssh.run(&script, Bytes::new(), limits).await?)
@@ -95,6 +165,15 @@ fn describe_image(registry: &EcrRegistry, repository: &str, tag: &str) -> Script
     ecr("describe-images", registry)
         .args(["--repository-name", repository, "--image-ids", &tag])
         .args(["--query", "imageDetails[0].imageDigest"])
+        .into()
+}
+
+fn describe_load_balancers(region: Option<&str>) -> Script {
+    let words = ["aws", "elbv2", "describe-load-balancers"];
+    let region = region.map_or(vec![], |region| vec!["--region", region]);
+    Command::new(words)
+        .args(region)
+        .args(["--output", "json", "--no-cli-pager"])
         .into()
 }
 
@@ -166,6 +245,28 @@ mod tests {
         insta::assert_snapshot!(describe_repository(&registry(), "a; reboot"), @"aws ecr describe-repositories --region eu-west-1 --registry-id 123456789012 --output json --no-cli-pager --repository-names 'a; reboot'");
         insta::assert_snapshot!(describe_image(&registry(), "a", "$(id)"), @"aws ecr describe-images --region eu-west-1 --registry-id 123456789012 --output json --no-cli-pager --repository-name a --image-ids 'imageTag=$(id)' --query 'imageDetails[0].imageDigest'");
         insta::assert_snapshot!(create_repository(&registry(), "$(id)"), @"aws ecr create-repository --region eu-west-1 --registry-id 123456789012 --output json --no-cli-pager --repository-name '$(id)'");
+    }
+
+    #[test]
+    fn load_balancers_are_read_as_aws_prints_them() {
+        insta::assert_snapshot!(describe_load_balancers(Some("$(id)")), @"aws elbv2 describe-load-balancers --region '$(id)' --output json --no-cli-pager");
+        insta::assert_snapshot!(describe_load_balancers(None), @"aws elbv2 describe-load-balancers --output json --no-cli-pager");
+        let answer = r#"{"LoadBalancers": [
+            {"LoadBalancerArn": "arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/k8s-a/1",
+             "DNSName": "k8s-a-1.eu-west-1.elb.amazonaws.com", "LoadBalancerName": "k8s-a",
+             "Scheme": "internet-facing", "State": {"Code": "failed", "Reason": "no addresses"},
+             "Type": "application", "AvailabilityZones": []},
+            {"LoadBalancerName": "gateway", "State": {"Code": "active"}, "Type": "gateway"}]}"#;
+        let described: Described = serde_json::from_str(answer).unwrap();
+        let [first, second] = &described.load_balancers()[..] else {
+            panic!("two of them");
+        };
+        assert_eq!(first.dns_name, "k8s-a-1.eu-west-1.elb.amazonaws.com");
+        assert_eq!(
+            (first.state.as_str(), first.reason.as_deref()),
+            ("failed", Some("no addresses"))
+        );
+        assert_eq!((second.name.as_str(), &second.reason), ("gateway", &None));
     }
 
     #[test]

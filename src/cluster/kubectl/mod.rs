@@ -30,8 +30,8 @@ use tokio::sync::RwLock;
 use self::reply::classify;
 use super::{
     Address, Applied, Change, Cluster, ClusterError, EcrOutcome, ExecError, ExecOutput,
-    ExecRequest, InstalledKubeconfig, KubeconfigSource, LogRequest, MANAGER, ObjectChange, Objects,
-    Observed, PodRef, Query, Reply, Resource, Wire,
+    ExecRequest, InstalledKubeconfig, KubeconfigSource, LoadBalancer, LogRequest, MANAGER,
+    ObjectChange, Objects, Observed, PodRef, Query, Reply, Resource, Wire,
 };
 use crate::config::KubectlSettings;
 use crate::{
@@ -368,6 +368,14 @@ impl Cluster for Kubectl {
         repository: &str,
     ) -> Result<EcrOutcome, ClusterError> {
         aws::ensure_repository(self, registry, repository).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn load_balancers(
+        &self,
+        region: Option<&str>,
+    ) -> Result<Option<Vec<LoadBalancer>>, ClusterError> {
+        aws::load_balancers(self, region).await
     }
 
     async fn install_kubeconfig(

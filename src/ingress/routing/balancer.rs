@@ -6,17 +6,13 @@ use chrono::{DateTime, Utc};
 use k8s_openapi::api::{core::v1::Event, networking::v1::Ingress};
 
 use super::{
-    super::{Controller, ControllerState, reading, status},
+    super::{Controller, ControllerState, reading, remedy, status},
     report::{RoutingStep, Rung},
 };
 use crate::cluster::event_phrase;
 
 /// How long a new load balancer may take before something is wrong.
 const MAKING_MINUTES: i64 = 10;
-
-/// Where the controller is to be had.
-const INSTALL: &str = "install it: \
-    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/installation/";
 
 /// Whether the controller is at work, and content with the Ingress.
 pub(super) fn controller(
@@ -26,14 +22,8 @@ pub(super) fn controller(
 ) -> RoutingStep {
     let step = Rung::Controller;
     let is = controller.phrase();
-    match controller.state {
-        ControllerState::Unavailable => {
-            let remedy = "see why its pods are not ready; until then no change reaches the load \
-                          balancer";
-            return RoutingStep::fail(step, is, remedy);
-        }
-        ControllerState::Absent => return RoutingStep::fail(step, is, INSTALL),
-        _ => {}
+    if let Some(remedy) = controller.remedy() {
+        return RoutingStep::fail(step, is, remedy);
     }
     if let Some(event) = status::last_event(ingress, events) {
         let said = event_phrase(event);
@@ -56,26 +46,6 @@ pub(super) fn controller(
             RoutingStep::fail(step, seen, remedy)
         }
         _ => RoutingStep::ok(step, is),
-    }
-}
-
-/// What to do about a warning of the controller's, by its words.
-fn remedy(words: &str) -> &'static str {
-    let words = words.to_ascii_lowercase();
-    let has = |part: &str| words.contains(part);
-    if has("certificate") {
-        "name a certificate of the host with ALB_CERTIFICATE_ARN, or make one in ACM; or listen to \
-         http alone"
-    } else if has("conflicting") {
-        "let the Ingresses of the group say the same; `berth alb-status` names who says what"
-    } else if has("subnet") {
-        "tag the subnets with kubernetes.io/role/elb=1 (internal-elb for an internal one)"
-    } else if has("accessdenied") || has("unauthorized") || has("not authorized") {
-        "give the controller's IAM role the policy of its installation guide"
-    } else if has("not found") {
-        "make what is missing, or deploy again"
-    } else {
-        "mend what it says; the controller tries again by itself"
     }
 }
 

@@ -111,7 +111,7 @@ fn what_the_controller_warns_of_comes_with_a_remedy() {
             "Failed build model due to services \"web\" not found",
             "deploy again",
         ),
-        ("Failed something new", "mend"),
+        ("Failed something new", "retries by itself"),
     ] {
         let said = event("Warning", "FailedBuildModel", message);
         let step = controller(&healthy(), &ingress(), &[said]);

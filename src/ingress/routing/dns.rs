@@ -1,43 +1,13 @@
 //! Where a host name leads, and where it should.
 
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr},
-    time::Duration,
-};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use super::{
+    super::resolved::Looked,
     balancer::Balancer,
     report::{RoutingStep, Rung},
 };
 use crate::domain::HostName;
-
-/// The addresses of a name, or why there are none.
-pub(super) type Looked = Result<BTreeSet<IpAddr>, String>;
-
-/// Looks names up from here. Those below `.localhost` are loopback's, whatever a name server says
-/// (RFC 6761, 6.3), and an address is its own.
-pub(super) async fn look_up(names: &[String], at_most: Duration) -> Looked {
-    let mut found = BTreeSet::new();
-    for name in names {
-        if let Ok(address) = name.parse::<IpAddr>() {
-            found.insert(address);
-        } else if name.parse::<HostName>().is_ok_and(|it| it.is_localhost()) {
-            found.insert(Ipv4Addr::LOCALHOST.into());
-        } else {
-            let asked = tokio::net::lookup_host((name.as_str(), 0));
-            match tokio::time::timeout(at_most, asked).await {
-                Ok(Ok(addresses)) => found.extend(addresses.map(|it| it.ip())),
-                Ok(Err(error)) => return Err(error.to_string()),
-                Err(_) => return Err(format!("no answer within {} s", at_most.as_secs())),
-            }
-        }
-    }
-    if found.is_empty() {
-        return Err("it has no address".to_owned());
-    }
-    Ok(found)
-}
 
 /// Whether the host name leads to the load balancer; `domain` is the one below which each project has
 /// its name.
@@ -166,12 +136,5 @@ mod tests {
             ..balancer()
         };
         assert_eq!(balancer.record(), "an A record to 10.0.0.1");
-    }
-
-    #[tokio::test]
-    async fn names_below_localhost_and_addresses_are_never_asked_for() {
-        let names = ["a.b.localhost".to_owned(), "10.0.0.1".to_owned()];
-        let found = look_up(&names, Duration::ZERO).await.unwrap();
-        assert_eq!(Ok(found), leads(&["127.0.0.1", "10.0.0.1"]));
     }
 }

@@ -25,7 +25,7 @@ pub use self::{
     report::{RoutingReport, RoutingStep, Rung, StepState},
     request::ValidateRequest,
 };
-use super::{Controller, gather, manager, reading};
+use super::{Controller, gather, manager, reading, resolved::look_up};
 use crate::{
     cluster::{Cluster, Query, Resource},
     domain::{HostName, Namespace},
@@ -134,8 +134,8 @@ async fn from_here(
 ) -> Result<(), Error> {
     let host = [request.host.to_string()];
     let (host_leads, balancer_leads) = tokio::join!(
-        dns::look_up(&host, request.time_limit),
-        dns::look_up(&balancer.points, request.time_limit),
+        look_up(&host, request.time_limit),
+        look_up(&balancer.points, request.time_limit),
     );
     let step = dns::dns(
         &request.host,

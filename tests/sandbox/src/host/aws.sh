@@ -1,5 +1,6 @@
 #!/bin/sh
-# A stand-in for the AWS CLI on the sandbox's host: a few calls of ECR, EKS and STS, nothing behind them.
+# A stand-in for the AWS CLI on the sandbox's host: a few calls of ECR, EKS, ELB and STS, nothing behind
+# them but the names of load balancers in the statuses of Ingresses.
 #
 # The account 000000000000 is nobody's, the region xx-away-1 can't be reached, and the EKS cluster
 # `sandbox` is the sandbox's own.
@@ -51,6 +52,13 @@ ecr/create-repository)
         fail RepositoryAlreadyExistsException CreateRepository "The repository with name '$name' already exists in the registry with id '$account'"
     printf '%s\n' "$region/$account/$name" >>"$state/repositories"
     printf '{"repository": {"repositoryName": "%s"}}\n' "$name"
+    ;;
+elbv2/describe-load-balancers)
+    names='{range .items[*].status.loadBalancer.ingress[*]}{.hostname}{"\n"}{end}'
+    kubectl get ingresses --all-namespaces -o "jsonpath=$names" | sort -u | awk '
+        BEGIN { printf "{\"LoadBalancers\": [" }
+        NF { printf "%s{\"LoadBalancerName\": \"k8s-%d\", \"DNSName\": \"%s\", \"State\": {\"Code\": \"active\"}}", comma, NR, $1; comma = ", " }
+        END { print "]}" }'
     ;;
 eks/update-kubeconfig)
     name=$(option --name "$@")

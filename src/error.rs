@@ -130,6 +130,12 @@ pub enum Error {
         /// What differs: field paths with their managers.
         fields: Vec<String>,
     },
+    /// There is no such namespace, and berth does not create it.
+    #[error("namespace {namespace:?} not found")]
+    NoNamespace {
+        /// Its name.
+        namespace: String,
+    },
     /// There is no such deployment.
     #[error("there is no deployment {name} in the namespace {namespace}")]
     NoDeployment {
@@ -353,6 +359,7 @@ impl Error {
             Self::NoPod { .. }
             | Self::NoDeployment { .. }
             | Self::NotThere { .. }
+            | Self::NoNamespace { .. }
             | Self::NoBuild { .. } => Kind::NotFound,
             Self::HostTaken { .. }
             | Self::GroupConflict { .. }
@@ -405,6 +412,10 @@ impl Error {
                  --show-managed-fields` shows who does"
                     .to_owned(),
             ),
+            Self::NoNamespace { namespace } => Some(format!(
+                "create it with `kubectl create namespace {namespace}`; or name a project with \
+                 --project-id: berth creates the project's namespace itself"
+            )),
             Self::NoDeployment { .. } | Self::NotThere { .. } => {
                 Some("`berth list-instances` shows what there is".to_owned())
             }
@@ -440,6 +451,17 @@ impl Error {
             Self::Cluster(error) => error.hint(),
             Self::Exec(error) => exec_hint(error),
             Self::Store(error) => error.hint().map(str::to_owned),
+        }
+    }
+
+    /// Whether kubectl or the API server failed, other than the way to the host.
+    #[must_use]
+    pub fn is_from_cluster(&self) -> bool {
+        match self {
+            Self::Cluster(error) | Self::Exec(ExecError::Cluster(error)) => {
+                !matches!(error, ClusterError::Ssh(_))
+            }
+            _ => false,
         }
     }
 

@@ -96,7 +96,8 @@ async fn the_builder_is_set_up_once_and_renewed_in_place() {
     let renewed = stdout_json(&set_up(&world, "another", &[]));
     assert_eq!(done(&renewed, "Secret registry-credentials"), "updated");
     assert_eq!(done(&renewed, "Secret aws-credentials"), "unchanged");
-    // What is not named stays as it is.
+    // What is not named stays as it is, where the AWS CLI has no files.
+    with_aws_files(&mut world, "", "");
     let plain = stdout_json(
         &world
             .berth(&["setup-builder", "-o", "json"])
@@ -187,6 +188,123 @@ async fn credentials_are_nowhere_but_in_the_builders_secrets() {
     }
 }
 
+/// A world whose user has these AWS files.
+fn with_aws_files(world: &mut World, credentials: &str, config: &str) {
+    let folder = world.scratch.path().join(".aws");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("credentials"), credentials).unwrap();
+    fs::write(folder.join("config"), config).unwrap();
+    let home = world.scratch.path().display().to_string();
+    world.set("HOME", home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_aws_clis_profile_is_found_and_named() {
+    const KEYS: &str = "aws_secret_access_key = k\naws_access_key_id =";
+    let mut world = World::sqlite().await;
+    let namespace = world.builder_namespace();
+    let set_up = |world: &World, args: &[&str]| {
+        let mut command = world.berth(&["setup-builder", "-o", "json"]);
+        command.args(args).output().unwrap()
+    };
+    // Nothing to find is no error, and neither is a profile that nobody has named.
+    with_aws_files(&mut world, "", "[default]\nsso_session = corp\n");
+    let without = set_up(&world, &[]);
+    assert_eq!(stdout_json(&without)["has_aws"], false);
+    let said = text(&without.stderr);
+    assert!(
+        said.contains("sso_session") && said.contains("export-credentials"),
+        "{said}"
+    );
+
+    let credentials = format!("[default]\n{KEYS} AKIADEFAULT\n[work]\n{KEYS} AKIAWORK\n");
+    with_aws_files(&mut world, &credentials, "[default]\nregion = eu-west-1\n");
+    let aws = |output: &Output| stdout_json(output)["aws_keys"].clone();
+    assert_eq!(
+        aws(&set_up(&world, &[])),
+        "AKIADEFAULT of profile default of the AWS CLI"
+    );
+    world.set("AWS_PROFILE", "work");
+    assert_eq!(
+        aws(&set_up(&world, &[])),
+        "AKIAWORK of profile work (AWS_PROFILE)"
+    );
+    let typed = set_up(&world, &["--profile", "default"]);
+    assert_eq!(aws(&typed), "AKIADEFAULT of profile default");
+    let shown = world.berth(&["setup-builder"]).output().unwrap();
+    assert!(text(&shown.stdout).contains("access key AKIAWORK of profile work"));
+    world.set("AWS_PROFILE", "nobody");
+    let unknown = set_up(&world, &[]);
+    assert_eq!(unknown.status.code(), Some(78), "{}", text(&unknown.stderr));
+    assert!(
+        text(&unknown.stderr).contains("AWS_PROFILE"),
+        "{}",
+        text(&unknown.stderr)
+    );
+    drop(namespace);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_takes_the_place_of_access_keys() {
+    const ROLE: &str = "arn:aws:iam::123456789012:role/builder";
+    let mut world = World::sqlite().await;
+    let namespace = world.builder_namespace();
+    let keys = "[default]\naws_access_key_id = AKIA\naws_secret_access_key = k\n";
+    with_aws_files(&mut world, keys, "");
+    let set_up = |args: &[&str]| {
+        let output = world.berth(&[&["setup-builder", "-o", "json"], args].concat());
+        stdout_json(&{ output }.output().unwrap())
+    };
+    assert_eq!(done(&set_up(&[]), "Secret aws-credentials"), "created");
+    let with_role = set_up(&["--role-arn", ROLE]);
+    assert_eq!(done(&with_role, "ServiceAccount builder"), "updated");
+    assert_eq!(done(&with_role, "Secret aws-credentials"), "deleted");
+    assert_eq!(
+        (&with_role["aws_role"], &with_role["has_aws"]),
+        (&json!(ROLE), &json!(true))
+    );
+    // It stays when nothing else is named: the default profile is only a guess.
+    let again = set_up(&[]);
+    assert_eq!(
+        (&again["aws_role"], &again["aws_keys"]),
+        (&json!(ROLE), &Value::Null)
+    );
+    assert!(
+        again["objects"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|it| it[1] == "unchanged"),
+        "{again}"
+    );
+    let named = set_up(&["--profile", "default"]);
+    assert_eq!(done(&named, "ServiceAccount builder"), "updated");
+    assert_eq!(done(&named, "Secret aws-credentials"), "created");
+    assert_eq!(set_up(&["--profile", "default"])["aws_role"], Value::Null);
+
+    for args in [
+        &["--role-arn", "builder"][..],
+        &["--role-arn", ROLE, "--profile", "default"],
+    ] {
+        let refused = world
+            .berth(&[&["setup-builder"], args].concat())
+            .output()
+            .unwrap();
+        assert_eq!(refused.status.code(), Some(64), "{}", text(&refused.stderr));
+    }
+    let shown = world
+        .berth(&["setup-builder", "--role-arn", ROLE, "--dry-run"])
+        .output()
+        .unwrap();
+    let shown = text(&shown.stdout);
+    assert!(
+        shown.contains(&format!("eks.amazonaws.com/role-arn: \"{ROLE}\"")),
+        "{shown}"
+    );
+    assert!(!shown.contains("kind: Secret"), "{shown}");
+    drop(namespace);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_credentials_are_refused_before_anything_is_sent() {
     let world = World::sqlite().await;
@@ -275,7 +393,11 @@ async fn a_kubeconfig_takes_the_old_ones_place_once_it_works() {
         "nothing is left behind"
     );
 
-    let second = install(&format!("{good}# renewed\n"));
+    // Without a source it is the local kubectl's.
+    let local = world.scratch.path().join("kubeconfig");
+    fs::write(&local, format!("{good}# renewed\n")).unwrap();
+    let mut second = world.berth(&["setup-kubeconfig", "-o", "json", "--path", &shown]);
+    let second = second.env("KUBECONFIG", &local).output().unwrap();
     let kept = stdout_json(&second)["kept"].as_str().unwrap().to_owned();
     assert_eq!(fs::read_to_string(kept).unwrap(), good);
     assert!(fs::read_to_string(&path).unwrap().ends_with("# renewed\n"));
@@ -285,6 +407,13 @@ async fn a_kubeconfig_takes_the_old_ones_place_once_it_works() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_kubeconfig_is_not_sent() {
     let world = World::sqlite().await;
+    let unnamed = world.berth(&["setup-kubeconfig"]).output().unwrap();
+    assert_eq!(unnamed.status.code(), Some(64), "{}", text(&unnamed.stderr));
+    assert!(
+        text(&unnamed.stderr).contains("KUBECONFIG"),
+        "{}",
+        text(&unnamed.stderr)
+    );
     let refused = run(world.berth(&["setup-kubeconfig", "--stdin"]), "kind: Pod");
     assert_eq!(refused.status.code(), Some(64), "{}", text(&refused.stderr));
     let missing = world
@@ -353,4 +482,28 @@ async fn repositories_of_ecr_are_made_when_they_are_missing() {
     let away = cluster.ensure_ecr_repository(&away, "a").await.unwrap_err();
     assert!(away.hint().is_some(), "{away}");
     cluster.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_kubeconfig_gets_a_hint_at_the_hosts() {
+    let mut world = World::sqlite().await;
+    let namespace = world.builder_namespace();
+    let said = |args: &[&str]| {
+        let mut command = world.berth(args);
+        command.env("KUBECONFIG", "/home/user/.kube/staging");
+        text(
+            &command
+                .env_remove("K8S_KUBECONFIG")
+                .output()
+                .unwrap()
+                .stderr,
+        )
+    };
+    // The cluster may be another one than the user expects, whether that works or not.
+    let misled = said(&["setup-builder"]);
+    let hint = "hint: KUBECONFIG is not used, since kubectl runs on the host; K8S_KUBECONFIG";
+    assert_eq!(misled.matches(hint).count(), 1, "{misled}");
+    let sure = said(&["setup-builder", "--kubeconfig", "/no/such/kubeconfig"]);
+    assert!(!sure.contains(hint), "{sure}");
+    drop(namespace);
 }

@@ -87,7 +87,7 @@ async fn perform(
         Err(error) => Err(error.into()),
     };
     done.unwrap_or_else(|error| {
-        session.printer.error(&error);
+        session.error(&error);
         exit::code(&error)
     })
 }

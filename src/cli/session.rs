@@ -1,10 +1,13 @@
 //! One run of the program: what was typed for all commands, and the site once one is needed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::sync::OnceCell;
 
 use super::{args::Global, printer::Printer, progress::Steps};
 use crate::{
     config::{Config, ConfigError, DatabaseUrl, Variables, variables},
+    domain::Namespace,
     error::Error,
     pods::{PodManager, Settings},
     site::Site,
@@ -15,6 +18,8 @@ pub(super) struct Session {
     pub(super) global: Global,
     pub(super) printer: Printer,
     opened: OnceCell<Opened>,
+    /// Whether the user has been told that `KUBECONFIG` is not used.
+    is_told: AtomicBool,
 }
 
 /// The settings, and the site that they name.
@@ -30,6 +35,7 @@ impl Session {
             global,
             printer,
             opened: OnceCell::new(),
+            is_told: AtomicBool::new(false),
         }
     }
 
@@ -42,6 +48,14 @@ impl Session {
             let hidden = typed_key && name == variables::K8S_SSH_KEY_STRING.name;
             if hidden { None } else { found.get(name) }
         })
+    }
+
+    /// The namespace of deployments for which neither a project nor a namespace was typed.
+    pub(super) fn namespace(&self) -> Result<Option<Namespace>, ConfigError> {
+        let variable = variables::KUBERNETES_NAMESPACE;
+        let set = self.variables()?.text(&variable)?;
+        let parsed = set.map(|set| set.trim().parse::<Namespace>());
+        Ok(parsed.transpose().map_err(|it| it.named(variable.name))?)
     }
 
     /// Where the records are; no other setting is looked at.
@@ -103,7 +117,34 @@ impl Session {
 
     /// Shows the steps of one operation, unless nobody wants to see them.
     pub(super) fn steps(&self) -> Steps {
+        if !self.global.quiet {
+            self.tell_of_kubeconfig();
+        }
         Steps::new(self.global.quiet)
+    }
+
+    /// Prints an error; after one of the cluster also that `KUBECONFIG` is not used.
+    pub(super) fn error(&self, error: &Error) {
+        self.printer.error(error);
+        if error.is_from_cluster() {
+            self.tell_of_kubeconfig();
+        }
+    }
+
+    /// Says once that `KUBECONFIG` is not used, when it is set in place of berth's own variable: the
+    /// cluster may be another one than the user expects.
+    fn tell_of_kubeconfig(&self) {
+        let Ok(found) = self.variables() else {
+            return;
+        };
+        let own = variables::K8S_KUBECONFIG.name;
+        let is_misled = found.get("KUBECONFIG").is_some() && found.get(own).is_none();
+        if is_misled && !self.is_told.swap(true, Ordering::Relaxed) {
+            self.printer.note(&format!(
+                "hint: KUBECONFIG is not used, since kubectl runs on the host; {own} names the \
+                 kubeconfig there"
+            ));
+        }
     }
 
     /// Ends what still runs on the host.

@@ -106,6 +106,8 @@ variables! {
     BUILDER_KEEP = "1h";
     /// The repository that caches layers; by default `cache` beside the image; `none` for no cache.
     BUILD_CACHE_REPO;
+    /// An existing namespace for deployments whose caller names neither a project nor a namespace.
+    KUBERNETES_NAMESPACE;
     /// The domain below which each project's deployment has its host name.
     DEPLOYMENT_DOMAIN;
     /// The group of Ingresses that share one load balancer.
@@ -122,6 +124,13 @@ variables! {
     AWS_SECRET_ACCESS_KEY;
     /// Their session, when they are temporary.
     AWS_SESSION_TOKEN;
+    /// The profile of the AWS CLI's files whose keys `berth setup-builder` takes when neither keys nor
+    /// a profile nor a role are named.
+    AWS_PROFILE = "default";
+    /// The AWS CLI's files; by default `~/.aws/credentials` and `~/.aws/config`.
+    AWS_SHARED_CREDENTIALS_FILE;
+    /// The other of these.
+    AWS_CONFIG_FILE;
     /// The region of ECR and EKS; by default read off the registry's name.
     AWS_DEFAULT_REGION;
     /// The longest that a deployment's rollout may take.

@@ -31,11 +31,12 @@ mod pod;
 mod port;
 mod quantity;
 mod resources;
+mod role_arn;
 mod volume;
 
 pub use build::{BuildId, BuildStatus};
 pub use build_failure::{BuildCause, BuildFailure};
-pub use builder::{AWS_CREDENTIALS, BUILDER_ACCOUNT, REGISTRY_CREDENTIALS};
+pub use builder::{ANNOTATION_ROLE, AWS_CREDENTIALS, BUILDER_ACCOUNT, REGISTRY_CREDENTIALS};
 pub use context::{ContextHash, Dockerfile, RenderedDockerfile, TemplateFile};
 pub use deployment::DeploymentStatus;
 pub use deployment_name::DeploymentName;
@@ -68,4 +69,5 @@ pub use pod::{
 pub use port::Port;
 pub use quantity::Quantity;
 pub use resources::{Cpu, Memory, ResourceChanges, Resources};
+pub use role_arn::RoleArn;
 pub use volume::{Volume, VolumeSource};

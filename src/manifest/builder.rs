@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Manifest, ManifestError, Templates, check::Expected, kinds::Kind, templates::BuiltIn};
 use crate::{
     domain::{
-        AWS_CREDENTIALS, BUILDER_ACCOUNT, LABEL_MANAGED_BY, MANAGED_BY, Namespace,
+        ANNOTATION_ROLE, AWS_CREDENTIALS, BUILDER_ACCOUNT, LABEL_MANAGED_BY, MANAGED_BY, Namespace,
         REGISTRY_CREDENTIALS,
     },
     secret::Secret,
@@ -45,6 +45,8 @@ pub struct BuilderSpec {
     pub aws: Option<[Secret<String>; 2]>,
     /// Docker's `config.json`.
     pub docker_config: Option<Secret<String>>,
+    /// The IAM role of the pods that build.
+    pub role_arn: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -52,6 +54,7 @@ struct Values<'a> {
     namespace: &'a str,
     managed_by: &'static str,
     service_account: &'static str,
+    role_arn: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -76,18 +79,19 @@ impl Templates {
             namespace,
             managed_by: MANAGED_BY,
             service_account: BUILDER_ACCOUNT,
+            role_arn: spec.role_arn.as_deref(),
         };
+        let mut account = marked(Kind::ServiceAccount, BUILDER_ACCOUNT, Some(namespace));
+        if let Some(role_arn) = values.role_arn {
+            account = account.field(&["metadata", "annotations", ANNOTATION_ROLE], role_arn);
+        }
         let mut manifests = vec![
             self.render(
                 NAMESPACE,
                 &values,
                 &marked(Kind::Namespace, namespace, None),
             )?,
-            self.render(
-                ACCOUNT,
-                &values,
-                &marked(Kind::ServiceAccount, BUILDER_ACCOUNT, Some(namespace)),
-            )?,
+            self.render(ACCOUNT, &values, &account)?,
         ];
         let encoded = |text: &Secret<String>| STANDARD.encode(text.expose());
         let mut secret = SecretValues {
@@ -142,6 +146,7 @@ mod tests {
                 secret("[default]\nregion = a\n"),
             ]),
             docker_config: Some(secret("{\"auths\":{}}")),
+            role_arn: None,
         };
         let manifests = Templates::built_in()
             .unwrap()
@@ -194,8 +199,17 @@ metadata:
             namespace: "builder".parse().unwrap(),
             aws: None,
             docker_config: None,
+            role_arn: None,
         };
         let templates = Templates::built_in().unwrap();
         assert_eq!(templates.builder_manifests(&spec).unwrap().len(), 2);
+        let role = "arn:aws:iam::123456789012:role/builder";
+        let spec = BuilderSpec {
+            role_arn: Some(role.to_owned()),
+            ..spec
+        };
+        let manifests = templates.builder_manifests(&spec).unwrap();
+        let annotations = &manifests[1].object()["metadata"]["annotations"];
+        assert_eq!(annotations[ANNOTATION_ROLE], role);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Follows <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html>.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ini::Ini;
 
@@ -10,6 +10,49 @@ use crate::{
     domain::{Invalid, aws_region},
     secret::Secret,
 };
+
+/// How builds get access to AWS.
+#[derive(Debug, Clone)]
+pub enum AwsAccess {
+    /// By access keys, which are kept in a Secret.
+    Keys {
+        /// The keys.
+        keys: AwsCredentials,
+        /// Where they come from, as a phrase.
+        source: String,
+        /// Whether they were not named, but found as the AWS CLI's default profile. A role that is
+        /// there already stays.
+        is_default: bool,
+    },
+    /// By the IAM role with this ARN, which the builder's service account names.
+    Role(String),
+}
+
+/// The files of the AWS CLI, which need not exist.
+#[derive(Debug, Clone)]
+pub struct AwsFiles {
+    credentials: PathBuf,
+    config: PathBuf,
+}
+
+impl AwsFiles {
+    /// The files that the AWS CLI reads: those of `AWS_SHARED_CREDENTIALS_FILE` and `AWS_CONFIG_FILE`,
+    /// or those below the home folder.
+    #[must_use]
+    pub fn new(home: &Path, credentials: Option<String>, config: Option<String>) -> Self {
+        let file = |set: Option<String>, usual: &str| match set {
+            Some(set) => match set.strip_prefix("~/") {
+                Some(rest) => home.join(rest),
+                None => PathBuf::from(set),
+            },
+            None => home.join(usual),
+        };
+        Self {
+            credentials: file(credentials, ".aws/credentials"),
+            config: file(config, ".aws/config"),
+        }
+    }
+}
 
 /// Credentials for AWS. Nothing of them prints but the key's id.
 #[derive(Debug, Clone)]
@@ -25,40 +68,55 @@ pub struct AwsCredentials {
 }
 
 impl AwsCredentials {
-    /// The credentials of a profile in the files of the AWS CLI below `home`.
+    /// The credentials of a profile in the files of the AWS CLI.
     ///
     /// # Errors
     /// When the files can't be read, or the profile has no keys in them.
-    pub fn of_profile(home: &Path, profile: &str) -> Result<Self, Invalid> {
-        let file = home.join(".aws/credentials");
-        let credentials = read(&file)?.ok_or_else(|| {
+    pub fn of_profile(files: &AwsFiles, profile: &str) -> Result<Self, Invalid> {
+        let found = Self::find_profile(files, profile)?;
+        found.ok_or_else(|| {
             refused(
                 profile,
-                format!("is not there: {} does not exist", file.display()),
-                "make it with `aws configure`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                format!("is not in {}", files.credentials.display()),
+                "name another with --profile, or make it with `aws configure`",
             )
-        })?;
-        let config = read(&home.join(".aws/config"))?.unwrap_or_default();
-        let in_config = match profile {
-            "default" => config.section(Some("default")),
-            named => config.section(Some(format!("profile {named}"))),
+        })
+    }
+
+    /// The same, or none when neither file has the profile.
+    ///
+    /// # Errors
+    /// When the files can't be read, or the profile is there and has no keys in them.
+    pub fn find_profile(files: &AwsFiles, profile: &str) -> Result<Option<Self>, Invalid> {
+        let credentials = read(&files.credentials)?.unwrap_or_default();
+        let config = read(&files.config)?.unwrap_or_default();
+        let sections = [
+            credentials.section(Some(profile)),
+            match profile {
+                "default" => config.section(Some("default")),
+                named => config.section(Some(format!("profile {named}"))),
+            },
+        ];
+        if sections.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let value = |name: &str| sections.iter().flatten().find_map(|it| text(it, name));
+        // Those of one file belong together.
+        let keys = sections.iter().flatten().find_map(|section| {
+            let key_id = text(section, "aws_access_key_id")?;
+            let key = text(section, "aws_secret_access_key")?;
+            Some((key_id, key, text(section, "aws_session_token")))
+        });
+        let Some((key_id, key, token)) = keys else {
+            return Err(without_keys(profile, &files.credentials, value));
         };
-        let Some(section) = credentials.section(Some(profile)) else {
-            return Err(without_keys(profile, &file, in_config));
-        };
-        let value = |name: &str| section.get(name).map(str::trim).filter(|it| !it.is_empty());
-        let (Some(key_id), Some(key)) =
-            (value("aws_access_key_id"), value("aws_secret_access_key"))
-        else {
-            return Err(without_keys(profile, &file, in_config.or(Some(section))));
-        };
-        let region = value("region").or_else(|| in_config.and_then(|it| it.get("region")));
         Self::new(
             key_id,
             key.to_owned().into(),
-            value("aws_session_token").map(|token| token.to_owned().into()),
-            region.map(str::to_owned),
+            token.map(|token| token.to_owned().into()),
+            value("region").map(str::to_owned),
         )
+        .map(Some)
     }
 
     /// Credentials as they are given.
@@ -157,7 +215,17 @@ fn read(file: &Path) -> Result<Option<Ini>, Invalid> {
         })
 }
 
-fn without_keys(profile: &str, file: &Path, section: Option<&ini::Properties>) -> Invalid {
+/// What a section says of a name, unless that is blank.
+fn text<'a>(section: &'a ini::Properties, name: &str) -> Option<&'a str> {
+    let text = section.get(name).map(str::trim);
+    text.filter(|text| !text.is_empty())
+}
+
+fn without_keys<'a>(
+    profile: &str,
+    file: &Path,
+    value: impl Fn(&str) -> Option<&'a str>,
+) -> Invalid {
     const BORROWED: [&str; 5] = [
         "sso_session",
         "sso_start_url",
@@ -165,11 +233,7 @@ fn without_keys(profile: &str, file: &Path, section: Option<&ini::Properties>) -
         "credential_process",
         "web_identity_token_file",
     ];
-    let borrowed = section.and_then(|section| {
-        let mut keys = BORROWED.into_iter();
-        keys.find(|key| section.contains_key(*key))
-    });
-    match borrowed {
+    match BORROWED.into_iter().find(|key| value(key).is_some()) {
         Some(key) => refused(
             profile,
             format!("has no keys of its own but {key}"),
@@ -191,6 +255,10 @@ fn refused(profile: &str, problem: String, remedy: &str) -> Invalid {
 mod tests {
     use super::*;
 
+    fn files(home: &tempfile::TempDir) -> AwsFiles {
+        AwsFiles::new(home.path(), None, None)
+    }
+
     fn home(credentials: &str, config: &str) -> tempfile::TempDir {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join(".aws");
@@ -208,10 +276,11 @@ mod tests {
              aws_session_token = token==\n",
             "[default]\nregion = eu-west-1\n[profile work]\nregion = us-east-1\n",
         );
-        let default = AwsCredentials::of_profile(home.path(), "default").unwrap();
+        let files = files(&home);
+        let default = AwsCredentials::of_profile(&files, "default").unwrap();
         assert_eq!(default.key.expose(), "a/b+c=\\d");
         assert_eq!(default.region.as_deref(), Some("eu-west-1"));
-        let work = AwsCredentials::of_profile(home.path(), "work").unwrap();
+        let work = AwsCredentials::of_profile(&files, "work").unwrap();
         assert_eq!(
             work.credentials_file().expose(),
             "[default]\naws_access_key_id = ASIA\naws_secret_access_key = hunter2\n\
@@ -227,20 +296,36 @@ mod tests {
     #[test]
     fn a_profile_without_keys_is_refused_with_the_remedy() {
         let home = home("[a]\nregion = x\n", "[profile sso]\nsso_session = corp\n");
-        let refused = |profile: &str| AwsCredentials::of_profile(home.path(), profile).unwrap_err();
+        let files = self::files(&home);
+        let refused = |profile: &str| AwsCredentials::of_profile(&files, profile).unwrap_err();
         assert!(refused("sso").to_string().contains("but sso_session"));
         assert!(refused("sso").remedy().contains("export-credentials"));
         assert!(refused("a").to_string().contains("has no keys in"));
         assert!(refused("none").remedy().contains("--profile"));
+    }
+
+    #[test]
+    fn the_files_are_those_that_the_aws_cli_reads() {
         let nowhere = tempfile::tempdir().unwrap();
-        let missing = AwsCredentials::of_profile(nowhere.path(), "default").unwrap_err();
-        assert!(missing.to_string().contains("does not exist"));
+        let missing = AwsCredentials::find_profile(&files(&nowhere), "default").unwrap();
+        assert!(missing.is_none());
+        let missing = AwsCredentials::of_profile(&files(&nowhere), "default").unwrap_err();
+        assert!(missing.to_string().contains("is not in"), "{missing}");
+        // Keys may stand in `config` too, and the files elsewhere.
+        let home = home(
+            "",
+            "[profile work]\naws_access_key_id = AKIA\naws_secret_access_key = k\n",
+        );
+        let config = home.path().join(".aws/config").display().to_string();
+        let named = AwsFiles::new(Path::new("/"), None, Some(config));
+        let work = AwsCredentials::of_profile(&named, "work").unwrap();
+        assert_eq!(work.key_id, "AKIA");
     }
 
     #[test]
     fn no_message_repeats_a_secret() {
         let home = home("[default]\nhunter2\n[", "");
-        let error = AwsCredentials::of_profile(home.path(), "default").unwrap_err();
+        let error = AwsCredentials::of_profile(&files(&home), "default").unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         let odd = AwsCredentials::new("AKIA", "hunter2\n".to_owned().into(), None, None);
         assert!(!format!("{odd:?}").contains("hunter2"));

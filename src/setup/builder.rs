@@ -1,17 +1,17 @@
 //! The place where images are built: made, or brought up to date.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use k8s_openapi::api::core::v1::{
     Namespace as NamespaceObject, Secret as SecretObject, ServiceAccount,
 };
 use serde::Serialize;
 
-use super::{AwsCredentials, RegistryLogin, docker_config};
+use super::{AwsAccess, RegistryLogin, docker_config};
 use crate::{
     cluster::{Query, Resource},
     domain::{
-        AWS_CREDENTIALS, BUILDER_ACCOUNT, LABEL_MANAGED_BY, MANAGED_BY, Namespace,
+        ANNOTATION_ROLE, AWS_CREDENTIALS, BUILDER_ACCOUNT, LABEL_MANAGED_BY, MANAGED_BY, Namespace,
         REGISTRY_CREDENTIALS,
     },
     error::Error,
@@ -20,13 +20,18 @@ use crate::{
     site::Site,
 };
 
+/// How long the deletion of a Secret may take.
+const DELETION: Duration = Duration::from_secs(30);
+/// Where a service account names its IAM role, as a JSON pointer.
+const ROLE: &str = "/metadata/annotations/eks.amazonaws.com~1role-arn";
+
 /// What the builder's namespace is to have. Credentials that are not named stay as they are.
 #[derive(Debug)]
 pub struct BuilderSetup {
     /// The namespace.
     pub namespace: Namespace,
-    /// Credentials for AWS.
-    pub aws: Option<AwsCredentials>,
+    /// How builds get access to AWS.
+    pub aws: Option<AwsAccess>,
     /// A login for another registry; logins for others stay.
     pub login: Option<RegistryLogin>,
     /// Whether a namespace that somebody else has made may be used.
@@ -43,6 +48,8 @@ pub enum Change {
     Updated,
     /// It was as it is to be.
     Unchanged,
+    /// It was there, and is not needed any more.
+    Deleted,
 }
 
 impl fmt::Display for Change {
@@ -51,6 +58,7 @@ impl fmt::Display for Change {
             Self::Created => "created",
             Self::Updated => "updated",
             Self::Unchanged => "unchanged",
+            Self::Deleted => "deleted",
         })
     }
 }
@@ -64,8 +72,12 @@ pub struct BuilderState {
     pub objects: Vec<(String, Change)>,
     /// The registries for which there are credentials; no secret is among them.
     pub registries: Vec<String>,
-    /// Whether there are credentials for AWS.
+    /// Whether builds have access to AWS, by access keys or a role.
     pub has_aws: bool,
+    /// Where the access keys come from that were given now, and the key's id; no secret.
+    pub aws_keys: Option<String>,
+    /// The IAM role of the pods that build.
+    pub aws_role: Option<String>,
 }
 
 impl BuilderSetup {
@@ -78,21 +90,29 @@ impl BuilderSetup {
             Some(login) => Some(docker_config::with_login(None, login)?),
             None => None,
         };
-        Ok(templates.builder_manifests(&self.spec(docker_config))?)
+        Ok(templates.builder_manifests(&self.spec(self.aws.as_ref(), docker_config))?)
     }
 
-    fn spec(&self, docker_config: Option<Secret<String>>) -> BuilderSpec {
-        let aws = self.aws.as_ref();
+    fn spec(&self, aws: Option<&AwsAccess>, docker_config: Option<Secret<String>>) -> BuilderSpec {
+        let (aws, role_arn) = match aws {
+            None => (None, None),
+            Some(AwsAccess::Role(role)) => (None, Some(role.clone())),
+            Some(AwsAccess::Keys { keys, .. }) => {
+                (Some([keys.credentials_file(), keys.config_file()]), None)
+            }
+        };
         BuilderSpec {
             namespace: self.namespace.clone(),
-            aws: aws.map(|aws| [aws.credentials_file(), aws.config_file()]),
+            aws,
             docker_config,
+            role_arn,
         }
     }
 }
 
 /// Makes the builder's namespace, service account and credentials, or brings them up to date. Two trips,
-/// and one when nothing is to be done.
+/// and one when nothing is to be done. A role takes the place of access keys, whose Secret is deleted,
+/// and access keys that are named take the place of a role.
 ///
 /// # Errors
 /// [`Error::ForeignNamespace`] when somebody else made the namespace; others when the cluster or the
@@ -111,16 +131,32 @@ pub async fn setup_builder(site: &Site, setup: &BuilderSetup) -> Result<BuilderS
         )?),
         None => None,
     };
-    let manifests = site.templates().builder_manifests(&setup.spec(logins))?;
-    let changes: Vec<_> = manifests.iter().map(|it| present.change(it)).collect();
+    let role = present.role().map(|role| AwsAccess::Role(role.to_owned()));
+    let aws = match (&setup.aws, &role) {
+        (Some(AwsAccess::Keys { is_default, .. }), Some(role)) if *is_default => Some(role),
+        (Some(named), _) => Some(named),
+        (None, role) => role.as_ref(),
+    };
+    let manifests = site
+        .templates()
+        .builder_manifests(&setup.spec(aws, logins))?;
+    let mut changes: Vec<_> = manifests.iter().map(|it| present.change(it)).collect();
     if changes.iter().any(|change| *change != Change::Unchanged) {
         site.cluster().apply(&manifests, false).await?;
     }
-    let sent = |name: &str| {
-        manifests
-            .iter()
-            .any(|it| it.kind() == "Secret" && it.name() == name)
-    };
+    let mut objects: Vec<_> = manifests
+        .iter()
+        .map(|it| format!("{} {}", it.kind(), it.name()))
+        .collect();
+    if let Some(AwsAccess::Role(_)) = aws
+        && present.secret(AWS_CREDENTIALS).is_some()
+    {
+        let keys =
+            Query::in_namespace([Resource::Secrets], &setup.namespace).named(AWS_CREDENTIALS);
+        site.cluster().delete(&keys, DELETION).await?;
+        objects.push(format!("Secret {AWS_CREDENTIALS}"));
+        changes.push(Change::Deleted);
+    }
     let mut registries = docker_config::servers(
         present
             .value(REGISTRY_CREDENTIALS, ".dockerconfigjson")
@@ -133,13 +169,19 @@ pub async fn setup_builder(site: &Site, setup: &BuilderSetup) -> Result<BuilderS
     }
     Ok(BuilderState {
         namespace: setup.namespace.to_string(),
-        objects: manifests
-            .iter()
-            .map(|it| format!("{} {}", it.kind(), it.name()))
-            .zip(changes)
-            .collect(),
+        objects: objects.into_iter().zip(changes).collect(),
         registries,
-        has_aws: sent(AWS_CREDENTIALS) || present.value(AWS_CREDENTIALS, "credentials").is_some(),
+        has_aws: aws.is_some() || present.value(AWS_CREDENTIALS, "credentials").is_some(),
+        aws_keys: match aws {
+            Some(AwsAccess::Keys { keys, source, .. }) => {
+                Some(format!("{} of {source}", keys.key_id))
+            }
+            _ => None,
+        },
+        aws_role: match aws {
+            Some(AwsAccess::Role(role)) => Some(role.clone()),
+            _ => None,
+        },
     })
 }
 
@@ -178,6 +220,12 @@ impl Present {
         })
     }
 
+    /// The IAM role of the service account.
+    fn role(&self) -> Option<&str> {
+        let annotations = self.account.as_ref()?.metadata.annotations.as_ref()?;
+        annotations.get(ANNOTATION_ROLE).map(String::as_str)
+    }
+
     fn secret(&self, name: &str) -> Option<&SecretObject> {
         let mut secrets = self.secrets.iter();
         secrets.find(|secret| secret.metadata.name.as_deref() == Some(name))
@@ -201,8 +249,13 @@ impl Present {
         let wanted: Option<SecretObject> = (manifest.kind() == "Secret")
             .then(|| serde_json::from_value(manifest.object().clone()).ok())
             .flatten();
+        let role = manifest
+            .object()
+            .pointer(ROLE)
+            .and_then(serde_json::Value::as_str);
         let is_same = match (wanted, self.secret(manifest.name())) {
             (Some(wanted), Some(present)) => wanted.data == present.data,
+            _ if manifest.kind() == "ServiceAccount" => role == self.role(),
             _ => manifest.kind() != "Namespace" || !self.is_foreign(),
         };
         if is_same {

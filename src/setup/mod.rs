@@ -8,7 +8,7 @@ mod docker_config;
 mod kubeconfig;
 
 pub use self::{
-    aws::AwsCredentials,
+    aws::{AwsAccess, AwsCredentials, AwsFiles},
     builder::{BuilderSetup, BuilderState, Change, setup_builder},
     docker_config::RegistryLogin,
     kubeconfig::{DEFAULT_KUBECONFIG, Kubeconfig, install_kubeconfig},

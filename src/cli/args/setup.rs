@@ -10,18 +10,25 @@ use clap::Args as ClapArgs;
     override_usage = "berth setup-builder [OPTIONS]",
     after_help = "\
 Examples:
-  berth setup-builder --profile default
+  berth setup-builder
+  berth setup-builder --role-arn arn:aws:iam::123456789012:role/builder
   pass registry | berth setup-builder --registry-server registry.example.com \\
       --registry-username robot --registry-password-stdin
 
-AWS credentials are taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or
-from a profile in ~/.aws/credentials. They go into the namespace in which images
-are built and nowhere else. Typed again, it renews what has changed."
+AWS access keys are those of --profile, of AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY, of the profile AWS_PROFILE, or of the AWS CLI's default
+profile (the latter not with --registry-server); the output names the source.
+They go into the namespace in which images are built and nowhere else. With
+--role-arn builds assume an IAM role by their service account (IRSA on EKS), and
+there is no Secret. Typed again, it renews what has changed."
 )]
 pub struct SetupBuilderArgs {
-    /// Take AWS credentials from this profile in ~/.aws/credentials.
-    #[arg(long, value_name = "NAME")]
+    /// Profile of the AWS CLI to take access keys from [`AWS_PROFILE`].
+    #[arg(long, value_name = "NAME", conflicts_with = "role_arn")]
     pub(in crate::cli) profile: Option<String>,
+    /// IAM role of the builder's service account, in place of access keys.
+    #[arg(long, value_name = "ARN")]
+    pub(in crate::cli) role_arn: Option<String>,
     /// A registry that takes a user and a password: its host, with its port.
     #[arg(long, value_name = "HOST", requires_all = ["registry_username", "registry_password_stdin"])]
     pub(in crate::cli) registry_server: Option<String>,
@@ -42,7 +49,7 @@ pub struct SetupBuilderArgs {
 /// `berth setup-kubeconfig`
 #[derive(Debug, ClapArgs)]
 #[command(
-    override_usage = "berth setup-kubeconfig (--file FILE|--stdin) [OPTIONS]\n       \
+    override_usage = "berth setup-kubeconfig [--file FILE|--stdin] [OPTIONS]\n       \
                       berth setup-kubeconfig --eks-cluster NAME --region REGION [OPTIONS]",
     after_help = "\
 Examples:
@@ -52,10 +59,10 @@ Examples:
 
 The new file is tried on the host, by a call to its API server, before it takes
 the place of the old one, which is kept beside it.",
-    group(clap::ArgGroup::new("source").required(true).args(["file", "stdin", "eks_cluster"]))
+    group(clap::ArgGroup::new("source").args(["file", "stdin", "eks_cluster"]))
 )]
 pub struct SetupKubeconfigArgs {
-    /// The kubeconfig.
+    /// The kubeconfig on this machine; by default the file of KUBECONFIG.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) file: Option<PathBuf>,
     /// Read the kubeconfig from stdin.

@@ -1,13 +1,15 @@
 //! `berth setup-kubeconfig`
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use serde_json::json;
 
-use super::super::{args::SetupKubeconfigArgs, printer::fields, secret_input, session::Session};
+use super::super::{
+    args::SetupKubeconfigArgs, printer::fields, progress::Steps, secret_input, session::Session,
+};
 use crate::{
     cluster::KubeconfigSource,
-    domain::{Invalid, aws_region},
+    domain::{Invalid, RoleArn, aws_region},
     error::Error,
     setup::{DEFAULT_KUBECONFIG, Kubeconfig, install_kubeconfig},
 };
@@ -20,7 +22,8 @@ pub(in crate::cli) async fn run(
     let (site, config) = session.site().await?;
     let path = args.path.or_else(|| config.kubectl.kubeconfig.clone());
     let path = path.as_deref().unwrap_or(DEFAULT_KUBECONFIG);
-    let steps = session.steps();
+    // It is not misled by KUBECONFIG, as other commands may be.
+    let steps = Steps::new(session.global.quiet);
     steps.say("trying the kubeconfig on the host");
     let installed = install_kubeconfig(site, path, &source).await?;
     drop(steps);
@@ -39,28 +42,45 @@ pub(in crate::cli) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-fn source(args: &SetupKubeconfigArgs, session: &Session) -> Result<KubeconfigSource, Invalid> {
+/// The kubeconfig of this machine's kubectl, when the environment names one.
+fn local(session: &Session) -> Result<PathBuf, Error> {
+    let refuse = |set: &str, problem: &str| {
+        Error::from(Invalid::new(
+            "KUBECONFIG",
+            set,
+            problem,
+            "name the kubeconfig with --file FILE, or pass it with --stdin",
+        ))
+    };
+    let set = session.variables()?.get("KUBECONFIG");
+    let set = set.ok_or_else(|| refuse("", "is not set, and no kubeconfig is given"))?;
+    let shown = set.to_string_lossy();
+    if shown.contains(':') {
+        return Err(refuse(&shown, "names several files"));
+    }
+    session.printer.note(&format!("using KUBECONFIG={shown}"));
+    Ok(PathBuf::from(&set))
+}
+
+fn source(args: &SetupKubeconfigArgs, session: &Session) -> Result<KubeconfigSource, Error> {
     if let (Some(cluster), Some(region)) = (&args.eks_cluster, &args.region) {
         for (field, value) in [("--eks-cluster", cluster), ("--region", region)] {
             if value.is_empty() || value.starts_with('-') {
-                return Err(Invalid::new(
-                    field,
-                    value,
-                    "is no name",
-                    "use the name in AWS",
-                ));
+                return Err(Invalid::new(field, value, "is no name", "use the name in AWS").into());
             }
         }
         aws_region(region).map_err(|refused| refused.named("--region"))?;
+        let role: Option<RoleArn> = args.role_arn.as_deref().map(str::parse).transpose()?;
         return Ok(KubeconfigSource::Eks {
             cluster: cluster.clone(),
             region: region.clone(),
-            role_arn: args.role_arn.clone(),
+            role_arn: role.map(|role| role.to_string()),
         });
     }
     let text = match &args.file {
         Some(path) => secret_input::file("kubeconfig", path)?,
-        None => secret_input::stdin("kubeconfig")?,
+        None if args.stdin => secret_input::stdin("kubeconfig")?,
+        None => secret_input::file("kubeconfig", &local(session)?)?,
     };
     let kubeconfig = Kubeconfig::new(text)?;
     for warning in kubeconfig.warnings() {

@@ -21,6 +21,7 @@ use berth::{
     domain::{Cause, DeploymentName, DeploymentStatus, HostName},
     secret::Secret,
     site::Site,
+    ssh::{Command, RunLimits, Script, SshClient},
     store::{DeploymentFilter, DeploymentRecord, Holder, NewDeployment},
 };
 use serde_json::json;
@@ -1047,4 +1048,150 @@ async fn a_tag_that_no_registry_names_is_pulled_again_at_every_deploy() {
         assert_ne!(marks[0], marks[1]);
     }
     stop(&manager, &project).await;
+}
+
+/// Runs kubectl on the host, as another tool does; its exit code and what it printed.
+async fn on_host(world: &World, args: &[&str]) -> (Option<u32>, String) {
+    let config = world.config();
+    let kubeconfig = config.kubectl.kubeconfig.iter();
+    let words = config.kubectl.program.iter().cloned();
+    let words = words.chain(kubeconfig.map(|path| format!("--kubeconfig={path}")));
+    let words = words.chain(args.iter().map(|&arg| arg.to_owned()));
+    let ssh = SshClient::new(config.ssh.clone());
+    let limits = RunLimits::within(Duration::from_mins(2));
+    let script: Script = Command::new(words).into();
+    let output = ssh.run(&script, bytes::Bytes::new(), limits).await.unwrap();
+    ssh.close().await;
+    (output.status.code(), output.stdout.text())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_exists_takes_deployments_and_is_kept() {
+    let mut world = World::sqlite().await;
+    let namespace = format!("e2e-ns-{:016x}", getrandom::u64().unwrap());
+    let server = format!("echo here; {WELL}");
+    let image = image();
+    let deploy = [
+        &[
+            "deploy",
+            "--namespace",
+            &namespace,
+            "--name",
+            "web",
+            "-o",
+            "json",
+        ][..],
+        &["--no-ingress", "--image", &image, "--", "sh", "-c", &server],
+    ]
+    .concat();
+    let missing = world.berth(&deploy).output().unwrap();
+    assert_eq!(missing.status.code(), Some(66), "{}", text(&missing.stderr));
+    let hint = format!("`kubectl create namespace {namespace}`");
+    assert!(
+        text(&missing.stderr).contains(&hint),
+        "{}",
+        text(&missing.stderr)
+    );
+
+    assert_eq!(
+        on_host(&world, &["create", "namespace", &namespace])
+            .await
+            .0,
+        Some(0)
+    );
+    let deployed = stdout_json(&world.berth(&deploy).output().unwrap());
+    assert_eq!(
+        (
+            &deployed["namespace"],
+            &deployed["project_id"],
+            &deployed["action"]
+        ),
+        (&json!(namespace), &json!(null), &json!("created"))
+    );
+    // The setting stands for the flag in every command for deployments.
+    world.set("KUBERNETES_NAMESPACE", &namespace);
+    let run = |args: &[&str]| {
+        let output = world.berth(args).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
+        output
+    };
+    let revisions = stdout_json(&run(&["revisions", "web", "-o", "json"]));
+    assert_eq!(revisions[0]["number"], 1);
+    let instances = stdout_json(&run(&["list-instances", "-o", "json"]));
+    assert_eq!(instances["deployments"][0]["owner_id"], json!(null));
+    assert_eq!(instances["deployments"].as_array().unwrap().len(), 1);
+    let pod = instances["pods"][0]["name"].as_str().unwrap().to_owned();
+    run(&["secret", "list"]);
+    run(&["stop-pod", &pod]);
+    let stopped = stdout_json(&run(&["stop-deployment", "web", "-o", "json"]));
+    assert_eq!(stopped["kept"].as_array().unwrap().len(), 1, "{stopped}");
+    let (_, object) = on_host(&world, &["get", "namespace", &namespace, "-o", "json"]).await;
+    let object: serde_json::Value = serde_json::from_str(&object).unwrap();
+    assert_eq!(object["status"]["phase"], "Active");
+    assert_eq!(
+        object["metadata"]["labels"]["app.kubernetes.io/managed-by"],
+        json!(null)
+    );
+
+    // A project that is typed wins, and what is gone with its namespace can still be forgotten.
+    let project = world.project();
+    let elsewhere = run(&["list-instances", "--project-id", project.id(), "-o", "json"]);
+    assert_eq!(stdout_json(&elsewhere)["deployments"], json!([]));
+    assert!(world.berth(&deploy).output().unwrap().status.success());
+    assert_eq!(
+        on_host(&world, &["delete", "namespace", &namespace])
+            .await
+            .0,
+        Some(0)
+    );
+    run(&["stop-deployment", "web"]);
+    let forgotten = world.berth(&["stop-deployment", "web"]).output().unwrap();
+    assert_eq!(forgotten.status.code(), Some(66));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_for_deployments_needs_a_project_or_a_namespace() {
+    let mut world = World::sqlite().await;
+    let commands = [
+        &["deploy", "--image", "web"][..],
+        &["rollback", "web"],
+        &["revisions", "web"],
+        &["stop-deployment", "web"],
+        &["stop-pod", "web"],
+        &["secret", "list"],
+        &["secret", "unset", "A"],
+    ];
+    for args in commands {
+        let refused = world.berth(args).output().unwrap();
+        assert_eq!(refused.status.code(), Some(64), "{args:?}");
+        let said = text(&refused.stderr);
+        assert!(
+            said.contains("--project-id") && said.contains("KUBERNETES_NAMESPACE"),
+            "{said}"
+        );
+    }
+    world.set("KUBERNETES_NAMESPACE", "Not A Namespace");
+    for args in commands {
+        let refused = world.berth(args).output().unwrap();
+        assert_eq!(
+            refused.status.code(),
+            Some(78),
+            "{args:?}: {}",
+            text(&refused.stderr)
+        );
+    }
+    let both = [
+        "deploy",
+        "--image",
+        "web",
+        "--project-id",
+        "shop",
+        "--namespace",
+        "team-a",
+    ];
+    assert_eq!(world.berth(&both).output().unwrap().status.code(), Some(64));
 }

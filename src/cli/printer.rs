@@ -230,7 +230,7 @@ fn error_value(error: &Error) -> Value {
             rollback,
             ..
         } => [
-            ("project_id", json!(owner.id())),
+            ("project_id", json!(owner.project_id())),
             ("deployment", json!(name)),
             ("serving", json!(serving)),
             ("rollback", json!(rollback)),

@@ -1,6 +1,11 @@
 //! What a deployment would send, from the same builders, without sending it.
 
-use super::{DeployRequest, Settings, manager::exposure, scene, wait, work::ingress_manifest};
+use super::{
+    DeployRequest, Settings,
+    manager::exposure,
+    scene, wait,
+    work::{ingress_manifest, namespace_manifest},
+};
 use crate::{
     cluster::kubectl::describe,
     config::Config,
@@ -27,7 +32,7 @@ pub fn dry_run(config: &Config, request: &DeployRequest) -> Result<DryRun, Error
         host: exposure.as_ref().map(|exposure| exposure.host.clone()),
         ..DeploymentRender::default()
     };
-    let mut manifests = vec![templates.namespace_manifest(owner)?];
+    let mut manifests = namespace_manifest(&templates, owner)?;
     manifests.extend(
         templates
             .deployment_manifests(owner, name, &spec, &render)?

@@ -130,9 +130,12 @@ fn deployment(it: &Deployment, hosts: &BTreeMap<Place, Vec<String>>) -> Deployme
     let container = spec.and_then(|spec| spec.template.spec.as_ref()?.containers.first());
     DeploymentInstance {
         hosts: hosts.get(&place).cloned().unwrap_or_default(),
+        owner_id: annotations
+            .and_then(|all| all.get(ANNOTATION_OWNER_ID).cloned())
+            // The id of a namespace that berth did not create is its name.
+            .filter(|id| *id != place.0),
         namespace: place.0,
         name: place.1,
-        owner_id: annotations.and_then(|all| all.get(ANNOTATION_OWNER_ID).cloned()),
         image: container
             .and_then(|container| container.image.clone())
             .unwrap_or_default(),

@@ -5,13 +5,13 @@ use std::{fmt, sync::Arc, time::Duration};
 use k8s_openapi::api::apps::v1::Deployment;
 use tokio::time::Instant;
 
-use super::{DeployProgress, DeployStep, scene::Scene};
+use super::{DeployProgress, DeployStep, scene::Scene, target::no_namespace};
 use crate::{
     cluster::{Cluster, ClusterError},
     config::{Config, IngressSettings, TimeLimits},
     domain::{
-        DeploymentName, DeploymentSpec, Invalid, Namespace, Owner, OwnerLabels, PublicHost,
-        Resources,
+        DeploymentName, DeploymentSpec, Invalid, Namespace, Owner, OwnerKind, OwnerLabels,
+        PublicHost, Resources,
     },
     error::Error,
     ingress::Exposure,
@@ -106,7 +106,11 @@ impl DeploymentManager {
     pub(super) async fn look(&self, owner: &Owner) -> Result<Scene, Error> {
         let namespace = owner.namespace();
         let scene = Scene::observe(self.cluster(), &namespace).await?;
-        if scene.is_ours_or_absent(&OwnerLabels::of(owner)) {
+        let is_theirs = match owner.kind() {
+            OwnerKind::Namespace => !scene.is_managed(),
+            _ => scene.is_ours_or_absent(&OwnerLabels::of(owner)),
+        };
+        if is_theirs {
             return Ok(scene);
         }
         Err(Error::NotOurs {
@@ -116,6 +120,9 @@ impl DeploymentManager {
     }
 
     /// The same, once a namespace on its way out is gone.
+    ///
+    /// # Errors
+    /// [`Error::NoNamespace`] when a namespace is missing that berth does not create.
     pub(super) async fn look_when_settled(
         &self,
         owner: &Owner,
@@ -123,6 +130,10 @@ impl DeploymentManager {
     ) -> Result<Scene, Error> {
         progress.step(&DeployStep::Observing);
         let scene = self.look(owner).await?;
+        let is_berths = owner.kind() != OwnerKind::Namespace;
+        if scene.namespace.is_none() && !is_berths {
+            return Err(no_namespace(owner));
+        }
         if !scene.is_terminating() {
             return Ok(scene);
         }
@@ -134,7 +145,9 @@ impl DeploymentManager {
                 namespace: namespace.to_string(),
                 seconds: at_most.as_secs(),
             }),
-            gone => Ok(gone.map(|()| Scene::default())?),
+            Err(error) => Err(error.into()),
+            Ok(()) if is_berths => Ok(Scene::default()),
+            Ok(()) => Err(no_namespace(owner)),
         }
     }
 

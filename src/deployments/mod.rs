@@ -19,6 +19,7 @@ mod scene;
 mod secrets;
 mod seen;
 mod stop;
+mod target;
 mod tidy;
 mod wait;
 mod work;
@@ -32,5 +33,6 @@ pub use self::{
     request::DeployRequest,
     revisions::Revision,
     secrets::{ProjectSecret, SecretName, SecretSet, SecretUnset},
-    stop::{Stopped, StoppedPod, Target},
+    stop::{Stopped, StoppedPod},
+    target::Target,
 };

@@ -72,6 +72,16 @@ impl Scene {
             .is_none_or(|namespace| labels.mark(namespace.metadata.labels.as_ref()))
     }
 
+    /// Whether berth created the namespace, for any purpose.
+    pub(super) fn is_managed(&self) -> bool {
+        let labels = self
+            .namespace
+            .as_ref()
+            .and_then(|it| it.metadata.labels.as_ref());
+        let managed_by = labels.and_then(|labels| labels.get(LABEL_MANAGED_BY));
+        managed_by.map(String::as_str) == Some(MANAGED_BY)
+    }
+
     /// Whether the namespace is on its way out.
     pub(super) fn is_terminating(&self) -> bool {
         let namespace = self.namespace.as_ref();

@@ -1,18 +1,16 @@
 //! Stopping: all that belongs to a deployment goes, is seen gone, and only then is forgotten.
 
-use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    DeployProgress, DeployStep, DeploymentManager, Quiet, manager::no_deployment, work::selector,
+    DeployProgress, DeployStep, DeploymentManager, Quiet, Target, manager::no_deployment,
+    work::selector,
 };
 use crate::{
     cluster::{ClusterError, Query, Resource},
-    domain::{
-        ANNOTATION_OWNER_ID, DeploymentName, LABEL_MANAGED_BY, LABEL_OWNER_KIND, MANAGED_BY,
-        Namespace, Owner, OwnerKind, OwnerLabels,
-    },
+    domain::{DeploymentName, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Owner},
     error::Error,
     site::Held,
     store::{DeploymentRecord, Lock, NewDeployment},
@@ -28,15 +26,6 @@ const ALL: [Resource; 7] = [
     Resource::Secrets,
     Resource::ConfigMaps,
 ];
-
-/// Whose deployment is meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// This project's.
-    Project(Owner),
-    /// The one in this namespace, which berth made for a project.
-    Namespace(Namespace),
-}
 
 /// A deployment that is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -159,28 +148,6 @@ impl DeploymentManager {
         })
     }
 
-    /// The project that is meant. One trip, when it is named by its namespace.
-    ///
-    /// # Errors
-    /// [`Error::NotThere`] when the namespace is not one that berth made for a project.
-    pub async fn resolve(&self, target: &Target) -> Result<Owner, Error> {
-        let namespace = match target {
-            Target::Project(owner) => return Ok(owner.clone()),
-            Target::Namespace(namespace) => namespace,
-        };
-        let query = Query::everywhere([Resource::Namespaces]).named(namespace.as_str());
-        let found = self.cluster().find(&[query]).await?;
-        let object = found.of::<NamespaceObject>()?.pop();
-        let owner = object.as_ref().and_then(owner_of).filter(|owner| {
-            let labels = object.as_ref().and_then(|it| it.metadata.labels.as_ref());
-            owner.namespace() == *namespace && OwnerLabels::of(owner).mark(labels)
-        });
-        owner.ok_or_else(|| Error::NotThere {
-            object: "project".to_owned(),
-            namespace: namespace.to_string(),
-        })
-    }
-
     /// The error for a deployment that is not in this cluster, when it was recorded on another host.
     fn if_elsewhere(&self, record: &DeploymentRecord) -> Result<(), Error> {
         let place = self.site().place();
@@ -227,18 +194,4 @@ impl DeploymentManager {
         }
         Ok(deleted)
     }
-}
-
-fn owner_of(namespace: &NamespaceObject) -> Option<Owner> {
-    let id = namespace
-        .metadata
-        .annotations
-        .as_ref()?
-        .get(ANNOTATION_OWNER_ID)?;
-    let kind = namespace.metadata.labels.as_ref()?.get(LABEL_OWNER_KIND)?;
-    let owner = match kind.parse().ok()? {
-        OwnerKind::Project => Owner::project(id),
-        OwnerKind::Conversation => Owner::conversation(id),
-    };
-    owner.ok()
 }

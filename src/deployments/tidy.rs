@@ -13,7 +13,7 @@ use k8s_openapi::{
 use super::{DeploymentManager, scene::named};
 use crate::{
     cluster::{ClusterError, Objects, Query, Resource},
-    domain::{Owner, OwnerLabels, PROJECT_SECRETS},
+    domain::{Owner, OwnerKind, OwnerLabels, PROJECT_SECRETS},
     error::Error,
     store::DeploymentFilter,
 };
@@ -29,6 +29,9 @@ impl DeploymentManager {
     /// At most two trips.
     pub(super) async fn tidy_namespace(&self, owner: &Owner) -> Result<Vec<String>, Error> {
         let namespace = owner.namespace();
+        if owner.kind() == OwnerKind::Namespace {
+            return Ok(vec!["its creator, which is not berth".to_owned()]);
+        }
         let resources = [
             Resource::Deployments,
             Resource::Services,

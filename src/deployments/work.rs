@@ -17,7 +17,7 @@ use crate::{
     cluster::{Query, Resource},
     domain::{
         Cause, DeploymentName, DeploymentSpec, DeploymentStatus, Diagnosis, Invalid,
-        LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Owner, SecretUse,
+        LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Owner, OwnerKind, SecretUse,
     },
     error::Error,
     ingress::{self, Exposure},
@@ -292,7 +292,7 @@ impl<'a> Work<'a> {
 
     async fn apply(&self, scene: &Scene, plan: &Plan) -> Result<(), Error> {
         let templates = self.manager.site().templates();
-        let mut manifests = vec![templates.namespace_manifest(self.owner)?];
+        let mut manifests = namespace_manifest(templates, self.owner)?;
         manifests.extend_from_slice(&plan.release.manifests);
         manifests.extend(self.ingress_manifest(plan)?);
         self.save_sent(plan).await?;
@@ -423,6 +423,17 @@ fn needs_node_copy(unresolved: &Unresolved, outcome: &Outcome) -> bool {
         && UNREACHABLE
             .iter()
             .any(|words| diagnosis.message.contains(words))
+}
+
+/// The manifest of the owner's namespace, unless berth did not create it.
+pub(super) fn namespace_manifest(
+    templates: &Templates,
+    owner: &Owner,
+) -> Result<Vec<Manifest>, Error> {
+    if owner.kind() == OwnerKind::Namespace {
+        return Ok(Vec::new());
+    }
+    Ok(vec![templates.namespace_manifest(owner)?])
 }
 
 /// The Ingress of a deployment that is reached from outside.

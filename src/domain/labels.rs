@@ -15,7 +15,7 @@ pub const LABEL_NAME: &str = "app.kubernetes.io/name";
 pub const MANAGED_BY: &str = "berth";
 /// Names the owner by the namespace that is its own.
 pub const LABEL_OWNER: &str = "berth.dev/owner";
-/// `project` or `conversation`.
+/// `project`, `conversation` or `namespace`.
 pub const LABEL_OWNER_KIND: &str = "berth.dev/owner-kind";
 /// The owner's id, just as it was given.
 pub const ANNOTATION_OWNER_ID: &str = "berth.dev/owner-id";

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::Serialize;
 
-use super::{Invalid, Owner, label};
+use super::{Invalid, Owner, OwnerKind, label};
 
 /// A Kubernetes namespace: one that berth made for an owner, or one that somebody has named.
 ///
@@ -17,6 +17,9 @@ pub struct Namespace(String);
 
 impl Namespace {
     pub(super) fn of(owner: &Owner) -> Self {
+        if owner.kind() == OwnerKind::Namespace {
+            return Self(owner.id().to_owned());
+        }
         let kind = owner.kind().as_str();
         let room = label::LONGEST - kind.len() - 1;
         Self(format!("{kind}-{}", label::of(owner.id(), room)))

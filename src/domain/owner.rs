@@ -1,4 +1,4 @@
-//! Whom a pod belongs to.
+//! The owner of a pod or a deployment.
 
 use std::{fmt, str::FromStr};
 
@@ -17,15 +17,18 @@ pub enum OwnerKind {
     Project,
     /// A conversation.
     Conversation,
+    /// A namespace that berth did not create, and in which it has deployments.
+    Namespace,
 }
 
 impl OwnerKind {
-    /// `project` or `conversation`.
+    /// `project`, `conversation` or `namespace`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Project => "project",
             Self::Conversation => "conversation",
+            Self::Namespace => "namespace",
         }
     }
 
@@ -33,6 +36,7 @@ impl OwnerKind {
         match self {
             Self::Project => "project id",
             Self::Conversation => "conversation id",
+            Self::Namespace => "namespace",
         }
     }
 }
@@ -50,17 +54,19 @@ impl FromStr for OwnerKind {
         match text {
             "project" => Ok(Self::Project),
             "conversation" => Ok(Self::Conversation),
+            "namespace" => Ok(Self::Namespace),
             _ => Err(Invalid::new(
                 "owner kind",
                 text,
                 "is not known",
-                "use project or conversation",
+                "use project, conversation or namespace",
             )),
         }
     }
 }
 
-/// The project or conversation that a pod belongs to. Each owner has at most one pod.
+/// The project or conversation that a pod belongs to; each has at most one pod. Deployments may also
+/// belong to a namespace that berth did not create.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Owner {
     kind: OwnerKind,
@@ -83,6 +89,16 @@ impl Owner {
     /// As [`Owner::project`].
     pub fn conversation(id: &str) -> Result<Self, Invalid> {
         Self::new(OwnerKind::Conversation, id)
+    }
+
+    /// The owner of deployments in a namespace that berth did not create.
+    #[must_use]
+    pub fn of_namespace(namespace: &Namespace) -> Self {
+        Self {
+            kind: OwnerKind::Namespace,
+            id: namespace.to_string(),
+            conversation: None,
+        }
     }
 
     /// The owner that two optional ids name: the project when there is one, else the conversation.
@@ -114,6 +130,9 @@ impl Owner {
     /// # Errors
     /// As [`Owner::project`].
     pub fn new(kind: OwnerKind, id: &str) -> Result<Self, Invalid> {
+        if kind == OwnerKind::Namespace {
+            return Ok(Self::of_namespace(&id.parse()?));
+        }
         let refuse =
             |problem: String, remedy: &str| Err(Invalid::new(kind.field(), id, problem, remedy));
         if id.trim().is_empty() {
@@ -139,7 +158,7 @@ impl Owner {
         })
     }
 
-    /// Whether the owner is a project or a conversation.
+    /// Whether the owner is a project, a conversation or a namespace.
     #[must_use]
     pub fn kind(&self) -> OwnerKind {
         self.kind
@@ -163,10 +182,11 @@ impl Owner {
         match self.kind {
             OwnerKind::Project => self.conversation.as_deref(),
             OwnerKind::Conversation => Some(&self.id),
+            OwnerKind::Namespace => None,
         }
     }
 
-    /// The namespace that is this owner's and nobody else's.
+    /// The namespace of this owner's objects. No other owner of the same kind has it.
     #[must_use]
     pub fn namespace(&self) -> Namespace {
         Namespace::of(self)
@@ -200,6 +220,16 @@ mod tests {
             assert!(!refused.to_string().contains('\n'));
         }
         assert!(Owner::from_ids(None, None).is_err());
+    }
+
+    #[test]
+    fn an_existing_namespace_owns_deployments_under_its_own_name() {
+        let owner = Owner::new(OwnerKind::Namespace, "team-a").unwrap();
+        assert_eq!(owner, Owner::of_namespace(&"team-a".parse().unwrap()));
+        assert_eq!(owner.namespace().as_str(), "team-a");
+        assert_eq!(owner.to_string(), "namespace team-a");
+        assert_eq!((owner.project_id(), owner.conversation_id()), (None, None));
+        assert!(Owner::new(OwnerKind::Namespace, "Team A").is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerIngress, IngressRule};
 
 use crate::{
-    domain::{ANNOTATION_OWNER_ID, LABEL_MANAGED_BY, MANAGED_BY, Owner},
+    domain::{ANNOTATION_OWNER_ID, LABEL_MANAGED_BY, MANAGED_BY, Owner, OwnerKind},
     manifest::IngressSpec,
 };
 
@@ -152,15 +152,19 @@ fn points(ingress: &Ingress) -> impl Iterator<Item = &IngressLoadBalancerIngress
         .flatten()
 }
 
-/// The project or conversation, when berth made the Ingress for one.
+/// The owner, when berth made the Ingress.
 pub(super) fn owner(ingress: &Ingress) -> Option<Owner> {
     let metadata = &ingress.metadata;
     let managed_by = metadata.labels.as_ref()?.get(LABEL_MANAGED_BY)?;
     let id = metadata.annotations.as_ref()?.get(ANNOTATION_OWNER_ID)?;
-    [Owner::project(id), Owner::conversation(id)]
-        .into_iter()
-        .filter_map(Result::ok)
-        .find(|owner| managed_by == MANAGED_BY && owner.namespace().as_str() == namespace(ingress))
+    [
+        OwnerKind::Project,
+        OwnerKind::Conversation,
+        OwnerKind::Namespace,
+    ]
+    .into_iter()
+    .filter_map(|kind| Owner::new(kind, id).ok())
+    .find(|owner| managed_by == MANAGED_BY && owner.namespace().as_str() == namespace(ingress))
 }
 
 /// Whose it is, as in `project shop (Ingress web in project-shop)`.

@@ -90,6 +90,7 @@ impl Row {
                 at.read("conversation_id", both)
             }
             OwnerKind::Conversation => at.read("owner_id", Owner::conversation(&self.owner_id)),
+            OwnerKind::Namespace => Err(at.unreadable("owner_kind", "a namespace has no pod")),
         }
     }
 

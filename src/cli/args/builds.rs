@@ -10,6 +10,7 @@ use super::duration;
 #[derive(Debug, ClapArgs)]
 #[command(
     override_usage = "berth build [CONTEXT] --name NAME [OPTIONS]\n       \
+                      berth build --template TEMPLATE [--name NAME] [OPTIONS]\n       \
                       berth build --git URL[#REF[:FOLDER]] --name NAME [OPTIONS]\n       \
                       berth build attach|cancel ID\n       \
                       berth build list|prune [OPTIONS]",
@@ -17,6 +18,7 @@ use super::duration;
 Examples:
   berth build . --name hosting/agent-images
   berth build ./agent --name hosting/agent-images --template python-agent
+  berth build --template test
   berth build --git https://github.com/team/app#main --name team/app --tag v1 \\
       --git-token-file ~/.github-token
   berth build attach build-hosting-agent-images-k3f9x2
@@ -60,8 +62,9 @@ pub(in crate::cli) struct BuildOrder {
     // `context` is the id of the setting for kubectl.
     #[arg(id = "build_context", value_name = "CONTEXT", conflicts_with = "git")]
     pub(in crate::cli) context: Option<PathBuf>,
-    /// The image's name in the registry, such as hosting/agent-images.
-    #[arg(long, value_name = "NAME", required = true)]
+    /// The image's name in the registry, such as hosting/agent-images; by
+    /// default the template's.
+    #[arg(long, value_name = "NAME", required_unless_present = "template")]
     pub(in crate::cli) name: Option<String>,
     /// The image's tag.
     #[arg(long, value_name = "TAG")]

@@ -8,12 +8,12 @@ use super::duration;
 
 /// Which project is meant, by its id or its namespace.
 #[derive(Debug, ClapArgs)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 pub(in crate::cli) struct ProjectArgs {
-    /// The project.
+    /// Project ID; berth creates its namespace.
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) project_id: Option<String>,
-    /// The project's namespace.
+    /// An existing namespace, in place of a project [`KUBERNETES_NAMESPACE`].
     #[arg(long, value_name = "NAMESPACE")]
     pub(in crate::cli) namespace: Option<String>,
 }
@@ -22,13 +22,16 @@ pub(in crate::cli) struct ProjectArgs {
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, ClapArgs)]
 #[command(
-    override_usage = "berth deploy --project-id ID --image REFERENCE [OPTIONS] [-- COMMAND...]\n       \
-                      berth deploy --project-id ID --build CONTEXT [OPTIONS] [-- COMMAND...]",
+    override_usage = "\
+berth deploy (--project-id ID|--namespace NAMESPACE) SOURCE [OPTIONS]
+                    [-- COMMAND...]
+       SOURCE: --image REFERENCE, --build CONTEXT or --template NAME",
     after_help = "\
 Examples:
   berth deploy --project-id shop --image registry.example.com/shop:1
   berth deploy --project-id shop --name web --build . --rollback-on-failure
   berth deploy --project-id shop --image shop:2 --rollback-on-failure
+  berth deploy --namespace team-a --template simple-api --no-ingress
   berth deploy --project-id shop --image busybox --no-ingress --no-probe \\
     -- httpd -f -p 8080
 
@@ -43,16 +46,23 @@ the registry does not answer, the nodes pull the tag again and all pods are
 replaced. Fields that other clients have set are replaced and named; without
 --replicas the current number of pods stays.
 
-With --build the image is built first, as `berth build` does it, and what is
-deployed is its digest.",
-    group(clap::ArgGroup::new("what").required(true).args(["image", "build"]))
+With --build or --template the image is built first, as `berth build` does it,
+and what is deployed is its digest.
+
+A namespace that berth did not create must exist; berth never deletes it.",
+    group(
+        clap::ArgGroup::new("source")
+            .required(true)
+            .multiple(true)
+            .args(["image", "build", "template"])
+    ),
+    group(clap::ArgGroup::new("built").multiple(true).args(["build", "template"]))
 )]
 pub struct DeployArgs {
-    /// The project whose deployment it is.
-    #[arg(long, value_name = "ID")]
-    pub(in crate::cli) project_id: String,
+    #[command(flatten)]
+    pub(in crate::cli) project: ProjectArgs,
     /// The image to run.
-    #[arg(long, value_name = "REFERENCE")]
+    #[arg(long, value_name = "REFERENCE", conflicts_with = "built")]
     pub(in crate::cli) image: Option<String>,
     /// The folder to build the image from.
     #[arg(long, value_name = "CONTEXT")]
@@ -65,11 +75,12 @@ pub struct DeployArgs {
         conflicts_with = "template"
     )]
     pub(in crate::cli) dockerfile: Option<PathBuf>,
-    /// Make the Dockerfile of --build from this template.
-    #[arg(long, value_name = "NAME", requires = "build")]
+    /// Build the image from this template; with --build, from that folder's
+    /// files as well.
+    #[arg(long, value_name = "NAME")]
     pub(in crate::cli) template: Option<String>,
     /// The built image's name in the registry; by default the project's.
-    #[arg(long, value_name = "NAME", requires = "build")]
+    #[arg(long, value_name = "NAME", requires = "built")]
     pub(in crate::cli) image_name: Option<String>,
     /// The deployment's name; by default made of the image's.
     #[arg(long, value_name = "NAME")]
@@ -179,11 +190,14 @@ pub struct RevisionsArgs {
 #[derive(Debug, ClapArgs)]
 pub struct ListInstancesArgs {
     /// Only those of this project.
-    #[arg(long, value_name = "ID", conflicts_with = "namespace")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["namespace", "all_namespaces"])]
     pub(in crate::cli) project_id: Option<String>,
-    /// Only those in this namespace.
-    #[arg(long, value_name = "NAMESPACE")]
+    /// Only those in this namespace [`KUBERNETES_NAMESPACE`].
+    #[arg(long, value_name = "NAMESPACE", conflicts_with = "all_namespaces")]
     pub(in crate::cli) namespace: Option<String>,
+    /// Those in all namespaces, which is the default without a namespace.
+    #[arg(long, short = 'A')]
+    pub(in crate::cli) all_namespaces: bool,
 }
 
 /// `berth stop-deployment`

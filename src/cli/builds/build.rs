@@ -49,7 +49,9 @@ pub(in crate::cli) async fn image(order: BuildOrder, session: &Session) -> Resul
 }
 
 fn request(order: BuildOrder, session: &Session) -> Result<BuildRequest, Error> {
-    let name = order.name.clone().unwrap_or_default();
+    // clap requires one of the two.
+    let name = order.name.clone().or_else(|| order.template.clone());
+    let name = name.unwrap_or_default();
     let mut request = BuildRequest::new(&name, source(&order, session)?)?;
     if let Some(tag) = &order.tag {
         request = request.tag(tag)?;

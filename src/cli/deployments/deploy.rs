@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{manager, view::DeploymentView};
+use super::{manager, target, view::DeploymentView};
 use crate::{
     cli::{
         args::{BuildOrder, DeployArgs},
@@ -19,10 +19,12 @@ use crate::{
 };
 
 pub(in crate::cli) async fn run(args: DeployArgs, session: &Session) -> Result<ExitCode, Error> {
-    let order = order(&args)?;
+    let target = target(&args.project, session)?;
+    let owner = target.presumed_owner();
+    let order = order(&args, &owner)?;
     // All that was typed is checked before an image is built.
     let named = named_image(&args, order.as_ref(), session)?;
-    let mut request = request(&args, named)?;
+    let mut request = request(&args, owner, named)?;
     if args.dry_run {
         let build = match order {
             Some(order) => Some(build::describe(order, session).await?),
@@ -37,6 +39,7 @@ pub(in crate::cli) async fn run(args: DeployArgs, session: &Session) -> Result<E
         return Ok(ExitCode::SUCCESS);
     }
     let manager = manager(session).await?;
+    request = request.owned_by(manager.resolve(&target).await?);
     if let Some(order) = order {
         manager.check(&request).await?;
         let built = build::image(order, session).await?;
@@ -50,19 +53,20 @@ pub(in crate::cli) async fn run(args: DeployArgs, session: &Session) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is to be built first, with `--build`.
-fn order(args: &DeployArgs) -> Result<Option<BuildOrder>, Invalid> {
-    let Some(context) = &args.build else {
+/// What is to be built first, with `--build` or `--template`.
+fn order(args: &DeployArgs, owner: &Owner) -> Result<Option<BuildOrder>, Invalid> {
+    if args.build.is_none() && args.template.is_none() {
         return Ok(None);
-    };
-    let namespace = Owner::project(&args.project_id)?.namespace();
-    let name = match (&args.image_name, &args.name) {
-        (Some(name), _) => name.clone(),
-        (None, Some(name)) => format!("{namespace}/{}", name.parse::<DeploymentName>()?),
-        (None, None) => namespace.to_string(),
+    }
+    let namespace = owner.namespace();
+    let name = match (&args.image_name, &args.name, &args.template) {
+        (Some(name), ..) => name.clone(),
+        (None, Some(name), _) => format!("{namespace}/{}", name.parse::<DeploymentName>()?),
+        (None, None, Some(template)) if args.build.is_none() => format!("{namespace}/{template}"),
+        (None, None, _) => namespace.to_string(),
     };
     Ok(Some(BuildOrder {
-        context: Some(context.clone()),
+        context: args.build.clone(),
         name: Some(name),
         dockerfile: args.dockerfile.clone(),
         template: args.template.clone(),
@@ -91,11 +95,13 @@ fn named_image(
     Ok(registry.image(name)?)
 }
 
-fn request(args: &DeployArgs, image: Image) -> Result<DeployRequest, Invalid> {
-    let owner = Owner::project(&args.project_id)?;
-    let mut request = match &args.name {
-        Some(name) => DeployRequest::named(owner, name.parse()?, image),
-        None => DeployRequest::new(owner, image)?,
+fn request(args: &DeployArgs, owner: Owner, image: Image) -> Result<DeployRequest, Invalid> {
+    let mut request = match (&args.name, &args.template) {
+        (Some(name), _) => DeployRequest::named(owner, name.parse()?, image),
+        (None, Some(template)) if args.build.is_none() && args.image_name.is_none() => {
+            DeployRequest::named(owner, template.parse()?, image)
+        }
+        (None, _) => DeployRequest::new(owner, image)?,
     };
     if let Some(replicas) = args.replicas {
         request = request.replicas(replicas);

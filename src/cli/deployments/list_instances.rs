@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use super::{manager, namespace, view::age_since};
+use super::{manager, view::age_since};
 use crate::{
     cli::{args::ListInstancesArgs, printer::table, session::Session, view::shorten},
     deployments::{DeploymentInstance, PodInstance},
-    domain::Image,
+    domain::{Image, Owner},
     error::Error,
 };
 
@@ -17,7 +17,12 @@ pub(in crate::cli) async fn run(
     args: ListInstancesArgs,
     session: &Session,
 ) -> Result<ExitCode, Error> {
-    let namespace = namespace(args.project_id.as_deref(), args.namespace.as_deref())?;
+    let namespace = match (&args.namespace, &args.project_id) {
+        (Some(namespace), _) => Some(namespace.parse()?),
+        (None, Some(id)) => Some(Owner::project(id)?.namespace()),
+        (None, None) if args.all_namespaces => None,
+        (None, None) => session.namespace()?,
+    };
     let manager = manager(session).await?;
     let found = manager.list_instances(namespace.as_ref()).await?;
     session.printer.value(&found, || {
@@ -38,7 +43,13 @@ pub(in crate::cli) async fn run(
     });
     let is_empty = found.deployments.is_empty() && found.pods.is_empty();
     if is_empty && session.printer.is_for_people() && !session.global.quiet {
-        session.printer.note("nothing of berth's runs there");
+        session.printer.note(&match &namespace {
+            Some(namespace) => format!(
+                "nothing managed by berth runs in the namespace {namespace}; \
+                 `berth list-instances -A` shows all namespaces"
+            ),
+            None => "nothing managed by berth runs in this cluster".to_owned(),
+        });
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,7 +11,7 @@ mod view;
 use super::{args::ProjectArgs, progress::Steps, session::Session};
 use crate::{
     deployments::{DeployProgress, DeployStep, DeploymentManager, Settings, Target},
-    domain::{Namespace, Owner},
+    domain::{Invalid, Owner},
     error::Error,
 };
 
@@ -21,25 +21,22 @@ async fn manager(session: &Session) -> Result<DeploymentManager, Error> {
     Ok(DeploymentManager::new(site.clone(), Settings::of(config)))
 }
 
-/// Which project is meant.
-fn target(args: &ProjectArgs) -> Result<Target, Error> {
-    if let Some(namespace) = &args.namespace {
-        return Ok(Target::Namespace(namespace.parse()?));
-    }
-    let id = args.project_id.as_deref().unwrap_or_default();
-    Ok(Target::Project(Owner::project(id)?))
-}
-
-/// The namespace that is meant.
-fn namespace(
-    project_id: Option<&str>,
-    namespace: Option<&str>,
-) -> Result<Option<Namespace>, Error> {
-    Ok(match (namespace, project_id) {
-        (Some(namespace), _) => Some(namespace.parse()?),
-        (None, Some(id)) => Some(Owner::project(id)?.namespace()),
-        (None, None) => None,
-    })
+/// The project or namespace that was typed, or else the namespace of the settings.
+fn target(args: &ProjectArgs, session: &Session) -> Result<Target, Error> {
+    let typed = (args.project_id.as_deref(), args.namespace.as_deref());
+    let target = match typed {
+        (_, Some(namespace)) => Some(Target::Namespace(namespace.parse()?)),
+        (Some(id), None) => Some(Target::Project(Owner::project(id)?)),
+        (None, None) => session.namespace()?.map(Target::Namespace),
+    };
+    Ok(target.ok_or_else(|| {
+        Invalid::new(
+            "--project-id",
+            "",
+            "is missing, and no namespace is given",
+            "give --project-id ID or --namespace NAMESPACE, or set KUBERNETES_NAMESPACE",
+        )
+    })?)
 }
 
 impl DeployProgress for Steps {

@@ -12,7 +12,7 @@ use crate::{
 const HEADLINE: [&str; 5] = ["REVISION", "IMAGE", "READY", "AGE", "RELEASE"];
 
 pub(in crate::cli) async fn run(args: RevisionsArgs, session: &Session) -> Result<ExitCode, Error> {
-    let (target, name) = (target(&args.project)?, args.name.parse()?);
+    let (target, name) = (target(&args.project, session)?, args.name.parse()?);
     let manager = manager(session).await?;
     let owner = manager.resolve(&target).await?;
     let revisions = manager.revisions(&owner, &name).await?;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub(in crate::cli) async fn run(args: RollbackArgs, session: &Session) -> Result<ExitCode, Error> {
-    let (target, name) = (target(&args.project)?, args.name.parse()?);
+    let (target, name) = (target(&args.project, session)?, args.name.parse()?);
     let manager = manager(session).await?;
     let owner = manager.resolve(&target).await?;
     let steps = session.steps();

@@ -28,7 +28,7 @@ pub(in crate::cli) async fn run(args: SecretArgs, session: &Session) -> Result<E
 
 async fn set(args: SecretSetArgs, session: &Session) -> Result<ExitCode, Error> {
     let name: SecretName = args.name.parse()?;
-    let target = target(&args.project)?;
+    let target = target(&args.project, session)?;
     let value = value(&args)?;
     let manager = manager(session).await?;
     let owner = manager.resolve(&target).await?;
@@ -51,7 +51,7 @@ async fn set(args: SecretSetArgs, session: &Session) -> Result<ExitCode, Error> 
 }
 
 async fn list(args: SecretListArgs, session: &Session) -> Result<ExitCode, Error> {
-    let target = target(&args.project)?;
+    let target = target(&args.project, session)?;
     let manager = manager(session).await?;
     let owner = manager.resolve(&target).await?;
     let secrets = manager.list_secrets(&owner).await?;
@@ -64,7 +64,7 @@ async fn list(args: SecretListArgs, session: &Session) -> Result<ExitCode, Error
 
 async fn unset(args: SecretUnsetArgs, session: &Session) -> Result<ExitCode, Error> {
     let name: SecretName = args.name.parse()?;
-    let target = target(&args.project)?;
+    let target = target(&args.project, session)?;
     let manager = manager(session).await?;
     let owner = manager.resolve(&target).await?;
     let unset = manager.unset_secret(&owner, &name, args.force).await?;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{manager, namespace, target};
+use super::{manager, target};
 use crate::{
     cli::{
         args::{StopDeploymentArgs, StopPodArgs},
@@ -15,7 +15,7 @@ pub(in crate::cli) async fn deployment(
     args: StopDeploymentArgs,
     session: &Session,
 ) -> Result<ExitCode, Error> {
-    let (target, name) = (target(&args.project)?, args.name.parse()?);
+    let (target, name) = (target(&args.project, session)?, args.name.parse()?);
     let manager = manager(session).await?;
     let steps = session.steps();
     let stopped = manager.stop_with(&target, &name, &steps).await?;
@@ -36,12 +36,7 @@ pub(in crate::cli) async fn deployment(
 }
 
 pub(in crate::cli) async fn pod(args: StopPodArgs, session: &Session) -> Result<ExitCode, Error> {
-    let project = &args.project;
-    let namespace = namespace(project.project_id.as_deref(), project.namespace.as_deref())?;
-    // One of the two is always given.
-    let Some(namespace) = namespace else {
-        return Ok(ExitCode::SUCCESS);
-    };
+    let namespace = target(&args.project, session)?.namespace();
     let manager = manager(session).await?;
     let stopped = manager.stop_pod(&namespace, &args.name).await?;
     session

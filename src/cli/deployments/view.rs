@@ -14,7 +14,8 @@ use crate::{
 /// A deployment as it is recorded.
 #[derive(Debug, Serialize)]
 pub(super) struct DeploymentView {
-    project_id: String,
+    /// None when the deployment belongs to a namespace that berth did not create.
+    project_id: Option<String>,
     name: String,
     namespace: String,
     status: DeploymentStatus,
@@ -31,7 +32,7 @@ impl DeploymentView {
     pub(super) fn of_deployed(deployed: &Deployed) -> Self {
         let record = &deployed.record;
         Self {
-            project_id: record.owner.id().to_owned(),
+            project_id: record.owner.project_id().map(str::to_owned),
             name: record.name.to_string(),
             namespace: record.namespace.to_string(),
             status: record.status,
@@ -49,7 +50,7 @@ impl DeploymentView {
         let revision = self.revision.map(|revision| revision.to_string());
         fields(&[
             ("deployment", self.name.clone()),
-            ("project", self.project_id.clone()),
+            ("project", self.project_id.clone().unwrap_or_default()),
             ("status", format!("{} ({})", self.status, self.action)),
             ("host", self.host.clone().unwrap_or_default()),
             ("image", self.image.clone()),

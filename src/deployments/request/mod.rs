@@ -70,6 +70,12 @@ impl DeployRequest {
         Self::new(Owner::project(id)?, image.parse()?)
     }
 
+    /// The same for another owner, such as the one that a namespace turns out to belong to.
+    #[must_use]
+    pub fn owned_by(self, owner: Owner) -> Self {
+        Self { owner, ..self }
+    }
+
     /// Another image, such as the one that a build has just made. The name stays.
     #[must_use]
     pub fn image(self, image: Image) -> Self {

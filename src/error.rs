@@ -413,8 +413,8 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoNamespace { namespace } => Some(format!(
-                "create it with `kubectl create namespace {namespace}`; or name a project with \
-                 --project-id: berth creates the project's namespace itself"
+                "a project is named by --project-id, and has a namespace of its own; to deploy into \
+                 this one, create it with `kubectl create namespace {namespace}`"
             )),
             Self::NoDeployment { .. } | Self::NotThere { .. } => {
                 Some("`berth list-instances` shows what there is".to_owned())

@@ -1195,3 +1195,71 @@ async fn a_command_for_deployments_needs_a_project_or_a_namespace() {
     ];
     assert_eq!(world.berth(&both).output().unwrap().status.code(), Some(64));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_alone_is_built_and_deployed_under_its_own_name() {
+    let mut world = World::sqlite().await;
+    world.set("IMAGE_REGISTRY", "registry.example.com/team");
+    let shown = |args: &[&str]| {
+        let output = world.berth(args).arg("--dry-run").output().unwrap();
+        assert!(
+            output.status.success(),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
+        text(&output.stdout)
+    };
+    let built = shown(&["build", "--template", "test"]);
+    assert!(built.contains("registry.example.com/team/test:"), "{built}");
+    let deploy = ["deploy", "--template", "simple-api", "--no-ingress"];
+    let in_namespace = shown(&[&deploy[..], &["--namespace", "team-a"]].concat());
+    assert!(
+        in_namespace.contains("registry.example.com/team/team-a/simple-api:"),
+        "{in_namespace}"
+    );
+    assert!(in_namespace.contains("kind: Deployment\nmetadata:\n  name: \"simple-api\""));
+    assert!(!in_namespace.contains("kind: Namespace"), "{in_namespace}");
+    let in_project = shown(&[&deploy[..], &["--namespace", "project-shop"]].concat());
+    assert!(in_project.contains("kind: Namespace"), "{in_project}");
+
+    for args in [
+        &["build"][..],
+        &["build", "."],
+        &["deploy", "--namespace", "team-a"],
+        &[
+            "deploy",
+            "--namespace",
+            "team-a",
+            "--image",
+            "web",
+            "--template",
+            "test",
+        ],
+        &[
+            "deploy",
+            "--namespace",
+            "team-a",
+            "--image",
+            "web",
+            "--image-name",
+            "web",
+        ],
+        &[
+            "deploy",
+            "--namespace",
+            "team-a",
+            "--template",
+            "nosuch",
+            "--no-ingress",
+            "--dry-run",
+        ],
+    ] {
+        let refused = world.berth(args).output().unwrap();
+        assert_eq!(
+            refused.status.code(),
+            Some(64),
+            "{args:?}: {}",
+            text(&refused.stderr)
+        );
+    }
+}

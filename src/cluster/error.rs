@@ -323,9 +323,12 @@ impl ClusterError {
                  that the user may read"
             }
             Self::KubeconfigMissing { .. } => {
-                "name a kubeconfig on the host that the SSH user may read"
+                "set K8S_KUBECONFIG to a kubeconfig on the host that the SSH user may read, or put one \
+                 there with `berth setup-kubeconfig`"
             }
-            Self::ContextMissing { .. } => "see `kubectl config get-contexts` on the host",
+            Self::ContextMissing { .. } => {
+                "set K8S_CONTEXT to one that `kubectl config get-contexts` shows on the host"
+            }
             Self::ApiUnreachable { .. } => {
                 "check on the host that `kubectl get --raw /readyz` answers"
             }

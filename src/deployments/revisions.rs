@@ -81,7 +81,7 @@ pub(super) fn revision<'a>(
             .collect();
         let remedy = match known.as_slice() {
             [] => "there is no other one".to_owned(),
-            known => format!("use one of {}", known.join(", ")),
+            known => format!("use one of these: {}", known.join(", ")),
         };
         Invalid::new("revision", &wanted.to_string(), problem, remedy)
     };

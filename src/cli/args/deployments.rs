@@ -269,6 +269,7 @@ pub(in crate::cli) struct SecretSetArgs {
 
 /// `berth secret list`
 #[derive(Debug, ClapArgs)]
+#[command(override_usage = "berth secret list (--project-id ID|--namespace NAMESPACE)")]
 pub(in crate::cli) struct SecretListArgs {
     #[command(flatten)]
     pub(in crate::cli) project: ProjectArgs,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{Pod, Service},
@@ -84,6 +85,8 @@ pub struct LogRequest {
     pub previous: bool,
     /// At most this many of the last lines.
     pub tail_lines: Option<u32>,
+    /// Only the lines from this time on, which is rounded down to whole seconds.
+    pub since: Option<DateTime<Utc>>,
     /// At most this many bytes, counted from the first line that is wanted.
     pub limit_bytes: Option<u32>,
     /// Each line begins with its time (RFC 3339).

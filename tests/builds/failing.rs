@@ -150,3 +150,26 @@ async fn bad_input_dies_before_anything_is_sent() {
         .unwrap();
     assert!(listed.records.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reason_is_told_at_the_end_of_a_log_that_was_rotated() {
+    let Some(yard) = Yard::sqlite().await else {
+        return;
+    };
+    // With what the container runtime writes before each line this is more than one log file.
+    yard.dockerfile("RUN seq 400000; echo THE-REASON; false");
+    let ears = Ears::default();
+    let error = yard.manager.build(yard.request(), &ears).await.unwrap_err();
+    let failure = error.build_failure().unwrap();
+    assert_eq!(failure.cause, BuildCause::RunFailed, "{failure:?}");
+    let lines = ears.lines();
+    let said = |line: &str| lines.iter().filter(|it| *it == line).count();
+    assert_eq!(said("THE-REASON"), 1, "{:?}", failure.log_tail);
+    assert_eq!((said("1"), said("400000")), (1, 1));
+    assert!(failure.log_tail.iter().any(|it| it == "THE-REASON"));
+    // Each number once, or the gap is said.
+    let numbers: Vec<u32> = lines.iter().filter_map(|it| it.parse().ok()).collect();
+    assert!(numbers.is_sorted_by(|a, b| a < b));
+    let is_whole = numbers.len() == 400_000;
+    assert!(is_whole || lines.iter().any(|it| it.contains("lines may be missing")));
+}

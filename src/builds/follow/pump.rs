@@ -106,8 +106,9 @@ pub(in crate::builds) async fn pump(
     }
 }
 
-/// Reads one container's log to its end; a log that is lost, or that ends before its container does,
-/// is read on.
+/// Reads one container's log to its end. Following it may end before its container does, and before
+/// all of it was given (<https://github.com/kubernetes/kubernetes/issues/59902>); so a log is whole only
+/// once it was read, from where the following stopped, after its container had ended.
 async fn read(
     cluster: &dyn Cluster,
     namespace: &Namespace,
@@ -119,10 +120,10 @@ async fn read(
     let mut lines = Lines::default();
     let (mut failures, mut outage) = (0, Outage::default());
     while failures < TRIES {
-        lines.begin_anew();
         let has_ended = containers.borrow().life(container) == Life::Ended;
         let request = LogRequest {
             follow: !has_ended,
+            since: lines.resume(),
             ..request.clone()
         };
         let end = read_once(
@@ -135,10 +136,9 @@ async fn read(
         )
         .await;
         match end {
-            // All of it was there.
             Ok(()) if has_ended => {
-                failures = 0;
-                break;
+                lines.finish().iter().for_each(|line| tell(line));
+                return;
             }
             Ok(()) => failures = 0,
             Err(error) => {
@@ -151,17 +151,9 @@ async fn read(
             }
         }
         let ends = containers.wait_for(|all| all.life(container) == Life::Ended);
-        match tokio::time::timeout(SETTLING, ends).await {
-            Ok(_) if failures == 0 => break,
-            Ok(Err(_)) => return,
-            Ok(Ok(_)) | Err(_) => {}
+        if let Ok(Err(_)) = tokio::time::timeout(SETTLING, ends).await {
+            return;
         }
-    }
-    // The log is whole; of one that was lost, half a line is not told.
-    if failures == 0
-        && let Some(line) = lines.rest()
-    {
-        tell(&line);
     }
 }
 

@@ -25,12 +25,14 @@ pub(in crate::builds) struct Told(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     last: VecDeque<String>,
+    count: u64,
     cache: CacheUse,
 }
 
 impl Told {
     pub(super) fn take(&self, line: &str) {
         let Ok(mut inner) = self.0.lock() else { return };
+        inner.count += 1;
         if inner.last.len() == KEPT {
             inner.last.pop_front();
         }
@@ -46,6 +48,11 @@ impl Told {
     pub(in crate::builds) fn last(&self) -> Vec<String> {
         let inner = self.0.lock();
         inner.map_or_else(|_| Vec::new(), |inner| inner.last.iter().cloned().collect())
+    }
+
+    /// How many lines there were.
+    pub(super) fn count(&self) -> u64 {
+        self.0.lock().map(|inner| inner.count).unwrap_or_default()
     }
 
     pub(in crate::builds) fn cache(&self) -> CacheUse {

@@ -1,6 +1,7 @@
 //! A container's logs, as they come.
 
 use bytes::Bytes;
+use chrono::SecondsFormat;
 use futures::{StreamExt as _, stream, stream::BoxStream};
 
 use super::{
@@ -42,6 +43,10 @@ fn command(settings: &KubectlSettings, namespace: &Namespace, request: &LogReque
     }
     if let Some(lines) = request.tail_lines {
         command = command.arg(format!("--tail={lines}"));
+    }
+    if let Some(time) = request.since {
+        let time = time.to_rfc3339_opts(SecondsFormat::Secs, true);
+        command = command.arg(format!("--since-time={time}"));
     }
     if let Some(bytes) = request.limit_bytes {
         command = command.arg(format!("--limit-bytes={bytes}"));
@@ -88,6 +93,8 @@ async fn end(process: Listening, stderr: &[u8]) -> Option<ClusterError> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
     use crate::domain::Owner;
 
@@ -105,10 +112,11 @@ mod tests {
             follow: true,
             previous: true,
             tail_lines: Some(20),
+            since: DateTime::from_timestamp(1_795_000_000, 999_999_999),
             limit_bytes: Some(65_536),
             timestamps: true,
             ..plain
         };
-        insta::assert_snapshot!(command(&settings, &namespace, &all), @"kubectl logs -n project-shop 'pod/a b; reboot' -c init --follow --previous --tail=20 --limit-bytes=65536 --timestamps");
+        insta::assert_snapshot!(command(&settings, &namespace, &all), @"kubectl logs -n project-shop 'pod/a b; reboot' -c init --follow --previous --tail=20 --since-time=2026-11-18T11:06:40Z --limit-bytes=65536 --timestamps");
     }
 }

@@ -1,6 +1,6 @@
 //! The log of one run of a container: what it wrote, when, up to a bound.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -12,8 +12,12 @@ use tokio::sync::watch;
 
 use crate::api::runtime::{LogLine, LogSource};
 
-/// Where a kubelet rotates by default; what is older is not shown any more.
+/// Where a kubelet rotates by default (`containerLogMaxSize`): a new file begins, and only that one is
+/// shown. A reader that had not come to the end of the old file is not given the rest of it.
 const MAX_BYTES: usize = 10 * 1024 * 1024;
+
+/// What containerd writes before each line: the time, the stream and whether the line is whole.
+const PREFIX: usize = "2026-11-21T01:44:22.123456789Z stdout F ".len();
 
 /// A longer line is cut, as containerd cuts it.
 const MAX_LINE: usize = 16 * 1024;
@@ -28,7 +32,7 @@ pub(crate) struct Log {
 
 #[derive(Debug, Default)]
 struct Lines {
-    kept: VecDeque<LogLine>,
+    kept: Vec<LogLine>,
     bytes: usize,
     /// How many lines were dropped before the first kept one.
     dropped: u64,
@@ -52,18 +56,16 @@ impl Log {
     fn push(&self, bytes: Bytes) {
         {
             let mut lines = self.lock();
-            lines.bytes += bytes.len();
-            lines.kept.push_back(LogLine {
+            if lines.bytes > MAX_BYTES {
+                lines.dropped += lines.kept.len() as u64;
+                lines.bytes = 0;
+                lines.kept.clear();
+            }
+            lines.bytes += PREFIX + bytes.len();
+            lines.kept.push(LogLine {
                 time: Utc::now(),
                 bytes,
             });
-            while lines.bytes > MAX_BYTES {
-                let Some(oldest) = lines.kept.pop_front() else {
-                    break;
-                };
-                lines.bytes -= oldest.bytes.len();
-                lines.dropped += 1;
-            }
         }
         self.written.send_modify(|count| *count += 1);
     }
@@ -112,7 +114,7 @@ impl Log {
     /// What there is, and what is still to come.
     pub(crate) fn read(self: &Arc<Self>) -> LogSource {
         let lines = self.lock();
-        let past: Vec<LogLine> = lines.kept.iter().cloned().collect();
+        let past = lines.kept.clone();
         let next = lines.dropped + past.len() as u64;
         drop(lines);
         LogSource {
@@ -126,9 +128,9 @@ impl Log {
         futures::stream::unfold(state, |(log, mut written, next)| async move {
             loop {
                 written.mark_unchanged();
-                let (line, at, ended) = log.line(next);
+                let (line, ended) = log.line(next);
                 if let Some(line) = line {
-                    return Some((line, (log, written, at + 1)));
+                    return Some((line, (log, written, next + 1)));
                 }
                 if ended || written.changed().await.is_err() {
                     return None;
@@ -138,12 +140,14 @@ impl Log {
         .boxed()
     }
 
-    /// The line with this number or, if it was dropped, the oldest one; its number; whether all is told.
-    fn line(&self, number: u64) -> (Option<LogLine>, u64, bool) {
+    /// The line with this number, and whether none will come: all is told, or it was rotated away.
+    fn line(&self, number: u64) -> (Option<LogLine>, bool) {
         let lines = self.lock();
-        let at = number.max(lines.dropped);
-        let index = usize::try_from(at - lines.dropped).unwrap_or(usize::MAX);
-        (lines.kept.get(index).cloned(), at, lines.ended)
+        let Some(at) = number.checked_sub(lines.dropped) else {
+            return (None, true);
+        };
+        let index = usize::try_from(at).unwrap_or(usize::MAX);
+        (lines.kept.get(index).cloned(), lines.ended)
     }
 }
 

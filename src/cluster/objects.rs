@@ -51,6 +51,31 @@ impl Resource {
             Self::Services => "services",
         }
     }
+
+    /// The path of its group and version in the API.
+    #[must_use]
+    pub fn api(self) -> &'static str {
+        match self {
+            Self::Deployments | Self::ReplicaSets => "apis/apps/v1",
+            Self::EndpointSlices => "apis/discovery.k8s.io/v1",
+            Self::IngressClasses | Self::Ingresses => "apis/networking.k8s.io/v1",
+            Self::Jobs => "apis/batch/v1",
+            Self::ConfigMaps
+            | Self::Events
+            | Self::Namespaces
+            | Self::PersistentVolumeClaims
+            | Self::Pods
+            | Self::Secrets
+            | Self::ServiceAccounts
+            | Self::Services => "api/v1",
+        }
+    }
+
+    /// Whether its objects are in namespaces.
+    #[must_use]
+    pub fn is_namespaced(self) -> bool {
+        !matches!(self, Self::IngressClasses | Self::Namespaces)
+    }
 }
 
 /// Which objects are meant.

@@ -43,7 +43,8 @@ pub fn deploy(
         .map(|query| objects::get(settings, query).to_string())
         .collect();
     lines.push(writes::apply(settings, MANAGER, false).to_string());
-    lines.push(watch::watch_objects(settings, watched, at_most).to_string());
+    let watch = watch::watch_objects(settings, watched, at_most);
+    lines.extend(watch.map(|script| script.to_string()));
     lines
 }
 

@@ -223,7 +223,10 @@ impl Cluster for Kubectl {
         queries: &[Query; 2],
         at_most: Duration,
     ) -> Result<BoxStream<'static, Result<ObjectChange, ClusterError>>, ClusterError> {
-        let script = watch::watch_objects(&self.settings, queries, at_most);
+        let Some(script) = watch::watch_objects(&self.settings, queries, at_most) else {
+            let problem = "each query of a watch must name one resource".to_owned();
+            return Err(reads::unexpected("watch objects", problem));
+        };
         let process = self.ssh.listen(&script).await?;
         tracing::Span::current().record("trip", process.trip());
         Ok(watch::objects_stream(process))

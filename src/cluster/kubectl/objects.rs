@@ -94,26 +94,21 @@ fn select(command: Command, query: &Query) -> Command {
     command
 }
 
-/// The path of the query's first resource in the API.
-pub(super) fn path(query: &Query) -> String {
-    let (api, plural) = match query.resources.first().copied() {
-        Some(resource @ (Resource::Deployments | Resource::ReplicaSets)) => {
-            ("apis/apps/v1", resource)
-        }
-        Some(resource @ Resource::EndpointSlices) => ("apis/discovery.k8s.io/v1", resource),
-        Some(resource @ (Resource::IngressClasses | Resource::Ingresses)) => {
-            ("apis/networking.k8s.io/v1", resource)
-        }
-        Some(resource @ Resource::Jobs) => ("apis/batch/v1", resource),
-        Some(resource) => ("api/v1", resource),
-        None => ("api/v1", Resource::Pods),
+/// The path in the API of the query's resource; none when it has several, or none.
+pub(super) fn path(query: &Query) -> Option<String> {
+    let [resource] = *query.resources else {
+        return None;
     };
-    let plural = plural.name();
-    let plural = plural.split_once('.').map_or(plural, |(plural, _)| plural);
-    match &query.namespace {
+    let (api, name) = (resource.api(), resource.name());
+    let plural = name.split_once('.').map_or(name, |(plural, _)| plural);
+    let namespace = query
+        .namespace
+        .as_ref()
+        .filter(|_| resource.is_namespaced());
+    Some(match namespace {
         Some(namespace) => format!("/{api}/namespaces/{namespace}/{plural}"),
         None => format!("/{api}/{plural}"),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -141,5 +136,38 @@ mod tests {
         for script in (1..=QUERIES_MAX).map(|count| find(&settings, &many[..count]).unwrap()) {
             script.check().unwrap();
         }
+    }
+
+    #[test]
+    fn a_path_is_that_of_the_resources_own_group() {
+        use Resource::*;
+        let namespace = "shop".parse().unwrap();
+        for resource in [
+            ConfigMaps,
+            Deployments,
+            EndpointSlices,
+            Events,
+            IngressClasses,
+            Ingresses,
+            Jobs,
+            Namespaces,
+            PersistentVolumeClaims,
+            Pods,
+            ReplicaSets,
+            Secrets,
+            ServiceAccounts,
+            Services,
+        ] {
+            let api = match resource.name().split_once('.') {
+                Some((_, group)) => format!("apis/{group}/v1"),
+                None => "api/v1".to_owned(),
+            };
+            assert_eq!(resource.api(), api, "{resource:?}");
+            let path = path(&Query::in_namespace([resource], &namespace)).unwrap();
+            let is_inside = path.starts_with(&format!("/{api}/namespaces/shop/"));
+            assert_eq!(is_inside, resource.is_namespaced(), "{path}");
+        }
+        let two = Query::in_namespace([Pods, Jobs], &namespace);
+        assert_eq!(path(&two), None);
     }
 }

@@ -54,15 +54,15 @@ pub(super) fn watch_commands(
     ]
 }
 
-/// Watches what the two queries find, in the same way.
+/// Watches what the two queries find, in the same way. None unless each is of one resource.
 pub(super) fn watch_objects(
     settings: &KubectlSettings,
     queries: &[Query; 2],
     at_most: Duration,
-) -> Script {
+) -> Option<Script> {
     let seconds = seconds(at_most.min(WINDOW));
-    let [main, beside] = queries.each_ref().map(|query| {
-        let path = objects::path(query);
+    let watch = |query: &Query| {
+        let path = objects::path(query)?;
         let mut words = vec![format!("{path}?watch=1&timeoutSeconds={seconds}")];
         for (parameter, selector) in [
             ("labelSelector", &query.labels),
@@ -72,9 +72,13 @@ pub(super) fn watch_objects(
                 words.push(format!("{parameter}={}", percent_encoded(selector)));
             }
         }
-        settings.kubectl(["get", "--raw", &words.join("&")])
-    });
-    Script::beside_until_stdin_ends(beside, main)
+        Some(settings.kubectl(["get", "--raw", &words.join("&")]))
+    };
+    let [main, beside] = queries;
+    Some(Script::beside_until_stdin_ends(
+        watch(beside)?,
+        watch(main)?,
+    ))
 }
 
 /// The changes of an owner's Deployment and pods.
@@ -146,7 +150,7 @@ mod tests {
             Query::in_namespace([Resource::Jobs], &namespace).named("build-1"),
             Query::in_namespace([Resource::Pods], &namespace).labelled("berth.dev/build=build-1"),
         ];
-        let script = watch_objects(&KubectlSettings::default(), &queries, WINDOW);
+        let script = watch_objects(&KubectlSettings::default(), &queries, WINDOW).unwrap();
         let line = script.to_string();
         for path in [
             "'/apis/batch/v1/namespaces/builder/jobs?watch=1&timeoutSeconds=60&fieldSelector=metadata.name%3Dbuild-1'",

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
 use k8s_openapi::api::batch::v1::Job;
 
 use super::{
     BuildManager, BuildProgress, Built, CacheUse, Cancelled,
     built::outcome,
     follow::{Followed, queries},
-    run::{BEGINNING, EVERYTHING, of_build},
+    run::{EVERYTHING, of_build},
 };
 use crate::{
     domain::{BuildId, BuildStatus, Namespace},
@@ -35,7 +34,7 @@ impl BuildManager {
             return outcome(record, CacheUse::default());
         }
         let namespace: Namespace = record.namespace.parse()?;
-        self.await_job(&record, &namespace).await?;
+        self.await_job(id, &namespace).await?;
         let followed = Followed {
             id,
             namespace: &namespace,
@@ -44,17 +43,19 @@ impl BuildManager {
         self.await_end(&record, followed, progress).await
     }
 
-    /// Waits until the Job is there, or has had the time to be.
-    async fn await_job(&self, record: &BuildRecord, namespace: &Namespace) -> Result<(), Error> {
-        while Utc::now() - record.started_at < BEGINNING {
-            let found = self.cluster().find(&queries(namespace, &record.id)).await?;
-            let has_ended = self.recorded(&record.id).await?.status != BuildStatus::Running;
-            if has_ended || !found.of::<Job>()?.is_empty() {
-                break;
+    /// Waits until the Job is there, or nothing is about to create it.
+    async fn await_job(&self, id: &BuildId, namespace: &Namespace) -> Result<(), Error> {
+        loop {
+            let found = self.cluster().find(&queries(namespace, id)).await?;
+            let record = self.recorded(id).await?;
+            if record.status != BuildStatus::Running
+                || !found.of::<Job>()?.is_empty()
+                || !self.is_starting(&record).await?
+            {
+                return Ok(());
             }
             tokio::time::sleep(LOOKING).await;
         }
-        Ok(())
     }
 
     /// Ends a build; there will be no image of it.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
 use futures::StreamExt as _;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 
@@ -10,7 +9,6 @@ use super::{
     BuildManager,
     assess::{self, Seen, Standing},
     follow::{Containers, End, Life, Lines},
-    run::BEGINNING,
 };
 use crate::{
     cluster::{ClusterError, LogRequest, Query, Resource},
@@ -96,7 +94,7 @@ impl BuildManager {
                 .iter()
                 .filter(|it| it.status == BuildStatus::Running && it.namespace == name);
             for record in of_namespace {
-                if let Some(end) = self.unseen_end(record, &namespace, &present).await {
+                if let Some(end) = self.unseen_end(record, &namespace, &present).await? {
                     self.conclude(record, end).await?;
                     has_settled = true;
                 }
@@ -122,20 +120,25 @@ impl BuildManager {
         record: &BuildRecord,
         namespace: &Namespace,
         present: &Present,
-    ) -> Option<End> {
+    ) -> Result<Option<End>, Error> {
         let seen = present.seen(record);
+        let has_token = assess::may_have_token(&seen);
+        let is_alive = false;
         if seen.job.is_none() && seen.pod.is_none() {
-            let is_young = Utc::now() - record.started_at < BEGINNING;
-            let is_elsewhere = self.check_place(record).is_err();
-            return (!is_young && !is_elsewhere).then(|| End::Failed {
+            if self.check_place(record).is_err() || self.is_starting(record).await? {
+                return Ok(None);
+            }
+            return Ok(Some(End::Failed {
                 failure: assess::vanished(&[]),
-                is_alive: false,
-            });
+                is_alive,
+                has_token,
+            }));
         }
-        match assess::standing(&seen, &[]) {
+        Ok(match assess::standing(&seen, &[]) {
             Standing::Done(digest) => Some(End::Done {
                 digest,
                 commit: seen.pod.as_ref().and_then(assess::commit),
+                has_token,
             }),
             Standing::Failed(_) => {
                 let log = match &seen.pod {
@@ -143,16 +146,22 @@ impl BuildManager {
                     None => Vec::new(),
                 };
                 let failure = assess::classify(seen.pod.as_ref(), seen.job.as_ref(), &log);
-                let is_alive = false;
-                Some(End::Failed { failure, is_alive })
+                Some(End::Failed {
+                    failure,
+                    is_alive,
+                    has_token,
+                })
             }
             // Job and pod were asked for at once: there is no pod to come.
             Standing::Stuck(failure, _) if seen.pod.is_none() && assess::is_over(&seen) => {
-                let is_alive = false;
-                Some(End::Failed { failure, is_alive })
+                Some(End::Failed {
+                    failure,
+                    is_alive,
+                    has_token,
+                })
             }
             Standing::Stuck(..) | Standing::Going(_) => None,
-        }
+        })
     }
 
     /// The last lines of the container that ended last.
@@ -181,7 +190,7 @@ impl BuildManager {
         if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, reading).await {
             tracing::debug!(%error, "no log lines of the failed build");
         }
-        read.extend(lines.rest());
+        read.extend(lines.finish());
         read
     }
 }

@@ -1,8 +1,7 @@
 //! A build from its record to its end.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
-use chrono::TimeDelta;
 use k8s_openapi::api::batch::v1::Job;
 use tokio::time::Instant;
 
@@ -22,9 +21,10 @@ use crate::{
     store::{BuildEnd, BuildRecord, NewBuild},
 };
 
-/// Between a build's record and its Job, the registry is asked and the manifests are sent, each of
-/// which may take a minute: a younger record may have no Job yet.
-pub(super) const BEGINNING: TimeDelta = TimeDelta::minutes(6);
+/// How often the berth process that starts a build writes to its record until the Job is there.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+/// How long a build without a Job is taken to be starting after the last such sign.
+pub(super) const STARTING: Duration = Duration::from_secs(30);
 /// How long whoever cancels a build may take to write that down.
 const CANCELLING: Duration = Duration::from_secs(3);
 /// How often that is looked for.
@@ -65,7 +65,11 @@ impl BuildManager {
             image: plan.image.clone(),
         });
         let mut was_sent = false;
-        if let Err(error) = self.begin(&plan, &mut was_sent, progress).await {
+        let begun = tokio::select! {
+            begun = self.begin(&plan, &mut was_sent, progress) => begun,
+            never = self.give_signs_of_life(&plan.id) => match never {},
+        };
+        if let Err(error) = begun {
             return Err(self.not_begun(&plan, was_sent, error).await);
         }
         let followed = Followed {
@@ -74,6 +78,23 @@ impl BuildManager {
             context: plan.streamed(),
         };
         self.await_end(&record, followed, progress).await
+    }
+
+    /// So that others can tell a build whose process was killed from one that is slow to start.
+    async fn give_signs_of_life(&self, id: &BuildId) -> Infallible {
+        loop {
+            tokio::time::sleep(SIGN_OF_LIFE).await;
+            if let Err(error) = self.store().touch_build(id).await {
+                tracing::debug!(%id, %error, "the build's record could not be written to");
+            }
+        }
+    }
+
+    /// Whether the build, which has no Job, may be about to get one.
+    pub(super) async fn is_starting(&self, record: &BuildRecord) -> Result<bool, Error> {
+        let now = self.store().now().await?;
+        let since = (now - record.updated_at).to_std().unwrap_or_default();
+        Ok(since < STARTING)
     }
 
     /// Sends what the build needs, and tells when the cluster has the Job.
@@ -195,16 +216,23 @@ impl BuildManager {
         end: End,
     ) -> Result<BuildRecord, Error> {
         let id = &record.id;
-        let mut leavings: &[Resource] = &[Resource::Secrets];
+        let mut leavings: &[Resource] = match end {
+            End::Done { has_token, .. } | End::Failed { has_token, .. } if has_token => {
+                &[Resource::Secrets]
+            }
+            _ => &[],
+        };
         let end = match end {
-            End::Done { digest, commit } => {
+            End::Done { digest, commit, .. } => {
                 if let Some(commit) = commit {
                     let source = format!("{} at {commit}", record.source);
                     self.store().describe_build(id, &source).await?;
                 }
                 BuildEnd::Succeeded(digest)
             }
-            End::Failed { failure, is_alive } => {
+            End::Failed {
+                failure, is_alive, ..
+            } => {
                 if failure.cause == BuildCause::Vanished {
                     self.check_place(record)?;
                     if let Some(record) = self.end_by_others(id).await? {
@@ -218,8 +246,7 @@ impl BuildManager {
             }
         };
         let ended = self.store().end_build(id, end).await?;
-        let has_token = record.source.contains("://");
-        if has_token || leavings.len() > 1 {
+        if !leavings.is_empty() {
             let namespace: Namespace = record.namespace.parse()?;
             self.remove(&namespace, id, leavings).await;
         }
@@ -243,7 +270,7 @@ impl BuildManager {
     /// What is not here may be where the record says.
     pub(super) fn check_place(&self, record: &BuildRecord) -> Result<(), Error> {
         let here = self.site().place();
-        if record.ssh == *here {
+        if record.ssh.is_same_host(here) {
             return Ok(());
         }
         Err(Error::BuildElsewhere {

@@ -72,7 +72,7 @@ impl BuildCause {
             Self::Quota => "the builder namespace's quota leaves no room",
             Self::Refused => "the cluster refuses to create the build",
             Self::Evicted => "the builder was evicted",
-            Self::Vanished => "the build was deleted from outside",
+            Self::Vanished => "the build is not in the cluster any more",
             Self::Other => "the build failed",
         }
     }
@@ -111,9 +111,7 @@ impl BuildCause {
             }
             Self::Refused => "read the message; an admission rule of the cluster stands against it",
             Self::Evicted => "the node was short of something; build again",
-            Self::Vanished => {
-                "find out who deleted it, and whether the registry has the image; build again if not"
-            }
+            Self::Vanished => "check whether the registry has the image; build again if not",
             Self::Other => "read the message and the last log lines",
         }
     }

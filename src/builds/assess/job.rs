@@ -6,7 +6,10 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::{Job, JobCondition};
 
 use super::Standing;
-use crate::domain::{BuildCause, BuildFailure};
+use crate::{
+    domain::{BuildCause, BuildFailure},
+    manifest::build::git_token_name,
+};
 
 /// Another build may end and make room.
 const MAKING_ROOM: Duration = Duration::from_secs(30);
@@ -46,6 +49,18 @@ pub(super) fn unseen_end(job: &Job) -> Option<BuildFailure> {
         _ => reason.to_owned(),
     };
     Some(BuildFailure::new(BuildCause::Other, message))
+}
+
+/// Whether the pod is given a git token.
+pub(super) fn has_token(job: &Job) -> bool {
+    let name = job.metadata.name.as_deref().unwrap_or_default();
+    let pod = job.spec.as_ref().and_then(|it| it.template.spec.as_ref());
+    let mut volumes = pod.into_iter().flat_map(|it| it.volumes.iter().flatten());
+    let token = git_token_name(name);
+    volumes.any(|volume| {
+        let secret = volume.secret.as_ref();
+        secret.and_then(|it| it.secret_name.as_deref()) == Some(&token)
+    })
 }
 
 fn is_complete(job: &Job) -> bool {

@@ -93,7 +93,8 @@ pub(super) fn vanished(log: &[String]) -> BuildFailure {
         log_tail: tail(log),
         ..BuildFailure::new(
             BuildCause::Vanished,
-            "its Job or its pod is gone before its end was seen",
+            "the cluster has no Job or no pod of it: they were deleted before its end was seen, or the \
+             berth process that started it was killed before it created the Job",
         )
     }
 }
@@ -101,6 +102,12 @@ pub(super) fn vanished(log: &[String]) -> BuildFailure {
 /// Whether nothing of the build runs any more, nor will.
 pub(super) fn is_over(seen: &Seen) -> bool {
     seen.pod.as_ref().is_some_and(pod::has_ended) || seen.job.as_ref().is_some_and(job::is_over)
+}
+
+/// Whether a Secret with a git token was sent with the build, as far as its Job says; without one it
+/// may be.
+pub(super) fn may_have_token(seen: &Seen) -> bool {
+    seen.job.as_ref().is_none_or(job::has_token)
 }
 
 /// The last of the lines.

@@ -31,7 +31,10 @@ use crate::{
     },
 };
 
-/// How long the last log lines may take once a build has ended.
+/// How long each of the last log lines may take once a build has ended, which includes a new `kubectl
+/// logs`.
+const NEXT_LINE: Duration = Duration::from_secs(10);
+/// The same for a build that is given up, whose containers may never end.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// How a build ended.
@@ -40,11 +43,15 @@ pub(super) enum End {
     Done {
         digest: Digest,
         commit: Option<String>,
+        /// Whether it may have a Secret with a git token.
+        has_token: bool,
     },
     Failed {
         failure: BuildFailure,
         /// Whether its Job would go on, or try again.
         is_alive: bool,
+        /// As above.
+        has_token: bool,
     },
 }
 
@@ -80,7 +87,17 @@ impl BuildManager {
         let (seen, containers) = following.into_parts();
         // No container starts any more; what those have said that did is still on its way.
         drop(containers);
-        let _ = tokio::time::timeout(LAST_LINES, logs).await;
+        let patience = match over {
+            Over::Ended => NEXT_LINE,
+            Over::GivenUp(_) => LAST_LINES,
+        };
+        loop {
+            let before = told.count();
+            let is_whole = tokio::time::timeout(patience, &mut logs).await.is_ok();
+            if is_whole || told.count() == before {
+                break;
+            }
+        }
         Ok(over.into_end(&seen, &told.last()))
     }
 }
@@ -98,7 +115,12 @@ impl Over {
         let failure = match (assess::standing(seen, log), self) {
             (Standing::Done(digest), _) => {
                 let commit = seen.pod.as_ref().and_then(assess::commit);
-                return End::Done { digest, commit };
+                let has_token = assess::may_have_token(seen);
+                return End::Done {
+                    digest,
+                    commit,
+                    has_token,
+                };
             }
             (Standing::Failed(failure), _) | (Standing::Stuck(failure, _), Self::Ended) => failure,
             (_, Self::GivenUp(failure)) => BuildFailure {
@@ -108,7 +130,11 @@ impl Over {
             (Standing::Going(phrase), Self::Ended) => BuildFailure::new(BuildCause::Other, phrase),
         };
         let is_alive = !seen.job_gone && !assess::is_over(seen);
-        End::Failed { failure, is_alive }
+        End::Failed {
+            failure,
+            is_alive,
+            has_token: assess::may_have_token(seen),
+        }
     }
 }
 

@@ -187,6 +187,6 @@ impl Templates {
 
 /// The name of the Secret with the token for a build's git repository.
 #[must_use]
-pub fn git_token_name(id: &BuildId) -> String {
-    format!("{id}-git")
+pub fn git_token_name(build: &str) -> String {
+    format!("{build}-git")
 }

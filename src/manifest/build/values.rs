@@ -124,7 +124,7 @@ impl JobValues {
             context_path: paths::CONTEXT,
             context_config_map: render.context_config_map.clone(),
             token_path: paths::GIT_TOKEN,
-            token_secret: render.has_token.then(|| git_token_name(render.id)),
+            token_secret: render.has_token.then(|| git_token_name(render.id.as_str())),
             docker_config_path: render.docker_config_path.to_owned(),
             aws_path: paths::AWS,
             registry_secret: REGISTRY_CREDENTIALS,
@@ -188,7 +188,7 @@ impl<'a> TokenValues<'a> {
         job_uid: Option<&'a str>,
     ) -> Self {
         Self {
-            name: git_token_name(id),
+            name: git_token_name(id.as_str()),
             namespace: namespace.to_string(),
             labels: vec![
                 pair(LABEL_MANAGED_BY, MANAGED_BY),

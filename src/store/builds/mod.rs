@@ -6,6 +6,7 @@
 mod record;
 mod row;
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
@@ -13,6 +14,7 @@ pub use self::record::{BuildEnd, BuildFilter, BuildRecord, EndedBuild, NewBuild}
 use self::row::{EndedRow, NewRow, Row};
 use super::{
     Listed, Store, StoreError,
+    changed::storable,
     pools::{Clock, read, write},
     schema::builds,
 };
@@ -93,6 +95,34 @@ impl Store {
                 .await?)
         })?;
         Ok(())
+    }
+
+    /// Says that the process that starts a build is alive: its record is written to now.
+    ///
+    /// # Errors
+    /// When the database can't be asked.
+    pub async fn touch_build(&self, id: &BuildId) -> Result<(), StoreError> {
+        let name = id.to_string();
+        let _: usize = write!(self, "write to the build's record", async |connection| {
+            let now = connection.now().await?;
+            Ok(diesel::update(builds::table)
+                .filter(builds::name.eq(&name))
+                .filter(builds::status.eq(BuildStatus::Running.as_str()))
+                .set(builds::updated_at.eq(storable(now)))
+                .execute(connection)
+                .await?)
+        })?;
+        Ok(())
+    }
+
+    /// The time by the clock that the records' times are from.
+    ///
+    /// # Errors
+    /// When the database can't be asked.
+    pub async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
+        read!(self, "ask for the time", async |connection| {
+            Ok(connection.now().await?)
+        })
     }
 
     /// The build's record, or [`StoreError::NoBuild`]. [`Store::find_build`] returns an option instead.

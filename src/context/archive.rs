@@ -1,22 +1,25 @@
 //! Entries to a compressed tar archive whose bytes depend on nothing but the entries.
 //!
-//! A tar header can hold the time, the owner and all rights of a file, and gzip's holds the time and
-//! the operating system. These are left out or set to one value (see [`super`]); names that are too
-//! long for a header stand before it, as GNU tar writes them
+//! A tar header can hold the time and the owner of a file, and gzip's holds the time and the operating
+//! system. These are left out, set to one value or made from the content (see [`super`]); names that
+//! are too long for a header stand before it, as GNU tar writes them
 //! (<https://www.gnu.org/software/tar/manual/html_node/Standard.html>).
 
 use std::{
+    collections::HashMap,
+    ffi::{OsStr, OsString},
     fs::File,
-    io::{self, Write},
+    io::{self, Read as _, Seek as _, Write},
+    os::unix::ffi::OsStrExt as _,
     path::Path,
 };
 
-use flate2::{Compression, GzBuilder, write::GzEncoder};
+use flate2::{Compression, Crc, GzBuilder, write::GzEncoder};
 use tar::{Builder, EntryType, Header};
 
 use super::{
     ContextError,
-    walk::{Entry, Kind, Seen, unreadable},
+    walk::{Entry, Kind, Seen, parent, shown, unreadable},
 };
 
 /// gzip's usual level. Another one would give other bytes, and so another hash, for the same content.
@@ -27,6 +30,46 @@ const UNKNOWN_SYSTEM: u8 = 255;
 const LONGEST_TARGET: usize = 100;
 /// How much is read from a file at once, in bytes.
 const CHUNK: usize = 64 * 1024;
+/// Times are made in a span that every format can hold (zip begins in 1980) and that is over: from
+/// 1990 to 2020, in seconds since 1970. They are even, as zip's are.
+const FIRST_TIME: u64 = 631_152_000;
+const LAST_TIME: u64 = 1_577_836_800;
+
+/// The time of an entry with this content: the same for equal content, and as good as always another
+/// one for other content.
+fn time(content: &Crc) -> u64 {
+    FIRST_TIME + u64::from(content.sum()) % ((LAST_TIME - FIRST_TIME) / 2) * 2
+}
+
+fn time_of(bytes: &[u8]) -> u64 {
+    let mut content = Crc::new();
+    content.update(bytes);
+    time(&content)
+}
+
+/// The times of folders. One changes, as in a file system, with the names of what is in it.
+#[derive(Debug)]
+pub(super) struct FolderTimes(HashMap<OsString, Crc>);
+
+impl FolderTimes {
+    /// Of the folders of these entries, which stand in their order.
+    pub(super) fn new(entries: &[Entry]) -> Self {
+        let mut folders: HashMap<OsString, Crc> = HashMap::new();
+        for entry in entries {
+            let Some((folder, name)) = parent(&entry.path) else {
+                continue;
+            };
+            let names = folders.entry(folder.to_owned()).or_default();
+            names.update(name.as_bytes());
+            names.update(b"/");
+        }
+        Self(folders)
+    }
+
+    fn time(&self, folder: &OsStr) -> u64 {
+        self.0.get(folder).map_or(FIRST_TIME, time)
+    }
+}
 
 /// A compressed tar archive that is being written to `W`.
 pub(super) struct Archive<W: Write> {
@@ -50,14 +93,18 @@ impl<W: Write> Archive<W> {
         &mut self,
         root: &Path,
         entry: &Entry,
+        folders: &FolderTimes,
         go_on: &mut dyn FnMut(u64) -> bool,
     ) -> Result<(), ContextError> {
-        let path = entry.path.as_str();
+        let path = entry.path.as_os_str();
         match &entry.kind {
-            Kind::Folder => {
-                let mut header = header(EntryType::Directory, 0o755, 0);
+            Kind::Folder { mode } => {
+                let time = folders.time(path);
+                let mut header = header(EntryType::Directory, *mode, 0, time);
+                let mut path = path.to_owned();
+                path.push("/");
                 self.tar
-                    .append_data(&mut header, format!("{path}/"), io::empty())
+                    .append_data(&mut header, path, io::empty())
                     .map_err(ContextError::Spool)
             }
             Kind::Link(target) => self.link(path, target).map_err(ContextError::Spool),
@@ -65,7 +112,9 @@ impl<W: Write> Archive<W> {
                 contents,
                 executable,
             } => {
-                let mut header = file_header(contents.len() as u64, *executable);
+                let mode = if *executable { 0o755 } else { 0o644 };
+                let (size, time) = (contents.len() as u64, time_of(contents));
+                let mut header = header(EntryType::Regular, mode, size, time);
                 self.tar
                     .append_data(&mut header, path, contents.as_slice())
                     .map_err(ContextError::Spool)
@@ -79,46 +128,43 @@ impl<W: Write> Archive<W> {
         self.tar.into_inner()?.finish()
     }
 
-    fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
-        let mut header = header(EntryType::Symlink, 0o777, 0);
+    fn link(&mut self, path: &OsStr, target: &OsStr) -> io::Result<()> {
+        let time = time_of(target.as_bytes());
+        let mut header = header(EntryType::Symlink, 0o777, 0, time);
         if target.len() > LONGEST_TARGET {
             return self.tar.append_link(&mut header, path, target);
         }
         // To the letter: `append_link` would tidy it up.
-        header.set_link_name_literal(target)?;
+        header.set_link_name_literal(target.as_bytes())?;
         self.tar.append_data(&mut header, path, io::empty())
     }
 
     fn file(
         &mut self,
         root: &Path,
-        path: &str,
+        path: &OsStr,
         seen: &Seen,
         go_on: &mut dyn FnMut(u64) -> bool,
     ) -> Result<(), ContextError> {
         let mut source = Source::open(root, path, seen, go_on)?;
-        let mut header = file_header(seen.bytes, seen.executable);
+        let time = source.time()?;
+        let mut header = header(EntryType::Regular, seen.mode, seen.bytes, time);
         let written = self.tar.append_data(&mut header, path, &mut source);
         match (source.failure.take(), written) {
             (Some(failure), _) => Err(failure),
             (None, Err(error)) => Err(ContextError::Spool(error)),
-            (None, Ok(())) => source.check_unchanged(),
+            (None, Ok(())) => source.check_unchanged(time),
         }
     }
 }
 
-fn file_header(bytes: u64, executable: bool) -> Header {
-    let mode = if executable { 0o755 } else { 0o644 };
-    header(EntryType::Regular, mode, bytes)
-}
-
-/// A header without time and owner. (A new one has neither names nor devices.)
-fn header(kind: EntryType, mode: u32, bytes: u64) -> Header {
+/// A header without owner. (A new one has neither names nor devices.)
+fn header(kind: EntryType, mode: u32, bytes: u64, time: u64) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
     header.set_mode(mode);
     header.set_size(bytes);
-    header.set_mtime(0);
+    header.set_mtime(time);
     header.set_uid(0);
     header.set_gid(0);
     header
@@ -131,9 +177,10 @@ fn header(kind: EntryType, mode: u32, bytes: u64) -> Header {
 struct Source<'a> {
     file: File,
     root: &'a Path,
-    path: &'a str,
+    path: &'a OsStr,
     seen: &'a Seen,
     left: u64,
+    content: Crc,
     go_on: &'a mut dyn FnMut(u64) -> bool,
     failure: Option<ContextError>,
 }
@@ -141,7 +188,7 @@ struct Source<'a> {
 impl<'a> Source<'a> {
     fn open(
         root: &'a Path,
-        path: &'a str,
+        path: &'a OsStr,
         seen: &'a Seen,
         go_on: &'a mut dyn FnMut(u64) -> bool,
     ) -> Result<Self, ContextError> {
@@ -167,6 +214,7 @@ impl<'a> Source<'a> {
             path,
             seen,
             left: seen.bytes,
+            content: Crc::new(),
             go_on,
             failure: None,
         };
@@ -186,9 +234,33 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
+    /// The time for the content, which is read once for it: a header stands before the content.
+    fn time(&mut self) -> Result<u64, ContextError> {
+        let mut chunk = vec![0; CHUNK];
+        let mut left = self.seen.bytes;
+        let mut content = Crc::new();
+        while left > 0 {
+            let read = match self.file.read(&mut chunk) {
+                Ok(0) => return Err(changed(self.path)),
+                Ok(read) => read.min(usize::try_from(left).unwrap_or(CHUNK)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(source) => return Err(unreadable(self.root.join(self.path), source)),
+            };
+            content.update(chunk.get(..read).unwrap_or_default());
+            left = left.saturating_sub(read as u64);
+            if !(self.go_on)(0) {
+                return Err(ContextError::Stopped);
+            }
+        }
+        self.file
+            .rewind()
+            .map_err(|source| unreadable(self.root.join(self.path), source))?;
+        Ok(time(&content))
+    }
+
     /// To be asked at the end: nothing may have been written meanwhile.
-    fn check_unchanged(&self) -> Result<(), ContextError> {
-        if self.left > 0 {
+    fn check_unchanged(&self, at: u64) -> Result<(), ContextError> {
+        if self.left > 0 || time(&self.content) != at {
             return Err(changed(self.path));
         }
         self.compare()
@@ -216,6 +288,7 @@ impl io::Read for Source<'_> {
                 return Err(self.fail(unreadable(path, source)));
             }
         };
+        self.content.update(room.get(..read).unwrap_or_default());
         self.left = self.left.saturating_sub(read as u64);
         if !(self.go_on)(read as u64) {
             return Err(self.fail(ContextError::Stopped));
@@ -224,8 +297,6 @@ impl io::Read for Source<'_> {
     }
 }
 
-fn changed(path: &str) -> ContextError {
-    ContextError::Changed {
-        path: path.to_owned(),
-    }
+fn changed(path: &OsStr) -> ContextError {
+    ContextError::Changed { path: shown(path) }
 }

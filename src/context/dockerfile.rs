@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     fs,
     io::{self, Read as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use super::{ContextError, DockerfileProblem, ignore::IgnoreFile, walk::unreadable};
@@ -47,6 +47,9 @@ pub(super) fn read(folder: &Path, path: &Path) -> Result<Vec<u8>, ContextError> 
     if text.len() as u64 > LONGEST {
         return Err(bad(DockerfileProblem::TooLong));
     }
+    if is_utf_16(&text) {
+        return Err(bad(DockerfileProblem::Utf16));
+    }
     if !has_instruction(&text) {
         return Err(bad(DockerfileProblem::Empty));
     }
@@ -86,48 +89,48 @@ fn similar(path: &Path) -> Vec<String> {
     similar
 }
 
-/// The rules for what is ignored, and the file that they are from.
-#[derive(Debug, Default)]
-pub(super) struct Ignored {
-    pub(super) rules: IgnoreFile,
-    pub(super) file: PathBuf,
-}
-
 /// The ignore file of a context with a Dockerfile at `dockerfile`: `NAME.dockerignore` beside the
 /// Dockerfile, otherwise `.dockerignore` in the context's folder.
-pub(super) fn ignored_beside(folder: &Path, dockerfile: &Path) -> Result<Ignored, ContextError> {
+pub(super) fn ignored_beside(folder: &Path, dockerfile: &Path) -> Result<IgnoreFile, ContextError> {
     let mut own = OsString::from(folder.join(dockerfile));
     own.push(IGNORE_FILE);
-    match ignored_by(PathBuf::from(own))? {
+    match ignored_by(Path::new(&own))? {
         Some(ignored) => Ok(ignored),
         None => ignored_in(folder).map(Option::unwrap_or_default),
     }
 }
 
 /// The ignore file in the context's folder, if there is one.
-pub(super) fn ignored_in(folder: &Path) -> Result<Option<Ignored>, ContextError> {
-    ignored_by(folder.join(IGNORE_FILE))
+pub(super) fn ignored_in(folder: &Path) -> Result<Option<IgnoreFile>, ContextError> {
+    ignored_by(&folder.join(IGNORE_FILE))
 }
 
-fn ignored_by(file: PathBuf) -> Result<Option<Ignored>, ContextError> {
-    match files::read_to_string(&file) {
+fn ignored_by(file: &Path) -> Result<Option<IgnoreFile>, ContextError> {
+    match files::read(file) {
         Ok(text) => parse(file, &text).map(Some),
         Err(error) if is_missing(&error) => Ok(None),
-        Err(source) => Err(unreadable(file, source)),
+        Err(source) => Err(unreadable(file.to_owned(), source)),
     }
 }
 
 /// Reads the rules of an ignore file.
-pub(super) fn parse(file: PathBuf, text: &str) -> Result<Ignored, ContextError> {
-    match IgnoreFile::parse(text) {
-        Ok(rules) => Ok(Ignored { rules, file }),
-        Err(bad) => Err(ContextError::IgnoreSyntax {
-            path: file,
-            line: bad.line,
-            pattern: bad.pattern,
-            problem: bad.problem,
-        }),
+pub(super) fn parse(file: &Path, text: &[u8]) -> Result<IgnoreFile, ContextError> {
+    if is_utf_16(text) {
+        let path = file.to_owned();
+        return Err(ContextError::IgnoreUtf16 { path });
     }
+    // Names are compared in the same way: what is not UTF-8 in both is equal.
+    IgnoreFile::parse(&String::from_utf8_lossy(text)).map_err(|bad| ContextError::IgnoreSyntax {
+        path: file.to_owned(),
+        line: bad.line,
+        pattern: bad.pattern,
+        problem: bad.problem,
+    })
+}
+
+/// As Windows' editors and PowerShell's `>` write it. Read as anything else, it has no rules.
+fn is_utf_16(text: &[u8]) -> bool {
+    text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") || text.contains(&0)
 }
 
 /// Whether there is nothing at the path, or what should be a folder on the way is none.

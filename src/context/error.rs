@@ -35,13 +35,11 @@ pub enum ContextError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The ignore file leaves nothing of the context's folder.
-    #[error("everything in the context {} is ignored by {}", .folder.display(), .ignore_file.display())]
-    AllIgnored {
-        /// The folder.
-        folder: PathBuf,
+    /// The ignore file is UTF-16.
+    #[error("{} is UTF-16", .path.display())]
+    IgnoreUtf16 {
         /// The `.dockerignore` file.
-        ignore_file: PathBuf,
+        path: PathBuf,
     },
     /// A line of the ignore file can't be used.
     #[error("{}, line {line}: the pattern {pattern:?} {problem}", .path.display())]
@@ -55,22 +53,6 @@ pub enum ContextError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// A symbolic link names its target from the root of the file system.
-    #[error("the symbolic link {path:?} has the absolute target {target:?}")]
-    AbsoluteLink {
-        /// The link.
-        path: String,
-        /// Its target.
-        target: String,
-    },
-    /// A symbolic link leads out of the context.
-    #[error("the symbolic link {path:?} leads out of the context, to {target:?}")]
-    EscapingLink {
-        /// The link.
-        path: String,
-        /// Its target.
-        target: String,
-    },
     /// An entry is neither a file nor a folder nor a symbolic link.
     #[error("{path:?} is a {kind}, which no image can hold")]
     Special {
@@ -83,12 +65,6 @@ pub enum ContextError {
     #[error("{path:?} changed while it was packed")]
     Changed {
         /// The file.
-        path: String,
-    },
-    /// A name, or the target of a symbolic link, is not UTF-8.
-    #[error("the name {path:?} is not UTF-8")]
-    NotUtf8 {
-        /// The entry, with a replacement character for what can't be read.
         path: String,
     },
     /// There are too many entries.
@@ -163,6 +139,8 @@ pub enum DockerfileProblem {
     Empty,
     /// It has more than 1 MiB.
     TooLong,
+    /// It is UTF-16.
+    Utf16,
 }
 
 impl fmt::Display for DockerfileProblem {
@@ -172,6 +150,7 @@ impl fmt::Display for DockerfileProblem {
             Self::Special => "is not a file",
             Self::Empty => "has no instruction",
             Self::TooLong => "has more than 1 MiB",
+            Self::Utf16 => "is UTF-16, which no builder reads; save it as UTF-8",
         })
     }
 }
@@ -188,23 +167,14 @@ impl ContextError {
                 "give yourself the right to read it, or name it in .dockerignore"
             }
             Self::Empty { .. } => "put a Dockerfile and its files there, or name another folder",
-            Self::AllIgnored { .. } => {
-                "let something through with a line such as !Dockerfile or !src"
-            }
+            Self::IgnoreUtf16 { .. } => "save it as UTF-8",
             Self::IgnoreSyntax { .. } => {
                 "see https://docs.docker.com/build/concepts/context/#dockerignore-files for the syntax"
-            }
-            Self::AbsoluteLink { .. } => {
-                "make the target relative, put the file itself there, or name the link in .dockerignore"
-            }
-            Self::EscapingLink { .. } => {
-                "put the file itself there, or name the link in .dockerignore"
             }
             Self::Special { .. } => "remove it, or name it in .dockerignore",
             Self::Changed { .. } => {
                 "build again when nothing writes there, or name the file in .dockerignore"
             }
-            Self::NotUtf8 { .. } => "rename it, or name its folder in .dockerignore",
             Self::TooManyFiles { .. } => {
                 "name what the image does not need in .dockerignore, or build from a smaller folder"
             }

@@ -4,14 +4,15 @@
 //! Dockerfile template adds. Equal content gives equal bytes, on every machine and at every time; their
 //! SHA-256 names them ([`ContextHash`]). For that,
 //! - entries stand in the order of their paths' bytes;
-//! - times are 0, and all belongs to user and group 0, without names. `COPY --chown` gives files to
-//!   another user of the image;
-//! - of a file's rights the owner's right to run it is kept: a file has the mode 0755 or 0644, a folder
-//!   0755. So rights that only some should have, and the set-user-id, set-group-id and sticky bits are
-//!   lost; `COPY --chmod` or `RUN chmod` sets them;
+//! - a file's time is made from its content, a link's from its target, and a folder's from the names
+//!   in it: an even second between 1990 and 2020, before anything that a build makes. So a web server
+//!   has another `ETag` and `Last-Modified` for a page that has changed, though not always a later one;
+//! - all belongs to user and group 0, without names. `COPY --chown` gives files to another user of the
+//!   image;
+//! - modes are kept, as Docker keeps them: the same files with other rights are another context;
 //! - hard links are files of their own, holes in files are zeros, and extended attributes, ACLs and
 //!   capabilities are left out;
-//! - symbolic links stay links, when they stay inside the context.
+//! - symbolic links stay links, wherever they lead, and names are kept byte for byte.
 //!
 //! What `.dockerignore` excludes is left out, by Docker's rules. The Dockerfile is always at
 //! [`DOCKERFILE_PATH`], wherever it came from, and beside it an ignore file of its own excludes that
@@ -24,7 +25,6 @@ mod archive;
 mod dockerfile;
 mod error;
 mod ignore;
-mod links;
 mod pack;
 mod packed;
 mod walk;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    ffi::{OsStr, OsString},
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -13,11 +14,11 @@ use std::{
 
 use super::{
     ContextError, DOCKERFILE_PATH, IGNORE_PATH, PackedContext, RESERVED_FOLDER,
-    archive::Archive,
-    dockerfile::{self, Ignored},
-    links,
+    archive::{Archive, FolderTimes},
+    dockerfile,
+    ignore::IgnoreFile,
     packed::Spool,
-    walk::{self, Entry, Found, Kind, unreadable, walk},
+    walk::{self, Entry, Kind, unreadable, walk},
 };
 use crate::domain::{RenderedDockerfile, TemplateFile};
 
@@ -26,6 +27,9 @@ pub const MOST_ENTRIES: usize = 1_000_000;
 
 /// The file of a template that says what is ignored, when the user's folder does not.
 const TEMPLATE_IGNORES: &str = ".dockerignore";
+
+/// The mode of folders that are not the user's.
+const OPEN_FOLDER: u32 = 0o755;
 
 /// What a context is packed from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +120,7 @@ impl Drop for StopOnDrop {
 struct Plan<'a> {
     root: &'a Path,
     entries: Vec<Entry>,
+    dockerfile: Vec<u8>,
 }
 
 fn plan<'a>(
@@ -128,9 +133,8 @@ fn plan<'a>(
             // First, since a folder without a Dockerfile may be anything, and large.
             let text = dockerfile::read(folder, dockerfile)?;
             let ignored = dockerfile::ignored_beside(folder, dockerfile)?;
-            let found = walk(folder, &ignored.rules, MOST_ENTRIES, go_on)?;
-            check_found(folder, &found, ignored)?;
-            (folder.as_path(), found.entries, text)
+            let entries = walk(folder, &ignored, MOST_ENTRIES, go_on)?;
+            (folder.as_path(), entries, text)
         }
         ContextSource::Template { folder, rendered } => {
             let own = match folder {
@@ -142,10 +146,13 @@ fn plan<'a>(
             (root, with_template_files(own, rendered)?, text)
         }
     };
-    links::check(&entries)?;
-    entries.extend(reserved(dockerfile));
+    entries.extend(reserved(&dockerfile));
     walk::sort(&mut entries);
-    Ok(Plan { root, entries })
+    Ok(Plan {
+        root,
+        entries,
+        dockerfile,
+    })
 }
 
 fn check_folder(folder: &Path) -> Result<(), ContextError> {
@@ -161,18 +168,6 @@ fn check_folder(folder: &Path) -> Result<(), ContextError> {
     }
 }
 
-fn check_found(folder: &Path, found: &Found, ignored: Ignored) -> Result<(), ContextError> {
-    let folder = folder.to_owned();
-    match (found.entries.is_empty(), found.has_ignored) {
-        (false, _) => Ok(()),
-        (true, false) => Err(ContextError::Empty { folder }),
-        (true, true) => Err(ContextError::AllIgnored {
-            folder,
-            ignore_file: ignored.file,
-        }),
-    }
-}
-
 /// What is in the folder that goes with a template; it may be nothing.
 fn own_files(
     folder: &Path,
@@ -185,13 +180,10 @@ fn own_files(
         rendered.files.get(TEMPLATE_IGNORES),
     ) {
         (Some(own), _) => own,
-        (None, Some(file)) => {
-            let text = String::from_utf8_lossy(&file.contents);
-            dockerfile::parse(PathBuf::from(TEMPLATE_IGNORES), &text)?
-        }
-        (None, None) => Ignored::default(),
+        (None, Some(file)) => dockerfile::parse(Path::new(TEMPLATE_IGNORES), &file.contents)?,
+        (None, None) => IgnoreFile::default(),
     };
-    Ok(walk(folder, &ignored.rules, MOST_ENTRIES, go_on)?.entries)
+    walk(folder, &ignored, MOST_ENTRIES, go_on)
 }
 
 /// Adds the template's files to the user's own. A folder of the template's comes as a whole, or not
@@ -200,9 +192,9 @@ fn with_template_files(
     mut own: Vec<Entry>,
     rendered: &RenderedDockerfile,
 ) -> Result<Vec<Entry>, ContextError> {
-    let taken: HashSet<String> = own
+    let taken: HashSet<OsString> = own
         .iter()
-        .filter(|entry| !entry.path.contains('/'))
+        .filter(|entry| walk::parent(&entry.path).is_none())
         .map(|entry| entry.path.clone())
         .collect();
     for (path, file) in &rendered.files {
@@ -211,13 +203,13 @@ fn with_template_files(
             let path = path.clone();
             return Err(ContextError::Reserved { path });
         }
-        if path == TEMPLATE_IGNORES || taken.contains(first) {
+        if path == TEMPLATE_IGNORES || taken.contains(OsStr::new(first)) {
             continue;
         }
         for (end, _) in path.match_indices('/') {
             own.push(Entry {
-                path: path.get(..end).unwrap_or_default().to_owned(),
-                kind: Kind::Folder,
+                path: path.get(..end).unwrap_or_default().into(),
+                kind: Kind::Folder { mode: OPEN_FOLDER },
             });
         }
         own.push(given(path, file.clone()));
@@ -227,7 +219,7 @@ fn with_template_files(
 
 fn given(path: &str, file: TemplateFile) -> Entry {
     Entry {
-        path: path.to_owned(),
+        path: path.into(),
         kind: Kind::Given {
             contents: file.contents,
             executable: file.executable,
@@ -236,17 +228,17 @@ fn given(path: &str, file: TemplateFile) -> Entry {
 }
 
 /// The Dockerfile, and the file that keeps it out of the image's reach.
-fn reserved(dockerfile: Vec<u8>) -> [Entry; 3] {
+fn reserved(dockerfile: &[u8]) -> [Entry; 3] {
     let file = |contents| TemplateFile {
         contents,
         executable: false,
     };
     [
         Entry {
-            path: RESERVED_FOLDER.to_owned(),
-            kind: Kind::Folder,
+            path: RESERVED_FOLDER.into(),
+            kind: Kind::Folder { mode: OPEN_FOLDER },
         },
-        given(DOCKERFILE_PATH, file(dockerfile)),
+        given(DOCKERFILE_PATH, file(dockerfile.to_owned())),
         given(
             IGNORE_PATH,
             file(format!("{RESERVED_FOLDER}\n").into_bytes()),
@@ -260,23 +252,25 @@ fn write(
     mut progress: impl FnMut(PackProgress) -> ControlFlow<()>,
 ) -> Result<PackedContext, ContextError> {
     let mut archive = Archive::new(Spool::new());
+    let folders = FolderTimes::new(&plan.entries);
     let (mut files, mut unpacked_bytes) = (0, 0);
     for entry in &plan.entries {
-        archive.add(plan.root, entry, &mut |bytes| {
+        archive.add(plan.root, entry, &folders, &mut |bytes| {
             state.bytes += bytes;
             progress(state).is_continue()
         })?;
         state.entries += 1;
         unpacked_bytes += match &entry.kind {
-            Kind::Folder | Kind::Link(_) => 0,
+            Kind::Folder { .. } | Kind::Link(_) => 0,
             Kind::File(seen) => seen.bytes,
             Kind::Given { contents, .. } => contents.len() as u64,
         };
-        files += u64::from(!matches!(entry.kind, Kind::Folder));
+        files += u64::from(!matches!(entry.kind, Kind::Folder { .. }));
         if progress(state).is_break() {
             return Err(ContextError::Stopped);
         }
     }
     let spool = archive.finish().map_err(ContextError::Spool)?;
-    Ok(spool.into_packed(files, unpacked_bytes))
+    let dockerfile = plan.dockerfile.clone().into();
+    Ok(spool.into_packed(files, unpacked_bytes, dockerfile))
 }

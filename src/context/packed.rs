@@ -38,6 +38,7 @@ pub struct PackedContext {
     size: u64,
     files: u64,
     unpacked_bytes: u64,
+    dockerfile: Bytes,
     place: Place,
 }
 
@@ -70,6 +71,12 @@ impl PackedContext {
     #[must_use]
     pub fn unpacked_bytes(&self) -> u64 {
         self.unpacked_bytes
+    }
+
+    /// The text of the Dockerfile.
+    #[must_use]
+    pub fn dockerfile(&self) -> &[u8] {
+        &self.dockerfile
     }
 
     /// Whether a ConfigMap can hold it, as `binaryData`.
@@ -186,7 +193,12 @@ impl Spool {
     }
 
     /// What was written, as a context of `files` files that had `unpacked_bytes`.
-    pub(super) fn into_packed(self, files: u64, unpacked_bytes: u64) -> PackedContext {
+    pub(super) fn into_packed(
+        self,
+        files: u64,
+        unpacked_bytes: u64,
+        dockerfile: Bytes,
+    ) -> PackedContext {
         let place = match self.kept.into_inner() {
             tempfile::SpooledData::InMemory(cursor) => Place::Memory(cursor.into_inner().into()),
             tempfile::SpooledData::OnDisk(file) => Place::File(Arc::new(file)),
@@ -196,6 +208,7 @@ impl Spool {
             size: self.size,
             files,
             unpacked_bytes,
+            dockerfile,
             place,
         }
     }

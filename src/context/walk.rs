@@ -2,9 +2,13 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::{OsStr, OsString},
     fs::{self, DirEntry, FileType, Metadata},
     io,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    },
     path::{Path, PathBuf},
 };
 
@@ -13,23 +17,25 @@ use super::{
     ignore::{IgnoreFile, Verdict},
 };
 
-/// The right of a file's owner to run it. Git too keeps this one alone.
-const OWNER_EXECUTES: u32 = 0o100;
+/// The bits of a mode that are not the kind: all rights, set-user-id, set-group-id and sticky.
+const RIGHTS: u32 = 0o7777;
 
 /// Something in the context.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Relative to the context's folder, with `/` between the parts.
-    pub(super) path: String,
+    /// Relative to the context's folder, with `/` between the parts. Not always UTF-8.
+    pub(super) path: OsString,
     pub(super) kind: Kind,
 }
 
 #[derive(Debug)]
 pub(super) enum Kind {
-    Folder,
+    Folder {
+        mode: u32,
+    },
     File(Seen),
-    /// A symbolic link, with its target.
-    Link(String),
+    /// A symbolic link, with its target, which may be anywhere or nowhere.
+    Link(OsString),
     /// A file that is not in the folder: the Dockerfile, or one that a template brought.
     Given {
         contents: Vec<u8>,
@@ -41,7 +47,7 @@ pub(super) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) bytes: u64,
-    pub(super) executable: bool,
+    pub(super) mode: u32,
     /// When it was last written, in seconds and nanoseconds. (Not its inode too: some file systems
     /// give a new number to a file that they had forgotten for a while.)
     written: (i64, i64),
@@ -51,32 +57,29 @@ impl Seen {
     pub(super) fn of(metadata: &Metadata) -> Self {
         Self {
             bytes: metadata.len(),
-            executable: metadata.permissions().mode() & OWNER_EXECUTES != 0,
+            mode: rights(metadata),
             written: (metadata.mtime(), metadata.mtime_nsec()),
         }
     }
 }
 
-/// What was found in a folder.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// In the order of their paths' bytes, so a folder comes before what is in it.
-    pub(super) entries: Vec<Entry>,
-    /// Whether something was ignored.
-    pub(super) has_ignored: bool,
+fn rights(metadata: &Metadata) -> u32 {
+    metadata.permissions().mode() & RIGHTS
 }
 
 /// A folder that is still to be read.
 struct Open {
     /// Empty for the context's own.
-    path: String,
+    path: OsString,
     verdict: Verdict,
 }
 
 /// Reads the folder `root`, but for what `ignore` excludes. `go_on` is asked after each entry, with
-/// its bytes, whether to go on.
+/// its bytes, whether to go on. The entries are in the order of their paths' bytes, so a folder comes
+/// before what is in it.
 ///
-/// Nothing is followed but folders, and each entry is looked at once.
+/// Nothing is followed but folders, and each entry is looked at once. A folder that is excluded is
+/// passed over when it may not be read, as Docker does: nothing of it is wanted for sure.
 ///
 /// # Errors
 /// Bad entries, more than `most` entries, or [`ContextError::Stopped`].
@@ -85,46 +88,51 @@ pub(super) fn walk(
     ignore: &IgnoreFile,
     most: usize,
     mut go_on: impl FnMut(u64) -> bool,
-) -> Result<Found, ContextError> {
-    let mut found = Found::default();
+) -> Result<Vec<Entry>, ContextError> {
+    let mut entries = Vec::new();
     // Folders that are excluded, but hold something that is not.
     let mut holders = BTreeSet::new();
     let mut open = vec![Open {
-        path: String::new(),
+        path: OsString::new(),
         verdict: Verdict::default(),
     }];
     while let Some(folder) = open.pop() {
-        for child in children(root, &folder.path)? {
-            let name = child.file_name();
-            let path = join(&folder.path, &name.to_string_lossy());
+        let children = match children(root, &folder.path) {
+            Err(ContextError::Unreadable { source, .. })
+                if folder.verdict.is_excluded
+                    && source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                continue;
+            }
+            children => children?,
+        };
+        for child in children {
+            let path = join(&folder.path, &child.file_name());
+            let text = path.to_string_lossy();
             let kind = child
                 .file_type()
                 .map_err(|source| unreadable(child.path(), source))?;
-            let verdict = ignore.judge(&path, &folder.verdict);
-            let (is_folder, is_utf8) = (kind.is_dir(), name.to_str().is_some());
+            let verdict = ignore.judge(&text, &folder.verdict);
+            let is_folder = kind.is_dir();
             if verdict.is_excluded {
-                found.has_ignored = true;
-                if is_folder && is_utf8 && ignore.may_let_through(&path) {
+                if is_folder && ignore.may_let_through(&text) {
                     open.push(Open { path, verdict });
                 }
                 continue;
             }
-            if !is_utf8 {
-                return Err(ContextError::NotUtf8 { path });
-            }
             if folder.verdict.is_excluded {
                 hold(&mut holders, &folder.path);
             }
-            let entry = Entry {
-                kind: look(&child, kind, &path)?,
-                path: path.clone(),
-            };
-            let bytes = match &entry.kind {
+            let kind = look(&child, kind, &path)?;
+            let bytes = match &kind {
                 Kind::File(seen) => seen.bytes,
                 _ => 0,
             };
-            found.entries.push(entry);
-            if found.entries.len() + holders.len() > most {
+            entries.push(Entry {
+                path: path.clone(),
+                kind,
+            });
+            if entries.len() + holders.len() > most {
                 let folder = root.to_owned();
                 return Err(ContextError::TooManyFiles { folder, most });
             }
@@ -136,31 +144,50 @@ pub(super) fn walk(
             }
         }
     }
-    found.entries.extend(holders.into_iter().map(|path| Entry {
-        path,
-        kind: Kind::Folder,
-    }));
-    sort(&mut found.entries);
-    Ok(found)
+    for path in holders {
+        let full = root.join(&path);
+        let metadata = fs::metadata(&full).map_err(|source| unreadable(full, source))?;
+        let mode = rights(&metadata);
+        let kind = Kind::Folder { mode };
+        entries.push(Entry { path, kind });
+    }
+    sort(&mut entries);
+    Ok(entries)
 }
 
 /// Sorts by the paths' bytes; of folders that are there twice one is left.
 pub(super) fn sort(entries: &mut Vec<Entry>) {
-    entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
     entries.dedup_by(|a, b| a.path == b.path);
 }
 
 /// Notes that the folder, and those that it is in, are needed.
-fn hold(holders: &mut BTreeSet<String>, folder: &str) {
+fn hold(holders: &mut BTreeSet<OsString>, folder: &OsStr) {
     let mut folder = Some(folder);
     while let Some(path) = folder.filter(|path| !holders.contains(*path)) {
         holders.insert(path.to_owned());
-        folder = path.rsplit_once('/').map(|(parent, _)| parent);
+        folder = parent(path).map(|(parent, _)| parent);
     }
 }
 
+/// The folder that an entry is in, and its name there; none for one of the context's own folder.
+pub(super) fn parent(path: &OsStr) -> Option<(&OsStr, &OsStr)> {
+    let bytes = path.as_bytes();
+    let at = bytes.iter().rposition(|byte| *byte == b'/')?;
+    let (folder, name) = bytes.split_at_checked(at)?;
+    Some((
+        OsStr::from_bytes(folder),
+        OsStr::from_bytes(name.get(1..).unwrap_or_default()),
+    ))
+}
+
+/// The path for a message: what is not UTF-8 is shown as a replacement character.
+pub(super) fn shown(path: &OsStr) -> String {
+    path.to_string_lossy().into_owned()
+}
+
 /// The folder's entries in the order of their names, so that of two bad ones always the same is told.
-fn children(root: &Path, folder: &str) -> Result<Vec<DirEntry>, ContextError> {
+fn children(root: &Path, folder: &OsStr) -> Result<Vec<DirEntry>, ContextError> {
     let path = root.join(folder);
     let read = || -> io::Result<Vec<DirEntry>> {
         let mut children = fs::read_dir(&path)?.collect::<io::Result<Vec<_>>>()?;
@@ -170,36 +197,37 @@ fn children(root: &Path, folder: &str) -> Result<Vec<DirEntry>, ContextError> {
     read().map_err(|source| unreadable(path.clone(), source))
 }
 
-fn join(folder: &str, name: &str) -> String {
-    match folder {
-        "" => name.to_owned(),
-        folder => format!("{folder}/{name}"),
+fn join(folder: &OsStr, name: &OsStr) -> OsString {
+    if folder.is_empty() {
+        return name.to_owned();
     }
+    let mut path = folder.to_owned();
+    path.push("/");
+    path.push(name);
+    path
 }
 
-fn look(child: &DirEntry, kind: FileType, path: &str) -> Result<Kind, ContextError> {
+fn look(child: &DirEntry, kind: FileType, path: &OsStr) -> Result<Kind, ContextError> {
     if path == RESERVED_FOLDER {
-        let path = path.to_owned();
+        let path = shown(path);
         return Err(ContextError::Reserved { path });
     }
     let failed = |source| unreadable(child.path(), source);
+    // Of the entry itself: what has become a link since is seen when it is opened.
+    let metadata = || child.metadata().map_err(failed);
     if kind.is_dir() {
-        return Ok(Kind::Folder);
+        let mode = rights(&metadata()?);
+        return Ok(Kind::Folder { mode });
     }
     if kind.is_file() {
-        // Of the entry itself: what has become a link since is seen when it is opened.
-        return Ok(Kind::File(Seen::of(&child.metadata().map_err(failed)?)));
+        return Ok(Kind::File(Seen::of(&metadata()?)));
     }
     if kind.is_symlink() {
         let target = fs::read_link(child.path()).map_err(failed)?;
-        let Some(target) = target.to_str() else {
-            let path = format!("{path} -> {}", target.display());
-            return Err(ContextError::NotUtf8 { path });
-        };
-        return Ok(Kind::Link(target.to_owned()));
+        return Ok(Kind::Link(target.into_os_string()));
     }
     Err(ContextError::Special {
-        path: path.to_owned(),
+        path: shown(path),
         kind: special(kind),
     })
 }

@@ -1,13 +1,17 @@
 //! What is in a packed context: ignored files, Dockerfiles, and what templates bring.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+};
 
 use berth::{
     context::{ContextError, ContextSource, DOCKERFILE_PATH, RenderedDockerfile, TemplateFile},
     manifest::{DockerfileTemplate, DockerfileTemplates},
 };
 
-use crate::{Folder, Item, all_items, file, items, packed, paths};
+use crate::{Folder, Item, all_items, file, headers, items, packed, paths};
 
 #[test]
 fn the_dockerfile_is_at_its_place_and_out_of_reach_of_copy() {
@@ -98,8 +102,151 @@ fn what_is_ignored_is_left_out_and_exceptions_come_back_with_their_folders() {
 }
 
 #[test]
+fn all_may_be_ignored() {
+    // A Dockerfile that copies nothing needs nothing.
+    let context = Folder::new()
+        .file(".dockerignore", "*")
+        .file("a", "")
+        .pack();
+    assert_eq!(paths(&context), [""; 0]);
+    assert_eq!(all_items(&context)[DOCKERFILE_PATH], file("FROM scratch\n"));
+    let outside = Folder::new();
+    let empty = Folder::empty();
+    let context = packed(&empty.with_dockerfile(outside.at("Dockerfile"))).unwrap();
+    assert_eq!(paths(&context), [""; 0]);
+}
+
+#[test]
+fn the_ignore_file_may_be_a_link_to_one_outside() {
+    let outside = Folder::empty().file("shared", "a\n");
+    let folder = Folder::new().file("a", "").file("b", "");
+    std::os::unix::fs::symlink(outside.at("shared"), folder.at(".dockerignore")).unwrap();
+    assert_eq!(paths(&folder.pack()), [".dockerignore", "Dockerfile", "b"]);
+}
+
+#[test]
+fn an_ignored_folder_need_not_be_readable() {
+    for exceptions in ["!*.md", "!**/*.md", "!d*/[ab]"] {
+        let folder = Folder::new()
+            .file(".dockerignore", format!("data\n{exceptions}\n"))
+            .file("data/x", "")
+            .file("a.md", "");
+        let closed = std::fs::Permissions::from_mode(0o000);
+        std::fs::set_permissions(folder.at("data"), closed).unwrap();
+        let context = folder.pack();
+        std::fs::set_permissions(folder.at("data"), std::fs::Permissions::from_mode(0o755))
+            .unwrap();
+        let wanted = [".dockerignore", "Dockerfile", "a.md"];
+        assert_eq!(paths(&context), wanted, "{exceptions}");
+    }
+}
+
+#[test]
+fn links_are_packed_wherever_they_lead() {
+    let targets = [
+        "/etc/passwd",
+        "../../x",
+        "nowhere",
+        "/no/such",
+        ".",
+        "l4/l4",
+    ];
+    let mut folder = Folder::new();
+    for (number, target) in targets.iter().enumerate() {
+        folder = folder.link(&format!("l{number}"), target);
+    }
+    let items = items(&folder.pack());
+    for (number, target) in targets.iter().enumerate() {
+        let link = Item::Link((*target).to_owned());
+        assert_eq!(items[&format!("l{number}")], link);
+    }
+}
+
+#[test]
+fn names_are_kept_byte_for_byte() {
+    let odd = OsStr::from_bytes(b"caf\xe9.txt");
+    let folder = Folder::new().folder("d");
+    std::fs::write(folder.at("d").join(odd), "x").unwrap();
+    std::os::unix::fs::symlink(odd, folder.at("l")).unwrap();
+    let packed_paths = |folder: &Folder| -> Vec<Vec<u8>> {
+        let headers = headers(&folder.pack());
+        headers.into_keys().collect()
+    };
+    let wanted = b"d/caf\xe9.txt".to_vec();
+    assert!(packed_paths(&folder).contains(&wanted));
+    // A pattern names it, also byte for byte.
+    for pattern in [&b"d/*.txt"[..], b"d/caf?.txt", b"d/caf\xe9.txt"] {
+        let folder = Folder::new().folder("d").file(".dockerignore", pattern);
+        std::fs::write(folder.at("d").join(odd), "x").unwrap();
+        assert!(!packed_paths(&folder).contains(&wanted), "{pattern:?}");
+    }
+}
+
+#[test]
+fn modes_are_kept() {
+    let folder = Folder::new()
+        .folder("open")
+        .folder("kept/inner")
+        .file(".dockerignore", "kept\n!kept/*/x\n");
+    let modes = [
+        ("a", 0o600),
+        ("b", 0o640),
+        ("c", 0o4755),
+        ("d", 0o664),
+        ("kept/inner/x", 0o400),
+    ];
+    for (name, mode) in modes {
+        std::fs::write(folder.at(name), "").unwrap();
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(folder.at(name), mode).unwrap();
+    }
+    let folders = [("open", 0o1777), ("kept/inner", 0o750), ("kept", 0o700)];
+    for (name, mode) in folders {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(folder.at(name), mode).unwrap();
+    }
+    let headers = headers(&folder.pack());
+    for (name, mode) in modes {
+        assert_eq!(headers[name.as_bytes()].0, mode, "{name}");
+    }
+    for (name, mode) in folders {
+        let name = format!("{name}/");
+        assert_eq!(headers[name.as_bytes()].0, mode, "{name}");
+    }
+}
+
+#[test]
+fn what_changes_has_another_time() {
+    let folder = || {
+        Folder::new()
+            .file("page", "one")
+            .file("same", "x")
+            .link("l", "a")
+            .file("d/a", "")
+    };
+    let before = headers(&folder().pack());
+    let other = Folder::new()
+        .file("page", "two")
+        .file("same", "x")
+        .link("l", "b")
+        .file("d/b", "");
+    let after = headers(&other.pack());
+    for (path, changed) in [
+        ("page", true),
+        ("same", false),
+        ("l", true),
+        ("d/", true),
+        ("Dockerfile", false),
+    ] {
+        let (before, after) = (before[path.as_bytes()].1, after[path.as_bytes()].1);
+        assert_eq!(before != after, changed, "{path}");
+    }
+    assert_eq!(before, headers(&folder().pack()));
+}
+
+#[test]
 fn nothing_in_an_ignored_folder_is_looked_at() {
-    // A socket and a link that leads out would be refused.
+    // A socket would be refused.
     let folder = Folder::new()
         .file(".dockerignore", "ignored")
         .folder("ignored/deep")

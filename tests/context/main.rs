@@ -53,7 +53,9 @@ impl Folder {
     fn file(self, path: &str, text: impl AsRef<[u8]>) -> Self {
         let path = self.at(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        fs::write(&path, text).unwrap();
+        // Whatever the umask.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
         self
     }
 
@@ -135,7 +137,11 @@ fn all_items(context: &PackedContext) -> BTreeMap<String, Item> {
         let path = path.trim_end_matches('/').to_owned();
         assert!(path > last, "{path} comes after {last}");
         let header = entry.header().clone();
-        assert_eq!(header.mtime().unwrap(), 0);
+        let time = header.mtime().unwrap();
+        assert!(
+            (631_152_000..1_577_836_800).contains(&time) && time % 2 == 0,
+            "{time}"
+        );
         assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0));
         assert_eq!(header.username_bytes(), Some(&b""[..]));
         let mut text = String::new();
@@ -154,6 +160,19 @@ fn all_items(context: &PackedContext) -> BTreeMap<String, Item> {
         items.insert(path, item);
     }
     items
+}
+
+/// The mode and the time of each entry, by its path.
+fn headers(context: &PackedContext) -> BTreeMap<Vec<u8>, (u32, u64)> {
+    let gzip = flate2::read::GzDecoder::new(context.bytes().unwrap().as_ref());
+    let mut archive = tar::Archive::new(gzip);
+    let entries = archive.entries().unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let header = entry.header();
+        let found = (header.mode().unwrap(), header.mtime().unwrap());
+        (entry.path_bytes().into_owned(), found)
+    });
+    entries.collect()
 }
 
 /// The paths in the archive but for berth's own folder.

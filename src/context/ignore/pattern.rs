@@ -89,8 +89,10 @@ impl Pattern {
                     .strip_prefix(outer)
                     .is_some_and(|rest| rest.starts_with('/'))
         };
-        match self.shape {
+        match &self.shape {
             Shape::Exact => is_in(&self.literal, folder),
+            // Without `**` it matches paths of its own depth alone.
+            Shape::Glob(tokens) if depth(tokens).is_some_and(|it| it <= parts(folder)) => false,
             _ => {
                 self.literal == folder
                     || is_in(&self.literal, folder)
@@ -98,6 +100,24 @@ impl Pattern {
             }
         }
     }
+}
+
+/// How many parts the paths have that the tokens match; none when that is not fixed.
+fn depth(tokens: &[Token]) -> Option<usize> {
+    let mut depth = 1;
+    for token in tokens {
+        match token {
+            Token::Char('/') => depth += 1,
+            // A class may hold the `/`.
+            Token::Folders | Token::InFolders | Token::Rest | Token::Class { .. } => return None,
+            _ => {}
+        }
+    }
+    Some(depth)
+}
+
+fn parts(path: &str) -> usize {
+    path.split('/').count()
 }
 
 fn tokens(text: &str) -> Result<Vec<Token>, &'static str> {

@@ -64,7 +64,8 @@ pub(super) async fn make(
     request: &BuildRequest,
     progress: &dyn BuildProgress,
 ) -> Result<Plan, Error> {
-    request.check(request.builder.unwrap_or(settings.builder))?;
+    let builder = request.builder.unwrap_or(settings.builder);
+    request.check(builder)?;
     let id = BuildId::new(&request.prefix(), getrandom::u32().unwrap_or_default());
     // A name that can't be pushed must not cost the time to pack.
     request.image(settings.registry.as_ref(), None, &id)?;
@@ -72,6 +73,11 @@ pub(super) async fn make(
         progress.step(&BuildStep::Warning(warning));
     }
     let context = packing::pack(dockerfiles, &request.source, progress).await?;
+    if let Some(context) = &context {
+        for warning in executor::check_dockerfile(builder, context.dockerfile())? {
+            progress.step(&BuildStep::Warning(warning));
+        }
+    }
     Plan::new(settings, templates, request, context, &id, Utc::now())
 }
 
@@ -127,7 +133,7 @@ impl Plan {
             image: &image,
             source: &source,
             context_hash: hash.map(|hash| hash.to_string()),
-            init: init(settings, request, config_map.is_none()),
+            init: init(settings, request, builder, config_map.is_none()),
             context_config_map: config_map,
             build: BuildContainer {
                 name: BUILD_CONTAINER,
@@ -206,10 +212,22 @@ fn cache(
 fn init(
     settings: &BuildSettings,
     request: &BuildRequest,
+    builder: Builder,
     is_streamed: bool,
 ) -> Option<BuildContainer> {
     match &request.source {
-        BuildSource::Git { source, token, .. } => Some(fetch(settings, source, token.is_some())),
+        BuildSource::Git {
+            source,
+            token,
+            dockerfile,
+        } => {
+            let checked = match (builder, source.folder()) {
+                (Builder::BuildKit, _) => String::new(),
+                (Builder::Kaniko, None) => dockerfile.clone(),
+                (Builder::Kaniko, Some(folder)) => format!("{folder}/{dockerfile}"),
+            };
+            Some(fetch(settings, source, token.is_some(), &checked))
+        }
         BuildSource::Folder { .. } if is_streamed => Some(BuildContainer {
             name: RECEIVE,
             image: settings.context_image.clone(),
@@ -225,7 +243,12 @@ fn init(
     }
 }
 
-fn fetch(settings: &BuildSettings, source: &GitSource, has_token: bool) -> BuildContainer {
+fn fetch(
+    settings: &BuildSettings,
+    source: &GitSource,
+    has_token: bool,
+    checked: &str,
+) -> BuildContainer {
     let token = if has_token {
         format!("{}/token", paths::GIT_TOKEN)
     } else {
@@ -239,7 +262,7 @@ fn fetch(settings: &BuildSettings, source: &GitSource, has_token: bool) -> Build
         command: command(
             include_str!("scripts/fetch.sh"),
             FETCH,
-            &[source.url(), reference, &place, &token],
+            &[source.url(), reference, &place, &token, checked],
         ),
         arguments: Vec::new(),
         environment: vec![("GIT_USER", source.user().to_owned())],

@@ -163,3 +163,18 @@ async fn the_api_server_takes_every_manifest() {
         yard.manager.check(&request).await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heredoc_is_refused_before_anything_is_sent() {
+    let mut world = World::sqlite().await;
+    world.set("IMAGE_REGISTRY", "registry.example/team");
+    let yard = Yard::set_up(world).await;
+    yard.dockerfile("RUN <<'EOF'\ntrue\nEOF");
+    let ears = Ears::default();
+    let error = yard.manager.build(yard.request(), &ears).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::BadInput, "{error:?}");
+    assert!(error.to_string().contains("heredoc in line 2"), "{error}");
+    assert_eq!(ears.id(), None);
+    let buildkit = yard.request().builder(Builder::BuildKit);
+    yard.manager.check(&buildkit).await.unwrap();
+}

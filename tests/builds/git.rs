@@ -114,3 +114,89 @@ async fn a_token_opens_the_repository_and_shows_nowhere() {
         assert!(!format!("{failure:?}").contains("wrong"), "{failure:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn submodules_are_fetched_or_named() {
+    if skipped_on_a_cluster("a git server", "it is on this machine's loopback") {
+        return;
+    }
+    let Some(yard) = Yard::sqlite().await else {
+        return;
+    };
+    let mut server = server(&yard, Some(TOKEN));
+    server.copy("lib");
+    let inner = server.commit.clone();
+    let dockerfile = format!(
+        "FROM {}\nCOPY . /all\nRUN cat /all/libs/a/page && find /all -name .git\n",
+        image()
+    );
+    // A relative URL, with the token of the same host, below a folder.
+    let files = [("Dockerfile", dockerfile.as_str())];
+    server.commit(&files, &[("libs/a", "../lib", &inner)]);
+    let ears = Ears::default();
+    let built = yard
+        .manager
+        .build(request(&server.url(), Some(TOKEN)), &ears)
+        .await;
+    built.unwrap_or_else(|error| panic!("{error:?} {:?}", ears.lines()));
+    let lines = ears.lines();
+    assert!(lines.iter().any(|it| it == "top"), "{lines:?}");
+    assert!(!lines.iter().any(|it| it.ends_with("/.git")), "{lines:?}");
+
+    server.commit(&[], &[("libs/b", "../nosuch", &inner)]);
+    let failure = yard.failure(request(&server.url(), Some(TOKEN))).await;
+    assert_eq!(failure.cause, BuildCause::GitAccess, "{failure:?}");
+    assert!(failure.message.contains("submodule libs/b"), "{failure:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_be_missing_in_the_image_is_named() {
+    if skipped_on_a_cluster("a git server", "it is on this machine's loopback") {
+        return;
+    }
+    let Some(yard) = Yard::sqlite().await else {
+        return;
+    };
+    let mut server = server(&yard, None);
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+    let attributes = (
+        ".gitattributes",
+        "*.bin filter=lfs diff=lfs merge=lfs -text\n",
+    );
+    // The same text in a file that is none of LFS's.
+    server.commit(&[attributes, ("notes.txt", pointer)], &[]);
+    let built = yard
+        .manager
+        .build(request(&server.url(), None), &Ears::default())
+        .await;
+    built.unwrap();
+    server.commit(&[("data/\u{fc} 1.bin", pointer)], &[]);
+    let failure = yard.failure(request(&server.url(), None)).await;
+    assert_eq!(failure.cause, BuildCause::GitAccess, "{failure:?}");
+    assert!(
+        failure.message.contains("LFS file data/\u{fc} 1.bin"),
+        "{failure:?}"
+    );
+
+    let heredoc = format!("FROM {}\nRUN true && \\\n  cat <<'EOF'\nx\nEOF\n", image());
+    server.commit(&[(".gitattributes", ""), ("web/Dockerfile", &heredoc)], &[]);
+    let failure = yard
+        .failure(request(&format!("{}#:web", server.url()), None))
+        .await;
+    assert_eq!(failure.cause, BuildCause::Dockerfile, "{failure:?}");
+    assert!(
+        failure.message.contains("line 2 has a heredoc"),
+        "{failure:?}"
+    );
+    assert!(
+        failure.message.contains("--builder buildkit"),
+        "{failure:?}"
+    );
+
+    let short = &server.commit[..10];
+    let failure = yard
+        .failure(request(&format!("{}#{short}", server.url()), None))
+        .await;
+    assert_eq!(failure.cause, BuildCause::GitRef, "{failure:?}");
+    assert!(failure.message.contains("all 40 digits"), "{failure:?}");
+}

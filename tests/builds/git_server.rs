@@ -20,6 +20,7 @@ pub struct GitServer {
     pub commit: String,
     /// The users that gave the right token.
     pub users: Arc<Mutex<Vec<String>>>,
+    folder: PathBuf,
     is_over: Arc<AtomicBool>,
 }
 
@@ -46,8 +47,37 @@ impl GitServer {
             address,
             commit,
             users,
+            folder: folder.to_owned(),
             is_over,
         }
+    }
+
+    /// Serves what there is now as a second repository.
+    pub fn copy(&self, name: &str) {
+        git(&self.folder, &["clone", "--quiet", "--bare", "app", name]);
+        let bare = self.folder.join(name);
+        git(
+            &bare,
+            &["config", "uploadpack.allowReachableSHA1InWant", "true"],
+        );
+    }
+
+    /// Adds a commit with these files, and with submodules: path, URL and commit.
+    pub fn commit(&mut self, files: &[(&str, &str)], submodules: &[(&str, &str, &str)]) {
+        let work = self.folder.join("work");
+        write(&work, files);
+        for (path, url, commit) in submodules {
+            let key = |name: &str| format!("submodule.{path}.{name}");
+            git(&work, &["config", "-f", ".gitmodules", &key("path"), path]);
+            git(&work, &["config", "-f", ".gitmodules", &key("url"), url]);
+            std::fs::create_dir_all(work.join(path)).unwrap();
+            let entry = format!("160000,{commit},{path}");
+            git(&work, &["update-index", "--add", "--cacheinfo", &entry]);
+        }
+        git(&work, &["add", "."]);
+        git(&work, &["commit", "--quiet", "-m", "more"]);
+        git(&work, &["push", "--quiet", "../app", "main"]);
+        self.commit = git(&work, &["rev-parse", "HEAD"]);
     }
 
     pub fn url(&self) -> String {
@@ -78,11 +108,7 @@ fn git(folder: &Path, args: &[&str]) -> String {
 fn repository(folder: &Path, files: &[(&str, &str)]) -> String {
     let work = folder.join("work");
     std::fs::create_dir_all(&work).unwrap();
-    for (name, text) in files {
-        let path = work.join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
+    write(&work, files);
     git(&work, &["init", "--quiet", "--initial-branch=main"]);
     git(&work, &["add", "."]);
     git(&work, &["commit", "--quiet", "-m", "first"]);
@@ -94,6 +120,14 @@ fn repository(folder: &Path, files: &[(&str, &str)]) -> String {
         &["config", "uploadpack.allowReachableSHA1InWant", "true"],
     );
     commit
+}
+
+fn write(folder: &Path, files: &[(&str, &str)]) {
+    for (name, text) in files {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
 }
 
 fn serve(stream: TcpStream, root: &PathBuf, token: Option<&str>, users: &Mutex<Vec<String>>) {

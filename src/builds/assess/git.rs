@@ -12,6 +12,9 @@ const NO_REF: [&str; 6] = [
     "reference is not a tree",
 ];
 
+/// The words of the script that fetches.
+const HEREDOC: &str = "has a heredoc, which Kaniko skips";
+
 /// Why the repository could not be fetched: git's own lines.
 pub(super) fn failure(lines: &[&str]) -> BuildFailure {
     let mut said: Vec<&str> = Vec::new();
@@ -23,16 +26,33 @@ pub(super) fn failure(lines: &[&str]) -> BuildFailure {
             said.push(line);
         }
     }
-    let message = if said.is_empty() {
+    let mut message = if said.is_empty() {
         lines.last().copied().unwrap_or_default().to_owned()
     } else {
         said.join("; ")
     };
+    if message.contains(HEREDOC) {
+        return BuildFailure::new(BuildCause::Dockerfile, message);
+    }
     let is_ref = NO_REF.iter().any(|words| message.contains(words));
     let cause = if is_ref {
         BuildCause::GitRef
     } else {
         BuildCause::GitAccess
     };
+    if is_ref
+        && message
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .any(is_short_id)
+    {
+        message.push_str("; a commit must be named by all 40 digits");
+    }
     BuildFailure::new(cause, message)
+}
+
+/// Whether it may be the beginning of a commit's id: as many digits as git shows of one, and more.
+fn is_short_id(word: &str) -> bool {
+    (7..40).contains(&word.len())
+        && word.bytes().any(|b| b.is_ascii_digit())
+        && word.bytes().all(|b| b.is_ascii_hexdigit())
 }

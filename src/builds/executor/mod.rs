@@ -1,6 +1,7 @@
 //! What builds: the words that each kind of builder is given. Nothing here does I/O.
 
 mod buildkit;
+mod gaps;
 mod kaniko;
 
 use crate::{
@@ -63,6 +64,15 @@ pub(super) fn words(builder: Builder, order: &Order<'_>) -> Words {
     match builder {
         Builder::Kaniko => kaniko::words(order),
         Builder::BuildKit => buildkit::words(order),
+    }
+}
+
+/// Refuses a Dockerfile that this builder would make another image of, and says nothing; returns what
+/// is worth a warning.
+pub(super) fn check_dockerfile(builder: Builder, text: &[u8]) -> Result<Vec<String>, Invalid> {
+    match builder {
+        Builder::Kaniko => gaps::check(text).map(|()| gaps::warnings(text)),
+        Builder::BuildKit => Ok(Vec::new()),
     }
 }
 

@@ -7,9 +7,12 @@ set -eu
 cd /context
 mkfifo arrived
 exec 3<>arrived
-size=none
+size=unknown
 while ! read -r -t "$1" said <&3; do
-    now=$(wc -c <incoming 2>/dev/null || echo nothing)
+    now=none
+    if [ -e incoming ]; then
+        now=$(wc -c <incoming)
+    fi
     if [ "$now" = "$size" ]; then
         echo "error: the context did not arrive: for $1 s nothing came" >&2
         exit 1

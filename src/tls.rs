@@ -3,7 +3,38 @@
 
 use std::{error::Error, io, sync::Arc};
 
-use rustls::{CertificateError, ClientConfig, Error as TlsError, RootCertStore, crypto::ring};
+use rustls::{
+    CertificateError, ClientConfig, Error as TlsError, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+
+/// Checks that the text is certificates in PEM, at least one, each of which can be trusted, and that
+/// it has no private key.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_certificates(pem: &[u8]) -> Result<(), String> {
+    let has_key = pem
+        .windows(PRIVATE_KEY.len())
+        .any(|window| window == PRIVATE_KEY);
+    if has_key {
+        return Err("has a private key in it".to_owned());
+    }
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| format!("is not PEM: {error}"))?;
+        let added = roots.add(certificate);
+        added.map_err(|error| format!("has a certificate that can't be used: {error}"))?;
+    }
+    if roots.is_empty() {
+        return Err("has no certificate in PEM".to_owned());
+    }
+    Ok(())
+}
+
+/// The end of the first line of each kind of private key.
+const PRIVATE_KEY: &[u8] = b"PRIVATE KEY-----";
 
 /// A client's settings with the certificates of the operating system, or those that `SSL_CERT_FILE`
 /// and `SSL_CERT_DIR` name. They are a hundred files or more: not to be called where waiting hurts.

@@ -209,21 +209,46 @@ fn floor(room: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| floor.contains(&room))
 }
 
-/// Room, file, line number and text of each line of code; comments and the tests at a file's end
+/// Room, file, line number and text of each line of code; comments and what is there for tests alone
 /// are passed over.
 fn code_lines() -> impl Iterator<Item = (String, PathBuf, usize, String)> {
     sources().into_iter().flat_map(|file| {
         let room = room(&file);
         let text = fs::read_to_string(&file).unwrap();
-        let lines: Vec<_> = text
-            .lines()
-            .enumerate()
-            .take_while(|(_, line)| line.trim() != "#[cfg(test)]")
-            .filter(|(_, line)| !line.trim_start().starts_with("//"))
-            .map(|(number, line)| (room.clone(), file.clone(), number + 1, line.to_owned()))
+        let lines: Vec<_> = lines_of_code(&text)
+            .map(|(number, line)| (room.clone(), file.clone(), number, line.to_owned()))
             .collect();
         lines
     })
+}
+
+/// The numbered lines without comments and without each item that is marked `#[cfg(test)]`: the
+/// item ends with a `;` or a closing brace that is indented as the mark is.
+fn lines_of_code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut test: Option<usize> = None;
+    (1..).zip(text.lines()).filter(move |(_, line)| {
+        if let Some(marked) = test {
+            let is_outer = indent(line) == marked && !line.trim().is_empty();
+            if is_outer && line.ends_with([';', '}']) {
+                test = None;
+            }
+            return false;
+        }
+        if line.trim() == "#[cfg(test)]" {
+            test = Some(indent(line));
+        }
+        test.is_none() && !line.trim_start().starts_with("//")
+    })
+}
+
+#[test]
+fn code_behind_tests_is_seen() {
+    let text = "a\n#[cfg(test)]\nmod x;\nb\n#[cfg(test)]\nmod tests {\n    fn f() {\n    }\n}\nc\n    #[cfg(test)]\n    fn g() {\n        d();\n    }\n    // e\n    h\n";
+    let seen: Vec<_> = lines_of_code(text)
+        .map(|(number, line)| (number, line.trim()))
+        .collect();
+    assert_eq!(seen, [(1, "a"), (4, "b"), (10, "c"), (16, "h")]);
 }
 
 fn room(file: &Path) -> String {
@@ -238,13 +263,11 @@ fn room(file: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// The code of a file without its comments and the tests at its end.
+/// The code of a file without its comments and its tests.
 fn code(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
-    text.lines()
-        .take_while(|line| line.trim() != "#[cfg(test)]")
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .flat_map(|line| [line, "\n"])
+    lines_of_code(&text)
+        .flat_map(|(_, line)| [line, "\n"])
         .collect()
 }
 

@@ -6,6 +6,7 @@ use super::{BuildManager, BuildProgress, BuildRequest, SilentBuild, plan};
 use serde::Serialize;
 
 use crate::{
+    cluster::ClusterError,
     config::Config,
     context::PackedContext,
     domain::Image,
@@ -54,8 +55,12 @@ impl BuildManager {
     /// As [`BuildDryRun::new`], and when the API server refuses it.
     pub async fn check(&self, request: &BuildRequest) -> Result<(), Error> {
         let plan = self.plan(request, &SilentBuild).await?;
-        self.cluster().apply(&plan.manifests, true).await?;
-        Ok(())
+        match self.cluster().apply(&plan.manifests, true).await {
+            Err(ClusterError::NotFound { .. }) => Err(Error::NoBuilder {
+                namespace: self.settings().namespace.to_string(),
+            }),
+            checked => Ok(checked.map(drop)?),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, Pod};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     follow::{Containers, Told, pump},
 };
 use crate::{
-    cluster::{Query, Resource},
+    cluster::{ClusterError, Query, Resource},
     domain::{LABEL_BUILD, LABEL_MANAGED_BY, MANAGED_BY, Namespace},
     error::Error,
 };
@@ -48,6 +48,9 @@ impl BuildManager {
                 .labelled(format!("{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_BUILD}"))
         });
         let mut pods = self.cluster().find(&queries).await?.of::<Pod>()?;
+        if pods.is_empty() {
+            self.check_namespace(namespace).await?;
+        }
         pods.sort_by_key(|pod| pod.metadata.creation_timestamp.clone());
         if !follow {
             for pod in &pods {
@@ -57,6 +60,19 @@ impl BuildManager {
             return Ok(());
         }
         self.follow_all(namespace, &queries, pods, sink).await
+    }
+
+    /// A namespace that is not there looks like one without builds.
+    async fn check_namespace(&self, namespace: &Namespace) -> Result<(), Error> {
+        let query = Query::everywhere([Resource::Namespaces]).named(namespace.as_str());
+        match self.cluster().find(&[query]).await {
+            Ok(found) if found.of::<NamespaceObject>()?.is_empty() => Err(Error::NoBuilder {
+                namespace: namespace.to_string(),
+            }),
+            // Not all that may read logs may list namespaces.
+            Ok(_) | Err(ClusterError::Forbidden { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Goes on until it is dropped, or the cluster can't be asked any more.

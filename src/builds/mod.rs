@@ -22,6 +22,7 @@ mod packing;
 mod plan;
 mod progress;
 mod prune;
+mod registry_ca;
 mod repository;
 mod request;
 mod run;

@@ -8,6 +8,7 @@ use super::{
     BuildProgress, BuildRequest, BuildSource, BuildStep,
     executor::{self, ContextAt, Order, script},
     packing,
+    registry_ca::RegistryCa,
 };
 use crate::{
     config::{BuildSettings, Builder, Cache, Registry},
@@ -47,12 +48,12 @@ pub(super) struct Plan {
     pub(super) token: Option<Secret<String>>,
 }
 
-/// The registry that is spoken to without TLS: the one of the settings alone, where they name one.
-fn plain_http<'a>(settings: &BuildSettings, image: &'a Image) -> Option<&'a str> {
+/// The registry of the settings that this image is of, or the image's own where they name none.
+fn registry_of<'a>(settings: &BuildSettings, image: &'a Image) -> Option<&'a str> {
     let meant = settings.registry.as_ref().map(Registry::host);
     image
         .registry()
-        .filter(|host| settings.plain_http && meant.is_none_or(|meant| meant == *host))
+        .filter(|host| meant.is_none_or(|meant| meant == *host))
 }
 
 /// Thinks a request through: checks all of it, packs the context, and renders the manifests. Neither
@@ -66,6 +67,7 @@ pub(super) async fn make(
 ) -> Result<Plan, Error> {
     let builder = request.builder.unwrap_or(settings.builder);
     request.check(builder)?;
+    RegistryCa::of(settings)?;
     let id = BuildId::new(&request.prefix(), getrandom::u32().unwrap_or_default());
     // A name that can't be pushed must not cost the time to pack.
     request.image(settings.registry.as_ref(), None, &id)?;
@@ -114,6 +116,8 @@ impl Plan {
             }
         };
         let cache = cache(settings, request, &image)?;
+        let registry = registry_of(settings, &image);
+        let ca = RegistryCa::of(settings)?.filter(|_| registry.is_some());
         let order = Order {
             image: &image,
             context: at,
@@ -122,7 +126,8 @@ impl Plan {
             target: request.target.as_deref(),
             platform: request.platform.as_ref(),
             cache: cache.as_ref().map(Image::name),
-            plain_http: plain_http(settings, &image),
+            plain_http: registry.filter(|_| settings.plain_http),
+            has_ca: registry.filter(|_| ca.is_some()),
             extra: &request.builder_args,
         };
         let words = executor::words(builder, &order);
@@ -135,6 +140,7 @@ impl Plan {
             context_hash: hash.map(|hash| hash.to_string()),
             init: init(settings, request, builder, config_map.is_none()),
             context_config_map: config_map,
+            registry_ca: ca.as_ref().map(RegistryCa::object_name),
             build: BuildContainer {
                 name: BUILD_CONTAINER,
                 image: builder_image(settings, builder)?,
@@ -160,6 +166,10 @@ impl Plan {
                 archive,
                 used_at: now,
             })?);
+        }
+        if let Some(ca) = &ca {
+            let (name, namespace) = (ca.object_name(), &settings.namespace);
+            manifests.push(templates.registry_ca_manifest(&name, namespace, &ca.text)?);
         }
         if let Some(token) = &token {
             let namespace = &settings.namespace;

@@ -6,13 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::{
     api::{
         batch::v1::Job,
-        core::v1::{ConfigMap, Secret},
+        core::v1::{ConfigMap, Pod, Secret},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use serde::Serialize;
 
-use super::BuildManager;
+use super::{BuildManager, assess};
 use crate::{
     cluster::{Query, Resource},
     context::ContextHash,
@@ -80,6 +80,7 @@ impl BuildManager {
                 of(Resource::ConfigMaps, LABEL_CONTEXT),
                 of(Resource::Jobs, LABEL_BUILD),
                 of(Resource::Secrets, LABEL_BUILD),
+                of(Resource::Pods, LABEL_BUILD),
             ])
             .await?;
         let hashes = running.iter().filter_map(|it| it.context_hash.as_deref());
@@ -90,6 +91,7 @@ impl BuildManager {
             &Found {
                 contexts: found.of()?,
                 jobs: found.of()?,
+                pods: found.of()?,
                 tokens: found.of()?,
                 used,
             },
@@ -138,6 +140,7 @@ impl BuildManager {
 struct Found {
     contexts: Vec<ConfigMap>,
     jobs: Vec<Job>,
+    pods: Vec<Pod>,
     tokens: Vec<Secret>,
     used: Vec<String>,
 }
@@ -147,6 +150,11 @@ fn decide(found: &Found, now: DateTime<Utc>, older_than: TimeDelta) -> Pruned {
     // Of no age is all that there is, whatever the cluster's clock says.
     let is_old = |since: Option<DateTime<Utc>>| {
         since.is_some_and(|it| older_than.is_zero() || now - it >= older_than)
+    };
+    // A Job says a moment after its pod that it has ended; it is not tried again.
+    let ended_at = |job: &Job| {
+        let of_job = |pod: &&Pod| label(&pod.metadata, LABEL_BUILD) == job.metadata.name.as_ref();
+        ended_at(job).or_else(|| assess::ended_at(found.pods.iter().find(of_job)?))
     };
     let (old_jobs, other_jobs): (Vec<_>, Vec<_>) =
         found.jobs.iter().partition(|job| is_old(ended_at(job)));
@@ -234,6 +242,21 @@ mod tests {
         .unwrap()
     }
 
+    fn pod(build: &str, ended: Option<u32>) -> Pod {
+        let state = ended.map_or(
+            json!({ "running": {} }),
+            |ended| json!({ "terminated": { "exitCode": 0, "finishedAt": at(ended) } }),
+        );
+        serde_json::from_value(json!({
+            "metadata": { "name": "x", "labels": { LABEL_BUILD: build } },
+            "status": { "containerStatuses": [{
+                "name": "build", "state": state, "ready": false, "restartCount": 0, "image": "",
+                "imageID": "",
+            }] },
+        }))
+        .unwrap()
+    }
+
     fn token(build: &str, created: u32) -> Secret {
         serde_json::from_value(json!({ "metadata": {
             "name": format!("{build}-git"), "creationTimestamp": at(created),
@@ -258,7 +281,9 @@ mod tests {
                 job("running", "old-of-a-running-job", None),
                 job("new", "old-of-a-new-job", Some(9)),
                 job("old", "old-of-an-old-job", Some(2)),
+                job("about-to-say-so", "old", None),
             ],
+            pods: vec![pod("running", None), pod("about-to-say-so", Some(2))],
             tokens: vec![
                 token("running", 1),
                 token("old", 1),
@@ -270,7 +295,7 @@ mod tests {
         let now = at(10).parse().unwrap();
         let pruned = decide(&found, now, TimeDelta::hours(4));
         assert_eq!(pruned.contexts, ["old", "old-of-an-old-job"]);
-        assert_eq!(pruned.jobs, ["old"]);
+        assert_eq!(pruned.jobs, ["old", "about-to-say-so"]);
         assert_eq!(pruned.tokens, ["old-git", "gone-git"]);
         let nothing = decide(&found, now, TimeDelta::days(4));
         assert_eq!(nothing.contexts, [""; 0]);

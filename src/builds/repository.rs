@@ -34,7 +34,6 @@ impl BuildManager {
                  {why}",
                 image.repository()
             )));
-            return Ok(());
         }
         Ok(())
     }

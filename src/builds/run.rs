@@ -152,6 +152,7 @@ impl BuildManager {
             error => error,
         };
         let cause = match &error {
+            Error::NoBuilder { .. } => BuildCause::NoBuilder,
             Error::Cluster(ClusterError::Quota { .. }) => BuildCause::Quota,
             Error::Cluster(ClusterError::Ssh(_) | ClusterError::ApiUnreachable { .. }) => {
                 BuildCause::Other

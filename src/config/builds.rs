@@ -1,6 +1,6 @@
 //! How images are built in the cluster, and where they go.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{reader::Reader, variables};
 use crate::domain::{EcrRegistry, Image, Invalid, Namespace, Resources};
@@ -29,6 +29,8 @@ pub struct BuildSettings {
     pub registry: Option<Registry>,
     /// Whether the registry is spoken to without TLS.
     pub plain_http: bool,
+    /// A file with certificates that the builder trusts for the registry, in PEM.
+    pub registry_ca: Option<PathBuf>,
     /// Where layers are cached.
     pub cache: Cache,
 }
@@ -178,6 +180,7 @@ impl BuildSettings {
         let keep_for = reader.duration(&variables::BUILDER_KEEP);
         let registry = reader.parsed(&variables::IMAGE_REGISTRY);
         let plain_http = reader.flag(&variables::IMAGE_REGISTRY_PLAIN_HTTP);
+        let registry_ca = reader.path(&variables::IMAGE_REGISTRY_CA_FILE);
         let cache = reader.parsed(&variables::BUILD_CACHE_REPO);
         Some(Self {
             namespace: namespace?,
@@ -190,6 +193,7 @@ impl BuildSettings {
             keep_for: keep_for?,
             registry,
             plain_http: plain_http?,
+            registry_ca,
             cache: cache.unwrap_or(Cache::BesideImage),
         })
     }

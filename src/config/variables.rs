@@ -80,6 +80,8 @@ variables! {
     IMAGE_REGISTRY;
     /// Whether that registry is spoken to without TLS: `true` or `false`.
     IMAGE_REGISTRY_PLAIN_HTTP = "false";
+    /// A file with the certificates, in PEM, of the authorities that that registry's is from.
+    IMAGE_REGISTRY_CA_FILE;
     /// The namespace in which images are built; it alone has the registry's credentials.
     BUILDER_NAMESPACE = "builder";
     /// What builds images: `kaniko` or `buildkit`.

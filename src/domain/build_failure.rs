@@ -36,6 +36,10 @@ pub enum BuildCause {
     ContextLost,
     /// The builder's own image can't be pulled.
     ImagePull,
+    /// There is no namespace, or no service account, to build with.
+    NoBuilder,
+    /// No node has the architecture, or a program is for another one.
+    Architecture,
     /// No node has room for the builder.
     Unschedulable,
     /// A quota of the builder's namespace leaves no room.
@@ -68,6 +72,8 @@ impl BuildCause {
             Self::GitAccess => "the git repository can't be read",
             Self::ContextLost => "the context did not reach the builder",
             Self::ImagePull => "the builder's own image can't be pulled",
+            Self::NoBuilder => "there is no place to build in",
+            Self::Architecture => "the architecture does not fit",
             Self::Unschedulable => "no node has room for the builder",
             Self::Quota => "the builder namespace's quota leaves no room",
             Self::Refused => "the cluster refuses to create the build",
@@ -104,6 +110,11 @@ impl BuildCause {
             Self::ContextLost => "check the way to the host, then build again",
             Self::ImagePull => {
                 "check the name of the builder's image, and that the nodes may pull it"
+            }
+            Self::NoBuilder => "`berth setup-builder` makes it, with the registry's credentials",
+            Self::Architecture => {
+                "compare --platform, the base image and the builder's image with the nodes' \
+                 architecture (`kubectl get nodes -L kubernetes.io/arch`)"
             }
             Self::Unschedulable => "lower the builder's requests, or add a node",
             Self::Quota => {

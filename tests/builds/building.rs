@@ -12,7 +12,7 @@ use berth::{
 
 use crate::{
     support::{
-        bench::{World, skipped_on_a_cluster},
+        bench::{World, image, skipped_on_a_cluster},
         on_both_databases,
     },
     yard::{Ears, Yard, digest_in_registry, name},
@@ -100,7 +100,8 @@ async fn a_template_is_built_without_a_folder() {
                 .collect(),
         },
     };
-    let request = BuildRequest::new(&name(), source(&[])).unwrap();
+    let base = image();
+    let request = BuildRequest::new(&name(), source(&[("base", &base)])).unwrap();
     let built = yard.manager.build(request, &Ears::default()).await.unwrap();
     assert_eq!(built.record.source, "template test");
     let request = BuildRequest::new(&name(), source(&[("nosuch", "1")])).unwrap();

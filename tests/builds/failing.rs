@@ -10,7 +10,7 @@ use berth::{
 use serde_json::json;
 
 use crate::{
-    support::bench::{World, skipped_on_a_cluster},
+    support::bench::{World, is_cluster, skipped_on_a_cluster},
     yard::{Ears, Yard},
 };
 
@@ -86,10 +86,12 @@ async fn what_the_registry_refuses_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_builder_that_cannot_be_pulled_is_told_and_not_left_behind() {
     let mut world = World::sqlite().await;
+    if is_cluster() {
+        // Nothing is pushed; but an image must have a registry.
+        world.set("IMAGE_REGISTRY", "registry.example/team");
+    }
     world.set("BUILDER_IMAGE", "never.invalid/kaniko:1");
-    let Some(yard) = Yard::on(world).await else {
-        return;
-    };
+    let yard = Yard::set_up(world).await;
     yard.dockerfile("CMD [\"true\"]");
     assert_eq!(
         yard.failure(yard.request()).await.cause,
@@ -172,4 +174,32 @@ async fn the_reason_is_told_at_the_end_of_a_log_that_was_rotated() {
     assert!(numbers.is_sorted_by(|a, b| a < b));
     let is_whole = numbers.len() == 400_000;
     assert!(is_whole || lines.iter().any(|it| it.contains("lines may be missing")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_architecture_that_no_node_has_is_named_in_seconds() {
+    let Some(yard) = Yard::sqlite().await else {
+        return;
+    };
+    yard.dockerfile("CMD [\"true\"]");
+    let begun = std::time::Instant::now();
+    // Kubernetes runs on it; no test cluster does.
+    let request = yard.request().platform("linux/s390x").unwrap();
+    let failure = yard.failure(request).await;
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert_eq!(failure.cause, BuildCause::Architecture, "{failure:?}");
+    assert!(failure.message.contains("architecture s390x"), "{failure}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_of_a_namespace_that_is_not_there_say_so() {
+    let world = World::sqlite().await;
+    let output = world
+        .berth(&["logs-builder", "-n", "nosuch-namespace"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("nosuch-namespace"), "{said}");
+    assert!(said.contains("berth setup-builder"), "{said}");
 }

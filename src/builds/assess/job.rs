@@ -82,14 +82,13 @@ pub(super) fn standing(refusals: &[String]) -> Standing {
     let Some(words) = refusals.last() else {
         return Standing::Going("waiting for the build's pod".to_owned());
     };
-    let (cause, patience) = if words.contains("exceeded quota") || words.contains("failed quota") {
+    let is_missing = words.contains("serviceaccount") && words.contains("not found");
+    let (cause, patience) = if is_missing {
+        (BuildCause::NoBuilder, Duration::ZERO)
+    } else if words.contains("exceeded quota") || words.contains("failed quota") {
         (BuildCause::Quota, MAKING_ROOM)
     } else {
         (BuildCause::Refused, Duration::ZERO)
     };
-    let mut message = words.clone();
-    if words.contains("serviceaccount") && words.contains("not found") {
-        message.push_str("; `berth setup-builder` makes it");
-    }
-    Standing::Stuck(BuildFailure::new(cause, message), patience)
+    Standing::Stuck(BuildFailure::new(cause, words), patience)
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 
-pub(super) use self::pod::{commit, has_received};
+pub(super) use self::pod::{commit, ended_at, has_received};
 
 use crate::domain::{BuildCause, BuildFailure, Digest};
 

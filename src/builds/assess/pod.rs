@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 
 use super::{Standing, git, log};
@@ -14,6 +15,14 @@ use crate::{
 
 /// An autoscaler makes a node in less.
 const MAKING_A_NODE: Duration = Duration::from_mins(2);
+/// Nodes and their labels do not change while nothing makes them.
+const NO_SUCH_NODE: Duration = Duration::from_secs(5);
+/// The label of nodes with their architecture.
+const ARCHITECTURE: &str = "kubernetes.io/arch";
+/// The kernel's words for a program of another architecture.
+const OTHER_FORMAT: &str = "exec format error";
+/// In how many of the last lines they are looked for.
+const LAST: usize = 20;
 /// Killed, by the kernel or by somebody.
 const KILLED: i32 = 137;
 
@@ -47,6 +56,14 @@ pub(super) fn has_ended(pod: &Pod) -> bool {
     matches!(phase, Some("Failed" | "Succeeded"))
         || build(pod).and_then(end).is_some()
         || inits(pod).any(|it| end(it).is_some_and(|end| end.exit_code != 0))
+}
+
+/// When the pod ended, if it has.
+pub(in crate::builds) fn ended_at(pod: &Pod) -> Option<DateTime<Utc>> {
+    let ends = inits(pod).chain(build(pod)).filter_map(end);
+    let times = ends.filter_map(|end| Some(end.finished_at.as_ref()?.0.as_second()));
+    let last = times.max().filter(|_| has_ended(pod))?;
+    DateTime::from_timestamp(last, 0)
 }
 
 /// What became of a pod whose node gave it up.
@@ -86,6 +103,11 @@ pub(super) fn failure(pod: &Pod, log: &[String]) -> BuildFailure {
 
 fn ended_failure(container: &str, end: &ContainerStateTerminated, log: &[String]) -> BuildFailure {
     let own = end.message.as_deref().unwrap_or_default();
+    let said = own.lines().chain(log.iter().map(String::as_str));
+    if let Some(line) = said.rev().take(LAST).find(|it| it.contains(OTHER_FORMAT)) {
+        let message = format!("{}: the program is for another architecture", line.trim());
+        return BuildFailure::new(BuildCause::Architecture, message);
+    }
     match end.reason.as_deref() {
         Some("OOMKilled") => {
             return BuildFailure::new(BuildCause::OutOfMemory, "its container was killed for that");
@@ -127,7 +149,7 @@ pub(super) fn standing(pod: &Pod) -> Standing {
     match assess_pod(pod) {
         Assessment::Failing {
             diagnosis, urgency, ..
-        } => failing(diagnosis, urgency),
+        } => failing(pod, diagnosis, urgency),
         Assessment::Progress(phrase) => Standing::Going(phrase),
         _ => Standing::Going("building".to_owned()),
     }
@@ -151,7 +173,18 @@ fn going(pod: &Pod) -> Option<String> {
     Some(phrase.to_owned())
 }
 
-fn failing(diagnosis: Diagnosis, urgency: Urgency) -> Standing {
+/// The architecture that no node has, when that is what the scheduler says: the build's pod selects
+/// nodes by nothing else.
+fn missing_architecture<'a>(pod: &'a Pod, said: &str) -> Option<&'a str> {
+    let selector = pod.spec.as_ref()?.node_selector.as_ref()?;
+    let is_other = said.contains("didn't match Pod's node affinity/selector")
+        && !["Insufficient", "Too many pods"]
+            .iter()
+            .any(|it| said.contains(it));
+    is_other.then(|| selector.get(ARCHITECTURE).map(String::as_str))?
+}
+
+fn failing(pod: &Pod, diagnosis: Diagnosis, urgency: Urgency) -> Standing {
     let Diagnosis {
         cause,
         message,
@@ -166,6 +199,13 @@ fn failing(diagnosis: Diagnosis, urgency: Urgency) -> Standing {
         Cause::PodSecurity | Cause::Refused => BuildCause::Refused,
         _ => BuildCause::Other,
     };
+    if build_cause == BuildCause::Unschedulable
+        && let Some(architecture) = missing_architecture(pod, &message)
+    {
+        let message = format!("no node has the architecture {architecture}: {message}");
+        let failure = BuildFailure::new(BuildCause::Architecture, message);
+        return Standing::Stuck(failure, NO_SUCH_NODE);
+    }
     let patience = match urgency {
         Urgency::AtOnce => Duration::ZERO,
         Urgency::After(_) if build_cause == BuildCause::Unschedulable => MAKING_A_NODE,

@@ -34,6 +34,7 @@ pub(super) fn words(order: &Order<'_>) -> Words {
     let mut arguments = vec![
         archive,
         order.plain_http.unwrap_or_default().to_owned(),
+        order.has_ca.unwrap_or_default().to_owned(),
         "build".to_owned(),
         "--progress=plain".to_owned(),
         "--frontend=dockerfile.v0".to_owned(),

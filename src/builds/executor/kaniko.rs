@@ -49,6 +49,10 @@ pub(super) fn words(order: &Order<'_>) -> Words {
     if let Some(host) = order.plain_http {
         arguments.push(format!("--insecure-registry={host}"));
     }
+    if let Some(host) = order.has_ca {
+        let file = format!("{}/ca.crt", paths::REGISTRY_CA);
+        arguments.push(format!("--registry-certificate={host}={file}"));
+    }
     for (name, value) in order.build_args.iter() {
         arguments.push(format!("--build-arg={}={value}", name.as_str()));
     }

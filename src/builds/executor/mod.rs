@@ -41,6 +41,8 @@ pub(super) struct Order<'a> {
     pub(super) cache: Option<&'a str>,
     /// The registry that is spoken to without TLS.
     pub(super) plain_http: Option<&'a str>,
+    /// The registry whose certificate is from the authorities of [`paths::REGISTRY_CA`].
+    pub(super) has_ca: Option<&'a str>,
     /// Further flags.
     pub(super) extra: &'a [String],
 }

@@ -120,6 +120,11 @@ spec:
         "app.kubernetes.io/managed-by": "berth"
         "berth.dev/build": "build-web-k3f9x2"
         "berth.dev/context": "instance-d3cd8f18b9cfdb5bf618fdecf39a3987622b4750"
+        # A proxy that a service mesh puts beside the build does not end with it.
+        sidecar.istio.io/inject: "false"
+      annotations:
+        sidecar.istio.io/inject: "false"
+        linkerd.io/inject: disabled
     spec:
       restartPolicy: Never
       serviceAccountName: "builder"
@@ -227,6 +232,11 @@ spec:
       labels:
         "app.kubernetes.io/managed-by": "berth"
         "berth.dev/build": "build-web-k3f9x2"
+        # A proxy that a service mesh puts beside the build does not end with it.
+        sidecar.istio.io/inject: "false"
+      annotations:
+        sidecar.istio.io/inject: "false"
+        linkerd.io/inject: disabled
     spec:
       restartPolicy: Never
       serviceAccountName: "builder"
@@ -243,7 +253,7 @@ spec:
           command:
             - "/bin/sh"
             - "-c"
-            - "set -eu\ncd /context\nmkfifo arrived\nexec 3<>arrived\nsize=none\nwhile ! read -r -t \"$$1\" said <&3; do\n    now=$$(wc -c <incoming 2>/dev/null || echo nothing)\n    if [ \"$$now\" = \"$$size\" ]; then\n        echo \"error: the context did not arrive: for $$1 s nothing came\" >&2\n        exit 1\n    fi\n    size=$$now\ndone\nif [ \"$$said\" = hashing ]; then\n    read -r said <&3\nfi\nrm -f arrived\ncase \"$$said\" in\ncomplete*) ;;\n*)\n    rm -f incoming\n    echo \"error: the context did not arrive: $$said\" >&2\n    exit 1\n    ;;\nesac\nleft=5\nfor process in $${said#complete}; do\n    while [ \"$$left\" -gt 0 ] && [ \"$$process\" -gt 1 ] && [ -d \"/proc/$$process\" ]; do\n        sleep 1\n        left=$$((left - 1))\n    done\ndone"
+            - "set -eu\ncd /context\nmkfifo arrived\nexec 3<>arrived\nsize=unknown\nwhile ! read -r -t \"$$1\" said <&3; do\n    now=none\n    if [ -e incoming ]; then\n        now=$$(wc -c <incoming)\n    fi\n    if [ \"$$now\" = \"$$size\" ]; then\n        echo \"error: the context did not arrive: for $$1 s nothing came\" >&2\n        exit 1\n    fi\n    size=$$now\ndone\nif [ \"$$said\" = hashing ]; then\n    read -r said <&3\nfi\nrm -f arrived\ncase \"$$said\" in\ncomplete*) ;;\n*)\n    rm -f incoming\n    echo \"error: the context did not arrive: $$said\" >&2\n    exit 1\n    ;;\nesac\nleft=5\nfor process in $${said#complete}; do\n    while [ \"$$left\" -gt 0 ] && [ \"$$process\" -gt 1 ] && [ -d \"/proc/$$process\" ]; do\n        sleep 1\n        left=$$((left - 1))\n    done\ndone"
             - "receive"
             - "60"
           terminationMessagePolicy: FallbackToLogsOnError
@@ -357,6 +367,11 @@ spec:
       labels:
         "app.kubernetes.io/managed-by": "berth"
         "berth.dev/build": "build-web-k3f9x2"
+        # A proxy that a service mesh puts beside the build does not end with it.
+        sidecar.istio.io/inject: "false"
+      annotations:
+        sidecar.istio.io/inject: "false"
+        linkerd.io/inject: disabled
     spec:
       restartPolicy: Never
       serviceAccountName: "builder"
@@ -373,12 +388,13 @@ spec:
           command:
             - "/bin/sh"
             - "-c"
-            - "set -eu\nexport GIT_TERMINAL_PROMPT=0 GIT_CONFIG_NOSYSTEM=1 HOME=/tmp\nexport TOKEN_FILE=\"$$4\"\nhelper='!f() { if [ \"$$1\" = get ]; then echo \"username=$$GIT_USER\"; echo \"password=$$(cat \"$$TOKEN_FILE\")\"; fi; }; f'\ngit init --quiet \"$$3\"\ncd \"$$3\"\nif [ -n \"$$4\" ]; then\n    origin=$$(printf '%s' \"$$1\" | sed 's|^\\([a-z]*://[^/]*\\).*|\\1|')\n    set -- \"$$1\" \"$$2\" \"$$3\" -c credential.helper= -c \"credential.$$origin.helper=$$helper\"\nelse\n    set -- \"$$1\" \"$$2\" \"$$3\" -c credential.helper=\nfi\nurl=\"$$1\" ref=\"$$2\"\nshift 3\necho \"fetching $$ref of $$url\"\ngit \"$$@\" -c protocol.allow=never -c protocol.https.allow=always -c protocol.http.allow=always \\\n    -c protocol.git.allow=always fetch --quiet --depth 1 --no-tags \"$$url\" \"$$ref\"\ngit -c advice.detachedHead=false checkout --quiet FETCH_HEAD\ncommit=$$(git rev-parse HEAD)\nrm -rf .git\necho \"commit $$commit\"\nprintf 'commit %s' \"$$commit\" >/dev/termination-log"
+            - "set -eu\nexport GIT_TERMINAL_PROMPT=0 GIT_CONFIG_NOSYSTEM=1 HOME=/tmp\nexport GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.quotePath GIT_CONFIG_VALUE_0=false\nexport TOKEN_FILE=\"$$4\"\ndockerfile=\"$$5\"\nhelper='!f() { if [ \"$$1\" = get ]; then echo \"username=$$GIT_USER\"; echo \"password=$$(cat \"$$TOKEN_FILE\")\"; fi; }; f'\nfail() {\n    echo \"error: $$1\" >&2\n    exit 1\n}\ngit init --quiet \"$$3\"\ncd \"$$3\"\nif [ -n \"$$4\" ]; then\n    origin=$$(printf '%s' \"$$1\" | sed 's|^\\([a-z]*://[^/]*\\).*|\\1|')\n    set -- \"$$1\" \"$$2\" -c credential.helper= -c \"credential.$$origin.helper=$$helper\"\nelse\n    set -- \"$$1\" \"$$2\" -c credential.helper=\nfi\nurl=\"$$1\" ref=\"$$2\"\nshift 2\nset -- \"$$@\" -c protocol.allow=never -c protocol.https.allow=always -c protocol.http.allow=always \\\n    -c protocol.git.allow=always -c advice.detachedHead=false\necho \"fetching $$ref of $$url\"\n# Relative URLs of submodules begin here, and LFS asks here.\ngit config remote.origin.url \"$$url\"\ngit \"$$@\" fetch --quiet --depth 1 --no-tags \"$$url\" \"$$ref\"\ngit \"$$@\" checkout --quiet FETCH_HEAD\ncommit=$$(git rev-parse HEAD)\n\n# The path of each submodule, in submodules too.\nsubmodules() {\n    git ls-files --stage | sed -n \"s/^160000 [0-9a-f]* [0-9]$$(printf '\\t')//p\" | while IFS= read -r path; do\n        echo \"$$1$$path\"\n        (cd \"$$path\" 2>/dev/null && [ -e .git ] && submodules \"$$1$$path/\") || true\n    done\n}\nif [ -n \"$$(submodules '')\" ]; then\n    echo \"fetching submodules\"\n    git \"$$@\" submodule --quiet update --init --recursive --depth 1 ||\n        git \"$$@\" submodule --quiet update --init --recursive || {\n        submodules '' | while IFS= read -r path; do\n            [ -e \"$$path/.git\" ] || fail \"the submodule $$path can't be fetched\"\n        done\n        exit 1\n    }\nfi\n\n# The first file in this folder that is still what LFS puts in the place of a file.\npointer() {\n    git grep -l --cached -e '^version https://git-lfs\\.github\\.com/spec/v1$$' | while IFS= read -r path; do\n        case \"$$(git check-attr filter -- \"$$path\")\" in\n        *\": filter: lfs\") ;;\n        *) continue ;;\n        esac\n        if [ \"$$(head -c 42 \"$$path\" 2>/dev/null)\" = \"version https://git-lfs.github.com/spec/v1\" ]; then\n            echo \"$$path\"\n            break\n        fi\n    done\n}\n{\n    echo\n    submodules ''\n} | while IFS= read -r folder; do\n    (\n        cd \"./$$folder\"\n        [ -n \"$$(pointer)\" ] || exit 0\n        echo \"fetching LFS files$${folder:+ of $$folder}\"\n        why=\"git-lfs is not in the image that fetches; set BUILDER_GIT_IMAGE to one that has it\"\n        if git lfs version >/dev/null 2>&1; then\n            why=\"git-lfs left it out\"\n            git \"$$@\" lfs install --local --skip-smudge >/dev/null\n            git \"$$@\" lfs pull\n        fi\n        path=$$(pointer)\n        [ -z \"$$path\" ] || fail \"the LFS file $${folder:+$$folder/}$$path can't be fetched: $$why\"\n    ) || exit 1\ndone\nfind . -name .git -prune -exec rm -rf {} +\n\nif [ -n \"$$dockerfile\" ] && [ -f \"$$dockerfile\" ]; then\n    # As in a folder: logical lines of RUN, COPY and ADD that have a word such as <<EOF.\n    line=$$(awk '\n        BEGIN { quote = sprintf(\"%c\", 39) }\n        /^[ \\t]*(#|$$)/ { next }\n        {\n            if (!open) { number = NR; text = \"\" }\n            open = sub(/\\\\[ \\t\\r]*$$/, \"\")\n            text = text \" \" $$0\n            if (open) next\n            sub(/^[ \\t]+/, \"\", text)\n            # What stands in quotes begins no heredoc, but the end may be quoted.\n            while (match(text, \"<<-?[\\\"\" quote \"][A-Za-z0-9_.]+[\\\"\" quote \"]\")) {\n                text = substr(text, 1, RSTART - 1) \"<<EOF\" substr(text, RSTART + RLENGTH)\n            }\n            gsub(/\"[^\"]*\"/, \"_\", text)\n            gsub(quote \"[^\" quote \"]*\" quote, \"_\", text)\n            sub(/^[Oo][Nn][Bb][Uu][Ii][Ll][Dd][ \\t]+/, \"\", text)\n            if (toupper(text) ~ /^(RUN|COPY|ADD)[ \\t]/ &&\n                text ~ /[ \\t][0-9]*<<-?[A-Za-z0-9_.]+([ \\t\\r]|$$)/) {\n                print number\n                exit\n            }\n        }' \"$$dockerfile\")\n    [ -z \"$$line\" ] || fail \"Dockerfile line $$line has a heredoc, which Kaniko skips; use --builder buildkit\"\nfi\necho \"commit $$commit\"\nprintf 'commit %s' \"$$commit\" >/dev/termination-log"
             - "fetch"
             - "https://git.example/team/web.git"
             - "main"
             - "/context/source"
             - "/var/run/secrets/berth/git/token"
+            - ""
           env:
             - name: "GIT_USER"
               value: "bob"
@@ -403,9 +419,10 @@ spec:
           command:
             - "/bin/sh"
             - "-c"
-            - "set -eu\narchive=\"$1\" plain=\"$2\"\nshift 2\nexport BUILDKITD_FLAGS=\"--oci-worker-no-process-sandbox\"\nif [ -n \"$archive\" ]; then\n    mkdir -p /work/source\n    tar -xzf \"$archive\" -C /work/source\nfi\nif [ -n \"$plain\" ]; then\n    printf '[registry.\"%s\"]\\n  http = true\\n' \"$plain\" >/work/buildkitd.toml\n    BUILDKITD_FLAGS=\"$BUILDKITD_FLAGS --config /work/buildkitd.toml\"\nfi\nbuildctl-daemonless.sh \"$@\" --metadata-file /work/metadata.json\nsed -n 's/.*\"containerimage.digest\": *\"\\(sha256:[0-9a-f]*\\)\".*/\\1/p' /work/metadata.json >/dev/termination-log"
+            - "set -eu\narchive=\"$$1\" plain=\"$$2\" ca=\"$$3\"\nshift 3\nexport BUILDKITD_FLAGS=\"--oci-worker-no-process-sandbox\"\nif [ -n \"$$archive\" ]; then\n    mkdir -p /work/source\n    # busybox closes a folder before it fills it: only root of a namespace gets in then.\n    tar -xzf \"$$archive\" -C /work/source 2>/dev/null ||\n        rootlesskit tar -xzf \"$$archive\" -C /work/source\nfi\nif [ -n \"$$plain$$ca\" ]; then\n    option='http = true'\n    if [ -n \"$$ca\" ]; then\n        option='ca = [\"/var/run/secrets/berth/registry-ca/ca.crt\"]'\n    fi\n    printf '[registry.\"%s\"]\\n  %s\\n' \"$$plain$$ca\" \"$$option\" >/work/buildkitd.toml\n    BUILDKITD_FLAGS=\"$$BUILDKITD_FLAGS --config /work/buildkitd.toml\"\nfi\nbuildctl-daemonless.sh \"$$@\" --metadata-file /work/metadata.json\nsed -n 's/.*\"containerimage.digest\": *\"\\(sha256:[0-9a-f]*\\)\".*/\\1/p' /work/metadata.json >/dev/termination-log"
             - "build"
           args:
+            - ""
             - ""
             - ""
             - "build"
@@ -534,4 +551,39 @@ fn a_builders_image_goes_with_its_kind() {
     assert_eq!(image(&request), "mirror.example/kaniko:1");
     let other = request.builder(Builder::BuildKit);
     assert_eq!(image(&other), Builder::BuildKit.default_image());
+}
+
+#[test]
+fn a_private_authority_is_mounted_and_named_for_its_registry_alone() {
+    let key = rcgen::generate_simple_self_signed(["registry.example".to_owned()]).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), key.cert.pem()).unwrap();
+    let path = file.path().to_str().unwrap();
+    let settings = settings(&[("IMAGE_REGISTRY_CA_FILE", path)]);
+    let make = |name: &str, builder| {
+        let request = BuildRequest::folder(name, "/tmp/app")
+            .unwrap()
+            .builder(builder);
+        let plan = plan(&settings, &request, Some(packed(10))).unwrap();
+        texts(&plan)
+    };
+    let text = make("team/web:v1", Builder::Kaniko);
+    let file = "/var/run/secrets/berth/registry-ca";
+    let flag = format!("--registry-certificate=registry.example:5000={file}/ca.crt");
+    assert!(text.contains(&flag), "{text}");
+    assert!(
+        text.contains("name: \"registry-ca-") && text.contains("BEGIN CERTIFICATE"),
+        "{text}"
+    );
+    assert!(text.contains(&format!("mountPath: \"{file}\"")), "{text}");
+    let text = make("team/web:v1", Builder::BuildKit);
+    assert!(
+        text.contains("            - \"registry.example:5000\"\n            - \"build\""),
+        "{text}"
+    );
+    let text = make("other.example/web:v1", Builder::Kaniko);
+    assert!(
+        !text.contains("registry-ca") && !text.contains("registry-certificate"),
+        "{text}"
+    );
 }

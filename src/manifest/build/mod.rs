@@ -5,10 +5,10 @@ mod values;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 
-use self::values::{ContextValues, JobValues, TokenValues};
+use self::values::{ContextValues, JobValues, RegistryCaValues, TokenValues};
 use super::{Manifest, ManifestError, Templates, check::Expected, kinds::Kind, templates::BuiltIn};
 use crate::{
-    domain::{BuildId, Image, Namespace, Platform, Resources},
+    domain::{BuildId, Image, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Platform, Resources},
     secret::Secret,
 };
 
@@ -16,7 +16,13 @@ const JOB: &str = "build/job.yaml";
 const CONTEXT: &str = "build/context.yaml";
 const GIT_TOKEN: &str = "build/git-token.yaml";
 
-pub(super) const TEMPLATES: [BuiltIn; 3] = [
+const REGISTRY_CA: &str = "build/registry-ca.yaml";
+
+pub(super) const TEMPLATES: [BuiltIn; 4] = [
+    (
+        REGISTRY_CA,
+        include_str!("../../../templates/build/registry-ca.yaml"),
+    ),
     (JOB, include_str!("../../../templates/build/job.yaml")),
     (
         CONTEXT,
@@ -46,6 +52,8 @@ pub mod paths {
     pub const CONTEXT: &str = "/context";
     /// The token of a git repository, as the file `token`.
     pub const GIT_TOKEN: &str = "/var/run/secrets/berth/git";
+    /// The certificates of the registry's authorities, as the file `ca.crt`.
+    pub const REGISTRY_CA: &str = "/var/run/secrets/berth/registry-ca";
     /// AWS credentials: the files `credentials` and `config`.
     pub const AWS: &str = "/var/run/secrets/berth/aws";
 }
@@ -80,6 +88,8 @@ pub struct BuildRender<'a> {
     pub context_hash: Option<String>,
     /// The `ConfigMap` with the context; without one the context is a volume that `init` fills.
     pub context_config_map: Option<String>,
+    /// The `ConfigMap` of [`Templates::registry_ca_manifest`], when there is one.
+    pub registry_ca: Option<String>,
     /// What runs before the build.
     pub init: Option<BuildContainer>,
     /// What builds.
@@ -162,6 +172,28 @@ impl Templates {
                 "{{ archive }}",
             );
         self.render(CONTEXT, &values, &expected)
+    }
+
+    /// The manifest of the certificates that the builder trusts for the registry.
+    ///
+    /// # Errors
+    /// As [`Templates::build_manifest`].
+    pub fn registry_ca_manifest(
+        &self,
+        name: &str,
+        namespace: &Namespace,
+        certificates: &str,
+    ) -> Result<Manifest, ManifestError> {
+        let values = RegistryCaValues {
+            name,
+            namespace: namespace.to_string(),
+            managed_by: MANAGED_BY,
+            certificates,
+        };
+        let expected = Expected::new(Kind::ConfigMap, name, Some(&values.namespace))
+            .labels(&["metadata"], [(LABEL_MANAGED_BY, MANAGED_BY)].into_iter())
+            .field(&["data", "ca.crt"], certificates);
+        self.render(REGISTRY_CA, &values, &expected)
     }
 
     /// The manifest of a git repository's token for one build. With the Job's uid, the Secret is the

@@ -52,6 +52,8 @@ pub(super) struct JobValues {
     token_secret: Option<String>,
     docker_config_path: String,
     aws_path: &'static str,
+    registry_ca: Option<String>,
+    registry_ca_path: &'static str,
     registry_secret: &'static str,
     aws_secret: &'static str,
     work_path: Option<String>,
@@ -127,6 +129,8 @@ impl JobValues {
             token_secret: render.has_token.then(|| git_token_name(render.id.as_str())),
             docker_config_path: render.docker_config_path.to_owned(),
             aws_path: paths::AWS,
+            registry_ca: render.registry_ca.clone(),
+            registry_ca_path: paths::REGISTRY_CA,
             registry_secret: REGISTRY_CREDENTIALS,
             aws_secret: AWS_CREDENTIALS,
             work_path: render.work_path.map(str::to_owned),
@@ -167,6 +171,15 @@ impl<'a> ContextValues<'a> {
             archive: STANDARD.encode(render.archive),
         }
     }
+}
+
+/// What `{{ … }}` can name in `templates/build/registry-ca.yaml`.
+#[derive(Serialize)]
+pub(super) struct RegistryCaValues<'a> {
+    pub(super) name: &'a str,
+    pub(super) namespace: String,
+    pub(super) managed_by: &'static str,
+    pub(super) certificates: &'a str,
 }
 
 /// What `{{ … }}` can name in `templates/build/git-token.yaml`.

@@ -21,6 +21,9 @@ use crate::node::ports::is_ready;
 const FIRST_BACK_OFF: Duration = Duration::from_secs(10);
 const LONGEST_BACK_OFF: Duration = Duration::from_mins(10);
 
+/// How long after a pod's end the real controller takes it in: it gathers updates of pods for this long.
+const BATCH: Duration = Duration::from_secs(1);
+
 /// The controller.
 pub(super) struct Jobs {
     store: Store,
@@ -32,6 +35,7 @@ pub(super) struct Jobs {
 #[derive(Debug, Default)]
 struct Memory {
     seen: HashSet<String>,
+    ended: HashMap<String, Instant>,
     succeeded: HashSet<String>,
     failed: HashSet<String>,
     last_failure: Option<Instant>,
@@ -58,9 +62,12 @@ impl Jobs {
             .filter(|pod| is_controlled_by(pod, job))
             .collect();
         let memory = self.memory.entry(uid(job).to_owned()).or_default();
-        memory.count(&pods);
+        let batch = memory.count(&pods);
         let (succeeded, failed) = (memory.succeeded.len(), memory.failed.len());
-        let active: Vec<&Value> = pods.iter().filter(|pod| is_active(pod)).collect();
+        let active: Vec<&Value> = pods
+            .iter()
+            .filter(|pod| is_active(pod) || !memory.has_counted(pod))
+            .collect();
         let terminating = pods
             .iter()
             .filter(|pod| is_deleting(pod) && !has_ended(pod))
@@ -70,10 +77,10 @@ impl Jobs {
             .and_then(|seconds| Some(started? + chrono::Duration::seconds(seconds)));
         let past = deadline.is_some_and(|deadline| deadline <= chrono::Utc::now());
         let verdict = judge(job, succeeded, failed + restarts(job, &active), past);
-        let mut again = deadline.map(instant);
+        let mut again = min(deadline.map(instant), batch);
         if let Some(verdict) = verdict {
             self.wind_up(job, &active, verdict);
-            again = None;
+            again = batch;
         } else if !is_true(job, "/spec/suspend") {
             again = min(again, self.top_up(job, active.len(), succeeded));
         }
@@ -188,11 +195,21 @@ impl Jobs {
 }
 
 impl Memory {
-    /// Takes in how pods have ended; one that vanished without an end has failed.
-    fn count(&mut self, pods: &[Value]) {
+    /// Takes in how pods have ended; one that vanished without an end has failed. Answers when those
+    /// that have ended just now are to be taken in.
+    fn count(&mut self, pods: &[Value]) -> Option<Instant> {
+        let mut again = None;
         let present: HashSet<&str> = pods.iter().map(uid).collect();
         for pod in pods {
             self.seen.insert(uid(pod).to_owned());
+            if has_ended(pod) {
+                let ended = self.ended.entry(uid(pod).to_owned());
+                let due = *ended.or_insert_with(Instant::now) + BATCH;
+                if Instant::now() < due {
+                    again = min(again, Some(due));
+                    continue;
+                }
+            }
             match text(pod, "/status/phase") {
                 "Succeeded" => {
                     self.succeeded.insert(uid(pod).to_owned());
@@ -210,6 +227,12 @@ impl Memory {
         for id in &vanished {
             self.fail(id);
         }
+        again
+    }
+
+    /// Whether the pod goes on, or its end has been taken in.
+    fn has_counted(&self, pod: &Value) -> bool {
+        !has_ended(pod) || self.succeeded.contains(uid(pod)) || self.failed.contains(uid(pod))
     }
 
     fn fail(&mut self, id: &str) {

@@ -83,18 +83,18 @@ fn a_folder_is_built_by_kaniko_from_a_config_map() {
 apiVersion: v1
 kind: ConfigMap
 metadata:
-  name: "instance-d3cd8f18b9cfdb5bf618fdecf39a3987622b4750"
+  name: "instance-702746809129946ee3ab1fbc267c8ea996e7d04a"
   namespace: "builder"
   labels:
     "app.kubernetes.io/managed-by": "berth"
-    "berth.dev/context": "instance-d3cd8f18b9cfdb5bf618fdecf39a3987622b4750"
+    "berth.dev/context": "instance-702746809129946ee3ab1fbc267c8ea996e7d04a"
   annotations:
-    "berth.dev/context-hash": "d3cd8f18b9cfdb5bf618fdecf39a3987622b47507f7c5cdcc27639584b56c705"
+    "berth.dev/context-hash": "702746809129946ee3ab1fbc267c8ea996e7d04a50a903b0f2448501cda72558"
     "berth.dev/used-at": "2026-11-21T01:43:39Z"
 # Its name is the hash of what is in it: there is nothing to change.
 immutable: true
 binaryData:
-  context.tar.gz: # 266 characters, not shown
+  context.tar.gz: # 306 characters, not shown
 ---
 apiVersion: batch/v1
 kind: Job
@@ -104,11 +104,11 @@ metadata:
   labels:
     "app.kubernetes.io/managed-by": "berth"
     "berth.dev/build": "build-web-k3f9x2"
-    "berth.dev/context": "instance-d3cd8f18b9cfdb5bf618fdecf39a3987622b4750"
+    "berth.dev/context": "instance-702746809129946ee3ab1fbc267c8ea996e7d04a"
   annotations:
     "berth.dev/image": "registry.example:5000/team/web:v1"
     "berth.dev/source": "folder my app"
-    "berth.dev/context-hash": "d3cd8f18b9cfdb5bf618fdecf39a3987622b47507f7c5cdcc27639584b56c705"
+    "berth.dev/context-hash": "702746809129946ee3ab1fbc267c8ea996e7d04a50a903b0f2448501cda72558"
 spec:
   # A build that failed fails again; one that is tried again could push what nobody waits for.
   backoffLimit: 0
@@ -119,7 +119,7 @@ spec:
       labels:
         "app.kubernetes.io/managed-by": "berth"
         "berth.dev/build": "build-web-k3f9x2"
-        "berth.dev/context": "instance-d3cd8f18b9cfdb5bf618fdecf39a3987622b4750"
+        "berth.dev/context": "instance-702746809129946ee3ab1fbc267c8ea996e7d04a"
         # A proxy that a service mesh puts beside the build does not end with it.
         sidecar.istio.io/inject: "false"
       annotations:
@@ -177,7 +177,7 @@ spec:
       volumes:
         - name: context
           configMap:
-            name: "instance-d3cd8f18b9cfdb5bf618fdecf39a3987622b4750"
+            name: "instance-702746809129946ee3ab1fbc267c8ea996e7d04a"
         - name: registry-credentials
           secret:
             secretName: "registry-credentials"

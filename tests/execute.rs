@@ -22,6 +22,7 @@ use support::{
     bench::{Project, World, nothing, skipped_on_a_cluster},
     on_both_databases,
 };
+use tokio::io::AsyncReadExt as _;
 
 fn argv(project: &Project<'_>, words: &[&str]) -> ExecuteRequest {
     let words = words.iter().map(|word| (*word).to_owned()).collect();
@@ -348,6 +349,104 @@ async fn a_time_limit_ends_the_command_in_the_pod_too() {
     assert_eq!(partial.stdout.to_text(), "begun\n");
     let left = run(&manager, line(&project, "ps -o args | grep '^sleep 60'")).await;
     assert_eq!(left.stdout.to_text(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_has_ended_when_itself_has_and_not_what_it_left_running() {
+    let world = World::sqlite().await;
+    let (manager, _) = world.counted_manager().await;
+    let project = world.project();
+    project.create(&manager).await.unwrap();
+    // Silent ones, one that fills both streams, and one that holds stdin too.
+    for (number, left) in [
+        "sleep 1061 &",
+        "(sleep 1062 &);",
+        "while :; do echo noise; echo noise >&2; sleep 0.01; done & sleep 1063 &",
+        "sleep 1064 <&0 &",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let script = format!("seq 5000; {left} echo err >&2; exit {}", number + 3);
+        let stdin: &'static [u8] = b"input";
+        let request = line(&project, &script)
+            .stdin(Stdin::Reader(Box::pin(
+                stdin.chain(tokio::io::repeat(b'x')),
+            )))
+            .time_limit(Duration::from_mins(2));
+        let begun = Instant::now();
+        let output = run(&manager, request).await;
+        assert!(begun.elapsed() < Duration::from_mins(1), "{left}");
+        assert_eq!(usize::from(output.exit_code), number + 3, "{left}");
+        let own: Vec<_> = (1..=5000).map(|number| number.to_string()).collect();
+        let stdout = output.stdout.to_text().replace("noise\n", "");
+        assert!(stdout.lines().eq(own.iter().map(String::as_str)), "{left}");
+        assert_eq!(output.stderr.to_text().replace("noise\n", ""), "err\n");
+        let pattern = format!("ps -o args | grep -c '^sleep 10{}'", 61 + number);
+        let alive = run(&manager, line(&project, &pattern)).await;
+        assert_eq!(alive.stdout.to_text(), "1\n", "{left}");
+    }
+    run(&manager, line(&project, "pkill sleep")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_goes_after_the_command_has_ended_ends_nothing() {
+    struct Refuses;
+    #[async_trait::async_trait]
+    impl berth::cluster::ExecSink for Refuses {
+        async fn write(&mut self, _: berth::cluster::Stream, part: &[u8]) -> std::io::Result<()> {
+            if part.ends_with(b"late\n") {
+                return Err(std::io::ErrorKind::BrokenPipe.into());
+            }
+            Ok(())
+        }
+    }
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    project.create(&manager).await.unwrap();
+    let script =
+        "(while kill -0 $PPID; do sleep 0.01; done; echo late; exec sleep 1065) 2>/dev/null &";
+    let request = line(&project, script).sink(Box::new(Refuses));
+    // It comes within the moment that is left for the rest of the output, or is not waited for.
+    let _ = manager.execute(request).await;
+    manager.close().await;
+    let alive = run(
+        &manager,
+        line(&project, "ps -o args | grep -c '^sleep 1065'"),
+    )
+    .await;
+    assert_eq!(alive.stdout.to_text(), "1\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_limit_ends_what_has_no_mark_or_says_that_it_may_run() {
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    project.create(&manager).await.unwrap();
+    for (script, is_ended) in [
+        ("exec env -i sleep 1071", true),
+        ("(env -i sleep 1072 &); sleep 1071", true),
+        (
+            "env -i setsid sleep 1072 & (setsid sleep 1073 &); wait",
+            true,
+        ),
+        ("(env -i setsid sleep 1079 &); sleep 1071", false),
+    ] {
+        let request = line(&project, script).time_limit(Duration::from_secs(3));
+        let error = exec_error(&manager, request).await;
+        let ExecError::TimedOut { ended_in_pod, .. } = &error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(*ended_in_pod, is_ended, "{script}");
+        let hint = Error::from(error).hint().unwrap();
+        assert_eq!(hint.contains("may still be running"), !is_ended, "{hint}");
+        let left = run(&manager, line(&project, "ps -o args | grep '^sleep 107'")).await;
+        let expected = if is_ended { "" } else { "sleep 1079\n" };
+        assert_eq!(left.stdout.to_text(), expected, "{script}");
+    }
+    run(&manager, line(&project, "pkill sleep")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -91,6 +91,10 @@ Examples:
     berth execute --project-id shop --no-stdin -- rm \"$f\"
   done <list
 
+berth returns as soon as the command itself has ended; processes that it left in
+the background keep running. Send their output to a file (`server >log 2>&1 &`):
+once berth has returned, the cluster may end a process that writes to it.
+
 The exit code is the command's own. What kept the command from ending well or
 from being run has codes of its own:
   64 wrong usage          124 time limit

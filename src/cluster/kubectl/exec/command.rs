@@ -18,13 +18,13 @@ use crate::{
     ssh::{Command, Script, WORD_MAX, Word},
 };
 
-/// What the prelude prints after the token, first of all.
-pub(super) const BEGUN: &str = " begun";
+/// What the prelude prints after the token, first of all; its process id follows.
+pub(super) const BEGUN: &str = " begun ";
 /// What it prints when the folder can't be entered.
 pub(super) const NO_FOLDER: &str = " no-folder";
 /// What it prints when there is no such program, or none that can be executed.
 pub(super) const NO_PROGRAM: &str = " no-program";
-/// What it prints before the exit code when the program has ended.
+/// What it prints before the exit code when the program has ended, on stdout too.
 pub(super) const ENDED: &str = " ended ";
 
 /// The shell that runs the prelude.
@@ -43,7 +43,10 @@ const URL_MAX: usize = 900 * 1024;
 /// descriptor 9. Signals that are meant for the program by its command line (`pkill -f`) leave the
 /// prelude alone: a subshell does not inherit its traps. The trap for the subshell's exit is heard only
 /// when the program could not take its place.
-const PRELUDE: &str = r#"printf '%s begun\n' "$2" >&2
+///
+/// kubectl ends only when every process that holds the streams has closed them, so the end of the
+/// program is reported on both streams: what comes before that on each is all that the program wrote.
+const PRELUDE: &str = r#"printf '%s begun %s\n' "$2" "$$" >&2
 export BERTH_COMMAND="$1"
 if [ "$3" = env ]; then
 while :; do
@@ -64,10 +67,11 @@ case $5 in
 esac || { printf '%s no-program\n' "$2" >&2; exit 127; }
 berth_token=$2
 shift 4
-trap : HUP INT TERM
+trap : HUP INT PIPE TERM
 exec 9>&2 2>/dev/null
 ( exec 2>&9 9>&-; trap 'printf "%s no-program\n" "$berth_token" >&2' EXIT; exec "$@" )
 berth_status=$?
+printf '%s ended %s\n' "$berth_token" "$berth_status"
 printf '%s ended %s\n' "$berth_token" "$berth_status" >&9
 exit "$berth_status""#;
 

@@ -104,7 +104,7 @@ fn what_no_host_can_carry_is_refused_before_anything_is_sent() {
     };
     insta::assert_snapshot!(refused(&["echo".into(), "x".repeat(WORD_MAX + 1)]), @"the command is too long: an argument has 131072 bytes, more than 131071");
     let slashes = vec!["/".repeat(100_000); 4];
-    insta::assert_snapshot!(refused(&slashes), @"the command is too long: it takes 1201396 bytes in the request to the API server, more than 921600; pass what is long on stdin");
+    insta::assert_snapshot!(refused(&slashes), @"the command is too long: it takes 1201497 bytes in the request to the API server, more than 921600; pass what is long on stdin");
     plan(
         &command(Program::Argv(vec!["x".repeat(WORD_MAX); 6])),
         "m",
@@ -116,8 +116,20 @@ fn what_no_host_can_carry_is_refused_before_anything_is_sent() {
 /// The shells that an image may have, as far as they are installed here.
 const SHELLS: [&[&str]; 4] = [&["sh"], &["dash"], &["bash", "--posix"], &["busybox", "sh"]];
 
+/// What came on stderr, with a word in the place of the prelude's process id.
 fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let (first, rest) = said.split_once('\n').unwrap();
+    let (begun, pid) = first.rsplit_once(' ').unwrap();
+    assert!(pid.parse::<u32>().is_ok(), "{first}");
+    format!("{begun}\n{rest}")
+}
+
+/// What came on stdout, without the prelude's report of this end.
+fn printed(output: &Output, code: i32) -> String {
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let report = format!("TOKEN ended {code}\n");
+    printed.strip_suffix(&report).expect(&printed).to_owned()
 }
 
 /// What the prelude says around a command that says nothing.
@@ -186,7 +198,7 @@ fn variables_of_any_text_arrive_and_the_rest_of_stdin_is_the_commands() {
         expected.extend(value.as_bytes());
         expected.push(0);
     }
-    expected.extend(b"rest\\ of\nstdin");
+    expected.extend(b"rest\\ of\nstdinTOKEN ended 0\n");
     let command = ExecCommand {
         environment,
         ..command(Program::Shell(script + "cat"))
@@ -240,11 +252,7 @@ fn the_folder_is_entered_whatever_its_name() {
             ..command(Program::Shell("pwd".into()))
         };
         run_everywhere(&in_folder, b"", |shell, output| {
-            assert_eq!(
-                String::from_utf8_lossy(&output.stdout),
-                format!("{folder}\n"),
-                "{shell}"
-            );
+            assert_eq!(printed(&output, 0), format!("{folder}\n"), "{shell}");
         });
         // Relative to the folder that the container starts in.
         let relative = ExecCommand {
@@ -258,10 +266,7 @@ fn the_folder_is_entered_whatever_its_name() {
             .env("CDPATH", "/")
             .output()
             .unwrap();
-        assert_eq!(
-            String::from_utf8_lossy(&output.stdout),
-            format!("{folder}\n")
-        );
+        assert_eq!(printed(&output, 0), format!("{folder}\n"));
     }
 }
 
@@ -336,10 +341,28 @@ fn the_prelude_tells_the_end_whatever_it_is() {
 }
 
 #[test]
+fn the_end_is_reported_on_both_streams_before_what_outlives_the_command() {
+    let line = "{ until grep -q ' Z ' /proc/$PPID/stat; do sleep 0.01; done; echo late; } & echo out; echo err >&2; exit 3";
+    run_everywhere(
+        &command(Program::Shell(line.into())),
+        b"",
+        |shell, output| {
+            let stdout = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(stdout, "out\nTOKEN ended 3\nlate\n", "{shell}");
+            assert_eq!(
+                said(&output),
+                "TOKEN begun\nerr\nTOKEN ended 3\n",
+                "{shell}"
+            );
+        },
+    );
+}
+
+#[test]
 fn a_program_finds_neither_the_preludes_traps_nor_its_descriptors() {
     let look = "trap; [ -e /proc/self/fd/9 ] && echo open; kill -15 $$; echo survived";
     run_everywhere(&command(argv(&["sh", "-c", look])), b"", |shell, output| {
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{shell}");
+        assert_eq!(printed(&output, 143), "", "{shell}");
         assert_eq!(output.status.code(), Some(143), "{shell}");
     });
 }
@@ -350,11 +373,7 @@ fn the_exit_code_and_the_mark_are_the_commands() {
         "echo $BERTH_COMMAND; echo \"$0 $#\"; exit 42".into(),
     ));
     run_everywhere(&marked, b"", |shell, output| {
-        assert_eq!(
-            String::from_utf8_lossy(&output.stdout),
-            "MARK\n/bin/sh 0\n",
-            "{shell}"
-        );
+        assert_eq!(printed(&output, 42), "MARK\n/bin/sh 0\n", "{shell}");
         assert_eq!(output.status.code(), Some(42), "{shell}");
     });
 }

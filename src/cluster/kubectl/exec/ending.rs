@@ -6,6 +6,9 @@
 //! its last line, `command terminated with exit code N`. (kubectl's `cmd/util/helpers.go` and `cmd/exec`;
 //! recorded in `errors/exec-*`.) In a pod without a shell kubectl's word is all that there is.
 //!
+//! A report on both streams is proof by itself: all of the command's output has come, and kubectl may be
+//! kept from ending by processes that the command has left running.
+//!
 //! Likewise for the start: that a command did not start is told only by words which can't be a
 //! command's, since the prelude has not begun.
 
@@ -99,6 +102,11 @@ pub(super) fn ending(
     } else {
         of_failed_kubectl(&status, stderr, has_stdout)
     }
+}
+
+/// The pod reported the command's end on both streams.
+pub(super) fn of_report(stderr: &StderrEnd) -> Ending {
+    of_told_end(u32::from(stderr.ended.unwrap_or_default()), stderr)
 }
 
 /// kubectl tells that the command has ended.

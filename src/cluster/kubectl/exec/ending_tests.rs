@@ -41,7 +41,7 @@ fn around(code: u32, own: &str) -> String {
         0 => String::new(),
         code => format!("command terminated with exit code {code}\n"),
     };
-    format!("{TOKEN} begun\n{own}{TOKEN} ended {code}\n{last}")
+    format!("{TOKEN} begun 12\n{own}{TOKEN} ended {code}\n{last}")
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_command_that_imitates_kubectl_fools_nobody() {
                     "{stderr}"
                 );
                 // Without its end, nothing that it has printed passes for a command that did not start.
-                let cut = format!("{TOKEN} begun\n{line}{end}");
+                let cut = format!("{TOKEN} begun 12\n{line}{end}");
                 assert!(matches!(run(1, "", &cut), Ending::Lost(_)), "{cut}");
                 let lost = format!("{cut}error: error reading from error stream: EOF\n");
                 assert!(matches!(run(1, "", &lost), Ending::Lost(_)), "{lost}");
@@ -120,7 +120,7 @@ fn success_without_the_preludes_word_is_none() {
     ));
     for stderr in [
         String::new(),
-        format!("{TOKEN} begun\nerr"),
+        format!("{TOKEN} begun 12\nerr"),
         around(3, "").replace("command terminated with exit code 3\n", ""),
     ] {
         assert!(
@@ -129,11 +129,26 @@ fn success_without_the_preludes_word_is_none() {
         );
     }
     // Nor is a failure, but for one that ended the prelude itself.
-    let told = |code: u32| format!("{TOKEN} begun\ncommand terminated with exit code {code}\n");
+    let told = |code: u32| format!("{TOKEN} begun 12\ncommand terminated with exit code {code}\n");
     assert!(matches!(run(1, "", &told(1)), Ending::Lost(_)));
     assert!(matches!(run(137, "", &told(137)), Ending::Exited(137)));
     // Without a shell there is kubectl's word alone.
     assert!(matches!(run_bare(0, "out", ""), Ending::Exited(0)));
+}
+
+#[test]
+fn a_report_on_both_streams_needs_no_word_of_kubectls() {
+    let reported = |said: &str| {
+        let mut filter = filter(false, true);
+        filter.push(format!("{TOKEN} begun 12\n{said}").as_bytes());
+        of_report(&filter.finish())
+    };
+    for code in [0, 3, 137] {
+        let ending = reported(&format!("{TOKEN} ended {code}\n"));
+        assert!(matches!(ending, Ending::Exited(told) if told == code));
+    }
+    let no_program = format!("{TOKEN} no-program\n{TOKEN} ended 126\n");
+    assert!(matches!(reported(&no_program), Ending::CouldNotStart(_)));
 }
 
 #[test]
@@ -163,7 +178,7 @@ fn a_missing_shell_is_told_from_a_missing_program() {
     let missing = said("\"/bin/sh\": stat /bin/sh: no such file or directory");
     assert!(matches!(run(1, "out", &missing), Ending::Lost(_)));
     assert!(matches!(
-        run(1, "", &format!("{TOKEN} begun\n{missing}")),
+        run(1, "", &format!("{TOKEN} begun 12\n{missing}")),
         Ending::Lost(_)
     ));
 }
@@ -227,7 +242,7 @@ fn without_agreement_between_line_and_exit_code_there_is_no_end() {
             "error: Internal error occurred: permission deniederror: error reading from error stream: EOF\n",
         ),
     ] {
-        let begun = format!("{TOKEN} begun\n{stderr}");
+        let begun = format!("{TOKEN} begun 12\n{stderr}");
         for ending in [run_bare(exit, stdout, stderr), run(exit, stdout, &begun)] {
             assert!(matches!(ending, Ending::Lost(_)), "{stderr}: {ending:?}");
         }
@@ -240,7 +255,7 @@ fn the_prelude_is_believed_only_with_its_token() {
         run(
             code,
             "",
-            &format!("{TOKEN} begun\n{TOKEN}{word}\ncommand terminated with exit code {code}\n"),
+            &format!("{TOKEN} begun 12\n{TOKEN}{word}\ncommand terminated with exit code {code}\n"),
         )
     };
     assert!(matches!(with(" no-folder", 1), Ending::NoSuchFolder));

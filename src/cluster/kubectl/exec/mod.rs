@@ -7,9 +7,14 @@ mod ending;
 mod kubectl_lines;
 mod outlet;
 mod stderr;
+mod stdout;
 mod sweep;
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::{io::AsyncReadExt as _, sync::Notify, time::Instant};
@@ -18,6 +23,7 @@ use self::{
     ending::Ending,
     outlet::Outlet,
     stderr::{Around, Stderr},
+    stdout::Stdout,
     sweep::Sweep,
 };
 use super::{
@@ -38,9 +44,14 @@ const NO_NAME: &str = "of the owner";
 /// The most that is read from a [`Stdin::Reader`] at once, in bytes.
 const CHUNK: usize = 32 * 1024;
 
+/// How long kubectl may take to end by itself once the command has ended. It takes longer only when
+/// processes that the command has left running hold its streams.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// How the run of a process came to its end.
 enum Run {
-    Ended(Result<ExitStatus, SshError>),
+    /// kubectl's end; none when the pod reported the command's end and kubectl went on.
+    Ended(Option<Result<ExitStatus, SshError>>),
     SinkFailed(io::Error),
     StdinFailed(io::Error),
 }
@@ -59,7 +70,8 @@ pub(super) async fn run(
         time_limit,
         keep_bytes,
     } = request;
-    let (mark, token) = (random_word()?, random_word()?);
+    // Output that ends with the token's first byte is held back until more comes.
+    let (mark, token) = (random_word()?, format!("^{}", random_word()?));
     let plan = command::plan(&command, &mark, &token)?;
     let mut outlet = Outlet::new(sink, keep_bytes);
     let mut attempt = Attempt {
@@ -131,7 +143,12 @@ impl Attempt<'_> {
             announced: *self.pod == PodRef::Current,
             prelude: self.has_prelude,
         };
-        let mut stderr = Stderr::new(self.token, around);
+        let mut streams = Streams {
+            stdout: Stdout::new(self.token, self.has_prelude),
+            stderr: Stderr::new(self.token, around),
+            outlet,
+        };
+        let has_ended = AtomicBool::new(false);
         let mut is_sent = false;
         let work = async {
             let process = if with_stdin {
@@ -148,14 +165,22 @@ impl Attempt<'_> {
                         stdin,
                         awaits_begin: self.keeps_stdin,
                     };
-                    communicate(process, input, outlet, &mut stderr, &mut sweep).await
+                    communicate(process, input, &mut streams, &mut sweep, &has_ended).await
                 }
-                Err(error) => Run::Ended(Err(error)),
+                Err(error) => Run::Ended(Some(Err(error))),
             }
         };
         let run = match self.limit {
             None => Ok(work.await),
-            Some((limit, end)) => tokio::time::timeout_at(end, work).await.map_err(|_| limit),
+            Some((limit, end)) => {
+                let mut work = std::pin::pin!(work);
+                match tokio::time::timeout_at(end, &mut work).await {
+                    Ok(run) => Ok(run),
+                    // The command has kept to its time; only the rest of its output is still to come.
+                    Err(_) if has_ended.load(Ordering::Relaxed) => Ok(work.await),
+                    Err(_) => Err(limit),
+                }
+            }
         };
         let status = match run {
             Ok(Run::Ended(status)) => status,
@@ -170,16 +195,28 @@ impl Attempt<'_> {
                 return Err(ExecError::TimedOut {
                     limit,
                     ended_in_pod: sweep.run().await,
-                    partial: Box::new(outlet.take_kept()),
+                    partial: Box::new(streams.outlet.take_kept()),
                 });
             }
         };
         sweep.disarm();
+        let Streams {
+            mut stdout,
+            stderr,
+            outlet,
+        } = streams;
         let awaited_pod = stderr.awaits_pod();
         let (named, _) = self.pod.place();
         let name = named.or(stderr.pod()).unwrap_or(NO_NAME).to_owned();
+        let is_reported = stdout.has_ended() && stderr.has_ended();
         let end = stderr.finish();
-        let ending = ending::ending(status, &end, awaited_pod, outlet.has_stdout());
+        let written = outlet.write(Stream::Stdout, &stdout.finish()).await;
+        written.map_err(ExecError::Sink)?;
+        let ending = match status {
+            None => ending::of_report(&end),
+            Some(_) if is_reported => ending::of_report(&end),
+            Some(status) => ending::ending(status, &end, awaited_pod, outlet.has_stdout()),
+        };
         let written = outlet.write(Stream::Stderr, &end.rest).await;
         written.map_err(ExecError::Sink)?;
         Ok((name, ending))
@@ -274,13 +311,36 @@ struct Input<'a> {
     awaits_begin: bool,
 }
 
-/// Feeds the process and takes its output, both at once.
+/// A command's output, on its way to its reader.
+struct Streams<'a> {
+    stdout: Stdout,
+    stderr: Stderr,
+    outlet: &'a mut Outlet,
+}
+
+impl Streams<'_> {
+    async fn take(&mut self, event: ProcessEvent) -> io::Result<()> {
+        let (stream, own) = match event {
+            ProcessEvent::Stdout(bytes) => (Stream::Stdout, self.stdout.push(&bytes)),
+            ProcessEvent::Stderr(bytes) => (Stream::Stderr, self.stderr.push(&bytes)),
+        };
+        self.outlet.write(stream, &own).await
+    }
+
+    /// Whether the command has ended and all that it wrote has come.
+    fn are_complete(&self) -> bool {
+        self.stdout.has_ended() && self.stderr.has_ended()
+    }
+}
+
+/// Feeds the process and takes its output, both at once. `has_ended` becomes true once the pod has
+/// reported the command's end.
 async fn communicate(
     mut process: Process,
     input: Input<'_>,
-    outlet: &mut Outlet,
-    stderr: &mut Stderr,
+    streams: &mut Streams<'_>,
     sweep: &mut Sweep,
+    has_ended: &AtomicBool,
 ) -> Run {
     let writer = process.take_stdin();
     let begun = Notify::new();
@@ -299,29 +359,43 @@ async fn communicate(
     };
     let take = async {
         while let Some(event) = process.next().await {
-            let written = match event {
-                ProcessEvent::Stdout(bytes) => outlet.write(Stream::Stdout, &bytes).await,
-                ProcessEvent::Stderr(bytes) => {
-                    let own = stderr.push(&bytes);
-                    if stderr.has_begun() {
-                        begun.notify_one();
-                    }
-                    if sweep.pod.is_none() {
-                        sweep.pod = stderr.pod().map(str::to_owned);
-                    }
-                    outlet.write(Stream::Stderr, &own).await
-                }
-            };
-            if let Err(error) = written {
+            let taken = streams.take(event).await;
+            if streams.stderr.has_begun() {
+                begun.notify_one();
+            }
+            if sweep.pod.is_none() {
+                sweep.pod = streams.stderr.pod().map(str::to_owned);
+            }
+            sweep.leader = streams.stderr.leader();
+            if streams.stderr.has_ended() {
+                // What is left of it was meant to outlive it.
+                sweep.disarm();
+                has_ended.store(true, Ordering::Relaxed);
+            }
+            if let Err(error) = taken {
                 return Run::SinkFailed(error);
             }
+            if streams.are_complete() {
+                let rest = tokio::time::timeout(GRACE, finish(process, streams));
+                return rest.await.unwrap_or(Run::Ended(None));
+            }
         }
-        Run::Ended(process.wait().await)
+        Run::Ended(Some(process.wait().await))
     };
     tokio::select! {
         run = take => run,
         error = feed => Run::StdinFailed(error),
     }
+}
+
+/// Takes what still comes until kubectl ends by itself. Dropping the future ends kubectl.
+async fn finish(mut process: Process, streams: &mut Streams<'_>) -> Run {
+    while let Some(event) = process.next().await {
+        if let Err(error) = streams.take(event).await {
+            return Run::SinkFailed(error);
+        }
+    }
+    Run::Ended(Some(process.wait().await))
 }
 
 /// Writes all that the command is to read. That the command takes no more is no error: its end tells

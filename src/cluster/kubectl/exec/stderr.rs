@@ -26,6 +26,7 @@ const WORD_MAX: usize = 16;
 pub(super) struct Stderr {
     token: String,
     pod: Option<String>,
+    leader: Option<u32>,
     part: Part,
     has_prelude: bool,
     /// What came in a part that is not the command's.
@@ -88,6 +89,7 @@ impl Stderr {
         Self {
             token: token.to_owned(),
             pod: None,
+            leader: None,
             part: match around {
                 Around {
                     announced: true, ..
@@ -108,6 +110,16 @@ impl Stderr {
     /// The pod that was announced.
     pub(super) fn pod(&self) -> Option<&str> {
         self.pod.as_deref()
+    }
+
+    /// The prelude's process id in the pod, once it has begun.
+    pub(super) fn leader(&self) -> Option<u32> {
+        self.leader
+    }
+
+    /// Whether the prelude has reported the command's end.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.is_some()
     }
 
     /// Whether no pod has been announced yet.
@@ -138,8 +150,10 @@ impl Stderr {
             };
         }
         if self.part == Part::Kubectls
-            && let Some((_, after)) = take_line(&self.before, &format!("{}{BEGUN}", self.token))
+            && let Some((leader, after)) =
+                take_line(&self.before, &format!("{}{BEGUN}", self.token))
         {
+            self.leader = String::from_utf8_lossy(&leader).parse().ok();
             self.before = after;
             self.part = Part::Commands;
         }
@@ -355,11 +369,11 @@ impl Told {
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).position(|part| part == wanted)
+    memchr::memmem::find(text, wanted)
 }
 
 fn find_last(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).rposition(|part| part == wanted)
+    memchr::memmem::rfind(text, wanted)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ fn filtered(awaits_pod: bool, pieces: &[&[u8]]) -> (String, StderrEnd, Option<St
     };
     let mut stderr = Stderr::new(TOKEN, around);
     if !awaits_pod {
-        stderr.push(format!("{TOKEN} begun\n").as_bytes());
+        stderr.push(format!("{TOKEN} begun 12\n").as_bytes());
     }
     let mut passed = Vec::new();
     for piece in pieces {
@@ -101,8 +101,15 @@ fn ordinary_text_is_passed_on_at_once() {
 #[test]
 fn the_pod_is_read_from_the_announcement_and_the_hosts_words_are_kept_apart() {
     let text = format!(
-        "sudo: unable to resolve host\n{TOKEN} workspace-7d-x2\nI1121 01:28:30.1 x\n{TOKEN} begun\nown\ncommand terminated with exit code 1\n"
+        "sudo: unable to resolve host\n{TOKEN} workspace-7d-x2\nI1121 01:28:30.1 x\n{TOKEN} begun 12\nown\ncommand terminated with exit code 1\n"
     );
+    let around = Around {
+        announced: true,
+        prelude: true,
+    };
+    let mut stderr = Stderr::new(TOKEN, around);
+    stderr.push(text.as_bytes());
+    assert_eq!((stderr.leader(), stderr.has_ended()), (Some(12), false));
     for pieces in [vec![text.as_bytes()], bytewise(&text)] {
         let (passed, end, pod) = filtered(true, &pieces);
         assert_eq!(pod.as_deref(), Some("workspace-7d-x2"));

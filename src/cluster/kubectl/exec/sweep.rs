@@ -8,25 +8,76 @@ use crate::{
     ssh::{RunLimits, Script},
 };
 
-/// Kills every process with the mark in its environment, again and again until there is none, and then
-/// says so. PID 1 is the container itself. `$1` the mark, `$2` the token.
+/// Ends a command's processes: the prelude (process `$4`), what descends from it, what is in its session
+/// (container runtimes make one for each exec), and what has the mark in its environment. All are stopped
+/// first, until no new one is found, so that none can start another or lose its parent unseen.
+///
+/// The mark comes in two halves, so that this script's own arguments do not hold it. It prints the token
+/// and a word: `swept` when all are gone and no other process can be the command's; `left` when the
+/// prelude had ended before, so that what still runs was meant to; `alive` when some can't be ended;
+/// `loose` when a process that began after the prelude has another session than the container's first
+/// process, no parent that says where it belongs, and no other command's mark.
 ///
 /// `tr` is there because some builds of busybox's `grep` see nothing behind a NUL byte.
 const SWEEP: &str = r#"command -v tr >/dev/null && command -v grep >/dev/null || exit 1
-round=0
-while [ "$round" -lt 100 ]; do
-found=
+berth_mark=$1$2 berth_token=$3 berth_leader=$4
+tell() { echo "$berth_token $1"; exit 0; }
+look() {
+line=
+IFS= read -r line <"/proc/$1/stat"
+line=${line##*) }
+[ -n "$line" ] || return 1
+set -- $line
+state=$1 parent=$2 session=$4 start=${20}
+}
+has() { tr '\0' '\n' <"/proc/$1/$2" | grep -q "$3"; }
+{
+look "$berth_leader" && has "$berth_leader" cmdline "^$berth_mark\$" || tell left
+began=$start leads=
+[ "$session" = "$berth_leader" ] && leads=1
+family=" $berth_leader " grown=1 round=0
+kill -STOP "$berth_leader"
+while [ -n "$grown" ] && [ "$round" -lt 100 ]; do
+grown= round=$((round + 1))
 for folder in /proc/[0-9]*; do
 pid=${folder#/proc/}
-[ "$pid" = 1 ] && continue
-if tr '\0' '\n' 2>/dev/null <"$folder/environ" | grep -q -x "BERTH_COMMAND=$1"; then
-found=1
-kill -9 "$pid" 2>/dev/null
-fi
+case $family in *" $pid "*) continue ;; esac
+[ "$pid" = 1 ] || [ "$pid" = "$$" ] && continue
+look "$pid" || continue
+case $family in *" $parent "*) parent=kin ;; esac
+[ "$parent" = kin ] || { [ -n "$leads" ] && [ "$session" = "$berth_leader" ]; } || has "$pid" environ "^BERTH_COMMAND=$berth_mark\$" || continue
+family="$family$pid " grown=1
+kill -STOP "$pid"
 done
-[ -n "$found" ] || { echo "$2 swept"; exit 0; }
+done
+kill -9 $family
+round=0
+for pid in $family; do
+while look "$pid" && [ "$state" != Z ] && [ "$state" != X ]; do
+[ "$round" -lt 50 ] || tell alive
 round=$((round + 1))
-done 2>/dev/null
+kill -9 "$pid"
+sleep 0.1 || sleep 1
+done
+done
+look 1
+first=$session
+for folder in /proc/[0-9]*; do
+pid=${folder#/proc/}
+[ "$pid" = 1 ] || [ "$pid" = "$$" ] && continue
+look "$pid" && [ "$state" != Z ] && [ "$start" -ge "$began" ] || continue
+[ "$session" = "$first" ] && [ "$first" != 0 ] && continue
+root=$pid
+while [ "$parent" -gt 1 ]; do
+root=$parent
+look "$root" || parent=1
+done
+[ "$parent" = 0 ] && [ "$root" != 1 ] && continue
+has "$pid" environ "^BERTH_COMMAND=$berth_mark\$" && tell alive
+has "$pid" environ '^BERTH_COMMAND=' || [ ! -d "/proc/$pid" ] || tell loose
+done
+tell swept
+} 2>/dev/null
 exit 1"#;
 
 /// The time in which a pod's processes are to be ended.
@@ -44,6 +95,8 @@ pub(super) struct Sweep {
     pub(super) pod: Option<String>,
     /// The container there.
     pub(super) container: String,
+    /// The prelude's process id there, once it has begun.
+    pub(super) leader: Option<u32>,
     is_armed: bool,
 }
 
@@ -62,6 +115,7 @@ impl Sweep {
             mark: mark.to_owned(),
             token: token.to_owned(),
             pod: None,
+            leader: None,
             container: CONTAINER.to_owned(),
             is_armed: is_marked,
         }
@@ -82,10 +136,10 @@ impl Sweep {
         }
     }
 
-    /// What ends the processes; none when they carry no mark or their pod is not known.
+    /// What ends the processes; none when they carry no mark, or have not begun as far as is known.
     fn script(&self) -> Option<Script> {
         let pod = self.pod.as_deref().filter(|_| self.is_armed)?;
-        let argv = ["/bin/sh", "-c", SWEEP, "sh", &self.mark, &self.token].map(str::to_owned);
+        let argv = argv(&self.mark, &self.token, self.leader?);
         let settings = &self.lane.settings;
         Some(command::in_pod(
             settings,
@@ -112,84 +166,137 @@ impl Drop for Sweep {
     }
 }
 
+/// What runs in the pod.
+fn argv(mark: &str, token: &str, leader: u32) -> [String; 8] {
+    let (first, second) = mark.split_at_checked(mark.len() / 2).unwrap_or((mark, ""));
+    let leader = leader.to_string();
+    ["/bin/sh", "-c", SWEEP, "sh", first, second, token, &leader].map(str::to_owned)
+}
+
 async fn sweep(lane: &Kubectl, script: &Script, token: &str) -> bool {
     let result = lane.ssh.run(script, "", RunLimits::within(LIMIT)).await;
-    let is_swept = result.is_ok_and(|output| {
-        output.status.success() && output.stdout.text().trim() == format!("{token} swept")
-    });
-    tracing::debug!(
-        is_swept,
-        "ended what an abandoned command had left in the pod"
-    );
-    is_swept
+    let told = result.ok().map(|output| output.stdout.text());
+    let told = told
+        .as_deref()
+        .and_then(|told| told.trim().strip_prefix(token));
+    let outcome = told.map_or("failed", str::trim);
+    tracing::debug!(outcome, "ended an abandoned command's processes in the pod");
+    outcome == "swept"
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::Read as _,
-        process::{Command as Local, Stdio},
-    };
+    use std::{path::Path, process::Command as Local};
 
     use super::*;
+    use crate::{
+        cluster::{ExecCommand, Program},
+        domain::Environment,
+        ssh::Command,
+    };
 
-    /// A `PATH` with busybox's programs alone, when it is installed.
-    fn busybox(folder: &std::path::Path) -> Option<std::process::Command> {
+    /// Words before the sweep's script, and the programs that it finds.
+    struct Shell {
+        words: Vec<String>,
+        path: Option<String>,
+    }
+
+    /// The shells that an image may have, as far as they are installed here; busybox with its own
+    /// programs alone.
+    fn shells(folder: &Path) -> Vec<Shell> {
+        let mut shells: Vec<_> = [&["sh"][..], &["dash"], &["bash", "--posix"]]
+            .map(|words| Shell {
+                words: words.iter().map(|word| (*word).to_owned()).collect(),
+                path: None,
+            })
+            .into();
         let find = Local::new("sh")
             .args(["-c", "command -v busybox"])
             .output()
             .unwrap();
         let busybox = String::from_utf8(find.stdout).unwrap();
-        if busybox.is_empty() {
-            eprintln!("skipped: busybox is not installed");
-            return None;
-        }
-        for name in ["sh", "grep", "tr", "kill"] {
+        for name in ["sh", "grep", "tr", "sleep"] {
             std::os::unix::fs::symlink(busybox.trim(), folder.join(name)).unwrap();
         }
-        let mut shell = Local::new(folder.join("sh"));
-        shell.env("PATH", folder);
-        Some(shell)
+        let folder = folder.to_str().unwrap().to_owned();
+        shells.push(Shell {
+            words: vec![format!("{folder}/sh")],
+            path: Some(folder),
+        });
+        shells
+    }
+
+    /// Runs `line` under the prelude in a process namespace of its own, then the sweep once the line
+    /// has printed `up` and `until` holds: what the sweep prints, then the `sleep` that still live.
+    fn sweep_after(shell: &Shell, line: &str, until: &str) -> String {
+        let command = ExecCommand {
+            program: Program::Shell(line.to_owned()),
+            environment: Environment::new(),
+            working_dir: None,
+        };
+        let plan = command::plan(&command, "MARKMARK", "TOKEN").unwrap();
+        let [_, words @ .., _leader] = argv("MARKMARK", "TOKEN", 0);
+        let words = shell.words.iter().cloned().chain(words);
+        let path = shell.path.as_deref().map(|path| format!("PATH={path} "));
+        let (path, prelude, sweep) = (
+            path.unwrap_or_default(),
+            Command::new(plan.argv),
+            Command::new(words),
+        );
+        let driver = format!(
+            "cd \"$1\"; : >out; setsid {prelude} >out 2>err & until grep -q up out; do sleep 0.05; done; \
+             leader=$(sed -n 's/TOKEN begun //p' err); until {until}; do sleep 0.05; done; \
+             {path}{sweep} \"$leader\"; \
+             for one in /proc/[0-9]*; do tr '\\0' ' ' <$one/cmdline; echo; done 2>/dev/null | grep '^sleep 10'"
+        );
+        let scratch = tempfile::tempdir().unwrap();
+        let output = Local::new("bwrap")
+            .args(["--dev-bind", "/", "/", "--unshare-pid", "--as-pid-1"])
+            .args(["--proc", "/proc", "--new-session", "--die-with-parent"])
+            .args(["sh", "-c", &driver, "sh"])
+            .arg(scratch.path())
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     #[test]
-    fn marked_processes_and_their_children_are_ended_and_no_others() {
+    fn a_commands_processes_are_ended_whatever_their_environment_session_or_parent() {
         let folder = tempfile::tempdir().unwrap();
-        let shells = [Some(Local::new("sh")), busybox(folder.path())];
-        for (number, mut shell) in shells.into_iter().flatten().enumerate() {
-            let mark = format!("test{}n{number}", std::process::id());
-            let mut marked = Local::new("sh")
-                .args(["-c", "sleep 100 & sleep 100 & echo up; wait"])
-                .env("BERTH_COMMAND", &mark)
-                .env("LAST", "1")
-                .stdout(Stdio::piped())
-                .spawn()
-                .unwrap();
-            let mut other = Local::new("sleep")
-                .arg("100")
-                .env("BERTH_COMMAND", format!("{mark}0"))
-                .spawn()
-                .unwrap();
-            let mut up = [0; 3];
-            marked.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
-            let swept = shell
-                .args(["-c", SWEEP, "sh", &mark, "token"])
-                .output()
-                .unwrap();
-            assert_eq!(String::from_utf8(swept.stdout).unwrap(), "token swept\n");
-            assert_eq!(String::from_utf8(swept.stderr).unwrap(), "");
-            assert!(!marked.wait().unwrap().success());
-            // All of them: the pipe that they shared has no writer any more.
-            let mut rest = String::new();
-            marked
-                .stdout
-                .as_mut()
-                .unwrap()
-                .read_to_string(&mut rest)
-                .unwrap();
-            assert_eq!(other.try_wait().unwrap(), None);
-            other.kill().unwrap();
-            other.wait().unwrap();
+        for shell in shells(folder.path()) {
+            for line in [
+                "sleep 1001 & echo up; wait",
+                "echo up; exec env -i sleep 1002",
+                "(env -i sleep 1003 &); echo up; sleep 1004",
+                "(setsid sleep 1005 &); echo up; sleep 1006",
+                "env -i setsid sleep 1007 & echo up; wait",
+                "trap '' TERM HUP; echo up; while :; do sleep 1008 & sleep 1009; done",
+            ] {
+                let told = sweep_after(&shell, line, "true");
+                assert_eq!(told, "TOKEN swept\n", "{:?}: {line}", shell.words);
+            }
+        }
+    }
+
+    #[test]
+    fn a_process_that_can_be_anybodys_is_not_called_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        for shell in shells(folder.path()) {
+            let line = "(env -i setsid sleep 1001 &); echo up; sleep 1002";
+            // It has no parent that the prelude knows of once the subshell has ended.
+            let told = sweep_after(&shell, line, "grep -q '(sleep) S 1 ' /proc/[0-9]*/stat");
+            assert_eq!(told, "TOKEN loose\nsleep 1001 \n", "{:?}", shell.words);
+        }
+    }
+
+    #[test]
+    fn what_outlives_a_command_that_has_ended_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        for shell in shells(folder.path()) {
+            let ended = "{ ! [ -e /proc/$leader ] || grep -q ' Z ' /proc/$leader/stat; }";
+            let told = sweep_after(&shell, "sleep 1001 & echo up", ended);
+            assert_eq!(told, "TOKEN left\nsleep 1001 \n", "{:?}", shell.words);
         }
     }
 }

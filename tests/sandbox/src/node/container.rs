@@ -31,10 +31,15 @@ pub(crate) struct Tools {
     nsenter: PathBuf,
     setsid: PathBuf,
     pub(crate) busybox: PathBuf,
+    /// A folder with busybox under the name `setsid`.
+    sessions: PathBuf,
 }
 
 impl Tools {
-    pub(crate) fn find(busybox: &Path) -> Result<Self> {
+    pub(crate) fn find(busybox: &Path, dir: &Path) -> Result<Self> {
+        let sessions = dir.join("sessions");
+        fs::create_dir_all(&sessions)?;
+        fs::copy(busybox, sessions.join("setsid"))?;
         let find = |name: &str, package: &str| {
             crate::host::session::find_program(name)
                 .with_context(|| format!("{name} is not installed: apt-get install {package}"))
@@ -44,9 +49,13 @@ impl Tools {
             nsenter: find("nsenter", "util-linux")?,
             setsid: find("setsid", "util-linux")?,
             busybox: busybox.to_owned(),
+            sessions,
         })
     }
 }
+
+/// The descriptor by which a command in a container finds [`Tools::sessions`].
+const SESSIONS: u32 = 8;
 
 /// The process that keeps a pod's namespaces.
 #[derive(Debug)]
@@ -239,6 +248,11 @@ impl Running {
         let mut words: Vec<String> = Vec::new();
         if terminal {
             words.extend([tools.setsid.display().to_string(), "--ctty".to_owned()]);
+        } else {
+            // The folder must be open before the container's files take the place of the machine's.
+            let open = format!("exec \"$0\" \"$@\" {SESSIONS}<{}", tools.sessions.display());
+            let busybox = tools.busybox.display().to_string();
+            words.extend([busybox, "sh".to_owned(), "-c".to_owned(), open]);
         }
         if self.nested_user {
             // The outer namespaces first: from inside the nested one they could not be joined.
@@ -254,6 +268,10 @@ impl Running {
             ));
         }
         words.extend([format!("--wdns={}", self.cwd), "--".to_owned()]);
+        if !terminal {
+            // As runc does it: the command leads a session that its process namespace knows.
+            words.push(format!("/proc/self/fd/{SESSIONS}/setsid"));
+        }
         let mut words = words.into_iter();
         let mut command = Command::new(words.next().unwrap_or_default());
         command

@@ -85,7 +85,7 @@ impl Node {
     /// Prepares the node; its pods live below `dir`, and pull what they can from `registry`.
     pub(crate) fn new(store: &Store, dir: &Path, registry: SocketAddr) -> Result<Arc<Self>> {
         let busybox = Root::find()?;
-        let tools = Tools::find(busybox.busybox())?;
+        let tools = Tools::find(busybox.busybox(), dir)?;
         let images = Images::new(&dir.join("images"), registry, busybox)?;
         let store = store.as_manager("kubelet");
         Ok(Arc::new(Self {

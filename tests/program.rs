@@ -221,6 +221,25 @@ async fn what_is_typed_wrong_is_refused_with_a_remedy() {
             "hint: use an amount",
         ),
         (
+            &["create", "--project-id", "x", "--memory-limit", "10"],
+            64,
+            "hint: give at least 6Mi",
+        ),
+        (
+            &[
+                "deploy",
+                "--project-id",
+                "x",
+                "--image",
+                "a",
+                "--memory-limit",
+                "1Mi",
+                "web",
+            ],
+            64,
+            "hint: give at least 6Mi",
+        ),
+        (
             &["create", "--project-id", "x", "--port", "70000"],
             64,
             "hint: use a number from 1",

@@ -111,6 +111,11 @@ macro_rules! quantity_text {
 quantity_text!(Cpu);
 quantity_text!(Memory);
 
+/// The least memory limit in bytes. Below it the container runtime itself does not fit: the sandbox of
+/// the pod fails again and again. It is Docker's minimum
+/// (<https://docs.docker.com/engine/containers/resource_constraints/>).
+const LEAST_MEMORY_LIMIT: u64 = 6 * 1024 * 1024;
+
 /// What a container is given: what the scheduler sets aside (requests) and what it may use (limits).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
@@ -128,7 +133,8 @@ impl Resources {
     /// Resources whose requests are not above their limits.
     ///
     /// # Errors
-    /// When a request is above its limit, which no cluster accepts, or a limit is zero.
+    /// When a request is above its limit, which no cluster accepts, the CPU limit is zero, or the memory
+    /// limit is below 6 MiB.
     pub fn new(
         cpu_limit: Cpu,
         memory_limit: Memory,
@@ -141,6 +147,14 @@ impl Resources {
                 &cpu_limit.text,
                 "is zero",
                 "give at least 1m",
+            ));
+        }
+        if memory_limit.bytes() < LEAST_MEMORY_LIMIT {
+            return Err(Invalid::new(
+                "memory limit",
+                &memory_limit.text,
+                "is less than a container needs to start",
+                "give at least 6Mi; a number without a unit is in bytes",
             ));
         }
         let above = |field, request: &str, limit: &str| {
@@ -257,6 +271,23 @@ mod tests {
         // Parts of a byte come of decimals: 0.3Gi, as the cluster writes it.
         assert!("322122547200m".parse::<Memory>().is_ok());
         assert!("abc".parse::<Cpu>().is_err());
+    }
+
+    #[test]
+    fn a_memory_limit_in_which_nothing_can_start_is_refused() {
+        let with_limit = |limit: &str| {
+            let changes = ResourceChanges {
+                memory_limit: Some(limit.parse().unwrap()),
+                ..ResourceChanges::default()
+            };
+            changes.check()
+        };
+        for tiny in ["10", "256", "64k", "5Mi", "6291455"] {
+            assert_eq!(with_limit(tiny).unwrap_err().field(), "memory limit");
+        }
+        for enough in ["6Mi", "6291456", "0.1Gi"] {
+            with_limit(enough).unwrap();
+        }
     }
 
     #[test]

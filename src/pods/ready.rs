@@ -10,7 +10,7 @@ use super::{PodManager, Progress, Step};
 use crate::{
     cluster::{
         Change, ClusterError, WatchPace, add_last_lines,
-        assess::{Assessment, Urgency, assess},
+        assess::{Assessment, Urgency, assess, sandbox_failure},
     },
     domain::{Cause, Diagnosis, Namespace, OwnerLabels},
     error::Error,
@@ -18,6 +18,9 @@ use crate::{
 
 /// How long the Deployment must have been gone, or want no pod, to be taken for that.
 const GONE: Duration = Duration::from_secs(2);
+
+/// How long a node may take to set up the pod before the cluster's events are asked why, and how often.
+const SETTING_UP: Duration = Duration::from_secs(8);
 
 /// A pod that is ready.
 pub(super) struct ReadyPod {
@@ -59,6 +62,14 @@ impl Seen {
 
     fn assess(&self) -> Assessment {
         assess(self.deployment.as_ref(), self.pods.values())
+    }
+
+    /// The pods that are not on their way out.
+    fn current(&self) -> impl Iterator<Item = &String> {
+        let staying = self.pods.iter();
+        staying
+            .filter(|(_, pod)| pod.metadata.deletion_timestamp.is_none())
+            .map(|(name, _)| name)
     }
 }
 
@@ -113,7 +124,9 @@ impl PodManager {
             pace.begin();
             let left = deadline - Instant::now();
             let mut changes = self.cluster().watch(namespace, owner, left).await?;
-            let last = self.follow(&mut changes, deadline, progress).await?;
+            let last = self
+                .follow(namespace, &mut changes, deadline, progress)
+                .await?;
             // Nothing is left of the watch while a log is fetched.
             drop(changes);
             if let Some((assessment, seen)) = last {
@@ -131,18 +144,41 @@ impl PodManager {
     /// watch ended before that.
     async fn follow(
         &self,
+        namespace: &Namespace,
         changes: &mut BoxStream<'static, Result<Change, ClusterError>>,
         deadline: Instant,
         progress: &dyn Progress,
     ) -> Result<Option<(Assessment, Seen)>, Error> {
         let mut seen = Seen::default();
         let mut standing: Option<Standing> = None;
+        let mut asked_at: Option<Instant> = None;
         loop {
             let over_at = standing.as_ref().and_then(Standing::over_at);
             let over_at = over_at.unwrap_or(deadline).min(deadline);
-            match tokio::time::timeout_at(over_at, changes.next()).await {
+            let ask_at = standing
+                .as_ref()
+                .filter(|standing| standing.assessment.is_setting_up())
+                .map(|standing| asked_at.unwrap_or(standing.since).max(standing.since) + SETTING_UP)
+                .filter(|ask_at| *ask_at < over_at);
+            match tokio::time::timeout_at(ask_at.unwrap_or(over_at), changes.next()).await {
                 Ok(Some(change)) => seen.take(change?),
                 Ok(None) => return Ok(None),
+                Err(_) if ask_at.is_some() => {
+                    asked_at = Some(Instant::now());
+                    let warnings = self.cluster().warnings(namespace).await.unwrap_or_default();
+                    let failure = seen
+                        .current()
+                        .find_map(|pod| Some((sandbox_failure(pod, &warnings)?, pod.clone())));
+                    let Some((diagnosis, pod)) = failure else {
+                        continue;
+                    };
+                    let failing = Assessment::Failing {
+                        diagnosis,
+                        pod: Some(pod),
+                        urgency: Urgency::AtOnce,
+                    };
+                    return Ok(Some((failing, seen)));
+                }
                 Err(_) => return Ok(standing.map(|standing| (standing.assessment, seen))),
             }
             let assessment = seen.assess();

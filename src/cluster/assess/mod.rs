@@ -9,6 +9,7 @@ mod creation;
 mod image_pull;
 mod pod;
 mod rollout;
+mod sandbox;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 pub use self::{
     pod::assess_pod,
     rollout::{Headcount, Rollout, assess_rollout, is_of_release},
+    sandbox::sandbox_failure,
 };
 use crate::domain::Diagnosis;
 
@@ -27,7 +29,7 @@ pub enum Assessment {
     Absent,
     /// The Deployment is there and wants no pod.
     Stopped,
-    /// Nothing is wrong, and it goes on: what is being done, as a phrase without a subject
+    /// Nothing is wrong as far as the status says, and it goes on: what is being done, as a phrase without a subject
     /// (`pulling image busybox:latest`).
     Progress(String),
     /// The pod is ready.
@@ -46,6 +48,15 @@ pub enum Assessment {
         /// When this is the end of the matter.
         urgency: Urgency,
     },
+}
+
+impl Assessment {
+    /// Whether a node has the pod, and none of its containers can start yet. Where the node fails at that,
+    /// only the cluster's events say so.
+    #[must_use]
+    pub fn is_setting_up(&self) -> bool {
+        matches!(self, Self::Progress(doing) if doing.starts_with(pod::SETTING_UP))
+    }
 }
 
 /// How long a failing state must last before it is taken for the end of the matter.

@@ -9,6 +9,8 @@ use crate::domain::{Cause, Diagnosis};
 
 /// A scheduler that finds no room may find some as soon as another pod has ended.
 const SCHEDULING: Duration = Duration::from_secs(5);
+/// What is being done before a pod's containers can start.
+pub(super) const SETTING_UP: &str = "setting up the pod on node";
 /// The time in which a controller replaces a pod that its node has given up.
 const REPLACING: Duration = Duration::from_secs(10);
 
@@ -96,7 +98,7 @@ fn progress(pod: &Pod, status: &PodStatus) -> String {
     };
     // Since Kubernetes 1.29; an older cluster does not tell the two apart.
     if condition(status, "PodReadyToStartContainers").is_some_and(|c| c.status != "True") {
-        return format!("setting up the pod on node {node}");
+        return format!("{SETTING_UP} {node}");
     }
     let init_runs = !is_true(status, "Initialized")
         && status

@@ -8,9 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    super::{
-        Address, ClusterError, HostFault, NamespaceFacts, Observed, Reply, event_phrase, event_time,
-    },
+    super::{Address, ClusterError, HostFault, NamespaceFacts, Observed, Reply, event_phrases},
     KubectlSettings,
     objects::SHOW_MANAGERS,
     reply::words,
@@ -172,18 +170,17 @@ fn node_address(node: Node) -> Option<String> {
         .map(|address| address.address.clone())
 }
 
-/// One phrase an event, oldest first: reason, object, message, and how often when more than once.
+/// One phrase for equal events, oldest first: reason, object, message, and how often when more than once.
 pub(super) fn parse_warnings(answer: &[u8]) -> Result<Vec<String>, ClusterError> {
     const ACT: &str = "get events";
     let mut events = Vec::new();
     for object in objects(ACT, answer)? {
         let event: Event = typed(ACT, object)?;
         if event.type_.as_deref() == Some("Warning") {
-            events.push((event_time(&event), event_phrase(&event)));
+            events.push(event);
         }
     }
-    events.sort();
-    Ok(events.into_iter().map(|(_, phrase)| phrase).collect())
+    Ok(event_phrases(&events))
 }
 
 fn facts(namespace: &NamespaceObject) -> NamespaceFacts {

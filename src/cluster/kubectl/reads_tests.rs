@@ -83,9 +83,9 @@ fn recorded_objects_are_read() {
         .join("\n");
     insta::assert_snapshot!(warnings.lines().take(4).collect::<Vec<_>>().join("\n"), @"
 FailedScheduling (pod unschedulable): 0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.
-FailedScheduling (pod toobig): 0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.
 BackoffLimitExceeded (job job-fail): Job has reached the specified backoff limit
-FailedScheduling (pod toobig): 0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling. (2 times)
+FailedScheduling (pod toobig): 0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling. (3 times)
+DeadlineExceeded (job job-deadline): Job was active longer than specified deadline
 ");
 }
 

@@ -242,7 +242,11 @@ impl Worker {
 
     async fn hold(&mut self) -> bool {
         let hostname = self.hostname();
-        match Holder::start(&self.node.tools, &hostname, &self.ip).await {
+        let held = match memory_fault(&self.pod) {
+            Some(fault) => Err(anyhow::anyhow!(fault)),
+            None => Holder::start(&self.node.tools, &hostname, &self.ip).await,
+        };
+        match held {
             Ok(holder) => {
                 self.holder = Some(holder);
                 self.due = None;
@@ -369,4 +373,21 @@ impl Worker {
             Err(error) => tracing::debug!(%error, "a pod's status was not written"),
         }
     }
+}
+
+/// What runc says when the pod's memory limit has no room for its own process.
+fn memory_fault(pod: &Value) -> Option<&'static str> {
+    const LEAST: u64 = 4 * 1024 * 1024;
+    let containers = items(pod, "/spec/containers");
+    let limits = containers.iter().map(|it| {
+        let limit = text(it, "/resources/limits/memory");
+        crate::api::quantity::Quantity::parse(limit).map(|limit| limit.rounded_up())
+    });
+    // Without a limit on one of them there is none on the pod.
+    let limit = limits.sum::<Option<u64>>()?;
+    (limit < LEAST).then_some(
+        "failed to start sandbox: failed to create containerd task: failed to create shim task: OCI runtime \
+         create failed: runc create failed: unable to start container process: container init was OOM-killed \
+         (memory limit too low?): unknown",
+    )
 }

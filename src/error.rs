@@ -32,6 +32,18 @@ pub enum Error {
         /// What has been recorded of it.
         record: Box<PodRecord>,
     },
+    /// The image that was asked for can't be pulled; the running pod was left as it is.
+    #[error("{diagnosis}; pod {pod} of {owner} keeps running with image {running}")]
+    ImageNotPulled {
+        /// Whose pod it is.
+        owner: Owner,
+        /// The running pod.
+        pod: String,
+        /// The image that it runs.
+        running: String,
+        /// Why the new image can't be pulled.
+        diagnosis: Box<Diagnosis>,
+    },
     /// There is no pod of this owner.
     #[error("{owner} has no pod")]
     NoPod {
@@ -352,6 +364,7 @@ impl Error {
             | Self::BuildElsewhere { .. }
             | Self::NoBuilder { .. } => Kind::Configuration,
             Self::PodFailed { .. }
+            | Self::ImageNotPulled { .. }
             | Self::DeployFailed { .. }
             | Self::BuildFailed { .. }
             | Self::BuildCancelled { .. } => Kind::PodFailed,
@@ -384,7 +397,9 @@ impl Error {
         match self {
             Self::Invalid(refused) => Some(refused.remedy().to_owned()),
             Self::Config(_) => Some("see .env.example for all settings".to_owned()),
-            Self::PodFailed { diagnosis, .. } => Some(diagnosis.cause.hint().to_owned()),
+            Self::PodFailed { diagnosis, .. } | Self::ImageNotPulled { diagnosis, .. } => {
+                Some(diagnosis.cause.hint().to_owned())
+            }
             Self::DeployFailed { diagnosis, .. } => Some(deploy_hint(diagnosis.cause).to_owned()),
             Self::StillStopping { .. } => Some(
                 "see what holds it with `kubectl describe`, then stop the deployment again"
@@ -478,9 +493,9 @@ impl Error {
     #[must_use]
     pub fn diagnosis(&self) -> Option<&Diagnosis> {
         match self {
-            Self::PodFailed { diagnosis, .. } | Self::DeployFailed { diagnosis, .. } => {
-                Some(diagnosis)
-            }
+            Self::PodFailed { diagnosis, .. }
+            | Self::ImageNotPulled { diagnosis, .. }
+            | Self::DeployFailed { diagnosis, .. } => Some(diagnosis),
             _ => None,
         }
     }

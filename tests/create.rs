@@ -11,10 +11,13 @@ mod support;
 
 use berth::{
     Error, Kind, ManageRequest, PodManager,
-    domain::{Environment, Owner, PodCommand, PodStatus},
-    pods::Action,
+    cluster::{Cluster as _, Query, Resource, kubectl::Kubectl},
+    domain::{Cause, Environment, Owner, PodCommand, PodStatus},
+    pods::{Action, Progress, Step},
+    ssh::SshClient,
     store::{Claim, Holder, NewPod, SshPlace},
 };
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use serde_json::json;
 use std::time::Duration;
 use support::{
@@ -541,4 +544,175 @@ async fn fields_of_other_clients_are_removed() {
     let error = manager.execute(refused).await.unwrap_err();
     assert_eq!(error.kind(), Kind::BadInput);
     assert!(error.to_string().contains("cluster.name"), "{error}");
+}
+
+/// How many objects of image checks there are in the project's namespace.
+async fn checks(world: &World, namespace: &str) -> usize {
+    let config = world.config();
+    let cluster = Kubectl::new(SshClient::new(config.ssh), config.kubectl);
+    let query = Query::in_namespace(
+        [Resource::Jobs, Resource::Pods],
+        &namespace.parse().unwrap(),
+    );
+    let found = cluster
+        .find(&[query.labelled("berth.dev/image-check")])
+        .await
+        .unwrap();
+    cluster.close().await;
+    found.of::<Job>().unwrap().len() + found.of::<Pod>().unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_pod_is_not_given_up_for_an_image_that_cannot_be_pulled() {
+    let world = World::sqlite().await;
+    let (manager, ssh) = world.counted_manager().await;
+    let project = world.project();
+    let made = project.create(&manager).await.unwrap();
+    for image in [
+        "missing.invalid/nothing:1",
+        "missing.invalid/nothing@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+    ] {
+        let request = project.request().image(image).unwrap();
+        let error = manager.manage(request).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::PodFailed, "{error:?}");
+        let said = error.to_string();
+        let Error::ImageNotPulled { diagnosis, pod, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(diagnosis.cause, Cause::ImagePull);
+        assert_eq!(Some(&pod), made.record.pod_name.as_ref());
+        assert!(said.contains(image), "{said}");
+        assert!(said.contains("keeps running with image"), "{said}");
+        assert_eq!(checks(&world, &project.namespace()).await, 0);
+    }
+    // The pod, and what is remembered of it, are as they were.
+    let found = project.create(&manager).await.unwrap();
+    assert_eq!(found.action, Action::Unchanged);
+    assert_eq!(found.record.pod_name, made.record.pod_name);
+    assert_eq!(found.record.image, made.record.image);
+    assert_eq!(found.record.diagnosis, None);
+    // What leaves the image alone takes no more commands than before.
+    let before = ssh.commands_started();
+    manager
+        .manage(project.request().memory_limit("90Mi").unwrap())
+        .await
+        .unwrap();
+    assert!(ssh.commands_started() - before <= 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_can_be_pulled_replaces_the_running_one() {
+    if skipped_on_a_cluster(
+        "another image",
+        "a real one may have no second image at hand",
+    ) {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    let made = project.create(&manager).await.unwrap();
+    let request = project.request().image("slow.invalid/other:1").unwrap();
+    let changed = manager.manage(request).await.unwrap();
+    assert_eq!(changed.action, Action::Updated);
+    assert_ne!(changed.record.pod_name, made.record.pod_name);
+    assert_eq!(changed.record.image.to_string(), "slow.invalid/other:1");
+    assert_eq!(checks(&world, &project.namespace()).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_is_interrupted_leaves_nothing_and_the_pod_as_it_was() {
+    struct Reached(tokio::sync::Notify);
+    impl Progress for Reached {
+        fn step(&self, step: &Step) {
+            if matches!(step, Step::PullingImage { .. }) {
+                self.0.notify_one();
+            }
+        }
+    }
+    if skipped_on_a_cluster("a slow pull", "only the sandbox has an image that is slow") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    let made = project.create(&manager).await.unwrap();
+    let request = project.request().image("slow.invalid/other:600").unwrap();
+    let reached = Reached(tokio::sync::Notify::new());
+    {
+        let work = manager.manage_with(request, &reached);
+        tokio::pin!(work);
+        let seen = async {
+            reached.0.notified().await;
+            while checks(&world, &project.namespace()).await < 2 {}
+        };
+        tokio::select! {
+            result = &mut work => panic!("{result:?}"),
+            () = seen => {}
+        }
+    }
+    manager.close().await;
+    // The cluster's garbage collection may take a moment for the Job's pod.
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while checks(&world, &project.namespace()).await > 0 {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the check is still there"
+        );
+    }
+    let found = project.create(&manager).await.unwrap();
+    assert_eq!(found.action, Action::Unchanged);
+    assert_eq!(found.record.pod_name, made.record.pod_name);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_pod_says_whose_it_is_in_the_label_app() {
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    project.create(&manager).await.unwrap();
+    let config = world.config();
+    let cluster = Kubectl::new(SshClient::new(config.ssh), config.kubectl);
+    let namespace = project.namespace().parse().unwrap();
+    let query = Query::in_namespace([Resource::Pods], &namespace);
+    let labelled = query.labelled(format!("app={}", project.id()));
+    let found = cluster.find(&[labelled]).await.unwrap();
+    cluster.close().await;
+    assert_eq!(found.of::<Pod>().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_of_an_earlier_berth_is_not_replaced_for_a_label() {
+    if skipped_on_a_cluster(
+        "an earlier berth",
+        "its Deployment is made with a test's kubectl",
+    ) {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    project.create(&manager).await.unwrap();
+    let namespace = project.namespace();
+    let patch = r#"[{"op": "remove", "path": "/spec/template/metadata/labels/app"}]"#;
+    let place = [
+        "patch",
+        "deploy/workspace",
+        "-n",
+        &namespace,
+        "--type=json",
+        "-p",
+        patch,
+    ];
+    assert!(world.bench.kubectl(&place).status.success());
+    let rollout = ["rollout", "status", "deploy/workspace", "-n", &namespace];
+    assert!(world.bench.kubectl(&rollout).status.success());
+    let found = project.create(&manager).await.unwrap();
+    assert_eq!(found.action, Action::Unchanged);
+    // With the next change it gets the label: the selector does not name it.
+    let changed = manager
+        .manage(project.request().memory_limit("90Mi").unwrap())
+        .await
+        .unwrap();
+    assert_eq!(changed.action, Action::Updated);
 }

@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::{
     error::{ClusterError, Reply},
-    events::{event_phrase, event_time},
+    events::{event_phrase, event_phrases, event_time},
     exec::{
         Captured, ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, Partial, PodRef,
         Program, Stdin, Stream,
@@ -106,6 +106,10 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// Deletes what the query finds, waits until it is gone, and names it. Finding nothing is no error.
     async fn delete(&self, query: &Query, at_most: Duration) -> Result<Vec<Applied>, ClusterError>;
+
+    /// Deletes what the query finds in the background, for a caller that has gone; [`Cluster::close`] waits
+    /// for a moment until it is done.
+    fn delete_later(&self, query: Query);
 
     /// Where the owner's pod is reached: the node's address, and the owner's Service.
     async fn address(

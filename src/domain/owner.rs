@@ -186,6 +186,13 @@ impl Owner {
         }
     }
 
+    /// The value of the label `app` on the owner's pods: the id, or where that is no label, a readable part
+    /// of it and its hash.
+    #[must_use]
+    pub fn app_label(&self) -> String {
+        super::label::of(&self.id, super::label::LONGEST)
+    }
+
     /// The namespace of this owner's objects. No other owner of the same kind has it.
     #[must_use]
     pub fn namespace(&self) -> Namespace {
@@ -230,6 +237,15 @@ mod tests {
         assert_eq!(owner.to_string(), "namespace team-a");
         assert_eq!((owner.project_id(), owner.conversation_id()), (None, None));
         assert!(Owner::new(OwnerKind::Namespace, "Team A").is_err());
+    }
+
+    #[test]
+    fn the_app_label_is_the_id_where_it_can_be() {
+        let label = |id: &str| Owner::project(id).unwrap().app_label();
+        let uuid = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
+        assert_eq!(label(uuid), uuid);
+        assert!(label("Shop & Co").starts_with("shop-co--"));
+        assert_eq!(label(&"x".repeat(255)).len(), 63);
     }
 
     #[test]

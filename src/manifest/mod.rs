@@ -36,7 +36,7 @@ pub use self::{
     drift::has_drifted,
     error::ManifestError,
     ingress::IngressSpec,
-    pod::PodRender,
+    pod::{ImageCheckRender, PodRender},
     templates::Templates,
 };
 

@@ -1,6 +1,7 @@
 //! What is to be done about an owner's pod, decided from what is there and what is wanted. Pure.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use crate::{
     cluster::{
@@ -123,7 +124,13 @@ fn differs(observed: &Observed, desired: &PodSpec, wanted: &[Manifest]) -> bool 
             "Service" => serde_json::to_value(&observed.service),
             _ => return false,
         };
-        live.is_ok_and(|live| has_drifted(wanted.object(), &live))
+        live.is_ok_and(|live| {
+            let mut wanted = wanted.object().clone();
+            if live.pointer(APP_LABEL).is_none() {
+                without_app_label(&mut wanted);
+            }
+            has_drifted(&wanted, &live)
+        })
     });
     let deployment = observed.deployment.as_ref().map(|it| &it.metadata);
     let service = observed.service.as_ref().map(|it| &it.metadata);
@@ -131,6 +138,18 @@ fn differs(observed: &Observed, desired: &PodSpec, wanted: &[Manifest]) -> bool 
         || drifted
         || deployment.is_some_and(|it| !foreign_fields(it, KEPT).is_empty())
         || service.is_some_and(|it| !foreign_fields(it, &[]).is_empty())
+}
+
+/// The label `app` of the pods.
+const APP_LABEL: &str = "/spec/template/metadata/labels/app";
+
+/// An earlier berth gave its pods no label `app`. They get it with the next change; it is none that a
+/// pod would be replaced for.
+fn without_app_label(wanted: &mut Value) {
+    let labels = wanted.pointer_mut("/spec/template/metadata/labels");
+    if let Some(labels) = labels.and_then(Value::as_object_mut) {
+        labels.remove("app");
+    }
 }
 
 /// The time that the Deployment carries; leaving it out of what is applied would replace the pod.

@@ -15,6 +15,11 @@ pub enum Step {
     Observing,
     /// A namespace of the same name is still being deleted; that is waited for.
     AwaitingDeletion,
+    /// A pod of its own pulls the new image, so that the running pod is replaced only when it can be.
+    PullingImage {
+        /// The image.
+        image: String,
+    },
     /// Manifests are applied.
     Applying {
         /// How many.
@@ -43,6 +48,12 @@ impl fmt::Display for Step {
             Self::Queued { holder } => write!(f, "waiting for {holder}, which works on this pod"),
             Self::Observing => f.write_str("asking the cluster what there is"),
             Self::AwaitingDeletion => f.write_str("waiting until the old namespace is gone"),
+            Self::PullingImage { image } => {
+                write!(
+                    f,
+                    "pulling image {image} before the running pod is replaced"
+                )
+            }
             Self::Applying { objects: 1 } => f.write_str("applying 1 manifest"),
             Self::Applying { objects } => write!(f, "applying {objects} manifests"),
             Self::Replacing { field } => {

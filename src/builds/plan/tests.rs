@@ -117,6 +117,7 @@ spec:
   template:
     metadata:
       labels:
+        app: berth-build
         "app.kubernetes.io/managed-by": "berth"
         "berth.dev/build": "build-web-k3f9x2"
         "berth.dev/context": "instance-702746809129946ee3ab1fbc267c8ea996e7d04a"
@@ -230,6 +231,7 @@ spec:
   template:
     metadata:
       labels:
+        app: berth-build
         "app.kubernetes.io/managed-by": "berth"
         "berth.dev/build": "build-web-k3f9x2"
         # A proxy that a service mesh puts beside the build does not end with it.
@@ -365,6 +367,7 @@ spec:
   template:
     metadata:
       labels:
+        app: berth-build
         "app.kubernetes.io/managed-by": "berth"
         "berth.dev/build": "build-web-k3f9x2"
         # A proxy that a service mesh puts beside the build does not end with it.

@@ -59,7 +59,7 @@ pub struct Kubectl {
     /// A connection of its own: while the host looks a name up, it serves nothing else of one.
     tunnels: SshClient,
     settings: KubectlSettings,
-    /// Read-locked by whatever still ends something in a pod after its caller has gone.
+    /// Read-locked by whatever still ends or deletes something after its caller has gone.
     tidying: Arc<RwLock<()>>,
 }
 
@@ -253,6 +253,20 @@ impl Cluster for Kubectl {
         Ok(writes::parse_applied(&output.stdout.text()))
     }
 
+    fn delete_later(&self, query: Query) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let lane = self.clone();
+        let tidying = Arc::clone(&self.tidying).try_read_owned();
+        runtime.spawn(async move {
+            if let Err(error) = lane.delete(&query, TIDYING).await {
+                tracing::warn!(%error, "what an operation had left could not be deleted");
+            }
+            drop(tidying);
+        });
+    }
+
     #[tracing::instrument(level = "debug", skip_all, fields(%namespace, node))]
     async fn address(
         &self,
@@ -390,7 +404,7 @@ impl Cluster for Kubectl {
     }
 
     async fn close(&self) {
-        // What was abandoned is ended in its pod first, for which the connection is needed.
+        // What was abandoned is ended or deleted first, for which the connection is needed.
         drop(tokio::time::timeout(TIDYING, self.tidying.write()).await);
         tokio::join!(self.tunnels.close(), self.ssh.close());
     }

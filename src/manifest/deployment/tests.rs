@@ -115,6 +115,7 @@ spec:
   template:
     metadata:
       labels:
+        app: "shop"
         "app.kubernetes.io/managed-by": "berth"
         "app.kubernetes.io/name": "web"
         "berth.dev/deployment": "web"

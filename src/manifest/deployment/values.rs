@@ -30,6 +30,7 @@ pub(super) struct DeploymentValues {
     pub(super) name: String,
     pub(super) namespace: String,
     pub(super) labels: Vec<Label>,
+    pub(super) app: String,
     pub(super) owner_id: String,
     /// The `DeploymentSpec` as JSON.
     pub(super) spec: String,
@@ -128,6 +129,7 @@ impl DeploymentValues {
             name: name.to_string(),
             namespace: owner.namespace().to_string(),
             labels: labels(name),
+            app: owner.app_label(),
             owner_id: owner.id().to_owned(),
             spec: serde_json::to_string(spec)?,
             release: String::new(),

@@ -2,18 +2,21 @@
 
 mod values;
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use self::values::PodValues;
 use super::{Manifest, ManifestError, Templates, check::Expected, kinds::Kind, templates::BuiltIn};
-use crate::domain::{ANNOTATION_OWNER_ID, ANNOTATION_SPEC, LABEL_OWNER, Owner, PodSpec};
+use crate::domain::{ANNOTATION_OWNER_ID, ANNOTATION_SPEC, Image, LABEL_OWNER, Owner, PodSpec};
 
 const NAMESPACE: &str = "pod/namespace.yaml";
 const DEPLOYMENT: &str = "pod/deployment.yaml";
 const SERVICE: &str = "pod/service.yaml";
+const IMAGE_CHECK: &str = "pod/image-check.yaml";
 
-pub(super) const TEMPLATES: [BuiltIn; 3] = [
+pub(super) const TEMPLATES: [BuiltIn; 4] = [
     (
         NAMESPACE,
         include_str!("../../../templates/pod/namespace.yaml"),
@@ -23,6 +26,10 @@ pub(super) const TEMPLATES: [BuiltIn; 3] = [
         include_str!("../../../templates/pod/deployment.yaml"),
     ),
     (SERVICE, include_str!("../../../templates/pod/service.yaml")),
+    (
+        IMAGE_CHECK,
+        include_str!("../../../templates/pod/image-check.yaml"),
+    ),
 ];
 
 /// What is to be said of a pod beside its specification.
@@ -30,6 +37,17 @@ pub(super) const TEMPLATES: [BuiltIn; 3] = [
 pub struct PodRender {
     /// When given, the running pod is replaced by a new one, as `kubectl rollout restart` does it.
     pub restarted_at: Option<DateTime<Utc>>,
+}
+
+/// An image that is to be pulled by a pod of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct ImageCheckRender<'a> {
+    /// The Job's name.
+    pub name: &'a str,
+    /// The image.
+    pub image: &'a Image,
+    /// How long the pull may take.
+    pub deadline: Duration,
 }
 
 impl Templates {
@@ -54,6 +72,33 @@ impl Templates {
             manifests.push(self.render(SERVICE, &values, &service(&values))?);
         }
         Ok(manifests)
+    }
+
+    /// The manifest of a Job that pulls an image in an owner's namespace, and is removed once it has ended.
+    ///
+    /// # Errors
+    /// As [`Templates::pod_manifests`].
+    pub fn image_check_manifest(
+        &self,
+        owner: &Owner,
+        render: &ImageCheckRender<'_>,
+    ) -> Result<Manifest, ManifestError> {
+        let values = values::ImageCheckValues::new(owner, render);
+        let pairs = || {
+            let labels = values.labels.iter();
+            labels.map(|label| (label.key, label.value.as_str()))
+        };
+        let pod = ["spec", "template", "spec"];
+        let expected = Expected::new(Kind::Job, &values.name, Some(&values.namespace))
+            .labels(&["metadata"], pairs())
+            .labels(&["spec", "template", "metadata"], pairs())
+            .field(&["spec", "backoffLimit"], 0)
+            .field(&[pod.as_slice(), &["restartPolicy"]].concat(), "Never")
+            .field(
+                &[pod.as_slice(), &["containers", "0", "image"]].concat(),
+                values.image.as_str(),
+            );
+        self.render(IMAGE_CHECK, &values, &expected)
     }
 
     /// The manifest of an owner's namespace.

@@ -88,6 +88,7 @@ spec:
   template:
     metadata:
       labels:
+        app: "shop"
         "app.kubernetes.io/managed-by": "berth"
         "berth.dev/owner": "project-shop"
         "berth.dev/owner-kind": "project"
@@ -224,6 +225,7 @@ spec:
   template:
     metadata:
       labels:
+        app: "a-b-namespace-raw--a2c9eed2c347ef2bc136"
         "app.kubernetes.io/managed-by": "berth"
         "berth.dev/owner": "project-a-b-namespace-raw--a2c9eed2c347ef2bc136"
         "berth.dev/owner-kind": "project"
@@ -425,7 +427,7 @@ fn a_folder_that_is_not_there_is_an_error() {
 #[test]
 fn a_fault_in_a_template_names_file_and_line() {
     insta::assert_snapshot!(refused(SERVICE, "{%- endfor %}", "{% endif %}"), @"pod/service.yaml, line 9: Unknown tag");
-    insta::assert_snapshot!(refused(SERVICE, "{{ service }}", "{{ servise }}"), @"pod/service.yaml, line 4 can't be filled in: Variable `servise` is not defined. Available variables: command, container, cpu_limit, cpu_request, deployment, environment, image, labels, memory_limit, memory_request, min_ready_seconds, namespace, owner_id, ports, restarted_at, service, spec, workspace_path");
+    insta::assert_snapshot!(refused(SERVICE, "{{ service }}", "{{ servise }}"), @"pod/service.yaml, line 4 can't be filled in: Variable `servise` is not defined. Available variables: app, command, container, cpu_limit, cpu_request, deployment, environment, image, labels, memory_limit, memory_request, min_ready_seconds, namespace, owner_id, ports, restarted_at, service, spec, workspace_path");
 }
 
 #[test]

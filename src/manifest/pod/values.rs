@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::{super::verbatim::verbatim, PodRender};
+use super::{super::verbatim::verbatim, ImageCheckRender, PodRender};
 use crate::domain::{
-    CONTAINER, DEPLOYMENT, Owner, OwnerLabels, PodCommand, PodSpec, SERVICE, WORKSPACE_PATH,
+    CONTAINER, DEPLOYMENT, LABEL_IMAGE_CHECK, LABEL_MANAGED_BY, MANAGED_BY, Owner, OwnerLabels,
+    PodCommand, PodSpec, SERVICE, WORKSPACE_PATH,
 };
 
 /// How long a program of the user's must stay up to count as running.
@@ -19,6 +20,7 @@ pub(super) struct PodValues {
     pub(super) container: &'static str,
     pub(super) workspace_path: &'static str,
     pub(super) labels: Vec<Label>,
+    pub(super) app: String,
     pub(super) owner_id: String,
     /// The `PodSpec` as JSON.
     pub(super) spec: String,
@@ -49,6 +51,44 @@ impl NamespaceValues {
             namespace: owner.namespace().to_string(),
             labels: labels(&OwnerLabels::of(owner)),
             owner_id: owner.id().to_owned(),
+        }
+    }
+}
+
+/// What `{{ … }}` can name in the template of an image's check.
+#[derive(Debug, Serialize)]
+pub(super) struct ImageCheckValues {
+    pub(super) name: String,
+    pub(super) namespace: String,
+    pub(super) labels: Vec<Label>,
+    pub(super) app: String,
+    pub(super) owner_id: String,
+    pub(super) container: &'static str,
+    pub(super) image: String,
+    pub(super) deadline_seconds: u64,
+}
+
+impl ImageCheckValues {
+    pub(super) fn new(owner: &Owner, render: &ImageCheckRender<'_>) -> Self {
+        let namespace = owner.namespace().to_string();
+        let labels = [
+            (LABEL_MANAGED_BY, MANAGED_BY),
+            (LABEL_IMAGE_CHECK, namespace.as_str()),
+        ];
+        Self {
+            name: render.name.to_owned(),
+            labels: labels
+                .map(|(key, value)| Label {
+                    key,
+                    value: value.to_owned(),
+                })
+                .into(),
+            namespace,
+            app: owner.app_label(),
+            owner_id: owner.id().to_owned(),
+            container: CONTAINER,
+            image: render.image.to_string(),
+            deadline_seconds: render.deadline.as_secs().max(1),
         }
     }
 }
@@ -84,6 +124,7 @@ impl PodValues {
             container: CONTAINER,
             workspace_path: WORKSPACE_PATH,
             labels: labels(&OwnerLabels::of(owner)),
+            app: owner.app_label(),
             owner_id: owner.id().to_owned(),
             spec: serde_json::to_string(spec)?,
             restarted_at: render

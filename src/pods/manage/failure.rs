@@ -17,6 +17,8 @@ impl Work<'_> {
         let verdict = match error {
             // Its record says so already.
             Error::PodFailed { .. } => return,
+            // The record is of the pod that goes on.
+            Error::ImageNotPulled { .. } if existed => return,
             Error::Cluster(refused) => verdict(refused),
             _ => None,
         };

@@ -1,6 +1,7 @@
 //! The pod of an owner is there, runs, and is as it is asked for.
 
 mod failure;
+mod image;
 
 use std::{
     fmt,
@@ -66,12 +67,13 @@ pub struct Managed {
 impl PodManager {
     /// Makes sure that an owner's pod is there, runs, and is as asked for; returns when it is ready.
     ///
-    /// One trip to the host for a pod that already is, at most four for one that has to be made.
+    /// One trip to the host for a pod that already is, at most four for one that has to be made, and three
+    /// more when its image changes while it runs: then a pod of its own pulls the new one first.
     /// Calls for one owner take turns, in this process and between processes.
     ///
     /// # Errors
     /// [`Error::Invalid`] before anything is sent; [`Error::PodFailed`] when the pod can't run, with
-    /// the cause; others when the cluster, the way to it, or the records fail.
+    /// the cause; [`Error::ImageNotPulled`] when the running pod was kept since the new image can't be pulled; others when the cluster, the way to it, or the records fail.
     pub async fn manage(&self, request: ManageRequest) -> Result<Managed, Error> {
         self.manage_with(request, &Silent).await
     }
@@ -165,6 +167,7 @@ impl Work<'_> {
                 self.wait(&desired, observed.service, action).await
             }
             Plan::Apply { why, restarted_at } => {
+                self.check_image(&desired, &observed).await?;
                 self.apply(&desired, &observed, restarted_at).await?;
                 let action = match why {
                     Why::Absent => Action::Created,
@@ -309,6 +312,7 @@ impl Work<'_> {
         match outcome {
             Outcome::Ready(ready) => self.save_ready(desired, ready, service, None, action).await,
             Outcome::Failed { pod, diagnosis } => {
+                let diagnosis = diagnosis.hiding(&desired.environment.redaction());
                 let changes = PodChanges::new()
                     .status(PodStatus::Error)
                     .pod_name(pod.as_deref())

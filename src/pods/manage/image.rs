@@ -1,0 +1,347 @@
+//! A new image is pulled by a pod of its own before the running pod is taken away.
+//!
+//! With the strategy `Recreate` the old pod is gone before anything is known of the new image.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use tokio::time::Instant;
+
+use super::Work;
+use crate::{
+    cluster::{
+        Cluster, ClusterError, Observed, Query, Resource, WatchPace,
+        assess::{Assessment, Urgency, assess, assess_pod},
+    },
+    domain::{
+        Cause, Diagnosis, LABEL_IMAGE_CHECK, LABEL_MANAGED_BY, MANAGED_BY, Namespace, PodSpec,
+    },
+    error::Error,
+    manifest::ImageCheckRender,
+    pods::Step,
+};
+
+/// How long the check's pod may take to come to a node. A check that can't be made stands in no way.
+const PLACING: Duration = Duration::from_secs(10);
+/// How long the check's objects may take to go.
+const REMOVAL: Duration = Duration::from_secs(15);
+
+/// What a check has shown.
+#[derive(Debug, PartialEq)]
+enum Pull {
+    /// The image is on a node.
+    Done,
+    /// It can't be pulled.
+    Failed(Diagnosis),
+    /// The check could not be made.
+    Unknown(String),
+}
+
+impl Work<'_> {
+    /// Pulls the image that is to take the place of another one in a ready pod.
+    pub(super) async fn check_image(
+        &self,
+        desired: &PodSpec,
+        observed: &Observed,
+    ) -> Result<(), Error> {
+        let Assessment::Ready { pod, .. } = assess(observed.deployment.as_ref(), &observed.pods)
+        else {
+            return Ok(());
+        };
+        let Some(running) = image(observed).filter(|it| *it != desired.image.to_string()) else {
+            return Ok(());
+        };
+        self.progress.step(&Step::PullingImage {
+            image: desired.image.to_string(),
+        });
+        // Another process that has taken the lease over may be replacing the pod.
+        self.held.confirm().await?;
+        match self.pull(desired).await? {
+            Pull::Done => Ok(()),
+            Pull::Failed(diagnosis) => Err(Error::ImageNotPulled {
+                owner: self.owner.clone(),
+                pod,
+                running,
+                diagnosis: Box::new(diagnosis),
+            }),
+            Pull::Unknown(why) => {
+                tracing::warn!(
+                    why,
+                    "the new image could not be pulled before the pod is replaced"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    async fn pull(&self, desired: &PodSpec) -> Result<Pull, Error> {
+        let namespace = self.owner.namespace();
+        let limit = self.manager.settings().limits.ready;
+        // No two checks share a Job: the template of one can't be changed.
+        let random = getrandom::u32().unwrap_or_default();
+        let render = ImageCheckRender {
+            name: &format!("image-check-{random:08x}"),
+            image: &desired.image,
+            deadline: limit,
+        };
+        let manifest = self
+            .manager
+            .templates()
+            .image_check_manifest(self.owner, &render)?;
+        let cluster = self.manager.cluster();
+        let mut leftovers = Leftovers {
+            cluster,
+            query: query(&namespace, [Resource::Jobs, Resource::Pods]),
+            is_there: true,
+        };
+        match cluster.apply(&[manifest], false).await {
+            Ok(_) => {}
+            Err(
+                refused @ (ClusterError::Forbidden { .. }
+                | ClusterError::Quota { .. }
+                | ClusterError::Refused { .. }
+                | ClusterError::PodSecurity { .. }),
+            ) => {
+                leftovers.is_there = false;
+                return Ok(Pull::Unknown(refused.to_string()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let image = desired.image.to_string();
+        let pulled = self.watch_pull(&namespace, &image, limit).await;
+        leftovers.remove().await;
+        pulled
+    }
+
+    async fn watch_pull(
+        &self,
+        namespace: &Namespace,
+        image: &str,
+        limit: Duration,
+    ) -> Result<Pull, Error> {
+        let begun = Instant::now();
+        let deadline = begun + limit;
+        let queries = [Resource::Jobs, Resource::Pods].map(|it| query(namespace, [it]));
+        let mut pace = WatchPace::default();
+        let mut last = Seen::Nowhere("it has no pod yet".to_owned());
+        loop {
+            pace.begin();
+            let left = deadline.saturating_duration_since(Instant::now());
+            let mut changes = self.manager.cluster().watch_objects(&queries, left).await?;
+            loop {
+                let over_at = match last {
+                    Seen::Nowhere(_) => (begun + PLACING).min(deadline),
+                    _ => deadline,
+                };
+                match tokio::time::timeout_at(over_at, changes.next()).await {
+                    Ok(Some(change)) => {
+                        let change = change?;
+                        if change.kind() == "Pod"
+                            && let Some(pod) = change.into_object::<Pod>()?
+                        {
+                            last = Seen::of(&pod);
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(_) => return Ok(last.at_last(image, limit)),
+                }
+                if let Seen::Over(pull) = last {
+                    return Ok(pull);
+                }
+            }
+            drop(changes);
+            if Instant::now() >= deadline {
+                return Ok(last.at_last(image, limit));
+            }
+            pace.pause().await;
+        }
+    }
+}
+
+/// What has been seen of the check's pod.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    /// No node has it; why.
+    Nowhere(String),
+    /// The image is being pulled; what stands in its way so far.
+    Pulling(Option<Diagnosis>),
+    Over(Pull),
+}
+
+impl Seen {
+    fn of(pod: &Pod) -> Self {
+        let status = pod.status.as_ref();
+        let containers = status.and_then(|status| status.container_statuses.as_deref());
+        if containers.unwrap_or_default().iter().any(has_image) {
+            return Self::Over(Pull::Done);
+        }
+        let is_placed = pod
+            .spec
+            .as_ref()
+            .is_some_and(|spec| spec.node_name.is_some());
+        match assess_pod(pod) {
+            Assessment::Failing {
+                diagnosis, urgency, ..
+            } => match diagnosis.cause {
+                Cause::ImagePull | Cause::InvalidImageName | Cause::ImageNeverPull => match urgency
+                {
+                    Urgency::AtOnce => Self::Over(Pull::Failed(diagnosis)),
+                    Urgency::After(_) | Urgency::AtDeadline => Self::Pulling(Some(diagnosis)),
+                },
+                Cause::Unschedulable => Self::Nowhere(diagnosis.to_string()),
+                // The kubelet looks at these only once it has the image.
+                Cause::BadCommand | Cause::Exited | Cause::CrashLoop | Cause::OutOfMemory => {
+                    Self::Over(Pull::Done)
+                }
+                _ => Self::Over(Pull::Unknown(diagnosis.to_string())),
+            },
+            _ if is_placed => Self::Pulling(None),
+            _ => Self::Nowhere("no node has its pod yet".to_owned()),
+        }
+    }
+
+    /// What it comes to when time is up.
+    fn at_last(self, image: &str, limit: Duration) -> Pull {
+        match self {
+            Self::Over(pull) => pull,
+            Self::Nowhere(why) => Pull::Unknown(why),
+            Self::Pulling(Some(diagnosis)) => Pull::Failed(diagnosis),
+            Self::Pulling(None) => {
+                let seconds = limit.as_secs();
+                let message = format!("image {image} not pulled within {seconds}s");
+                Pull::Failed(Diagnosis::new(Cause::Slow, message))
+            }
+        }
+    }
+}
+
+/// Whether the container has got as far as its image.
+fn has_image(container: &ContainerStatus) -> bool {
+    let state = container.state.as_ref();
+    let has_run = state.is_some_and(|state| state.running.is_some() || state.terminated.is_some());
+    has_run || !container.image_id.is_empty()
+}
+
+/// The image of the Deployment's container.
+fn image(observed: &Observed) -> Option<String> {
+    let spec = observed.deployment.as_ref()?.spec.as_ref()?;
+    spec.template
+        .spec
+        .as_ref()?
+        .containers
+        .first()?
+        .image
+        .clone()
+}
+
+/// All of the checks in a namespace.
+fn query(namespace: &Namespace, resources: impl IntoIterator<Item = Resource>) -> Query {
+    let labels = format!("{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_IMAGE_CHECK}={namespace}");
+    Query::in_namespace(resources, namespace).labelled(labels)
+}
+
+/// The objects of a check, deleted also when its caller goes before they are.
+struct Leftovers<'a> {
+    cluster: &'a dyn Cluster,
+    query: Query,
+    is_there: bool,
+}
+
+impl Leftovers<'_> {
+    async fn remove(mut self) {
+        match self.cluster.delete(&self.query, REMOVAL).await {
+            Ok(_) => self.is_there = false,
+            // They are tried once more, and go by themselves after a while.
+            Err(error) => tracing::debug!(%error, "the image's check could not be deleted"),
+        }
+    }
+}
+
+impl Drop for Leftovers<'_> {
+    fn drop(&mut self) {
+        if self.is_there {
+            self.cluster.delete_later(self.query.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn seen(node: Option<&str>, status: Value) -> Seen {
+        let pod = json!({
+            "metadata": {"name": "image-check-1-x"},
+            "spec": {"nodeName": node, "containers": []},
+            "status": status,
+        });
+        Seen::of(&serde_json::from_value(pod).unwrap())
+    }
+
+    fn waiting(reason: &str, message: &str) -> Seen {
+        let state = json!({"waiting": {"reason": reason, "message": message}});
+        seen(
+            Some("a"),
+            json!({"containerStatuses": [container(&state, "")]}),
+        )
+    }
+
+    fn container(state: &Value, image_id: &str) -> Value {
+        json!({
+            "name": "workspace", "image": "a", "imageID": image_id, "ready": false,
+            "restartCount": 0, "state": state,
+        })
+    }
+
+    #[test]
+    fn only_a_pull_that_fails_keeps_the_new_image_out() {
+        for (reason, message) in [
+            ("ImagePullBackOff", "Back-off pulling image"),
+            ("ErrImagePull", "manifest unknown"),
+            ("InvalidImageName", "couldn't parse image name"),
+        ] {
+            let seen = waiting(reason, message);
+            assert!(matches!(seen, Seen::Over(Pull::Failed(_))), "{seen:?}");
+        }
+        let passing = waiting("ErrImagePull", "i/o timeout");
+        assert!(matches!(passing, Seen::Pulling(Some(_))));
+        let limit = Duration::from_secs(9);
+        assert!(matches!(passing.at_last("a:1", limit), Pull::Failed(_)));
+        let slow = waiting("ContainerCreating", "");
+        assert_eq!(slow, Seen::Pulling(None));
+        let Pull::Failed(slow) = slow.at_last("a:1", limit) else {
+            panic!("a pull that takes too long is none");
+        };
+        assert_eq!(slow.message, "image a:1 not pulled within 9s");
+    }
+
+    #[test]
+    fn an_image_without_the_checks_program_is_pulled_all_the_same() {
+        let ended = json!({"terminated": {"exitCode": 0}});
+        for status in [
+            json!({"containerStatuses": [container(&ended, "")]}),
+            json!({"containerStatuses": [container(&json!({"waiting": {}}), "sha256:1")]}),
+        ] {
+            assert_eq!(seen(Some("a"), status), Seen::Over(Pull::Done));
+        }
+        let no_program = waiting(
+            "RunContainerError",
+            "exec: \"true\": executable file not found",
+        );
+        assert_eq!(no_program, Seen::Over(Pull::Done));
+    }
+
+    #[test]
+    fn a_check_that_finds_no_room_is_no_verdict() {
+        let condition = json!({
+            "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "full",
+        });
+        let full = seen(None, json!({"conditions": [condition]}));
+        assert!(matches!(&full, Seen::Nowhere(why) if why.contains("full")));
+        assert!(matches!(full.at_last("a", PLACING), Pull::Unknown(_)));
+        assert!(matches!(seen(None, json!({})), Seen::Nowhere(_)));
+    }
+}

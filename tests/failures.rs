@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use berth::{
     Error, Kind, ManageRequest,
-    domain::{Cause, Diagnosis, PodCommand, PodStatus},
+    domain::{Cause, Diagnosis, Environment, PodCommand, PodStatus},
 };
 use serde_json::json;
 use support::bench::{World, skipped_on_a_cluster};
@@ -111,6 +111,26 @@ async fn a_program_that_ends_well_does_not_keep_a_pod_up() {
         "{found:?}"
     );
     assert_eq!(found.exit_code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_the_program_prints_is_in_no_message_and_no_record() {
+    let world = World::sqlite().await;
+    let mut environment = Environment::new();
+    environment.set("PASSWORD", "hunter2222").unwrap();
+    let found = diagnosis(&world, SECONDS, |request| {
+        request
+            .environment(environment)
+            .command(argv(&[
+                "sh",
+                "-c",
+                "echo login with $PASSWORD failed; exit 7",
+            ]))
+            .unwrap()
+    })
+    .await;
+    assert_eq!(found.log_tail, ["login with [hidden] failed"]);
+    assert!(!found.message.contains("hunter2222"), "{found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -255,6 +275,30 @@ async fn a_secret_that_is_missing() {
     let found = error.diagnosis().unwrap();
     assert_eq!(found.cause, Cause::MissingConfig, "{found:?}");
     assert!(found.message.contains("not-there"), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_cannot_set_up_the_pod() {
+    let mut world = World::sqlite().await;
+    let folder = world.scratch.path().join("templates/pod");
+    std::fs::create_dir_all(&folder).unwrap();
+    let built_in = include_str!("../templates/pod/deployment.yaml");
+    let tiny = built_in
+        .replacen("memory: {{ memory_limit }}", "memory: \"10\"", 1)
+        .replacen("memory: {{ memory_request }}", "memory: \"10\"", 1);
+    std::fs::write(folder.join("deployment.yaml"), tiny).unwrap();
+    world.set(
+        "BERTH_TEMPLATES",
+        folder.parent().unwrap().to_str().unwrap(),
+    );
+    let manager = world.manager().await;
+    let project = world.project();
+    let begun = Instant::now();
+    let error = project.create(&manager).await.unwrap_err();
+    assert!(begun.elapsed() < Duration::from_mins(1), "{error}");
+    let found = error.diagnosis().unwrap();
+    assert_eq!(found.cause, Cause::Sandbox, "{found:?}");
+    assert!(found.message.starts_with("Failed to create pod sandbox: "));
 }
 
 #[tokio::test(flavor = "multi_thread")]

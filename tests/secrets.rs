@@ -207,3 +207,34 @@ fn look_through(folder: &Path, look: &mut dyn FnMut(&Path, &[u8])) {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_no_variable_can_have_is_refused_before_it_is_sent() {
+    let world = World::sqlite().await;
+    let long = vec![b'v'; 200_000];
+    for (value, problem) in [
+        (&b"\xff\xfehunter22"[..], "not UTF-8"),
+        (b"hunter22\0b", "NUL byte"),
+        (&long, "more than 131071"),
+    ] {
+        for from_file in [false, true] {
+            let file = world.scratch.path().join("value");
+            fs::write(&file, value).unwrap();
+            let mut args = vec!["secret", "set", "--project-id", "nobody", "VALUE"];
+            if from_file {
+                args.extend(["--from-file", file.to_str().unwrap()]);
+            }
+            let mut command = world.berth(&args);
+            command.stdin(fs::File::open(&file).unwrap());
+            // There is no host that could be reached.
+            let output = command.env("K8S_SSH_PORT", "1").output().unwrap();
+            let said = text(&output.stdout) + &text(&output.stderr);
+            assert_eq!(output.status.code(), Some(64), "{said}");
+            assert!(said.contains(problem) && said.contains("base64"), "{said}");
+            assert!(
+                !said.contains("hunter22") && !said.contains("vvv"),
+                "{said}"
+            );
+        }
+    }
+}

@@ -233,6 +233,11 @@ impl Work<'_> {
         rollback: Rollback,
         back: Option<Back<'_>>,
     ) -> Error {
+        let environment = failed.plan.spec.environment.redaction();
+        let failed = Failed {
+            diagnosis: (failed.diagnosis.hiding(&environment)).hiding(&self.hidden),
+            ..failed
+        };
         let revision = match &rollback {
             Rollback::Done { revision } => Some(*revision),
             _ => None,

@@ -18,7 +18,7 @@ use super::{
     work::{Plan, Rendering, Work},
 };
 use crate::{
-    domain::{DeploymentName, EnvName, Invalid, Owner, PROJECT_SECRETS, SecretUse},
+    domain::{DeploymentName, EnvName, Invalid, Owner, PROJECT_SECRETS, Redaction, SecretUse},
     error::Error,
     manifest::SecretEntry,
     secret::Secret,
@@ -107,7 +107,8 @@ impl DeploymentManager {
     /// when it is missing. Two trips to the host.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when it is too large, and others when the cluster can't be asked or refuses.
+    /// [`Error::Invalid`] when it is too large, or no environment variable can have the value, which is how
+    /// deployments get it; others when the cluster can't be asked or refuses.
     pub async fn set_secret(
         &self,
         owner: &Owner,
@@ -116,6 +117,7 @@ impl DeploymentManager {
         progress: &dyn DeployProgress,
     ) -> Result<SecretSet, Error> {
         check_size(name, value.expose().len(), 0)?;
+        check_value(name, &value)?;
         let scene = self.look_when_settled(owner, progress).await?;
         let others = scene
             .secrets
@@ -230,7 +232,8 @@ impl DeploymentManager {
     }
 
     /// Replaces the pods of a deployment, so that they have the project's secrets as they are now, and
-    /// waits for them as [`DeploymentManager::deploy`] does. Nothing is done when they have them.
+    /// waits for them as [`DeploymentManager::deploy`] does. Nothing is done when they have them. No
+    /// message holds a value of `hidden`.
     ///
     /// # Errors
     /// As [`DeploymentManager::deploy`].
@@ -238,6 +241,7 @@ impl DeploymentManager {
         &self,
         owner: &Owner,
         name: &DeploymentName,
+        hidden: &Redaction,
         progress: &dyn DeployProgress,
     ) -> Result<Deployed, Error> {
         let scene = self.look(owner).await?;
@@ -251,7 +255,8 @@ impl DeploymentManager {
         };
         let (_, held, existed) = self.claim(owner, name, &new, true, progress).await?;
         let limit = self.settings().limits.rollout;
-        let work = Work::new(self, owner, name, &held, limit, progress);
+        let mut work = Work::new(self, owner, name, &held, limit, progress);
+        work.hidden = hidden.clone();
         let result = work.restart().await;
         if let Err(error) = &result {
             failure::write_down(&work, error, existed).await;
@@ -311,6 +316,17 @@ fn held_by_others(owner: &Owner, name: &SecretName) -> Invalid {
              --show-managed-fields`"
         ),
     )
+}
+
+/// A value that no environment variable can have keeps every pod of the project from starting.
+fn check_value(name: &SecretName, value: &Secret<Vec<u8>>) -> Result<(), Invalid> {
+    let refused = name.as_variable().check_value(value.expose());
+    refused.map_err(|it| {
+        it.named("secret").with_remedy(
+            "set it as base64 text, or mount it: `kubectl create secret generic NAME \
+             --from-file=FILE`, then `berth deploy --volume` with that Secret",
+        )
+    })
 }
 
 fn check_size(name: &SecretName, bytes: usize, others: usize) -> Result<(), Invalid> {

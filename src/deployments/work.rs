@@ -17,7 +17,7 @@ use crate::{
     cluster::{Query, Resource},
     domain::{
         Cause, DeploymentName, DeploymentSpec, DeploymentStatus, Diagnosis, Invalid,
-        LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Owner, OwnerKind, SecretUse,
+        LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Owner, OwnerKind, Redaction, SecretUse,
     },
     error::Error,
     ingress::{self, Exposure},
@@ -40,6 +40,8 @@ pub(super) struct Work<'a> {
     pub(super) progress: &'a dyn DeployProgress,
     /// Whether anything may have been changed in the cluster.
     pub(super) has_applied: AtomicBool,
+    /// What no message may hold beside the plan's variables.
+    pub(super) hidden: Redaction,
 }
 
 /// What is to be rolled out.
@@ -78,6 +80,7 @@ impl<'a> Work<'a> {
             limit,
             progress,
             has_applied: AtomicBool::new(false),
+            hidden: Redaction::default(),
         }
     }
 

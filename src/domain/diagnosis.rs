@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Redaction;
+
 /// The reason that a pod does not run, in the words of its users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,6 +28,8 @@ pub enum Cause {
     MissingConfig,
     /// A volume could not be mounted.
     VolumeMount,
+    /// The node can't set up the pod: its network, its control groups, or its runtime fails.
+    Sandbox,
     /// No node has room for the pod.
     Unschedulable,
     /// An init container fails.
@@ -64,6 +68,7 @@ impl Cause {
             Self::BadCommand => "the container's command can't be started",
             Self::MissingConfig => "a Secret or ConfigMap is missing",
             Self::VolumeMount => "a volume can't be mounted",
+            Self::Sandbox => "the node can't set up the pod",
             Self::Unschedulable => "no node has room for the pod",
             Self::InitFailed => "an init container fails",
             Self::Quota => "the namespace's quota leaves no room",
@@ -94,6 +99,9 @@ impl Cause {
             Self::BadCommand => "check the command; the program must exist in the image",
             Self::MissingConfig => "create what is missing, or take its name out of the manifest",
             Self::VolumeMount => "check that the volume's source exists",
+            Self::Sandbox => {
+                "check the node's network plugin and container runtime; raise a memory limit of a few MiB"
+            }
             Self::Unschedulable => "lower the requests, or add a node",
             Self::InitFailed => "read the init container's log lines",
             Self::Quota => "lower the requests, delete something, or raise the quota",
@@ -125,12 +133,22 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
+    /// The same without values that no message may hold.
+    #[must_use]
+    pub fn hiding(mut self, redaction: &Redaction) -> Self {
+        self.message = redaction.hide(&self.message);
+        for line in &mut self.log_tail {
+            *line = redaction.hide(line);
+        }
+        self
+    }
+
     /// A diagnosis without exit code, restarts and log lines.
     #[must_use]
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
         Self {
             cause,
-            message: message.into(),
+            message: super::without_variables(&message.into()),
             exit_code: None,
             restarts: 0,
             log_tail: Vec::new(),

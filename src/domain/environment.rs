@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Invalid, Redaction};
 
 /// The name of an environment variable, as every version of Kubernetes takes it: letters, digits, `_`,
 /// `-` and `.`, not starting with a digit or `..`
@@ -27,6 +27,91 @@ impl EnvName {
         self.0
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    }
+}
+
+/// The most bytes of `NAME=VALUE`: Linux' `MAX_ARG_STRLEN` (128 KiB) less the closing NUL, execve(2).
+const LONGEST_VARIABLE: usize = 131_071;
+
+/// Whether a variable of this name can have this value; why not otherwise. The value is not shown: it may
+/// be secret.
+pub(super) fn check_value(name: &str, value: &[u8]) -> Result<(), Invalid> {
+    let refuse = |problem: String, remedy: &str| {
+        Err(Invalid::new("environment variable", name, problem, remedy))
+    };
+    if value.contains(&0) {
+        return refuse(
+            "has a NUL byte in its value".into(),
+            "leave the NUL byte out",
+        );
+    }
+    if std::str::from_utf8(value).is_err() {
+        return refuse(
+            "has a value that is not UTF-8".into(),
+            "pass UTF-8 text, such as base64",
+        );
+    }
+    let bytes = name.len() + 1 + value.len();
+    if bytes > LONGEST_VARIABLE {
+        return refuse(
+            format!("has {bytes} bytes with its name, more than {LONGEST_VARIABLE}"),
+            "pass a long value in a file",
+        );
+    }
+    Ok(())
+}
+
+/// The text with what is quoted in it of an environment variable cut to the variable's name: container
+/// runtimes repeat a variable that they refuse, `invalid environment variable "NAME=VALUE"`.
+#[must_use]
+pub fn without_variables(text: &str) -> String {
+    const ABOUT: &str = "environment variable";
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(ABOUT) {
+        let (before, after) = rest.split_at(at + ABOUT.len());
+        shown.push_str(before);
+        rest = after;
+        let Some((lead, value)) = after.split_once('=') else {
+            continue;
+        };
+        let name = lead.trim_start_matches([' ', ':', '"', '\'', '`', '\\']);
+        if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == '"') {
+            continue;
+        }
+        shown.push_str(lead);
+        shown.push_str("=[hidden]");
+        // Without quotes nobody knows where the value ends.
+        rest = if lead.contains('"') {
+            after_quote(value)
+        } else {
+            ""
+        };
+    }
+    shown + rest
+}
+
+/// What follows a quoted text, from its closing quote on.
+fn after_quote(text: &str) -> &str {
+    let mut is_escaped = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' if !is_escaped => return text.split_at(at).1,
+            '\\' => is_escaped = !is_escaped,
+            _ => is_escaped = false,
+        }
+    }
+    ""
+}
+
+impl EnvName {
+    /// Whether a variable of this name can have this value.
+    ///
+    /// # Errors
+    /// When the value has a NUL byte, is not UTF-8, or is longer than a program can be started with. The
+    /// message does not show it.
+    pub fn check_value(&self, value: &[u8]) -> Result<(), Invalid> {
+        check_value(self.as_str(), value)
     }
 }
 
@@ -87,18 +172,10 @@ impl Environment {
     /// Sets a variable; the last value of a name wins.
     ///
     /// # Errors
-    /// When the name can't be used or the value has a NUL byte.
+    /// When the name can't be used, or no variable can have the value.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Invalid> {
         let name: EnvName = name.parse()?;
-        if value.contains('\0') {
-            // The value may be secret, so the message shows the name in its place.
-            return Err(Invalid::new(
-                "environment variable",
-                name.as_str(),
-                "has a NUL byte in its value",
-                "leave the NUL byte out",
-            ));
-        }
+        name.check_value(value.as_bytes())?;
         self.0.insert(name, value.to_owned());
         Ok(())
     }
@@ -138,6 +215,16 @@ impl Environment {
                 "use letters, digits and _; `create`, `deploy` and `secret set` take the others",
             ))
         })
+    }
+
+    /// What no message may hold of the values.
+    #[must_use]
+    pub fn redaction(&self) -> Redaction {
+        let mut redaction = Redaction::default();
+        for (name, value) in self.iter() {
+            redaction.add(name.as_str(), value);
+        }
+        redaction
     }
 
     /// Whether there is no variable.
@@ -183,7 +270,44 @@ mod tests {
                 "{name}"
             );
         }
-        let refused = Environment::new().set("A", "s\0ecret").unwrap_err();
-        assert!(!format!("{refused} {refused:?}").contains("ecret"));
+    }
+
+    #[test]
+    fn values_that_no_variable_can_have_are_refused_and_not_shown() {
+        let name: EnvName = "A".parse().unwrap();
+        let long = vec![b's'; LONGEST_VARIABLE - 1];
+        for (value, problem) in [
+            (&b"s\0ecret"[..], "NUL"),
+            (b"\xff\xfesecret", "not UTF-8"),
+            (&long, "131072 bytes"),
+        ] {
+            let refused = name.check_value(value).unwrap_err();
+            let said = format!("{refused} {refused:?}");
+            assert!(said.contains(problem), "{said}");
+            assert!(!said.contains("ecret") && !said.contains("ssss"), "{said}");
+        }
+        name.check_value(&long[1..]).unwrap();
+        name.check_value("🚢\n".as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn what_a_runtime_repeats_of_a_variable_is_cut_to_its_name() {
+        for (said, shown) in [
+            (
+                r#"invalid environment variable "NUL=a\"b\x00": unknown"#,
+                r#"invalid environment variable "NUL=[hidden]": unknown"#,
+            ),
+            (
+                "invalid environment variable: A=b c",
+                "invalid environment variable: A=[hidden]",
+            ),
+            (
+                "environment variable A is not set, but B=c is",
+                "environment variable A is not set, but B=c is",
+            ),
+            ("no such file: a=b", "no such file: a=b"),
+        ] {
+            assert_eq!(without_variables(said), shown);
+        }
     }
 }

@@ -40,6 +40,15 @@ impl Invalid {
         Self { field, ..self }
     }
 
+    /// The same with another remedy.
+    #[must_use]
+    pub fn with_remedy(self, remedy: impl Into<String>) -> Self {
+        Self {
+            remedy: remedy.into(),
+            ..self
+        }
+    }
+
     /// The field's name, as its user wrote it (`--image`, `project id`, `DATABASE_URL`).
     #[must_use]
     pub fn field(&self) -> &'static str {

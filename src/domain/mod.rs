@@ -30,6 +30,7 @@ mod platform;
 mod pod;
 mod port;
 mod quantity;
+mod redaction;
 mod resources;
 mod role_arn;
 mod volume;
@@ -47,7 +48,7 @@ pub use diagnosis::{Cause, Diagnosis};
 pub use digest::Digest;
 pub use duration::{LONGEST_DURATION, duration};
 pub use ecr::{EcrRegistry, aws_region};
-pub use environment::{EnvName, Environment};
+pub use environment::{EnvName, Environment, without_variables};
 pub use git::GitSource;
 pub use health_path::HealthPath;
 pub use host_name::HostName;
@@ -55,8 +56,8 @@ pub use image::Image;
 pub use invalid::Invalid;
 pub use labels::{
     ANNOTATION_OWNER_ID, ANNOTATION_RELEASE, ANNOTATION_SPEC, LABEL_BUILD, LABEL_CONTEXT,
-    LABEL_DEPLOYMENT, LABEL_MANAGED_BY, LABEL_NAME, LABEL_OWNER, LABEL_OWNER_KIND, MANAGED_BY,
-    OwnerLabels, secret_of_set_at_key, secret_set_at_key,
+    LABEL_DEPLOYMENT, LABEL_IMAGE_CHECK, LABEL_MANAGED_BY, LABEL_NAME, LABEL_OWNER,
+    LABEL_OWNER_KIND, MANAGED_BY, OwnerLabels, secret_of_set_at_key, secret_set_at_key,
 };
 pub use namespace::Namespace;
 pub use object_name::ObjectName;
@@ -68,6 +69,7 @@ pub use pod::{
 };
 pub use port::Port;
 pub use quantity::Quantity;
+pub use redaction::Redaction;
 pub use resources::{Cpu, Memory, ResourceChanges, Resources};
 pub use role_arn::RoleArn;
 pub use volume::{Volume, VolumeSource};

@@ -247,9 +247,10 @@ Examples:
   berth secret set --project-id shop DB_PASSWORD < password.txt
   pass show shop/db | berth secret set --project-id shop DB_PASSWORD --restart
 
-One newline at the end of stdin is left out, unless --keep-newline is given; a
-file is taken as it is. Pods have the value once they are replaced: by
---restart, or by the next deploy."
+The value must be one that an environment variable can have: UTF-8 without NUL
+bytes, at most 128 KiB. One newline at the end of stdin is left out, unless
+--keep-newline is given; a file is taken as it is. Pods have the value once they
+are replaced: by --restart, or by the next deploy."
 )]
 pub(in crate::cli) struct SecretSetArgs {
     /// The secret's name, which is the environment variable's.

@@ -13,7 +13,7 @@ use crate::{
         session::Session,
     },
     deployments::{DeploymentManager, ProjectSecret, SecretName},
-    domain::{Invalid, Owner},
+    domain::{Invalid, Owner, Redaction},
     error::Error,
     secret::Secret,
 };
@@ -33,8 +33,12 @@ async fn set(args: SecretSetArgs, session: &Session) -> Result<ExitCode, Error> 
     let manager = manager(session).await?;
     let owner = manager.resolve(&target).await?;
     let steps = session.steps();
+    let mut hidden = Redaction::default();
+    let text = Secret::new(String::from_utf8_lossy(value.expose()).into_owned());
+    hidden.add(&args.name, text.expose());
     let set = manager.set_secret(&owner, &name, value, &steps).await?;
-    let restarted = restart(&manager, &owner, &set.used_by, args.restart, session).await?;
+    let wanted = args.restart.then_some(&hidden);
+    let restarted = restart(&manager, &owner, &set.used_by, wanted, session).await?;
     drop(steps);
     let value = json!({
         "name": name.to_string(),
@@ -68,7 +72,9 @@ async fn unset(args: SecretUnsetArgs, session: &Session) -> Result<ExitCode, Err
     let manager = manager(session).await?;
     let owner = manager.resolve(&target).await?;
     let unset = manager.unset_secret(&owner, &name, args.force).await?;
-    let restarted = restart(&manager, &owner, &unset.used_by, args.restart, session).await?;
+    let hidden = Redaction::default();
+    let wanted = args.restart.then_some(&hidden);
+    let restarted = restart(&manager, &owner, &unset.used_by, wanted, session).await?;
     let value = json!({
         "name": name.to_string(),
         "was_there": unset.was_there,
@@ -86,19 +92,21 @@ async fn unset(args: SecretUnsetArgs, session: &Session) -> Result<ExitCode, Err
     Ok(ExitCode::SUCCESS)
 }
 
-/// Replaces the pods of these deployments one after the other, when that is wanted; their names.
+/// Replaces the pods of these deployments one after the other, when that is wanted, with what no message
+/// may hold; their names.
 async fn restart(
     manager: &DeploymentManager,
     owner: &Owner,
     used_by: &[String],
-    wanted: bool,
+    wanted: Option<&Redaction>,
     session: &Session,
 ) -> Result<Vec<String>, Error> {
     let mut restarted = Vec::new();
-    if wanted {
+    if let Some(hidden) = wanted {
         let steps = session.steps();
         for name in used_by {
-            manager.restart(owner, &name.parse()?, &steps).await?;
+            let name_of = name.parse()?;
+            manager.restart(owner, &name_of, hidden, &steps).await?;
             restarted.push(name.clone());
         }
     }

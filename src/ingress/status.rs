@@ -79,9 +79,8 @@ impl<'a> Elb<'a> {
             .or_else(|| name.strip_suffix(".amazonaws.com.cn"))?;
         let (rest, last) = labels.rsplit_once('.')?;
         let (first, before) = rest.rsplit_once('.')?;
-        let region = match (before, last) {
-            (region, "elb") | ("elb", region) => region,
-            _ => return None,
+        let ((region, "elb") | ("elb", region)) = (before, last) else {
+            return None;
         };
         (!first.is_empty()).then_some(Self { name, region })
     }

@@ -46,6 +46,7 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("hyper_util", "registry"),
     ("http_body_util", "registry"),
     ("tokio_rustls", "registry"),
+    ("rustix", "store"),
 ];
 
 #[test]

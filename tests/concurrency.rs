@@ -9,9 +9,19 @@
 
 mod support;
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
-use berth::{ExecuteRequest, cluster::Program, pods::Action};
+use berth::{
+    ExecuteRequest, Kind,
+    cluster::Program,
+    pods::{Action, Progress, Step},
+};
 use support::{
     bench::{World, stdout_json, text},
     on_both_databases,
@@ -41,6 +51,36 @@ on_both_databases! {
         assert_eq!(world.manager().await.list(None).await.unwrap().records.len(), 1);
     }
 
+    async fn a_killed_process_is_not_waited_for(world: World) {
+        let project = world.project();
+        let [flag, id] = project.flags();
+        let image = support::bench::image();
+        // Neither pod becomes ready.
+        let script = ["--", "/bin/sh", "-c", "sleep 600"];
+        let deploy = [&["deploy", flag, id, "--name", "web", "--image", &image, "--no-ingress",
+            "--cpu-request", "10m", "--memory-limit", "64Mi"][..], &script].concat();
+        let stop = ["stop-deployment", flag, id, "web"];
+        for next in [&deploy[..], &["rollback", "web", flag, id], &stop] {
+            kill_midway(world.berth(&deploy), "pod");
+            let mut next = world.berth(next);
+            let mut next = next.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+            let stderr = BufReader::new(next.stderr.take().unwrap());
+            for line in stderr.lines().map_while(Result::ok) {
+                assert!(!line.contains("works on"), "{line}");
+                assert!(!line.contains("has been working"), "{line}");
+                if line.contains("pod") {
+                    break;
+                }
+            }
+            let _ = next.kill();
+            next.wait().unwrap();
+        }
+        kill_midway(world.berth(&["create", flag, id]), "applying");
+        let output = world.berth(&["create", flag, id]).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(output.status.success() && !said.contains("works on"), "{said}");
+    }
+
     async fn several_processes_make_one_pod(world: World) {
         let project = world.project();
         let [flag, id] = project.flags();
@@ -56,6 +96,67 @@ on_both_databases! {
             pods.insert(stdout_json(&output)["pod"].to_string());
         }
         assert_eq!(pods.len(), 1);
+    }
+}
+
+/// Ends the program with SIGKILL once it has said this on stderr.
+fn kill_midway(mut command: Command, said: &str) {
+    let mut process = command
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let line = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(said)));
+    assert!(line.is_some(), "never said {said}");
+    process.kill().unwrap();
+    process.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_another_one_replaces_says_so() {
+    let [mine, theirs] = [World::sqlite().await, World::sqlite().await];
+    let project = mine.project();
+    let manager = mine.manager().await;
+    project.create(&manager).await.unwrap();
+    // It waits for a node until the end of its time.
+    let waiting = Coming::default();
+    let request = project
+        .request()
+        .cpu_limit("4000")
+        .unwrap()
+        .cpu_request("4000")
+        .unwrap();
+    let other = async {
+        while !waiting.0.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let request = theirs
+            .owned(&project.owner)
+            .request()
+            .cpu_limit("300m")
+            .unwrap();
+        let request = request.cpu_request("10m").unwrap();
+        theirs.manager().await.manage(request).await.unwrap();
+    };
+    let (managed, ()) = tokio::join!(manager.manage_with(request, &waiting), other);
+    let error = managed.unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict, "{error:?}");
+    assert!(
+        error.to_string().contains("another create has replaced"),
+        "{error}"
+    );
+}
+
+/// Notices that a pod waits for a node.
+#[derive(Default)]
+struct Coming(AtomicBool);
+
+impl Progress for Coming {
+    fn step(&self, step: &Step) {
+        if step.to_string().contains("waiting for room on a node") {
+            self.0.store(true, Ordering::Relaxed);
+        }
     }
 }
 

@@ -102,7 +102,7 @@ impl RowAt {
         until: (&'static str, &Moment),
     ) -> Result<LeaseInfo, StoreError> {
         Ok(LeaseInfo {
-            holder: Holder::from_text(holder.to_owned()),
+            holder: Holder::from_text(holder),
             since: self.moment(since.0, since.1)?,
             until: self.moment(until.0, until.1)?,
         })

@@ -26,7 +26,8 @@ impl Store {
     /// in one transaction; `new` is used only when there is no record.
     ///
     /// The lease holds for `ttl`, unless it is [renewed](Store::renew) or
-    /// [released](Store::release) before. A lease whose time is up is taken over.
+    /// [released](Store::release) before. A lease whose time is up is taken over, and so is one whose
+    /// holder is [known to be dead](Holder::life).
     ///
     /// # Errors
     /// When the database can't be asked, or the record can't be read. A lease that is somebody
@@ -94,7 +95,7 @@ impl Store {
                 return Ok(None);
             };
             let before = row.lease()?;
-            if let Some(by) = before.clone().filter(|lease| lease.until > now) {
+            if let Some(by) = before.clone().filter(|lease| lease.is_held(now)) {
                 let record = row.into_record()?;
                 return Ok(Some(Claim::Held { record, by }));
             }
@@ -102,7 +103,7 @@ impl Store {
             let row: Row = diesel::update(pods::table.find(row.id))
                 .set((
                     pods::lease_number.eq(row.lease_number + 1),
-                    pods::lease_holder.eq(holder.as_str()),
+                    pods::lease_holder.eq(holder.to_text()),
                     pods::lease_since.eq(storable(now)),
                     pods::lease_until.eq(storable(end(now, ttl))),
                     owner

@@ -1,55 +1,11 @@
 //! Leases: one process at a time acts on an owner's pod, and everybody can read which one.
 
-use std::{fmt, fs, process};
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use super::PodRecord;
+use super::{Holder, PodRecord, holder::Life};
 use crate::domain::Owner;
-
-/// Who holds a lease: host name, process id and a random part, as `host:pid/random`.
-///
-/// It is there for people to read. What keeps two holders apart is the lease's number, so one
-/// process may claim many times with the same holder.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Holder(String);
-
-impl Holder {
-    /// This process on this host. The random part differs at each call, since process ids are
-    /// used again, and in containers they are often 1.
-    #[must_use]
-    pub fn this_process() -> Self {
-        // Without a source of randomness the name is less telling, and the lease just as good.
-        let random = getrandom::u32().unwrap_or_default();
-        Self(format!("{}:{}/{random:08x}", host_name(), process::id()))
-    }
-
-    pub(super) fn from_text(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The name, as `host:pid/random`.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-fn host_name() -> String {
-    fs::read_to_string("/proc/sys/kernel/hostname")
-        .or_else(|_| fs::read_to_string("/etc/hostname"))
-        .ok()
-        .or_else(|| std::env::var("HOSTNAME").ok())
-        .map(|name| name.trim().to_owned())
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "unknown-host".to_owned())
-}
 
 /// Who holds a lease, since when, and until when it holds unless it is renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +16,15 @@ pub struct LeaseInfo {
     pub since: DateTime<Utc>,
     /// When anybody may take it over.
     pub until: DateTime<Utc>,
+}
+
+impl LeaseInfo {
+    /// Whether nobody else may take it at this time: it has not run out, and its holder is not known to be
+    /// dead.
+    #[must_use]
+    pub fn is_held(&self, now: DateTime<Utc>) -> bool {
+        self.until > now && self.holder.life() != Life::Dead
+    }
 }
 
 /// `host:pid/random since 2025-01-01 12:00:00 UTC`.

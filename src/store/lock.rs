@@ -63,7 +63,8 @@ impl Store {
     /// [`Store::claim_deployment`]'s to take.
     ///
     /// The lease holds for `ttl`, unless it is [renewed](Store::renew_lock) or
-    /// [given back](Store::unlock) before. A lease whose time is up is taken over.
+    /// [given back](Store::unlock) before. A lease whose time is up is taken over, and so is one whose
+    /// holder is [known to be dead](Holder::life).
     ///
     /// # Errors
     /// When the database can't be asked. A lease that is somebody else's is no error but
@@ -148,7 +149,7 @@ macro_rules! leases_on {
                     let now = self.now().await?;
                     if let Some(row) = found {
                         let before = row.info()?;
-                        if before.until > now {
+                        if before.is_held(now) {
                             return Ok(Locked::Held(before));
                         }
                         taken_over_from = Some(before);
@@ -160,7 +161,7 @@ macro_rules! leases_on {
                     let inserted: Option<LeaseRow> = diesel::insert_into(leases::table)
                         .values((
                             leases::name.eq(name),
-                            leases::holder.eq(holder.as_str()),
+                            leases::holder.eq(holder.to_text()),
                             leases::since.eq(storable(now)),
                             leases::until.eq(storable(end(now, ttl))),
                         ))

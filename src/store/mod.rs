@@ -82,6 +82,7 @@ mod claim;
 mod deployments;
 mod error;
 mod fault;
+mod holder;
 mod lease;
 mod listed;
 mod lock;
@@ -102,7 +103,8 @@ pub use self::{
         DeploymentChanges, DeploymentClaim, DeploymentFilter, DeploymentRecord, NewDeployment,
     },
     error::StoreError,
-    lease::{Claim, Holder, Lease, LeaseInfo},
+    holder::{Holder, Life},
+    lease::{Claim, Lease, LeaseInfo},
     listed::Listed,
     lock::{Lock, Locked},
     record::{NewPod, PodChanges, PodFilter, PodRecord, SshPlace},

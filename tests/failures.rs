@@ -16,7 +16,7 @@ use berth::{
     domain::{Cause, Diagnosis, Environment, PodCommand, PodStatus},
 };
 use serde_json::json;
-use support::bench::{World, skipped_on_a_cluster};
+use support::bench::{LinkCut, World, skipped_on_a_cluster};
 
 fn argv(words: &[&str]) -> PodCommand {
     PodCommand::Argv(words.iter().map(|word| (*word).to_owned()).collect())
@@ -299,6 +299,32 @@ async fn a_node_that_cannot_set_up_the_pod() {
     let found = error.diagnosis().unwrap();
     assert_eq!(found.cause, Cause::Sandbox, "{found:?}");
     assert!(found.message.starts_with("Failed to create pod sandbox: "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_lost_for_a_second_ends_neither_create_nor_delete() {
+    if skipped_on_a_cluster("a cut link", "only the sandbox's link can be cut") {
+        return;
+    }
+    let world = World::with_sandbox(&[]).await;
+    let manager = world.manager().await;
+    let project = world.project();
+    for (memory, at) in [("64Mi", "applying"), ("65Mi", "pod")] {
+        let cut = LinkCut::at(&world, at);
+        let request = project.request().memory_limit(memory).unwrap();
+        let managed = manager.manage_with(request, &cut).await.unwrap();
+        assert_eq!(managed.record.status, PodStatus::Running);
+        assert!(cut.has_cut(), "{at}");
+    }
+    let cut = LinkCut::at(&world, "deleting");
+    assert!(
+        manager
+            .delete_with(&project.owner, &cut)
+            .await
+            .unwrap()
+            .was_there
+    );
+    assert!(cut.has_cut());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,13 +34,14 @@ impl BuildManager {
             return outcome(record, CacheUse::default());
         }
         let namespace: Namespace = record.namespace.parse()?;
-        self.await_job(id, &namespace).await?;
+        let this = self.steady();
+        this.await_job(id, &namespace).await?;
         let followed = Followed {
             id,
             namespace: &namespace,
             context: None,
         };
-        self.await_end(&record, followed, progress).await
+        this.await_end(&record, followed, progress).await
     }
 
     /// Waits until the Job is there, or nothing is about to create it.

@@ -69,7 +69,15 @@ impl BuildManager {
         progress: &dyn BuildProgress,
     ) -> Result<Built, Error> {
         let plan = self.plan(&request, progress).await?;
-        self.run(plan, progress).await
+        self.steady().run(plan, progress).await
+    }
+
+    /// The manager for one operation: an outage midway is borne.
+    pub(super) fn steady(&self) -> Self {
+        Self(Arc::new(Inner {
+            site: self.0.site.steady(None),
+            settings: self.0.settings.clone(),
+        }))
     }
 
     /// The build's record.

@@ -14,6 +14,9 @@ pub mod kubectl;
 mod last_lines;
 mod objects;
 mod ownership;
+mod outage;
+mod scale_up;
+mod steady;
 mod watch_pace;
 
 use std::time::Duration;
@@ -35,6 +38,9 @@ pub use self::{
     last_lines::add_last_lines,
     objects::{ObjectChange, Objects, Query, Resource},
     ownership::{ForeignField, Kept, MANAGER, foreign_fields, is_set_by_others, own_spec},
+    outage::Outage,
+    scale_up::is_node_coming,
+    steady::Steady,
     watch_pace::WatchPace,
 };
 use crate::{

@@ -3,7 +3,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use k8s_openapi::api::apps::v1::Deployment;
-use tokio::time::Instant;
 
 use super::{DeployProgress, DeployStep, scene::Scene, target::no_namespace};
 use crate::{
@@ -16,12 +15,9 @@ use crate::{
     error::Error,
     ingress::Exposure,
     registry::RegistrySettings,
-    site::{Held, LEASE_TTL, Site},
-    store::{DeploymentClaim, DeploymentRecord, LeaseInfo, Lock, NewDeployment, Store},
+    site::{Held, LEASE_TTL, LeaseWait, Site, still_deleting},
+    store::{DeploymentClaim, DeploymentRecord, Lock, NewDeployment, Store},
 };
-
-/// The pause between two looks at somebody else's lease; it grows up to the second.
-const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 
 /// Manages the deployments of all projects on one cluster.
 ///
@@ -86,6 +82,14 @@ impl DeploymentManager {
         Self(Arc::new(Inner { site, settings }))
     }
 
+    /// The manager for one operation that ends within this time: an outage midway is borne.
+    pub(super) fn steady(&self, at_most: Duration) -> Self {
+        Self(Arc::new(Inner {
+            site: self.0.site.steady(Some(at_most)),
+            settings: self.0.settings.clone(),
+        }))
+    }
+
     pub(super) fn site(&self) -> &Site {
         &self.0.site
     }
@@ -119,13 +123,14 @@ impl DeploymentManager {
         })
     }
 
-    /// The same, once a namespace on its way out is gone.
+    /// The same, once a namespace on its way out is gone, which is waited for no longer than this.
     ///
     /// # Errors
     /// [`Error::NoNamespace`] when a namespace is missing that berth does not create.
     pub(super) async fn look_when_settled(
         &self,
         owner: &Owner,
+        at_most: Duration,
         progress: &dyn DeployProgress,
     ) -> Result<Scene, Error> {
         progress.step(&DeployStep::Observing);
@@ -139,12 +144,11 @@ impl DeploymentManager {
         }
         progress.step(&DeployStep::AwaitingDeletion);
         let namespace = owner.namespace();
-        let at_most = self.settings().limits.delete;
+        let at_most = at_most.min(self.settings().limits.delete);
         match self.cluster().wait_until_gone(&namespace, at_most).await {
-            Err(ClusterError::TimedOut { .. }) => Err(Error::StillDeleting {
-                namespace: namespace.to_string(),
-                seconds: at_most.as_secs(),
-            }),
+            Err(ClusterError::TimedOut { .. }) => {
+                Err(still_deleting(self.cluster(), &namespace, at_most).await)
+            }
             Err(error) => Err(error.into()),
             Ok(()) if is_berths => Ok(Scene::default()),
             Ok(()) => Err(no_namespace(owner)),
@@ -166,11 +170,10 @@ impl DeploymentManager {
         owner: &Owner,
         name: &DeploymentName,
         new: &NewDeployment,
-        wait: bool,
+        mut wait: LeaseWait,
         progress: &dyn DeployProgress,
     ) -> Result<(DeploymentRecord, Held<Lock>, bool), Error> {
-        let until = Instant::now() + self.settings().limits.rollout;
-        let [mut pause, longest] = PAUSES;
+        let what = format!("the deployment {name} of {owner}");
         loop {
             let holder = self.site().holder();
             let claim = self
@@ -185,14 +188,8 @@ impl DeploymentManager {
                 } => return Ok((record, Held::new(lock, self.store().clone()), existed)),
                 DeploymentClaim::Held { by, .. } => by,
             };
-            if !wait || Instant::now() >= until {
-                return Err(busy(owner, name, &by));
-            }
-            progress.step(&DeployStep::Queued {
-                holder: by.holder.to_string(),
-            });
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(longest);
+            let say = |holder| progress.step(&DeployStep::Queued { holder });
+            wait.next(&what, &by, say).await?;
         }
     }
 }
@@ -226,14 +223,6 @@ pub(super) fn no_deployment(namespace: &Namespace, name: &DeploymentName) -> Err
     Error::NoDeployment {
         namespace: namespace.to_string(),
         name: name.to_string(),
-    }
-}
-
-fn busy(owner: &Owner, name: &DeploymentName, by: &LeaseInfo) -> Error {
-    Error::Busy {
-        what: format!("the deployment {name} of {owner}"),
-        holder: by.holder.to_string(),
-        since: by.since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
     }
 }
 

@@ -18,8 +18,8 @@ use crate::{
     domain::{Environment, Namespace, Owner, PodCommand, PodSpec, PodStatus, Port},
     error::Error,
     manifest::Templates,
-    site::Site,
-    store::{Claim, Holder, LeaseInfo, Listed, NewPod, PodRecord, SshPlace, Store},
+    site::{LeaseWait, Site},
+    store::{Claim, Holder, Listed, NewPod, PodRecord, SshPlace, Store},
 };
 
 /// Manages the pods of all owners on one cluster.
@@ -32,7 +32,7 @@ pub struct PodManager(Arc<Inner>);
 struct Inner {
     site: Site,
     settings: Settings,
-    turns: Turns,
+    turns: Arc<Turns>,
 }
 
 /// What a manager needs to know beside its site.
@@ -75,7 +75,16 @@ impl PodManager {
         Self(Arc::new(Inner {
             site,
             settings,
-            turns: Turns::default(),
+            turns: Arc::default(),
+        }))
+    }
+
+    /// The manager for one operation that ends within this time: an outage midway is borne.
+    pub(super) fn steady(&self, at_most: Duration) -> Self {
+        Self(Arc::new(Inner {
+            site: self.0.site.steady(Some(at_most)),
+            settings: self.0.settings.clone(),
+            turns: Arc::clone(&self.0.turns),
         }))
     }
 
@@ -174,7 +183,9 @@ impl PodManager {
         new: &NewPod,
         progress: &dyn Progress,
     ) -> Result<(PodRecord, HeldLease, bool), Error> {
-        let mut wait = LeaseWait::new(self.settings().limits.ready);
+        let mut wait = LeaseWait::for_turn(self.settings().limits.ready);
+        let what = format!("the pod of {owner}");
+        let say = |holder| progress.step(&Step::Queued { holder });
         loop {
             match self.store().claim(owner, new, self.holder(), TTL).await? {
                 Claim::Taken {
@@ -183,7 +194,7 @@ impl PodManager {
                     existed,
                     ..
                 } => return Ok((record, HeldLease::new(lease, self.store().clone()), existed)),
-                Claim::Held { by, .. } => wait.next(owner, &by, progress).await?,
+                Claim::Held { by, .. } => wait.next(&what, &by, say).await?,
             }
         }
     }
@@ -230,41 +241,5 @@ pub(super) fn default_spec(defaults: &PodDefaults) -> PodSpec {
         ports: defaults.ports.clone(),
         environment: Environment::new(),
         command: PodCommand::default(),
-    }
-}
-
-/// The wait for somebody else's lease: with growing pauses, until there is no time left.
-pub(super) struct LeaseWait {
-    until: tokio::time::Instant,
-    pause: Duration,
-}
-
-impl LeaseWait {
-    pub(super) fn new(at_most: Duration) -> Self {
-        Self {
-            until: tokio::time::Instant::now() + at_most,
-            pause: Duration::from_millis(50),
-        }
-    }
-
-    pub(super) async fn next(
-        &mut self,
-        owner: &Owner,
-        by: &LeaseInfo,
-        progress: &dyn Progress,
-    ) -> Result<(), Error> {
-        if tokio::time::Instant::now() >= self.until {
-            return Err(Error::Busy {
-                what: format!("the pod of {owner}"),
-                holder: by.holder.to_string(),
-                since: by.since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-            });
-        }
-        progress.step(&Step::Queued {
-            holder: by.holder.to_string(),
-        });
-        tokio::time::sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(Duration::from_millis(500));
-        Ok(())
     }
 }

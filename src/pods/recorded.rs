@@ -5,6 +5,7 @@ use crate::{
     config::DatabaseUrl,
     domain::{Owner, PodStatus},
     error::Error,
+    site::LeaseWait,
     store::{Claim, Holder, Listed, PodFilter, PodRecord, Store},
 };
 
@@ -39,16 +40,19 @@ pub async fn forget(database: &DatabaseUrl, owner: &Owner) -> Result<bool, Error
 
 pub(super) async fn forget_in(store: &Store, owner: &Owner) -> Result<bool, Error> {
     let holder = Holder::this_process();
-    match store.find_and_lease(owner, &holder, TTL).await? {
-        None => Ok(false),
-        Some(Claim::Taken { lease, .. }) => {
-            store.delete(&lease).await?;
-            Ok(true)
+    let mut wait = LeaseWait::for_the_dead(TTL);
+    loop {
+        match store.find_and_lease(owner, &holder, TTL).await? {
+            None => return Ok(false),
+            Some(Claim::Taken { lease, .. }) => {
+                store.delete(&lease).await?;
+                return Ok(true);
+            }
+            Some(Claim::Held { by, .. }) => {
+                let what = format!("the pod of {owner}");
+                let say = |holder| tracing::info!(%holder, "waiting for the pod's lease");
+                wait.next(&what, &by, say).await?;
+            }
         }
-        Some(Claim::Held { by, .. }) => Err(Error::Busy {
-            what: format!("the pod of {owner}"),
-            holder: by.holder.to_string(),
-            since: by.since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-        }),
     }
 }

@@ -1,18 +1,93 @@
 //! Leases that are kept while work goes on.
 //!
 //! A lease stands in the records with its holder and time, is renewed here while its holder works, and
-//! runs out by itself when its holder dies.
+//! runs out by itself when its holder dies. A holder that is known to be dead is not waited for.
 
 use std::{future::Future, time::Duration};
 
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 
-use crate::store::{Lease, Lock, Store, StoreError};
+use crate::{
+    error::Error,
+    store::{Lease, LeaseInfo, Life, Lock, Store, StoreError},
+};
 
 /// How long a lease lasts after its last renewal: what the next caller waits when a holder was killed.
 pub const LEASE_TTL: Duration = Duration::from_secs(15);
 /// The pause between two renewals.
 const RENEWAL: Duration = Duration::from_secs(5);
+
+/// The first and the longest pause between two looks at another process's lease.
+const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+
+/// The wait for a lease that another process holds.
+#[derive(Debug)]
+pub struct LeaseWait {
+    until: Instant,
+    pause: Duration,
+    /// Whether a process that is known to be at work is waited for.
+    for_the_living: bool,
+}
+
+impl LeaseWait {
+    /// Waits until the other process is done, for so long.
+    #[must_use]
+    pub fn for_turn(at_most: Duration) -> Self {
+        let [pause, _] = PAUSES;
+        Self {
+            until: Instant::now() + at_most,
+            pause,
+            for_the_living: true,
+        }
+    }
+
+    /// Waits for the lease of a process that may be dead, no longer than a lease lasts and than this. One
+    /// that is known to be at work is not waited for.
+    #[must_use]
+    pub fn for_the_dead(at_most: Duration) -> Self {
+        Self {
+            for_the_living: false,
+            ..Self::for_turn(at_most.min(LEASE_TTL))
+        }
+    }
+
+    /// Says what is waited for, and returns when the lease is to be looked at again.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the wait is over; `what` names what is leased.
+    pub async fn next(
+        &mut self,
+        what: &str,
+        by: &LeaseInfo,
+        say: impl FnOnce(String),
+    ) -> Result<(), Error> {
+        let is_alive = by.holder.life() == Life::Alive;
+        if Instant::now() >= self.until || is_alive && !self.for_the_living {
+            return Err(busy(what, by));
+        }
+        let until = by.until.format("%T UTC");
+        say(if is_alive {
+            by.holder.to_string()
+        } else {
+            format!(
+                "{} (its lease ends at {until} if it is not renewed)",
+                by.holder
+            )
+        });
+        tokio::time::sleep(self.pause).await;
+        let [_, longest] = PAUSES;
+        self.pause = (self.pause * 2).min(longest);
+        Ok(())
+    }
+}
+
+fn busy(what: &str, by: &LeaseInfo) -> Error {
+    Error::Busy {
+        what: what.to_owned(),
+        holder: by.holder.to_string(),
+        since: by.since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+    }
+}
 
 /// A lease that the records know.
 pub trait Leased: Clone + Send + Sync + 'static {

@@ -3,14 +3,18 @@
 //! A site is made once and shared by the managers of pods, builds and deployments, so that they use
 //! one SSH connection and one pool of database connections. It does nothing by itself.
 
+mod ending;
 mod held;
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-pub use self::held::{Held, LEASE_TTL, Leased};
+use tokio::time::Instant;
+
+pub use self::ending::still_deleting;
+pub use self::held::{Held, LEASE_TTL, LeaseWait, Leased};
 
 use crate::{
-    cluster::{Cluster, kubectl::Kubectl},
+    cluster::{Cluster, Steady, kubectl::Kubectl},
     config::Config,
     error::Error,
     manifest::{DockerfileTemplateError, DockerfileTemplates, Templates},
@@ -20,10 +24,12 @@ use crate::{
 
 /// A cluster, the way to it, its records and the templates. Clones share everything.
 #[derive(Clone)]
-pub struct Site(Arc<Inner>);
+pub struct Site {
+    cluster: Arc<dyn Cluster>,
+    inner: Arc<Inner>,
+}
 
 struct Inner {
-    cluster: Arc<dyn Cluster>,
     store: Store,
     templates: Templates,
     /// The folder of templates of one's own.
@@ -48,14 +54,17 @@ impl Site {
             user: config.ssh.user.clone(),
         };
         let cluster = Kubectl::new(ssh, config.kubectl.clone());
-        Ok(Self(Arc::new(Inner {
-            cluster: Arc::new(cluster),
+        let inner = Inner {
             store,
             templates,
             template_folder: config.templates.clone(),
             place,
             holder: Holder::this_process(),
-        })))
+        };
+        Ok(Self {
+            cluster: Arc::new(cluster),
+            inner: Arc::new(inner),
+        })
     }
 
     /// A site of its parts, for another way to the cluster than SSH and kubectl. `place` is recorded
@@ -67,14 +76,28 @@ impl Site {
         templates: Templates,
         place: SshPlace,
     ) -> Self {
-        Self(Arc::new(Inner {
-            cluster,
+        let inner = Inner {
             store,
             templates,
             template_folder: None,
             place,
             holder: Holder::this_process(),
-        }))
+        };
+        Self {
+            cluster,
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The same site for one operation that begins now and ends within this time: a connection to the
+    /// cluster that is lost midway is made again, and what was under way goes on.
+    #[must_use]
+    pub fn steady(&self, at_most: Option<Duration>) -> Self {
+        let until = at_most.map(|at_most| Instant::now() + at_most);
+        Self {
+            cluster: Arc::new(Steady::new(Arc::clone(&self.cluster), until)),
+            inner: Arc::clone(&self.inner),
+        }
     }
 
     /// Ends what still runs for this site on the host, and disconnects. A later call connects anew.
@@ -87,19 +110,19 @@ impl Site {
     /// The cluster.
     #[must_use]
     pub fn cluster(&self) -> &dyn Cluster {
-        self.0.cluster.as_ref()
+        self.cluster.as_ref()
     }
 
     /// The records.
     #[must_use]
     pub fn store(&self) -> &Store {
-        &self.0.store
+        &self.inner.store
     }
 
     /// The templates of all manifests.
     #[must_use]
     pub fn templates(&self) -> &Templates {
-        &self.0.templates
+        &self.inner.templates
     }
 
     /// The templates of Dockerfiles: those that berth comes with, and those of one's own.
@@ -107,26 +130,26 @@ impl Site {
     /// # Errors
     /// When one of them can't be used.
     pub fn dockerfile_templates(&self) -> Result<DockerfileTemplates, DockerfileTemplateError> {
-        DockerfileTemplates::load(self.0.template_folder.as_deref())
+        DockerfileTemplates::load(self.inner.template_folder.as_deref())
     }
 
     /// The host that the records name.
     #[must_use]
     pub fn place(&self) -> &SshPlace {
-        &self.0.place
+        &self.inner.place
     }
 
     /// Under which name this process holds leases.
     #[must_use]
     pub fn holder(&self) -> &Holder {
-        &self.0.holder
+        &self.inner.holder
     }
 }
 
 impl fmt::Debug for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Site")
-            .field("place", &self.0.place)
+            .field("place", &self.inner.place)
             .finish_non_exhaustive()
     }
 }

@@ -10,7 +10,7 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -18,9 +18,10 @@ use berth::{
     Error, ManageRequest, PodManager,
     cluster::{Cluster as _, Query, Resource, kubectl::Kubectl},
     config::{Config, DatabaseUrl},
+    deployments::{DeployProgress, DeployStep},
     domain::Owner,
     manifest::Templates,
-    pods::{Managed, Settings},
+    pods::{Managed, Progress, Settings, Step},
     site::Site,
     ssh::SshClient,
     store::{SshPlace, Store},
@@ -139,6 +140,27 @@ impl Bench {
             .unwrap()
     }
 
+    /// Fills the sandbox's node with a pod of this namespace's, which `kubectl delete` ends.
+    pub fn fill_node(&self, namespace: &str) {
+        let node = self.kubectl(&[
+            "get",
+            "nodes",
+            "-o",
+            "jsonpath={.items[0].status.allocatable.cpu}",
+        ]);
+        self.kubectl_apply(&json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": "filler", "namespace": namespace },
+            "spec": {
+                "terminationGracePeriodSeconds": 0,
+                "containers": [{
+                    "name": "c", "image": image(), "command": ["sleep", "600"],
+                    "resources": { "requests": { "cpu": text(&node.stdout) } },
+                }],
+            },
+        }));
+    }
+
     /// Applies a manifest with kubectl.
     pub fn kubectl_apply(&self, manifest: &Value) {
         let mut kubectl = Command::new("kubectl")
@@ -161,6 +183,54 @@ impl Bench {
 pub enum Database {
     Sqlite,
     Postgres,
+}
+
+/// Cuts the sandbox's link for a second when an operation comes to a step that is told with these words.
+pub struct LinkCut {
+    bench: Arc<BenchRef>,
+    at: &'static str,
+    told: Mutex<Vec<String>>,
+}
+
+impl LinkCut {
+    pub fn at(world: &World, at: &'static str) -> Self {
+        Self {
+            bench: Arc::clone(&world.bench),
+            at,
+            told: Mutex::default(),
+        }
+    }
+
+    fn tell(&self, said: String) {
+        let is_first = !self.has_cut();
+        self.told.lock().unwrap().push(said);
+        if is_first && self.has_cut() {
+            let bench = Arc::clone(&self.bench);
+            bench.control("POST", "/link", &json!({ "refuse": true, "cut": true }));
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_secs(1));
+                bench.control("POST", "/link", &json!({ "resume": true }));
+            });
+        }
+    }
+
+    /// Whether the step was come to.
+    pub fn has_cut(&self) -> bool {
+        let told = self.told.lock().unwrap();
+        told.iter().any(|said| said.contains(self.at))
+    }
+}
+
+impl DeployProgress for LinkCut {
+    fn step(&self, step: &DeployStep) {
+        self.tell(step.to_string());
+    }
+}
+
+impl Progress for LinkCut {
+    fn step(&self, step: &Step) {
+        self.tell(step.to_string());
+    }
 }
 
 /// What one test has for itself: a database, and projects that are gone when it ends.

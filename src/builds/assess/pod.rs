@@ -208,7 +208,9 @@ fn failing(pod: &Pod, diagnosis: Diagnosis, urgency: Urgency) -> Standing {
     }
     let patience = match urgency {
         Urgency::AtOnce => Duration::ZERO,
-        Urgency::After(_) if build_cause == BuildCause::Unschedulable => MAKING_A_NODE,
+        Urgency::After(_) | Urgency::AtDeadline if build_cause == BuildCause::Unschedulable => {
+            MAKING_A_NODE
+        }
         Urgency::After(patience) => patience,
         Urgency::AtDeadline => {
             return Standing::Going(format!("{}, so far", build_cause.as_phrase()));

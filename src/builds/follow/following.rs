@@ -9,7 +9,7 @@ use k8s_openapi::api::{
 };
 use tokio::{sync::watch, time::Instant};
 
-use super::{Containers, Followed, Life, Over, Told, outage::Outage, queries};
+use super::{Containers, Followed, Life, Over, Told, queries};
 use crate::{
     builds::{
         BuildManager, BuildProgress, BuildStep,
@@ -47,7 +47,6 @@ pub(super) struct Following<'a> {
     not_sent: Option<(String, Instant)>,
     /// When the cluster has failed to end the build.
     give_up_at: Option<Instant>,
-    outage: Outage,
 }
 
 impl<'a> Following<'a> {
@@ -70,7 +69,6 @@ impl<'a> Following<'a> {
             was_sent: false,
             not_sent: None,
             give_up_at: None,
-            outage: Outage::default(),
         }
     }
 
@@ -83,13 +81,8 @@ impl<'a> Following<'a> {
         let mut pace = WatchPace::default();
         loop {
             pace.begin();
-            match self.round().await {
-                Ok(Some(over)) => return Ok(over),
-                Ok(None) => {}
-                Err(error) if self.outage.is_borne(&error) => {
-                    tracing::debug!(%error, "the build was out of sight");
-                }
-                Err(error) => return Err(error),
+            if let Some(over) = self.round().await? {
+                return Ok(over);
             }
             self.beside(pace.pause()).await;
         }
@@ -129,7 +122,6 @@ impl<'a> Following<'a> {
     async fn look(&mut self) -> Result<(), ClusterError> {
         let (manager, queries) = (self.manager, self.queries());
         let found = self.beside(manager.cluster().find(&queries)).await?;
-        self.outage.is_over();
         self.seen.job = found.of::<Job>()?.pop();
         self.seen.job_gone = self.seen.job.is_none();
         match found.of::<Pod>()?.pop() {

@@ -2,7 +2,6 @@
 
 mod following;
 mod lines;
-mod outage;
 mod pump;
 mod told;
 

@@ -6,10 +6,10 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use tokio::sync::watch::Receiver;
 
-use super::{lines::Lines, outage::Outage, told::Told};
+use super::{lines::Lines, told::Told};
 use crate::{
     builds::BuildProgress,
-    cluster::{Cluster, ClusterError, LogRequest},
+    cluster::{Cluster, ClusterError, LogRequest, Outage},
     domain::Namespace,
 };
 

@@ -1,28 +1,29 @@
-//! How long a way to the cluster that is lost is tried anew.
+//! How long a cluster that is out of reach is tried again.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{cluster::ClusterError, ssh::SshError};
+use super::ClusterError;
+use crate::ssh::SshError;
 
-/// How long it may be lost before it is given up.
+/// How long the cluster may be out of reach before an operation fails.
 const LONGEST: Duration = Duration::from_mins(1);
 
 /// The failures in a row.
 #[derive(Debug, Default)]
-pub(super) struct Outage {
+pub struct Outage {
     since: Option<Instant>,
 }
 
 impl Outage {
     /// The cluster has answered.
-    pub(super) fn is_over(&mut self) {
+    pub fn is_over(&mut self) {
         self.since = None;
     }
 
-    /// Whether what failed so is to be tried again.
-    pub(super) fn is_borne(&mut self, error: &ClusterError) -> bool {
+    /// Whether what failed with this error is to be tried again: for a minute since the last answer.
+    pub fn is_borne(&mut self, error: &ClusterError) -> bool {
         self.is_borne_at(Instant::now(), error)
     }
 
@@ -32,8 +33,8 @@ impl Outage {
     }
 }
 
-/// Whether it may go well a little later.
-fn is_passing(error: &ClusterError) -> bool {
+/// Whether the error says nothing but that the cluster, or the connection to it, is out of reach.
+pub(super) fn is_passing(error: &ClusterError) -> bool {
     match error {
         ClusterError::ApiUnreachable { .. } | ClusterError::TimedOut { .. } => true,
         ClusterError::Ssh(error) => matches!(
@@ -62,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_way_is_borne_for_a_minute_since_the_last_answer() {
+    fn a_lost_connection_is_borne_for_a_minute_since_the_last_answer() {
         let (mut outage, now) = (Outage::default(), Instant::now());
         assert!(outage.is_borne_at(now, &lost()));
         assert!(outage.is_borne_at(now + LONGEST / 2, &lost()));

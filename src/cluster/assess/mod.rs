@@ -10,6 +10,7 @@ mod image_pull;
 mod pod;
 mod rollout;
 mod sandbox;
+mod scheduling;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub use self::{
     pod::assess_pod,
     rollout::{Headcount, Rollout, assess_rollout, is_of_release},
     sandbox::sandbox_failure,
+    scheduling::missing,
 };
 use crate::domain::Diagnosis;
 

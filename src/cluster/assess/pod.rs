@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition, PodStatus};
 
-use super::{Assessment, Urgency, container};
+use super::{Assessment, Urgency, container, scheduling};
 use crate::domain::{Cause, Diagnosis};
 
-/// A scheduler that finds no room may find some as soon as another pod has ended.
-const SCHEDULING: Duration = Duration::from_secs(5);
 /// What is being done before a pod's containers can start.
 pub(super) const SETTING_UP: &str = "setting up the pod on node";
 /// The time in which a controller replaces a pod that its node has given up.
@@ -28,7 +26,7 @@ pub fn assess_pod(pod: &Pod) -> Assessment {
         };
     }
     let found = lost(status)
-        .or_else(|| unschedulable(status))
+        .or_else(|| scheduling::failure(status))
         .or_else(|| container::init_failure(status))
         .or_else(|| container::failure(status))
         .or_else(|| not_ready(status));
@@ -56,18 +54,6 @@ fn lost(status: &PodStatus) -> Option<(Diagnosis, Urgency)> {
     };
     let message = status.message.clone().unwrap_or_else(|| reason.to_owned());
     Some((Diagnosis::new(cause, message), Urgency::After(REPLACING)))
-}
-
-fn unschedulable(status: &PodStatus) -> Option<(Diagnosis, Urgency)> {
-    let scheduled = condition(status, "PodScheduled")?;
-    let is_so = scheduled.status == "False" && scheduled.reason.as_deref() == Some("Unschedulable");
-    is_so.then(|| {
-        let message = scheduled.message.clone().unwrap_or_default();
-        (
-            Diagnosis::new(Cause::Unschedulable, message),
-            Urgency::After(SCHEDULING),
-        )
-    })
 }
 
 /// All containers run, and yet the pod is not ready: a readiness probe or gate stands against it.
@@ -129,7 +115,7 @@ fn is_true(status: &PodStatus, name: &str) -> bool {
     condition(status, name).is_some_and(|condition| condition.status == "True")
 }
 
-fn condition<'a>(status: &'a PodStatus, name: &str) -> Option<&'a PodCondition> {
+pub(super) fn condition<'a>(status: &'a PodStatus, name: &str) -> Option<&'a PodCondition> {
     status
         .conditions
         .iter()

@@ -22,6 +22,8 @@ const SECOND_CHANCE: Duration = Duration::from_secs(20);
 pub enum Rollout {
     /// There is no Deployment.
     Absent,
+    /// The Deployment asks for another release: another process has deployed since.
+    Replaced,
     /// It goes on.
     Progress(Headcount),
     /// All pods that are wanted are of this release and available, and no other is left but on its way
@@ -73,8 +75,8 @@ pub fn assess_rollout<'a>(
     if deployment.metadata.deletion_timestamp.is_some() {
         return Rollout::Absent;
     }
-    if let Some(diagnosis) = superseded(deployment, mark) {
-        return failing(diagnosis, None, Urgency::AtOnce);
+    if is_replaced_by_another(deployment, mark) {
+        return Rollout::Replaced;
     }
     let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas);
     let wanted = wanted.unwrap_or(1);
@@ -179,17 +181,13 @@ fn is_replaced(pod: &Pod, new: &[&Pod], wanted: i32) -> bool {
     has_ended(pod) && i32::try_from(alive).unwrap_or(i32::MAX) >= wanted.min(1)
 }
 
-/// Whether somebody has rolled out something else meanwhile.
-fn superseded(deployment: &Deployment, mark: &str) -> Option<Diagnosis> {
-    let template = &deployment.spec.as_ref()?.template;
-    let annotations = template.metadata.as_ref()?.annotations.as_ref()?;
-    let other = annotations.get(ANNOTATION_RELEASE)?;
-    (other != mark).then(|| {
-        Diagnosis::new(
-            Cause::Refused,
-            "somebody else has rolled out another release meanwhile",
-        )
-    })
+/// Whether the Deployment asks for another release. One without a mark is not judged.
+fn is_replaced_by_another(deployment: &Deployment, mark: &str) -> bool {
+    let template = deployment.spec.as_ref().map(|spec| &spec.template);
+    template
+        .and_then(|template| template.metadata.as_ref()?.annotations.as_ref())
+        .and_then(|annotations| annotations.get(ANNOTATION_RELEASE))
+        .is_some_and(|other| other != mark)
 }
 
 fn is_done(status: &DeploymentStatus, wanted: i32) -> bool {

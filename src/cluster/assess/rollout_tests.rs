@@ -157,13 +157,10 @@ fn that_an_earlier_release_made_no_progress_is_nothing_against_this_one() {
 }
 
 #[test]
-fn another_release_meanwhile_is_told() {
+fn another_release_replaces_this_one() {
     let mut other = deployment("deploy-running", &json!({}));
     let template = &mut other.spec.as_mut().unwrap().template;
     template.metadata.get_or_insert_default().annotations =
         Some([(ANNOTATION_RELEASE.to_owned(), "theirs".to_owned())].into());
-    assert_eq!(
-        cause(&assess(&other, &[])),
-        (Cause::Refused, Urgency::AtOnce)
-    );
+    assert_eq!(assess(&other, &[]), Rollout::Replaced);
 }

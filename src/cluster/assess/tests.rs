@@ -103,9 +103,9 @@ stuck: AtOnce CrashLoop restarts 4
     the container ends again and again (exit code 1)
 stuck-backoff: AtOnce CrashLoop restarts 5
     the container ends again and again (exit code 1): back-off 2m40s restarting failed container=c pod=stuck-6b9bfc67d9-cvkxk_rec(87692c09-4ec9-4b2c-92da-
-toobig: After(5s) Unschedulable restarts 0
+toobig: After(20s) Unschedulable restarts 0
     no node has room for the pod: 0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preempt
-unschedulable: After(5s) Unschedulable restarts 0
+unschedulable: After(20s) Unschedulable restarts 0
     no node has room for the pod: 0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0
 "#);
 }

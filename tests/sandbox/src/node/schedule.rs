@@ -13,10 +13,15 @@ use crate::api::store::Store;
 pub(crate) fn schedule(store: &Store, events: &Recorder, pod: &Value) -> bool {
     match refusal(store, pod) {
         None => bind(store, events, pod),
-        Some(reason) => {
+        Some((reason, is_full)) => {
+            let preemption = if is_full {
+                "No preemption victims found for incoming pod"
+            } else {
+                "Preemption is not helpful for scheduling"
+            };
             let message = format!(
                 "0/1 nodes are available: {reason}. no new claims to deallocate, preemption: \
-                 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+                 0/1 nodes are available: 1 {preemption}."
             );
             refuse(store, events, pod, &message);
             false
@@ -99,8 +104,9 @@ fn set_condition(pod: &mut Value, condition: &Value) {
     status.insert("qosClass".to_owned(), qos.into());
 }
 
-/// Why the pod can't run on the node, in the scheduler's words.
-fn refusal(store: &Store, pod: &Value) -> Option<String> {
+/// Why the pod can't run on the node, in the scheduler's words, and whether it could if the node were
+/// empty.
+fn refusal(store: &Store, pod: &Value) -> Option<(String, bool)> {
     for volume in items(pod, "/spec/volumes") {
         let claim = text(volume, "/persistentVolumeClaim/claimName");
         if !claim.is_empty()
@@ -108,7 +114,8 @@ fn refusal(store: &Store, pod: &Value) -> Option<String> {
                 .get(&PERSISTENTVOLUMECLAIMS, namespace(pod), claim)
                 .is_none()
         {
-            return Some(format!("persistentvolumeclaim \"{claim}\" not found"));
+            let reason = format!("persistentvolumeclaim \"{claim}\" not found");
+            return Some((reason, false));
         }
     }
     let node = store.get(&NODES, "", NODE)?;
@@ -119,7 +126,8 @@ fn refusal(store: &Store, pod: &Value) -> Option<String> {
     let selected = strings(pod, "/spec/nodeSelector")
         .all(|(key, value)| labels.get(key).and_then(Value::as_str) == Some(value));
     if !selected || !affinity_fits(pod, &labels) {
-        return Some("1 node(s) didn't match Pod's node affinity/selector".to_owned());
+        let reason = "1 node(s) didn't match Pod's node affinity/selector";
+        return Some((reason.to_owned(), false));
     }
     let others: Vec<Value> = store
         .list(&PODS, None)
@@ -131,7 +139,7 @@ fn refusal(store: &Store, pod: &Value) -> Option<String> {
             .unwrap_or(Quantity::ZERO)
     };
     if Quantity::whole(i64::try_from(others.len()).unwrap_or(0) + 1) > room("pods") {
-        return Some("1 Too many pods".to_owned());
+        return Some(("1 Too many pods".to_owned(), true));
     }
     let wanted = total(pod, "requests");
     for resource in wanted.keys() {
@@ -141,7 +149,10 @@ fn refusal(store: &Store, pod: &Value) -> Option<String> {
             .fold(Quantity::ZERO, Quantity::plus);
         let wanted = quantity(&wanted, resource).unwrap_or(Quantity::ZERO);
         if used.plus(wanted) > room(resource) {
-            return Some(format!("1 Insufficient {resource}"));
+            return Some((
+                format!("1 Insufficient {resource}"),
+                wanted <= room(resource),
+            ));
         }
     }
     None

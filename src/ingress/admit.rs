@@ -1,8 +1,8 @@
 //! Looks, before anything is sent, whether a deployment can have its host name and its group.
 
-use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 
-use super::{Exposure, reading};
+use super::{Controller, ControllerState, Exposure, gather, reading};
 use crate::{
     cluster::{ClusterError, Query, Resource},
     config::Listeners,
@@ -14,8 +14,8 @@ use crate::{
 /// A deployment may have its host name and its group, as far as could be seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Admission {
-    /// What could not be looked at, for the one who deploys.
-    pub note: Option<String>,
+    /// What could not be checked, and what is missing for the host name to be served.
+    pub notes: Vec<String>,
 }
 
 /// Looks whether the deployment `name` of `owner` can have the host name and the group that it asks
@@ -37,24 +37,67 @@ pub async fn admit(
     exposure: &Exposure,
 ) -> Result<Admission, Error> {
     let all = Query::everywhere([Resource::Ingresses]);
-    let (found, note) = match site.cluster().find(&[all]).await {
+    let [deployments, classes] = gather::controller();
+    let queries = [all.clone(), deployments, classes];
+    let mut notes = Vec::new();
+    match site.cluster().find(&queries).await {
+        // Not all may be listed: the Ingresses alone, perhaps.
+        Err(ClusterError::Forbidden { .. }) => {}
+        found => {
+            let found = found?;
+            let mut ingresses = found.of::<Ingress>()?;
+            reading::by_age(&mut ingresses);
+            check(owner, name, exposure, &ingresses)?;
+            let classes: Vec<IngressClass> = found.of()?;
+            let controller = Controller::judge(&found.of()?, classes.first(), true);
+            notes.extend(unserved(&controller, exposure));
+            return Ok(Admission { notes });
+        }
+    }
+    let found = match site.cluster().find(&[all]).await {
         Err(ClusterError::Forbidden { words, .. }) => {
             let own = Query::in_namespace([Resource::Ingresses], &owner.namespace());
-            let note = format!(
+            notes.push(format!(
                 "whether {} is free and fits the group {} was looked at in the namespace {} alone: \
                  {words}",
                 exposure.host,
                 exposure.group,
                 owner.namespace(),
-            );
-            (site.cluster().find(&[own]).await?, Some(note))
+            ));
+            site.cluster().find(&[own]).await?
         }
-        found => (found?, None),
+        found => found?,
     };
     let mut ingresses = found.of::<Ingress>()?;
     reading::by_age(&mut ingresses);
     check(owner, name, exposure, &ingresses)?;
-    Ok(Admission { note })
+    Ok(Admission { notes })
+}
+
+/// Why the host name will not be served, although the Ingress can be made.
+fn unserved(controller: &Controller, exposure: &Exposure) -> Option<String> {
+    let problem = if controller.class.is_none() {
+        "there is no IngressClass alb".to_owned()
+    } else if !controller.has_class() {
+        let class = controller.class.as_deref().unwrap_or_default();
+        format!("the IngressClass alb is of {class}, which makes no load balancers")
+    } else {
+        match controller.state {
+            ControllerState::Absent => "no AWS Load Balancer Controller runs here".to_owned(),
+            ControllerState::Unavailable => format!(
+                "no pod of the AWS Load Balancer Controller is available ({})",
+                controller.phrase()
+            ),
+            ControllerState::Healthy | ControllerState::AutoMode | ControllerState::Unknown => {
+                return None;
+            }
+        }
+    };
+    let host = &exposure.host;
+    Some(format!(
+        "warning: {problem}; nothing answers at {host} until that is changed \
+         (`berth alb-status` shows the controller)"
+    ))
 }
 
 /// The same over Ingresses that have been found, the oldest first.

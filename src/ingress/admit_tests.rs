@@ -1,3 +1,4 @@
+use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::{Value, json};
 
 use super::*;
@@ -37,6 +38,52 @@ fn conflict(exposure: &Exposure, others: &[Value]) -> Option<(&'static str, Stri
             ..
         }) => Some((setting, theirs, ours)),
         Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_missing_class_or_controller_is_warned_of() {
+    let class = |controller: &str| -> IngressClass {
+        serde_json::from_value(json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
+            "metadata": { "name": "alb" }, "spec": { "controller": controller },
+        }))
+        .unwrap()
+    };
+    let running = |available: i32| -> Deployment {
+        serde_json::from_value(json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": { "name": "aws-load-balancer-controller", "namespace": "kube-system" },
+            "spec": { "replicas": 1, "selector": {}, "template": {} },
+            "status": { "availableReplicas": available },
+        }))
+        .unwrap()
+    };
+    let warning = |deployments: &[Deployment], class: Option<&IngressClass>| {
+        unserved(&Controller::judge(deployments, class, true), &exposure())
+    };
+    let (alb, auto) = (class("ingress.k8s.aws/alb"), class("eks.amazonaws.com/alb"));
+    assert_eq!(warning(&[running(1)], Some(&alb)), None);
+    assert_eq!(warning(&[], Some(&auto)), None);
+    for (deployments, class, said) in [
+        (vec![running(1)], None, "there is no IngressClass alb"),
+        (
+            vec![],
+            Some(&alb),
+            "no AWS Load Balancer Controller runs here",
+        ),
+        (vec![running(0)], Some(&alb), "0 of 1 available"),
+        (
+            vec![],
+            Some(&class("example.com/other")),
+            "is of example.com/other",
+        ),
+    ] {
+        let warning = warning(&deployments, class).unwrap();
+        assert!(
+            warning.contains(said) && warning.contains(HOST),
+            "{warning}"
+        );
     }
 }
 

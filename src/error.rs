@@ -98,6 +98,14 @@ pub enum Error {
         /// What became of going back to the earlier revision.
         rollback: Rollback,
     },
+    /// Another process has changed or deleted the same thing while this call waited for it.
+    #[error("{what}: {by}")]
+    Replaced {
+        /// What it is, as in `the deployment web of project shop`.
+        what: String,
+        /// What the other process did, as in `another deploy has replaced this one`.
+        by: &'static str,
+    },
     /// An object that berth would have to change was made by somebody else.
     #[error("the {object} in the namespace {namespace} is not berth's")]
     ForeignObject {
@@ -247,12 +255,14 @@ pub enum Error {
     #[error("TLS can't be set up: {0}")]
     Tls(String),
     /// The deletion was sent, but the namespace is still there.
-    #[error("the namespace {namespace} is still being deleted after {seconds} s")]
+    #[error("the namespace {namespace} is still being deleted after {seconds} s{}", held(.held_by))]
     StillDeleting {
         /// The namespace.
         namespace: String,
         /// How long it was waited for.
         seconds: u64,
+        /// What keeps it, in the cluster's words: finalizers and what is left in it.
+        held_by: Vec<String>,
     },
     /// The manifests could not be made.
     #[error("the manifests can't be used")]
@@ -279,6 +289,14 @@ fn deploy_hint(cause: Cause) -> &'static str {
             "`berth list-instances` shows how far it has come; --timeout allows more time"
         }
         cause => cause.hint(),
+    }
+}
+
+/// What keeps a namespace, as the end of a message.
+fn held(by: &[String]) -> String {
+    match by {
+        [] => String::new(),
+        by => format!(": {}", by.join("; ")),
     }
 }
 
@@ -375,6 +393,7 @@ impl Error {
             | Self::NoNamespace { .. }
             | Self::NoBuild { .. } => Kind::NotFound,
             Self::HostTaken { .. }
+            | Self::Replaced { .. }
             | Self::GroupConflict { .. }
             | Self::SecretInUse { .. }
             | Self::NotRestored { .. }
@@ -401,6 +420,7 @@ impl Error {
                 Some(diagnosis.cause.hint().to_owned())
             }
             Self::DeployFailed { diagnosis, .. } => Some(deploy_hint(diagnosis.cause).to_owned()),
+            Self::Replaced { .. } => Some(Cause::Replaced.hint().to_owned()),
             Self::StillStopping { .. } => Some(
                 "see what holds it with `kubectl describe`, then stop the deployment again"
                     .to_owned(),

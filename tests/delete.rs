@@ -10,6 +10,7 @@
 mod support;
 
 use berth::{Error, ExecuteRequest, domain::PodCommand};
+use serde_json::json;
 use support::{
     bench::{World, skipped_on_a_cluster},
     on_both_databases,
@@ -72,6 +73,31 @@ async fn a_deletion_that_is_not_done_in_time_says_so_and_keeps_the_record() {
     assert_eq!(manager.list(None).await.unwrap().records.len(), 1);
     assert!(manager.delete(&project.owner).await.unwrap().was_there);
     assert!(manager.list(None).await.unwrap().records.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_controllers_put_into_every_namespace_does_not_keep_it() {
+    if skipped_on_a_cluster(
+        "others' objects",
+        "they are made with a kubectl of the test's own",
+    ) {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    project.create(&manager).await.unwrap();
+    for (kind, name) in [
+        ("ConfigMap", "openshift-service-ca.crt"),
+        ("ServiceAccount", "deployer"),
+    ] {
+        world.bench.kubectl_apply(&json!({
+            "apiVersion": "v1", "kind": kind,
+            "metadata": { "name": name, "namespace": project.namespace() },
+        }));
+    }
+    let deleted = manager.delete(&project.owner).await.unwrap();
+    assert!(deleted.was_there && deleted.kept.is_empty(), "{deleted:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,7 +26,7 @@ use berth::{
 };
 use serde_json::json;
 use support::{
-    bench::{Project, World, image, is_cluster, skipped_on_a_cluster, stdout_json, text},
+    bench::{LinkCut, Project, World, image, is_cluster, skipped_on_a_cluster, stdout_json, text},
     on_both_databases,
 };
 
@@ -602,6 +602,307 @@ async fn a_host_name_is_one_deployments_and_goes_when_it_is_not_wanted() {
     );
     stop(&manager, &first).await;
     stop(&manager, &second).await;
+}
+
+/// The error of a deploy that is waiting for its pod when another process does this, with a database of
+/// its own: no lease keeps the two apart.
+async fn overtaken_by(other: impl AsyncFnOnce(&World, &Project<'_>)) -> Error {
+    let [mine, theirs] = [World::sqlite().await, World::sqlite().await];
+    let manager = manager(&mine).await;
+    let project = mine.project();
+    manager.deploy(release(&project, 1)).await.unwrap();
+    let told = Told::default();
+    // It never answers its probe.
+    let request = script(&project, "sleep 600")
+        .start_period(Duration::from_mins(2))
+        .unwrap()
+        .rollback_on_failure(true);
+    let waits = async {
+        while !told.all().contains("not ready yet") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        other(&theirs, &theirs.owned(&project.owner)).await;
+    };
+    let (deployed, ()) = tokio::join!(manager.deploy_with(request, &told), waits);
+    let error = deployed.unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict, "{error:?}");
+    assert!(!told.all().contains("rolling back"), "{}", told.all());
+    let record = record(&mine, &project).await;
+    assert_eq!(record.diagnosis.unwrap().cause, Cause::Replaced);
+    error
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deploy_that_another_one_replaces_says_so() {
+    let error = overtaken_by(async |world, project| {
+        let manager = manager(world).await;
+        let theirs = manager.deploy(release(project, 2)).await.unwrap();
+        assert_eq!(theirs.action, DeployAction::Updated);
+        let revisions = manager.revisions(&project.owner, &name()).await.unwrap();
+        assert!(revisions[0].ready_pods == 1, "{revisions:?}");
+    })
+    .await;
+    let said = error.to_string();
+    assert!(
+        said.contains("another deploy has replaced this one"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deploy_whose_deployment_is_deleted_does_not_bring_it_back() {
+    let error = overtaken_by(async |world, project| {
+        let manager = manager(world).await;
+        stop(&manager, project).await;
+    })
+    .await;
+    assert!(error.to_string().contains("was deleted"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_lost_for_a_second_ends_neither_deploy_nor_stop() {
+    if skipped_on_a_cluster("a cut link", "only the sandbox's link can be cut") {
+        return;
+    }
+    let world = World::with_sandbox(&[]).await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    // While manifests are sent, and while pods are waited for.
+    for (number, at) in [(1, "applying"), (2, "of 1 pods available")] {
+        let cut = LinkCut::at(&world, at);
+        let deployed = manager.deploy_with(release(&project, number), &cut).await;
+        assert_eq!(deployed.unwrap().record.status, DeploymentStatus::Running);
+        assert!(cut.has_cut(), "{at}");
+    }
+    let cut = LinkCut::at(&world, "rolling back");
+    let web = name();
+    let back = manager.rollback_with(&project.owner, &web, None, &cut);
+    assert_eq!(back.await.unwrap().action, DeployAction::RolledBack);
+    let cut = LinkCut::at(&world, "deleting");
+    let target = Target::Project(project.owner.clone());
+    let stopped = manager.stop_with(&target, &name(), &cut).await.unwrap();
+    assert!(cut.has_cut() && stopped.kept.is_empty(), "{stopped:?}");
+    // A host that never answered is told at once.
+    let control = json!({ "refuse": true, "cut": true });
+    world.bench.control("POST", "/link", &control);
+    let begun = Instant::now();
+    let error = manager.deploy(release(&project, 3)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable, "{error:?}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{error:?}");
+    let resume = json!({ "resume": true });
+    world.bench.control("POST", "/link", &resume);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_node_is_waited_for() {
+    if skipped_on_a_cluster(
+        "a full node",
+        "it is filled with a kubectl of the test's own",
+    ) {
+        return;
+    }
+    let world = World::with_sandbox(&[]).await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    world.bench.fill_node("default");
+    let told = Told::default();
+    let makes_room = async {
+        while !told
+            .all()
+            .contains("waits for room on a node: 1 Insufficient cpu")
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // Longer than a scheduler that has only just been asked is given.
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        let deleted = world.bench.kubectl(&["delete", "pod", "filler"]);
+        assert!(deleted.status.success());
+    };
+    let request = release(&project, 1).rollback_on_failure(true);
+    let (deployed, ()) = tokio::join!(manager.deploy_with(request, &told), makes_room);
+    assert_eq!(deployed.unwrap().record.status, DeploymentStatus::Running);
+    // Room that does not come is missed at the deadline, with the cause.
+    stop(&manager, &project).await;
+    world.bench.fill_node("default");
+    let request = release(&project, 1).time_limit(Duration::from_secs(9));
+    let error = manager.deploy(request).await.unwrap_err();
+    assert_eq!(error.diagnosis().unwrap().cause, Cause::Unschedulable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limit_holds_for_a_namespace_that_ends_and_says_what_keeps_it() {
+    if skipped_on_a_cluster("a finalizer", "it is set with a kubectl of the test's own") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    let namespace = project.namespace();
+    let kubectl = |args: &[&str]| assert!(world.bench.kubectl(args).status.success(), "{args:?}");
+    kubectl(&["create", "namespace", &namespace]);
+    let held = |finalizers: serde_json::Value| {
+        world.bench.kubectl_apply(&json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": { "name": "held", "namespace": namespace, "finalizers": finalizers },
+        }));
+    };
+    held(json!(["example.com/kept"]));
+    let labels = berth::domain::OwnerLabels::of(&project.owner).selector();
+    let labels: Vec<_> = labels.split(',').collect();
+    kubectl(&[&["label", "namespace", &namespace][..], &labels].concat());
+    kubectl(&["delete", "namespace", &namespace, "--wait=false"]);
+    let begun = Instant::now();
+    let request = release(&project, 1).time_limit(Duration::from_secs(5));
+    let error = manager.deploy(request).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::TimedOut, "{error:?}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(25),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(error.to_string().contains("example.com/kept"), "{error}");
+    kubectl(&[
+        "patch",
+        "configmap",
+        "held",
+        "-n",
+        &namespace,
+        "--type=merge",
+        "-p",
+        r#"{"metadata":{"finalizers":null}}"#,
+    ]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingress_that_no_controller_lets_go_is_named() {
+    if skipped_on_a_cluster("a finalizer", "it is set with a kubectl of the test's own") {
+        return;
+    }
+    let mut world = World::sqlite().await;
+    world.set("BERTH_DELETE_TIMEOUT", "5s");
+    let manager = manager(&world).await;
+    let project = world.project();
+    manager.deploy(release(&project, 1)).await.unwrap();
+    let namespace = project.namespace();
+    let patch = |finalizers: &str| {
+        let patch = format!(r#"{{"metadata":{{"finalizers":{finalizers}}}}}"#);
+        let args = [
+            "patch",
+            "service",
+            "web",
+            "-n",
+            &namespace,
+            "--type=merge",
+            "-p",
+            &patch,
+        ];
+        assert!(world.bench.kubectl(&args).status.success());
+    };
+    patch(r#"["example.com/gone"]"#);
+    let target = Target::Project(project.owner.clone());
+    let error = manager.stop(&target, &name()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::TimedOut, "{error:?}");
+    let said = error.to_string();
+    assert!(
+        said.contains("Service web (finalizer example.com/gone)"),
+        "{said}"
+    );
+    patch("null");
+    stop(&manager, &project).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_controllers_put_into_every_namespace_does_not_keep_it() {
+    if skipped_on_a_cluster(
+        "others' objects",
+        "they are made with a kubectl of the test's own",
+    ) {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    manager.deploy(release(&project, 1)).await.unwrap();
+    let apply = |kind: &str, name: &str, more: serde_json::Value| {
+        let mut object = json!({
+            "apiVersion": "v1", "kind": kind,
+            "metadata": { "name": name, "namespace": project.namespace() },
+        });
+        for (key, value) in more.as_object().unwrap() {
+            object[key] = value.clone();
+        }
+        if let Some(annotations) = more.get("annotations") {
+            object["metadata"]["annotations"] = annotations.clone();
+            object.as_object_mut().unwrap().remove("annotations");
+        }
+        world.bench.kubectl_apply(&object);
+    };
+    for map in ["openshift-service-ca.crt", "istio-ca-root-cert"] {
+        apply("ConfigMap", map, json!({}));
+    }
+    for account in ["builder", "deployer"] {
+        apply("ServiceAccount", account, json!({}));
+        let of = json!({ "openshift.io/internal-registry-auth-token.service-account": account });
+        apply(
+            "Secret",
+            &format!("{account}-dockercfg-x7k2p"),
+            json!({
+                "type": "kubernetes.io/dockercfg", "stringData": { ".dockercfg": "{}" },
+                "annotations": of,
+            }),
+        );
+    }
+    // A user's own of the same type does.
+    apply(
+        "Secret",
+        "mine",
+        json!({ "type": "kubernetes.io/dockercfg", "stringData": { ".dockercfg": "{}" } }),
+    );
+    let target = Target::Project(project.owner.clone());
+    let stopped = manager.stop(&target, &name()).await.unwrap();
+    assert_eq!(stopped.kept, ["Secret mine"]);
+    let namespace = project.namespace();
+    let deleted = world
+        .bench
+        .kubectl(&["delete", "secret", "mine", "-n", &namespace]);
+    assert!(deleted.status.success());
+    manager.deploy(release(&project, 1)).await.unwrap();
+    let stopped = manager.stop(&target, &name()).await.unwrap();
+    assert_eq!(stopped.kept, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_of_an_earlier_deploy_is_not_this_ones() {
+    if skipped_on_a_cluster(
+        "a missing Secret",
+        "it is made with a kubectl of the test's own",
+    ) {
+        return;
+    }
+    let mut world = World::sqlite().await;
+    let folder = world.scratch.path().join("templates/deployment");
+    std::fs::create_dir_all(&folder).unwrap();
+    let built_in = include_str!("../templates/deployment/deployment.yaml");
+    let needs = "          envFrom:\n            - secretRef:\n                name: late\n";
+    let template = built_in.replacen("          envFrom:\n", needs, 1);
+    assert_ne!(template, built_in);
+    std::fs::write(folder.join("deployment.yaml"), template).unwrap();
+    let templates = folder.parent().unwrap().to_str().unwrap();
+    world.set("BERTH_TEMPLATES", templates);
+    let manager = manager(&world).await;
+    let project = world.project();
+    let error = manager.deploy(release(&project, 1)).await.unwrap_err();
+    assert_eq!(error.diagnosis().unwrap().cause, Cause::MissingConfig);
+    world.bench.kubectl_apply(&json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": { "name": "late", "namespace": project.namespace() },
+    }));
+    // The same release again, whose pod has failed.
+    let told = Told::default();
+    let again = manager.deploy_with(release(&project, 1), &told).await;
+    assert_eq!(again.unwrap().record.status, DeploymentStatus::Running);
+    assert!(told.all().contains("before this deploy"), "{}", told.all());
+    stop(&manager, &project).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,8 +13,8 @@ mod host_fault;
 pub mod kubectl;
 mod last_lines;
 mod objects;
-mod ownership;
 mod outage;
+mod ownership;
 mod scale_up;
 mod steady;
 mod watch_pace;
@@ -37,8 +37,8 @@ pub use self::{
     host_fault::HostFault,
     last_lines::add_last_lines,
     objects::{ObjectChange, Objects, Query, Resource},
-    ownership::{ForeignField, Kept, MANAGER, foreign_fields, is_set_by_others, own_spec},
     outage::Outage,
+    ownership::{ForeignField, Kept, MANAGER, foreign_fields, is_set_by_others, own_spec},
     scale_up::is_node_coming,
     steady::Steady,
     watch_pace::WatchPace,

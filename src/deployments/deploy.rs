@@ -8,6 +8,7 @@ use super::{DeployProgress, DeployRequest, DeploymentManager, Quiet, failure, wo
 use crate::{
     domain::PublicHost,
     error::Error,
+    site::LeaseWait,
     store::{DeploymentRecord, NewDeployment},
 };
 
@@ -84,10 +85,16 @@ impl DeploymentManager {
             replicas: 1,
             ssh: self.site().place().clone(),
         };
-        let wait = request.wait_for_turn;
-        let (record, held, existed) = self.claim(&owner, &name, &new, wait, progress).await?;
         let limit = request.limit.unwrap_or(self.settings().limits.rollout);
-        let work = Work::new(self, &owner, &name, &held, limit, progress);
+        let wait = if request.wait_for_turn {
+            LeaseWait::for_turn(limit)
+        } else {
+            LeaseWait::for_the_dead(limit)
+        };
+        let (record, held, existed) = self.claim(&owner, &name, &new, wait, progress).await?;
+        let phases = if request.rollback_on_failure { 2 } else { 1 };
+        let manager = self.steady(limit * phases);
+        let work = Work::new(&manager, &owner, &name, &held, limit, progress);
         let result = work.bring_up(&request, &record).await;
         if let Err(error) = &result {
             failure::write_down(&work, error, existed).await;

@@ -47,6 +47,7 @@ fn is_lost(error: &Error) -> bool {
 
 fn cause(error: &Error) -> Cause {
     match error {
+        Error::Replaced { .. } => Cause::Replaced,
         Error::Cluster(ClusterError::Quota { .. }) => Cause::Quota,
         Error::Cluster(ClusterError::PodSecurity { .. }) => Cause::PodSecurity,
         error => match error.kind() {

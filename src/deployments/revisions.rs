@@ -134,7 +134,7 @@ pub(super) fn image(set: &ReplicaSet) -> Option<&str> {
     container.image.as_deref()
 }
 
-fn release(set: &ReplicaSet) -> Option<&str> {
+pub(super) fn release(set: &ReplicaSet) -> Option<&str> {
     let template = set.spec.as_ref()?.template.as_ref()?;
     let annotations = template.metadata.as_ref()?.annotations.as_ref()?;
     annotations.get(ANNOTATION_RELEASE).map(String::as_str)

@@ -1,6 +1,7 @@
 //! An earlier revision is brought back.
 
 use k8s_openapi::api::apps::v1::ReplicaSet;
+use tokio::time::Instant;
 
 use super::{
     DeployAction, DeployProgress, DeployRequest, DeployStep, Deployed, DeploymentManager, Quiet,
@@ -16,6 +17,7 @@ use crate::{
     domain::{DeploymentName, DeploymentStatus, Diagnosis, HostName, Image, Invalid, Owner},
     error::{Error, Rollback},
     manifest::DeploymentRender,
+    site::LeaseWait,
     store::{DeploymentChanges, DeploymentRecord, NewDeployment},
 };
 
@@ -60,9 +62,11 @@ impl DeploymentManager {
             replicas: spec.map_or(1, |spec| spec.replicas.into()),
             ssh: self.site().place().clone(),
         };
-        let (_, held, existed) = self.claim(owner, name, &new, false, progress).await?;
         let limit = self.settings().limits.rollout;
-        let work = Work::new(self, owner, name, &held, limit, progress);
+        let wait = LeaseWait::for_the_dead(limit);
+        let (_, held, existed) = self.claim(owner, name, &new, wait, progress).await?;
+        let manager = self.steady(limit);
+        let work = Work::new(&manager, owner, name, &held, limit, progress);
         let result = work.roll_back(to).await;
         if let Err(error) = &result {
             failure::write_down(&work, error, existed).await;
@@ -91,11 +95,12 @@ impl Work<'_> {
         };
         let plan = self.plan_of(&scene, set)?;
         self.send_back(&plan, set, &scene).await?;
-        match self.wait(&plan.spec, &plan.release.mark).await? {
+        match self.wait(&plan, &scene, self.deadline).await? {
             Outcome::Done { revision } => self.save_done(&plan, revision).await,
             Outcome::Failed { diagnosis, serving } => {
                 Err(self.tell_failure(diagnosis, serving, &plan).await)
             }
+            Outcome::Replaced { deleted } => Err(self.replaced(deleted)),
         }
     }
 
@@ -196,15 +201,17 @@ impl Work<'_> {
         let is_added = failed.plan.exposure.is_some() && before.ingress(self.name).is_none();
         let done = async {
             if is_added {
-                self.delete_ingress().await?;
+                self.delete_ingress(self.limit).await?;
             }
-            self.wait(&plan.spec, &plan.release.mark).await
+            let deadline = Instant::now() + self.limit;
+            self.wait(&plan, before, deadline).await
         };
         let rollback = match done.await {
             Ok(Outcome::Done { revision }) => Rollback::Done { revision },
             Ok(Outcome::Failed { diagnosis, .. }) => Rollback::Failed {
                 why: diagnosis.to_string(),
             },
+            Ok(Outcome::Replaced { deleted }) => failure(&self.replaced(deleted)),
             Err(error) => failure(&error),
         };
         self.record_failure(failed, rollback, Some(back)).await

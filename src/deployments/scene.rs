@@ -154,7 +154,14 @@ impl Scene {
         )
         .chain(self.pods.iter().map(|it| ("Pod", &it.metadata)))
         .filter(|(_, it)| belongs_to(it, name))
-        .map(|(kind, it)| format!("{kind} {}", named(it)))
+        .map(|(kind, it)| match it.finalizers.as_deref() {
+            Some([_, ..]) if it.deletion_timestamp.is_some() => {
+                let finalizers = it.finalizers.iter().flatten().cloned();
+                let finalizers = finalizers.collect::<Vec<_>>().join(", ");
+                format!("{kind} {} (finalizer {finalizers})", named(it))
+            }
+            _ => format!("{kind} {}", named(it)),
+        })
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
     error::Error,
     manifest::SecretEntry,
     secret::Secret,
+    site::LeaseWait,
     store::NewDeployment,
 };
 
@@ -116,9 +117,12 @@ impl DeploymentManager {
         value: Secret<Vec<u8>>,
         progress: &dyn DeployProgress,
     ) -> Result<SecretSet, Error> {
+        let this = self.steady(self.settings().limits.delete);
         check_size(name, value.expose().len(), 0)?;
         check_value(name, &value)?;
-        let scene = self.look_when_settled(owner, progress).await?;
+        let scene = this
+            .look_when_settled(owner, this.settings().limits.delete, progress)
+            .await?;
         let others = scene
             .secrets
             .entries
@@ -129,10 +133,10 @@ impl DeploymentManager {
             .sum();
         check_size(name, value.expose().len(), others)?;
         if scene.namespace.is_none() {
-            let namespace = self.site().templates().namespace_manifest(owner)?;
-            self.cluster().apply(&[namespace], false).await?;
+            let namespace = this.site().templates().namespace_manifest(owner)?;
+            this.cluster().apply(&[namespace], false).await?;
         }
-        self.apply_secret(owner, name, &value).await?;
+        this.apply_secret(owner, name, &value).await?;
         Ok(SecretSet {
             replaced: scene.secrets.entries.contains_key(&name.0),
             used_by: users(&scene, &name.0),
@@ -168,7 +172,8 @@ impl DeploymentManager {
         name: &SecretName,
         force: bool,
     ) -> Result<SecretUnset, Error> {
-        let scene = self.look(owner).await?;
+        let this = self.steady(self.settings().limits.delete);
+        let scene = this.look(owner).await?;
         if !scene.secrets.entries.contains_key(&name.0) {
             return Ok(SecretUnset {
                 was_there: false,
@@ -183,13 +188,13 @@ impl DeploymentManager {
             let name = name.to_string();
             return Err(Error::SecretInUse { name, by });
         }
-        self.let_go(owner, name).await?;
-        if self.has_secret(owner, name).await? {
+        this.let_go(owner, name).await?;
+        if this.has_secret(owner, name).await? {
             // Others have set it too, as with kubectl. Another value makes it berth's alone.
             let value = Secret::new(format!("unset at {}", Utc::now()).into_bytes());
-            self.apply_secret(owner, name, &value).await?;
-            self.let_go(owner, name).await?;
-            if self.has_secret(owner, name).await? {
+            this.apply_secret(owner, name, &value).await?;
+            this.let_go(owner, name).await?;
+            if this.has_secret(owner, name).await? {
                 return Err(held_by_others(owner, name).into());
             }
         }
@@ -253,9 +258,11 @@ impl DeploymentManager {
             replicas: spec.replicas.into(),
             ssh: self.site().place().clone(),
         };
-        let (_, held, existed) = self.claim(owner, name, &new, true, progress).await?;
         let limit = self.settings().limits.rollout;
-        let mut work = Work::new(self, owner, name, &held, limit, progress);
+        let wait = LeaseWait::for_turn(limit);
+        let (_, held, existed) = self.claim(owner, name, &new, wait, progress).await?;
+        let manager = self.steady(limit);
+        let mut work = Work::new(&manager, owner, name, &held, limit, progress);
         work.hidden = hidden.clone();
         let result = work.restart().await;
         if let Err(error) = &result {
@@ -289,11 +296,12 @@ impl Work<'_> {
             action: DeployAction::Restarted,
             replicas: scale.live,
         };
-        match self.wait(&plan.spec, &plan.release.mark).await? {
+        match self.wait(&plan, &scene, self.deadline).await? {
             Outcome::Done { revision } => self.save_done(&plan, revision).await,
             Outcome::Failed { diagnosis, serving } => {
                 Err(self.tell_failure(diagnosis, serving, &plan).await)
             }
+            Outcome::Replaced { deleted } => Err(self.replaced(deleted)),
         }
     }
 }

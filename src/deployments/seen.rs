@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Pod, PodTemplateSpec},
+};
 use tokio::time::Instant;
 
 use super::{DeployProgress, DeployStep};
@@ -14,6 +17,7 @@ use crate::{
         ClusterError, ObjectChange,
         assess::{
             Assessment, Headcount, Rollout, Urgency, assess_pod, assess_rollout, is_of_release,
+            missing,
         },
     },
     domain::{Cause, Diagnosis},
@@ -21,6 +25,8 @@ use crate::{
 
 /// How long the Deployment must have been gone to be taken for that.
 const GONE: Duration = Duration::from_secs(2);
+/// How long an earlier refusal to create the pods may go on to be told.
+const RETRYING: Duration = Duration::from_secs(10);
 /// How long a release must stay up whose containers were started again.
 const PROVING: Duration = Duration::from_secs(10);
 /// How long a probe's path may be answered as unknown (4xx): the program is up and says no.
@@ -36,7 +42,11 @@ pub(super) struct Seen {
     mark: String,
     /// How long a pod may be up without being well.
     start: Duration,
+    /// Whether the cluster had refused to create its pods before.
+    was_refused: bool,
     pub(super) deployment: Option<Deployment>,
+    /// The pods' template as it was first seen with this release's mark.
+    template: Option<PodTemplateSpec>,
     pub(super) pods: BTreeMap<String, Pod>,
     /// What the cluster has warned of, by pod: of a probe or a volume.
     warned: BTreeMap<String, Warned>,
@@ -49,6 +59,8 @@ pub(super) struct Seen {
     gone_since: Option<Instant>,
     /// How often containers of the release have been started again, and since when it is that often.
     proving: Option<(i32, Instant)>,
+    /// The pods of which an autoscaler has been asked, and whether it adds a node for them.
+    scaling: BTreeMap<String, bool>,
     told: Told,
 }
 
@@ -75,11 +87,13 @@ pub(super) struct Standing {
 }
 
 impl Seen {
-    pub(super) fn new(mark: &str, start: Duration) -> Self {
+    pub(super) fn new(mark: &str, start: Duration, was_refused: bool) -> Self {
         Self {
             mark: mark.to_owned(),
             start,
+            was_refused,
             deployment: None,
+            template: None,
             pods: BTreeMap::new(),
             warned: BTreeMap::new(),
             since: BTreeMap::new(),
@@ -87,6 +101,7 @@ impl Seen {
             is_gone: false,
             gone_since: None,
             proving: None,
+            scaling: BTreeMap::new(),
             told: Told::default(),
         }
     }
@@ -157,7 +172,11 @@ impl Seen {
     /// What stands now.
     pub(super) fn standing(&mut self) -> Standing {
         let now = Instant::now();
-        let found = assess_rollout(self.deployment.as_ref(), self.pods.values(), &self.mark);
+        let found = match assess_rollout(self.deployment.as_ref(), self.pods.values(), &self.mark) {
+            Rollout::Replaced => Rollout::Replaced,
+            _ if self.has_other_template() => Rollout::Replaced,
+            found => found,
+        };
         self.gone_since = match found {
             Rollout::Absent if self.is_gone() => self.gone_since.or(Some(now)),
             _ => None,
@@ -168,6 +187,7 @@ impl Seen {
             .retain(|pod, _| !pods.get(pod).is_some_and(is_ready));
         let over_at = match &rollout {
             Rollout::Absent => self.gone_since.map(|since| since + GONE),
+            Rollout::Replaced => Some(now),
             Rollout::Done(_) => Some(now.max(self.proven_at(now))),
             Rollout::Progress(_) => None,
             Rollout::Failing {
@@ -175,12 +195,25 @@ impl Seen {
                 pod,
                 urgency,
             } => {
-                let patience = self.patience(diagnosis, *urgency);
+                let is_scaling = pod.as_ref().and_then(|pod| self.scaling.get(pod));
+                let patience = match is_scaling {
+                    None if self.was_refused && pod.is_none() => Some(RETRYING),
+                    Some(true) if diagnosis.cause == Cause::Unschedulable => None,
+                    _ => self.patience(diagnosis, *urgency),
+                };
                 let since = self.since(pod.as_deref().unwrap_or_default(), diagnosis.cause);
                 patience.map(|patience| since + patience)
             }
         };
         Standing { rollout, over_at }
+    }
+
+    /// Whether the template was changed with the mark left as it is, as `kubectl set image` does.
+    fn has_other_template(&mut self) -> bool {
+        let Some(spec) = self.deployment.as_ref().and_then(|it| it.spec.as_ref()) else {
+            return false;
+        };
+        spec.template != *self.template.get_or_insert_with(|| spec.template.clone())
     }
 
     /// When the pods of the release have proven themselves: a container that was started again is
@@ -203,6 +236,25 @@ impl Seen {
             return now + PROVING;
         }
         since + PROVING
+    }
+
+    /// The pod that fits on no node, of which no autoscaler has been asked yet.
+    pub(super) fn is_to_be_asked_of(&self, standing: &Standing) -> Option<String> {
+        match &standing.rollout {
+            Rollout::Failing {
+                diagnosis,
+                pod: Some(pod),
+                ..
+            } if diagnosis.cause == Cause::Unschedulable && !self.scaling.contains_key(pod) => {
+                Some(pod.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes in whether an autoscaler adds a node for the pod.
+    pub(super) fn take_scaling(&mut self, pod: String, is_scaling: bool) {
+        self.scaling.insert(pod, is_scaling);
     }
 
     /// Since when this has stood in the pod's way.
@@ -315,6 +367,9 @@ pub(super) fn doing(pod: &Pod) -> String {
         Assessment::Progress(doing) => doing,
         Assessment::Failing { diagnosis, .. } if diagnosis.cause == Cause::NotReady => {
             "runs, and is not ready yet".to_owned()
+        }
+        Assessment::Failing { diagnosis, .. } if diagnosis.cause == Cause::Unschedulable => {
+            format!("waits for room on a node: {}", missing(&diagnosis.message))
         }
         Assessment::Failing { diagnosis, .. } => {
             let phrase = diagnosis.cause.as_phrase();

@@ -4,7 +4,7 @@ use super::{super::Quiet, *};
 use crate::domain::ANNOTATION_RELEASE;
 
 fn seen() -> Seen {
-    Seen::new("new", Duration::from_secs(30))
+    Seen::new("new", Duration::from_secs(30), false)
 }
 
 fn deployment() -> ObjectChange {
@@ -42,6 +42,29 @@ async fn a_new_watch_that_has_told_nothing_yet_is_no_sign_of_a_deletion() {
     seen.take_absence();
     assert!(matches!(seen.standing().rollout, Rollout::Absent));
     assert!(seen.standing().over_at.is_some());
+}
+
+#[tokio::test]
+async fn a_template_changed_under_the_same_mark_replaces_the_release() {
+    let with_image = |image: &str, replicas: u32| {
+        ObjectChange::Is(json!({
+            "kind": "Deployment", "metadata": {"name": "web", "generation": 1},
+            "spec": {"replicas": replicas, "selector": {}, "template": {
+                "metadata": {"annotations": {ANNOTATION_RELEASE: "new"}},
+                "spec": {"containers": [{"name": "app", "image": image}]},
+            }},
+        }))
+    };
+    let mut seen = seen();
+    seen.take(with_image("a:1", 1)).unwrap();
+    assert!(matches!(seen.standing().rollout, Rollout::Progress(_)));
+    // An autoscaler does not replace it.
+    seen.take(with_image("a:1", 3)).unwrap();
+    assert!(matches!(seen.standing().rollout, Rollout::Progress(_)));
+    seen.take(with_image("other:1", 3)).unwrap();
+    let standing = seen.standing();
+    assert!(matches!(standing.rollout, Rollout::Replaced));
+    assert!(standing.over_at.is_some());
 }
 
 #[tokio::test]

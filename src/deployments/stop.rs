@@ -12,7 +12,7 @@ use crate::{
     cluster::{ClusterError, Query, Resource},
     domain::{DeploymentName, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Owner},
     error::Error,
-    site::Held,
+    site::{Held, LeaseWait},
     store::{DeploymentRecord, Lock, NewDeployment},
 };
 
@@ -75,14 +75,16 @@ impl DeploymentManager {
         name: &DeploymentName,
         progress: &dyn DeployProgress,
     ) -> Result<Stopped, Error> {
+        // Once for the deployment, and once for its namespace.
+        let this = self.steady(self.settings().limits.delete * 2);
         progress.step(&DeployStep::Observing);
-        let owner = self.resolve(target).await?;
-        let scene = self.look(&owner).await?;
-        let record = self.store().find_deployment(&owner, name).await?;
+        let owner = this.resolve(target).await?;
+        let scene = this.look(&owner).await?;
+        let record = this.store().find_deployment(&owner, name).await?;
         if !scene.has_any_of(name) {
             match &record {
                 None => return Err(no_deployment(&owner.namespace(), name)),
-                Some(record) => self.if_elsewhere(record)?,
+                Some(record) => this.if_elsewhere(record)?,
             }
         }
         let new = NewDeployment {
@@ -93,20 +95,21 @@ impl DeploymentManager {
             },
             host: None,
             replicas: 0,
-            ssh: self.site().place().clone(),
+            ssh: this.site().place().clone(),
         };
-        let (_, held, existed) = self.claim(&owner, name, &new, false, progress).await?;
+        let wait = LeaseWait::for_the_dead(this.settings().limits.delete);
+        let (_, held, existed) = this.claim(&owner, name, &new, wait, progress).await?;
         progress.step(&DeployStep::Stopping);
-        let removed = self.remove(&owner, name, &held).await;
+        let removed = this.remove(&owner, name, &held).await;
         if removed.is_ok() || !existed {
-            self.store().delete_deployment(held.lease()).await?;
+            this.store().delete_deployment(held.lease()).await?;
             held.gone();
         } else {
             held.give_back().await;
         }
         let deleted = removed?;
         // The deployment is gone, whatever becomes of the namespace.
-        let kept = self.tidy_namespace(&owner).await.unwrap_or_else(|error| {
+        let kept = this.tidy_namespace(&owner).await.unwrap_or_else(|error| {
             let note = format!("a deletion that failed: {error}");
             progress.step(&DeployStep::Note(note.clone()));
             vec![note]

@@ -15,13 +15,29 @@ use crate::{
     cluster::{ClusterError, Objects, Query, Resource},
     domain::{Owner, OwnerKind, OwnerLabels, PROJECT_SECRETS},
     error::Error,
+    site::still_deleting,
     store::DeploymentFilter,
 };
 
-/// What every namespace has of the cluster's own.
-const CLUSTERS_OWN: [(&str, &str); 2] = [
+/// What controllers put into every namespace: Kubernetes, OpenShift and Istio.
+const CLUSTERS_OWN: [(&str, &str); 7] = [
     ("ConfigMap", "kube-root-ca.crt"),
+    ("ConfigMap", "openshift-service-ca.crt"),
+    ("ConfigMap", "istio-ca-root-cert"),
     ("ServiceAccount", "default"),
+    ("ServiceAccount", "builder"),
+    ("ServiceAccount", "deployer"),
+    ("ServiceAccount", "pipeline"),
+];
+/// The types of the Secrets that hold a service account's token, or its password for OpenShift's registry.
+const ACCOUNT_SECRETS: [&str; 2] = [
+    "kubernetes.io/service-account-token",
+    "kubernetes.io/dockercfg",
+];
+/// What a Secret carries that a controller has made for a service account.
+const OF_ACCOUNT: [&str; 2] = [
+    "kubernetes.io/service-account.name",
+    "openshift.io/internal-registry-auth-token.service-account",
 ];
 
 impl DeploymentManager {
@@ -55,10 +71,9 @@ impl DeploymentManager {
             .cluster()
             .delete_namespace(&namespace, &labels, at_most);
         match deleted.await {
-            Err(ClusterError::TimedOut { .. }) => Err(Error::StillDeleting {
-                namespace: namespace.to_string(),
-                seconds: at_most.as_secs(),
-            }),
+            Err(ClusterError::TimedOut { .. }) => {
+                Err(still_deleting(self.cluster(), &namespace, at_most).await)
+            }
             deleted => Ok(deleted.map(|_| kept)?),
         }
     }
@@ -72,14 +87,22 @@ impl DeploymentManager {
         let deployments = self.store().list_deployments(filter).await?.records;
         let now = chrono::Utc::now();
         let pod = self.store().find(owner).await?;
-        let pod = pod.filter(|pod| pod.lease.as_ref().is_some_and(|lease| lease.until > now));
+        let pod = pod.filter(|pod| pod.lease.as_ref().is_some_and(|lease| lease.is_held(now)));
         Ok(deployments
             .into_iter()
-            .filter(|it| it.lease.as_ref().is_some_and(|lease| lease.until > now))
+            .filter(|it| it.lease.as_ref().is_some_and(|lease| lease.is_held(now)))
             .map(|it| format!("Deployment {}", it.name))
             .chain(pod.map(|_| "Pod workspace".to_owned()))
             .collect())
     }
+}
+
+/// Whether a controller has made the Secret for a service account.
+fn is_of_account(secret: &Secret) -> bool {
+    let annotations = secret.metadata.annotations.iter().flatten();
+    let is_typed = ACCOUNT_SECRETS.contains(&secret.type_.as_deref().unwrap_or_default());
+    let names_one = annotations.map(|(key, _)| key.as_str());
+    is_typed && names_one.into_iter().any(|key| OF_ACCOUNT.contains(&key))
 }
 
 /// What is in a namespace, but for what the cluster puts into each.
@@ -121,8 +144,7 @@ fn residents(found: &Objects) -> Result<Vec<String>, Error> {
             .as_ref()
             .is_none_or(std::collections::BTreeMap::is_empty);
         let is_left_over = is_empty && named(&it.metadata) == PROJECT_SECRETS;
-        let is_token = it.type_.as_deref() == Some("kubernetes.io/service-account-token");
-        if !is_left_over && !is_token {
+        if !is_left_over && !is_of_account(&it) {
             add("Secret", &it.metadata);
         }
     }

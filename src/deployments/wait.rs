@@ -13,6 +13,7 @@ use super::{
 use crate::{
     cluster::{
         ClusterError, ObjectChange, Query, Resource, WatchPace, add_last_lines, assess::Rollout,
+        is_node_coming,
     },
     domain::{APP_CONTAINER, Cause, DeploymentName, Diagnosis, LABEL_DEPLOYMENT, Namespace},
     error::Error,
@@ -30,6 +31,9 @@ pub(super) struct Awaited<'a> {
     /// How long a pod that has started may take until it is well.
     pub(super) start: Duration,
     pub(super) limit: Duration,
+    pub(super) deadline: Instant,
+    /// Whether the cluster had refused to create its pods before this call.
+    pub(super) was_refused: bool,
 }
 
 /// How the wait ended.
@@ -45,6 +49,8 @@ pub(super) enum Outcome {
         /// The image of the earlier release that goes on serving.
         serving: Option<String>,
     },
+    /// Another process has deployed something else since, or deleted the deployment.
+    Replaced { deleted: bool },
 }
 
 impl DeploymentManager {
@@ -55,8 +61,8 @@ impl DeploymentManager {
         awaited: &Awaited<'_>,
         progress: &dyn DeployProgress,
     ) -> Result<Outcome, Error> {
-        let deadline = Instant::now() + awaited.limit;
-        let mut seen = Seen::new(awaited.mark, awaited.start);
+        let deadline = awaited.deadline;
+        let mut seen = Seen::new(awaited.mark, awaited.start, awaited.was_refused);
         let mut pace = WatchPace::default();
         let mut last = None;
         while Instant::now() < deadline {
@@ -102,7 +108,15 @@ impl DeploymentManager {
             match tokio::time::timeout_at(over_at.min(next_look), changes.next()).await {
                 Ok(Some(change)) => seen.take(change?)?,
                 Ok(None) => return Ok((standing, false)),
-                Err(_) if Instant::now() >= over_at => return Ok((standing, true)),
+                Err(_) if Instant::now() >= over_at => {
+                    let asked = standing.as_ref().and_then(|it| seen.is_to_be_asked_of(it));
+                    let Some(pod) = asked.filter(|_| over_at < deadline) else {
+                        return Ok((standing, true));
+                    };
+                    let namespace = awaited.namespace;
+                    let is_coming = is_node_coming(self.cluster(), namespace, &pod).await;
+                    seen.take_scaling(pod, is_coming);
+                }
                 Err(_) => {
                     // They are welcome, and not everybody may read them.
                     let warnings = self.cluster().warnings(awaited.namespace).await;
@@ -139,12 +153,10 @@ impl DeploymentManager {
                 return Outcome::Done { revision };
             }
             Rollout::Failing { diagnosis, pod, .. } => (diagnosis, pod),
+            Rollout::Replaced => return Outcome::Replaced { deleted: false },
+            Rollout::Absent if seen.is_gone() => return Outcome::Replaced { deleted: true },
             Rollout::Absent => {
-                let message = if seen.is_gone() {
-                    "the Deployment is gone: somebody has deleted it meanwhile"
-                } else {
-                    "the cluster did not tell of the Deployment in time"
-                };
+                let message = "the cluster did not tell of the Deployment in time";
                 (Diagnosis::new(Cause::Slow, message), None)
             }
             Rollout::Progress(heads) => {

@@ -6,15 +6,21 @@ use std::{
 };
 
 use chrono::{SecondsFormat, Utc};
+use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
+use tokio::time::Instant;
 
 use super::{
     DeployAction, DeployProgress, DeployRequest, DeployStep, Deployed, DeploymentManager,
     foreign::{self, Scale},
-    scene::{Scene, spec_of, unknown_spec},
+    revisions,
+    scene::{Scene, named, spec_of, unknown_spec},
     wait::{Awaited, Outcome},
 };
 use crate::{
-    cluster::{Query, Resource},
+    cluster::{
+        ClusterError, Query, Resource,
+        assess::{Assessment, assess_pod, is_of_release},
+    },
     domain::{
         Cause, DeploymentName, DeploymentSpec, DeploymentStatus, Diagnosis, Invalid,
         LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Owner, OwnerKind, Redaction, SecretUse,
@@ -37,6 +43,8 @@ pub(super) struct Work<'a> {
     pub(super) name: &'a DeploymentName,
     pub(super) held: &'a Held<Lock>,
     pub(super) limit: Duration,
+    /// When the limit is reached: all that this call waits for counts.
+    pub(super) deadline: Instant,
     pub(super) progress: &'a dyn DeployProgress,
     /// Whether anything may have been changed in the cluster.
     pub(super) has_applied: AtomicBool,
@@ -78,6 +86,7 @@ impl<'a> Work<'a> {
             name,
             held,
             limit,
+            deadline: Instant::now() + limit,
             progress,
             has_applied: AtomicBool::new(false),
             hidden: Redaction::default(),
@@ -100,7 +109,7 @@ impl<'a> Work<'a> {
         if is_new_host && let Some(exposure) = &plan.exposure {
             self.confirm_host(exposure).await?;
         }
-        let mut outcome = self.wait(&plan.spec, &plan.release.mark).await?;
+        let mut outcome = self.wait(&plan, &scene, self.deadline).await?;
         if let Some(unresolved) = unresolved.filter(|it| needs_node_copy(it, &outcome)) {
             let registry = unresolved.registry;
             self.warn(&format!(
@@ -110,7 +119,7 @@ impl<'a> Work<'a> {
             ));
             plan = self.plan(request, &base, &scene, true)?;
             self.apply(&scene, &plan).await?;
-            outcome = self.wait(&plan.spec, &plan.release.mark).await?;
+            outcome = self.wait(&plan, &scene, self.deadline).await?;
         }
         match outcome {
             Outcome::Done { revision } => self.save_done(&plan, revision).await,
@@ -122,6 +131,8 @@ impl<'a> Work<'a> {
                 };
                 Err(self.give_up(request, &scene, record, failed).await)
             }
+            // What another process has rolled out is not rolled back.
+            Outcome::Replaced { deleted } => Err(self.replaced(deleted)),
         }
     }
 
@@ -129,7 +140,7 @@ impl<'a> Work<'a> {
     pub(super) async fn observe(&self) -> Result<Scene, Error> {
         let scene = self
             .manager
-            .look_when_settled(self.owner, self.progress)
+            .look_when_settled(self.owner, self.deadline - Instant::now(), self.progress)
             .await?;
         match scene.foreign(self.name) {
             Some(object) => Err(Error::ForeignObject {
@@ -269,7 +280,7 @@ impl<'a> Work<'a> {
         };
         let site = self.manager.site();
         let admitted = ingress::admit(site, self.owner, self.name, exposure).await?;
-        if let Some(note) = admitted.note {
+        for note in admitted.notes {
             self.progress.step(&DeployStep::Note(note));
         }
         let rules = (scene.ingress(self.name))
@@ -285,7 +296,7 @@ impl<'a> Work<'a> {
         let site = self.manager.site();
         let admitted = ingress::admit(site, self.owner, self.name, exposure).await;
         if matches!(admitted, Err(Error::HostTaken { .. })) {
-            self.delete_ingress().await?;
+            self.delete_ingress(self.deadline - Instant::now()).await?;
             let none = DeploymentChanges::new().host(None);
             let store = self.manager.store();
             store.save_deployment(self.held.lease(), none).await?;
@@ -302,7 +313,7 @@ impl<'a> Work<'a> {
         self.send(&manifests).await?;
         // What is not wanted any more goes.
         if plan.exposure.is_none() && scene.ingress(self.name).is_some() {
-            self.delete_ingress().await?;
+            self.delete_ingress(self.deadline - Instant::now()).await?;
         }
         Ok(())
     }
@@ -327,24 +338,86 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    pub(super) async fn delete_ingress(&self) -> Result<(), Error> {
+    pub(super) async fn delete_ingress(&self, at_most: Duration) -> Result<(), Error> {
         let query = Query::in_namespace([Resource::Ingresses], &self.owner.namespace())
             .labelled(selector(self.name));
-        let at_most = self.manager.settings().limits.delete;
+        let at_most = at_most.min(self.manager.settings().limits.delete);
         self.held.confirm().await?;
         self.manager.cluster().delete(&query, at_most).await?;
         Ok(())
     }
 
-    pub(super) async fn wait(&self, spec: &DeploymentSpec, mark: &str) -> Result<Outcome, Error> {
+    /// Waits for the plan's rollout, which was sent after `before` was seen.
+    pub(super) async fn wait(
+        &self,
+        plan: &Plan,
+        before: &Scene,
+        deadline: Instant,
+    ) -> Result<Outcome, Error> {
+        let mark = &plan.release.mark;
+        self.replace_failed_pods(before, mark).await?;
+        let was_refused = self.retry_refused_pods(before, mark).await?;
         let awaited = Awaited {
             namespace: &self.owner.namespace(),
             name: self.name,
             mark,
-            start: Duration::from_secs(spec.start_seconds.into()),
+            start: Duration::from_secs(plan.spec.start_seconds.into()),
             limit: self.limit,
+            deadline,
+            was_refused,
         };
         self.manager.wait(&awaited, self.progress).await
+    }
+
+    /// Deletes pods of this very release that had failed before this call: what went wrong with them is
+    /// not known to go wrong again, and the kubelet would try again only after minutes.
+    async fn replace_failed_pods(&self, before: &Scene, mark: &str) -> Result<(), Error> {
+        let namespace = self.owner.namespace();
+        let pods = before.pods.iter().filter(|pod| has_failed(pod, mark));
+        for name in pods.map(|pod| named(&pod.metadata)) {
+            self.progress.step(&DeployStep::Note(format!(
+                "pod {name} failed before this deploy; replacing it"
+            )));
+            self.held.confirm().await?;
+            let query = Query::in_namespace([Resource::Pods], &namespace).named(name);
+            let at_most = self.deadline - Instant::now();
+            match self.manager.cluster().delete(&query, at_most).await {
+                // Its end is seen by the wait for the rollout.
+                Ok(_) | Err(ClusterError::TimedOut { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for pods that the cluster had refused to create: the replica set's controller tries again
+    /// only after minutes, and its next one at once. Tells whether there are such.
+    async fn retry_refused_pods(&self, before: &Scene, mark: &str) -> Result<bool, Error> {
+        let sets = before.replica_sets(self.name);
+        let Some(set) = sets.into_iter().find(|set| is_refused(set, mark)) else {
+            return Ok(false);
+        };
+        self.held.confirm().await?;
+        let query = Query::in_namespace([Resource::ReplicaSets], &self.owner.namespace())
+            .named(named(&set.metadata));
+        let at_most = self.deadline - Instant::now();
+        match self.manager.cluster().delete(&query, at_most).await {
+            // One of the same name is made at once, which may be taken for the old one.
+            Ok(_) | Err(ClusterError::TimedOut { .. }) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The error for a release that was replaced while it was waited for.
+    pub(super) fn replaced(&self, deleted: bool) -> Error {
+        Error::Replaced {
+            what: format!("the deployment {} of {}", self.name, self.owner),
+            by: if deleted {
+                "it was deleted by another process during this deploy"
+            } else {
+                "another deploy has replaced this one"
+            },
+        }
     }
 
     /// A process that is killed from here on has left behind at most what the record says.
@@ -385,6 +458,31 @@ pub(super) struct Failed<'a> {
     pub(super) diagnosis: Diagnosis,
     pub(super) serving: Option<String>,
     pub(super) plan: &'a Plan,
+}
+
+/// Whether a container of the pod, which is of this release, has failed; one that only takes its time
+/// has not.
+fn has_failed(pod: &Pod, mark: &str) -> bool {
+    let is_staying = pod.metadata.deletion_timestamp.is_none();
+    is_staying
+        && is_of_release(pod, mark)
+        && matches!(
+            assess_pod(pod),
+            Assessment::Failing { diagnosis, .. } if !matches!(
+                diagnosis.cause,
+                Cause::NotReady | Cause::Unschedulable | Cause::Evicted | Cause::NodeLost
+            )
+        )
+}
+
+/// Whether no pod of this release could be created.
+fn is_refused(set: &ReplicaSet, mark: &str) -> bool {
+    let status = set.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_deref());
+    let mut conditions = conditions.unwrap_or_default().iter();
+    revisions::release(set) == Some(mark)
+        && status.is_some_and(|status| status.replicas == 0)
+        && conditions.any(|it| it.type_ == "ReplicaFailure" && it.status == "True")
 }
 
 /// Secrets that are asked for by name must be there: the pods could not start without them.

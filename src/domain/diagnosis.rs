@@ -52,6 +52,8 @@ pub enum Cause {
     Denied,
     /// Nothing is wrong that can be seen, but the time was up.
     Slow,
+    /// Another process has changed or deleted the deployment since.
+    Replaced,
 }
 
 impl Cause {
@@ -80,6 +82,7 @@ impl Cause {
             Self::Unreachable => "the cluster could not be reached",
             Self::Denied => "the host or the cluster does not let berth in",
             Self::Slow => "the pod is not ready in time",
+            Self::Replaced => "another deploy has replaced this one",
         }
     }
 
@@ -113,6 +116,9 @@ impl Cause {
             Self::Denied => "check the key, the host key, and the rights of the kubeconfig's user",
             Self::Unreachable => "check the way to the cluster, then try again",
             Self::Slow => "look again with `berth status`, or raise BERTH_READY_TIMEOUT",
+            Self::Replaced => {
+                "`berth revisions` shows what runs now; deploy again if this release is wanted"
+            }
         }
     }
 }

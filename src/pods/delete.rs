@@ -14,6 +14,7 @@ use crate::{
         PROJECT_SECRETS,
     },
     error::Error,
+    site::still_deleting,
     store::DeploymentFilter,
 };
 
@@ -54,7 +55,8 @@ impl PodManager {
         let _turn = self.take_turn(owner, progress).await?;
         // Without a record one is made, so that nobody creates what is being deleted.
         let (record, held, existed) = self.claim(owner, &self.new_record(), progress).await?;
-        let removed = self.remove(owner, &held, progress).await;
+        let manager = self.steady(self.settings().limits.delete);
+        let removed = manager.remove(owner, &held, progress).await;
         let removed = match removed {
             Ok(removed) if existed && !removed.was_there => {
                 self.if_elsewhere(&record).map(|()| removed)
@@ -107,6 +109,7 @@ impl PodManager {
         progress.step(&Step::Deleting);
         // Whoever has taken the lease over since may have made what would be deleted.
         held.confirm().await?;
+        progress.step(&Step::Deleting);
         let deleted = if kept.is_empty() {
             let cluster = self.cluster();
             cluster.delete_namespace(&namespace, &labels, at_most).await
@@ -117,10 +120,9 @@ impl PodManager {
         };
         match deleted {
             Ok(was_there) => Ok(Removed { was_there, kept }),
-            Err(ClusterError::TimedOut { .. }) => Err(Error::StillDeleting {
-                namespace: namespace.to_string(),
-                seconds: at_most.as_secs(),
-            }),
+            Err(ClusterError::TimedOut { .. }) => {
+                Err(still_deleting(self.cluster(), &namespace, at_most).await)
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -135,7 +137,7 @@ impl PodManager {
         let deployments = self.store().list_deployments(filter).await?.records;
         Ok(deployments
             .into_iter()
-            .filter(|it| it.lease.as_ref().is_some_and(|lease| lease.until > now))
+            .filter(|it| it.lease.as_ref().is_some_and(|lease| lease.is_held(now)))
             .map(|it| format!("deployment {}", it.name))
             .collect())
     }

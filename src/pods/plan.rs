@@ -1,6 +1,7 @@
 //! What is to be done about an owner's pod, decided from what is there and what is wanted. Pure.
 
 use chrono::{DateTime, Utc};
+use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::Value;
 
 use crate::{
@@ -62,12 +63,12 @@ pub(super) fn is_ours_or_absent(observed: &Observed, owner: &OwnerLabels) -> boo
 
 /// What the Deployment that is there was rendered from, when berth can tell.
 pub(super) fn current_spec(observed: &Observed) -> Option<PodSpec> {
-    let annotations = observed
-        .deployment
-        .as_ref()?
-        .metadata
-        .annotations
-        .as_ref()?;
+    spec_of(observed.deployment.as_ref()?)
+}
+
+/// What this Deployment was rendered from, when berth can tell.
+pub(super) fn spec_of(deployment: &Deployment) -> Option<PodSpec> {
+    let annotations = deployment.metadata.annotations.as_ref()?;
     serde_json::from_str(annotations.get(ANNOTATION_SPEC)?).ok()
 }
 
@@ -105,6 +106,7 @@ pub(super) fn plan(
         // What may pass by itself is given its time: a new pod would lose what is in the old one.
         Assessment::Progress(_)
         | Assessment::Failing {
+            pod: Some(_),
             urgency: Urgency::After(_) | Urgency::AtDeadline,
             ..
         } => Plan::Wait,

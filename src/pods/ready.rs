@@ -6,13 +6,14 @@ use futures::{StreamExt as _, stream::BoxStream};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use tokio::time::Instant;
 
-use super::{PodManager, Progress, Step};
+use super::{PodManager, Progress, Step, plan::spec_of};
 use crate::{
     cluster::{
         Change, ClusterError, WatchPace, add_last_lines,
-        assess::{Assessment, Urgency, assess, sandbox_failure},
+        assess::{Assessment, Urgency, assess, missing, sandbox_failure},
+        is_node_coming,
     },
-    domain::{Cause, Diagnosis, Namespace, OwnerLabels},
+    domain::{Cause, Diagnosis, Namespace, OwnerLabels, PodSpec},
     error::Error,
 };
 
@@ -36,6 +37,8 @@ pub(super) enum Outcome {
         pod: Option<String>,
         diagnosis: Diagnosis,
     },
+    /// Another process has asked for something else since.
+    Replaced,
 }
 
 /// What has been seen of the Deployment and its pods so far.
@@ -58,6 +61,12 @@ impl Seen {
                 self.pods.remove(&name);
             }
         }
+    }
+
+    /// Whether a warning is not about another pod, such as an earlier one.
+    fn is_concerned_by(&self, warning: &str) -> bool {
+        let is_of = |pod: &String| warning.contains(&format!("(pod {pod})"));
+        !warning.contains("(pod ") || self.pods.keys().any(is_of)
     }
 
     fn assess(&self) -> Assessment {
@@ -95,6 +104,18 @@ impl Standing {
         }
     }
 
+    /// The pod for which no node has room.
+    fn unschedulable(&self) -> Option<&str> {
+        match &self.assessment {
+            Assessment::Failing { diagnosis, pod, .. }
+                if diagnosis.cause == Cause::Unschedulable =>
+            {
+                pod.as_deref()
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the other is the same matter, so that its time goes on. A message may change.
     fn is_same_matter(&self, other: &Assessment) -> bool {
         match (&self.assessment, other) {
@@ -115,6 +136,7 @@ impl PodManager {
         &self,
         namespace: &Namespace,
         owner: &OwnerLabels,
+        desired: &PodSpec,
         progress: &dyn Progress,
     ) -> Result<Outcome, Error> {
         let at_most = self.settings().limits.ready;
@@ -130,6 +152,14 @@ impl PodManager {
             // Nothing is left of the watch while a log is fetched.
             drop(changes);
             if let Some((assessment, seen)) = last {
+                if seen
+                    .deployment
+                    .as_ref()
+                    .and_then(spec_of)
+                    .is_some_and(|it| it != *desired)
+                {
+                    return Ok(Outcome::Replaced);
+                }
                 return self.conclude(namespace, assessment, &seen).await;
             }
             pace.pause().await;
@@ -152,9 +182,19 @@ impl PodManager {
         let mut seen = Seen::default();
         let mut standing: Option<Standing> = None;
         let mut asked_at: Option<Instant> = None;
+        // Whether an autoscaler adds a node, and whether that has been asked.
+        let (mut is_scaling, mut was_asked) = (false, false);
         loop {
             let over_at = standing.as_ref().and_then(Standing::over_at);
             let over_at = over_at.unwrap_or(deadline).min(deadline);
+            let is_waiting = standing
+                .as_ref()
+                .is_some_and(|it| it.unschedulable().is_some());
+            let over_at = if is_scaling && is_waiting {
+                deadline
+            } else {
+                over_at
+            };
             let ask_at = standing
                 .as_ref()
                 .filter(|standing| standing.assessment.is_setting_up())
@@ -179,7 +219,16 @@ impl PodManager {
                     };
                     return Ok(Some((failing, seen)));
                 }
-                Err(_) => return Ok(standing.map(|standing| (standing.assessment, seen))),
+                Err(_) => {
+                    let asked = standing.as_ref().and_then(Standing::unschedulable);
+                    let Some(pod) = asked.filter(|_| over_at < deadline && !was_asked) else {
+                        return Ok(standing.map(|standing| (standing.assessment, seen)));
+                    };
+                    was_asked = true;
+                    if is_node_coming(self.cluster(), namespace, pod).await {
+                        is_scaling = true;
+                    }
+                }
             }
             let assessment = seen.assess();
             report(&assessment, progress);
@@ -223,7 +272,7 @@ impl PodManager {
             Assessment::Progress(doing) => {
                 // A volume that can't be mounted, for one, is told by the cluster's events alone.
                 let warnings = self.cluster().warnings(namespace).await.unwrap_or_default();
-                match warnings.last() {
+                match warnings.iter().rev().find(|it| seen.is_concerned_by(it)) {
                     Some(last) if last.contains("FailedMount") => Outcome::Failed {
                         pod: seen.pods.keys().next_back().cloned(),
                         diagnosis: Diagnosis::new(Cause::VolumeMount, last.clone()),
@@ -246,8 +295,15 @@ fn report(assessment: &Assessment, progress: &dyn Progress) {
         Assessment::Failing {
             diagnosis, urgency, ..
         } if *urgency != Urgency::AtOnce => {
-            let phrase = diagnosis.cause.as_phrase();
-            progress.step(&Step::ComingUp(format!("{phrase}, so far")));
+            progress.step(&Step::ComingUp(match diagnosis.cause {
+                Cause::Unschedulable => {
+                    format!(
+                        "waiting for room on a node: {}",
+                        missing(&diagnosis.message)
+                    )
+                }
+                cause => format!("{}, so far", cause.as_phrase()),
+            }));
         }
         Assessment::Failing { .. }
         | Assessment::Absent

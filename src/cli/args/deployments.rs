@@ -149,7 +149,8 @@ pub struct DeployArgs {
     /// Bring the earlier revision back when this one can't run.
     #[arg(long)]
     pub(in crate::cli) rollback_on_failure: bool,
-    /// Wait for somebody who works on this deployment.
+    /// Wait for another process that works on this deployment. One that may be dead is always waited
+    /// for, until its lease has run out.
     #[arg(long)]
     pub(in crate::cli) wait: bool,
     /// The longest that the rollout may take [`BERTH_ROLLOUT_TIMEOUT`].

@@ -272,7 +272,8 @@ impl DeployRequest {
         self
     }
 
-    /// Whether to wait for somebody who works on the same deployment, instead of failing at once.
+    /// Whether to wait for another process that works on the same deployment, instead of failing at
+    /// once. The lease of a process that may be dead is waited for in any case, until it has run out.
     #[must_use]
     pub fn wait_for_turn(mut self, wait: bool) -> Self {
         self.wait_for_turn = wait;

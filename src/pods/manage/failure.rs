@@ -19,6 +19,7 @@ impl Work<'_> {
             Error::PodFailed { .. } => return,
             // The record is of the pod that goes on.
             Error::ImageNotPulled { .. } if existed => return,
+            Error::Replaced { .. } => Some(Cause::Replaced),
             Error::Cluster(refused) => verdict(refused),
             _ => None,
         };

@@ -24,6 +24,7 @@ use crate::{
     domain::{Endpoint, Owner, OwnerLabels, PodSpec, PodStatus, Port, ServiceDetails},
     error::Error,
     manifest::{Manifest, PodRender},
+    site::still_deleting,
     store::{PodChanges, PodRecord, SshPlace},
 };
 
@@ -92,8 +93,10 @@ impl PodManager {
         let _turn = self.take_turn(&owner, progress).await?;
         let new = self.new_record();
         let (record, held, existed) = self.claim(&owner, &new, progress).await?;
+        // Once for an old namespace, and once for the pod.
+        let manager = self.steady(self.settings().limits.ready * 2);
         let work = Work {
-            manager: self,
+            manager: &manager,
             owner: &owner,
             labels: OwnerLabels::of(&owner),
             held: &held,
@@ -219,10 +222,8 @@ impl Work<'_> {
             let gone = self.manager.cluster().wait_until_gone(&namespace, at_most);
             match gone.await {
                 Err(ClusterError::TimedOut { .. }) => {
-                    return Err(Error::StillDeleting {
-                        namespace: namespace.to_string(),
-                        seconds: at_most.as_secs(),
-                    });
+                    let cluster = self.manager.cluster();
+                    return Err(still_deleting(cluster, &namespace, at_most).await);
                 }
                 gone => gone?,
             }
@@ -307,10 +308,14 @@ impl Work<'_> {
         let namespace = self.owner.namespace();
         let outcome = self
             .manager
-            .wait_until_ready(&namespace, &self.labels, self.progress)
+            .wait_until_ready(&namespace, &self.labels, desired, self.progress)
             .await?;
         match outcome {
             Outcome::Ready(ready) => self.save_ready(desired, ready, service, None, action).await,
+            Outcome::Replaced => Err(Error::Replaced {
+                what: format!("the pod of {}", self.owner),
+                by: "another create has replaced this one",
+            }),
             Outcome::Failed { pod, diagnosis } => {
                 let diagnosis = diagnosis.hiding(&desired.environment.redaction());
                 let changes = PodChanges::new()

@@ -121,7 +121,7 @@ spec:
         "berth.dev/deployment": "web"
       annotations:
         berth.dev/owner-id: "shop"
-        berth.dev/release: "facbfd22bfc0ff31ea38"
+        berth.dev/release: "6c3525787ef949909fc2"
     spec:
       serviceAccountName: "default"
       # What runs in the pod gets the cluster's credentials only with a service account that is named.

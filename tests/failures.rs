@@ -16,7 +16,10 @@ use berth::{
     domain::{Cause, Diagnosis, Environment, PodCommand, PodStatus},
 };
 use serde_json::json;
-use support::bench::{LinkCut, World, skipped_on_a_cluster};
+use support::{
+    bench::{LinkCut, Project, World, skipped_on_a_cluster, text},
+    sshd::until,
+};
 
 fn argv(words: &[&str]) -> PodCommand {
     PodCommand::Argv(words.iter().map(|word| (*word).to_owned()).collect())
@@ -378,4 +381,138 @@ async fn what_stands_between_berth_and_the_cluster_is_told_apart() {
     world
         .bench
         .control("POST", "/api", &json!({ "down": false }));
+}
+
+/// Every way in which `K8S_KUBECTL` can be wrong on a host without sudo, and those that look wrong and
+/// are not.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_the_host_from_running_kubectl_is_told_apart() {
+    use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+    if skipped_on_a_cluster(
+        "a broken kubectl",
+        "the programs of a real host are not ours",
+    ) {
+        return;
+    }
+    let mut world = World::with_sandbox(&[]).await;
+    let home = Path::new(world.bench.var("BERTH_SANDBOX_DIR")).join("home");
+    let program = |name: &str, bytes: &[u8], mode: u32| {
+        let path = home.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let through = b"#!/bin/sh\nexec kubectl \"$@\"\n";
+    let spaced = program("my tools/kubectl", through, 0o755);
+    program("bin/kubectl", through, 0o755);
+    let closed = program("closed", through, 0o644);
+    let damaged = program("damaged", b"\x7fELF\x02\x01\x01\0junk\0junk", 0o755);
+    let other = program("other", b"#!/bin/sh\ncat\necho hello\n", 0o755);
+    let failing = program(
+        "failing",
+        b"#!/bin/sh\necho 'what do you want?' >&2\nexit 4\n",
+        0o755,
+    );
+    for (kubectl, words, hint) in [
+        (closed.as_str(), "can't be executed", "chmod"),
+        (damaged.as_str(), "does not run on this host", "uname -m"),
+        (
+            other.as_str(),
+            "does not answer as kubectl does: hello",
+            "K8S_KUBECTL",
+        ),
+        (failing.as_str(), "what do you want?", "K8S_KUBECTL"),
+        (
+            "env -u KUBECONFIG kubectl",
+            "no kubeconfig",
+            "K8S_KUBECONFIG",
+        ),
+        (
+            "no-sudo-here -n kubectl",
+            "PATH of the session is /",
+            "K8S_KUBECTL",
+        ),
+    ] {
+        world.set("K8S_KUBECTL", kubectl);
+        if kubectl.starts_with("env ") {
+            world.set("K8S_KUBECONFIG", "");
+        }
+        let error = world
+            .project()
+            .create(&world.manager().await)
+            .await
+            .unwrap_err();
+        let expected = match kubectl {
+            "no-sudo-here -n kubectl" => Kind::Unreachable,
+            _ => Kind::Configuration,
+        };
+        assert_eq!(error.kind(), expected, "{kubectl}: {error:?}");
+        let told = format!("{error} {}", error.hint().unwrap());
+        assert!(
+            told.contains(words) && told.contains(hint),
+            "{kubectl}: {told}"
+        );
+        world.set(
+            "K8S_KUBECONFIG",
+            world.bench.var("K8S_KUBECONFIG").to_owned(),
+        );
+    }
+    for kubectl in [format!("'{spaced}'"), "~/bin/kubectl".to_owned()] {
+        world.set("K8S_KUBECTL", &kubectl);
+        let project = world.project();
+        project.create(&world.manager().await).await.unwrap();
+    }
+    world.set("K8S_KUBECTL", "kubectl");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_program_leaves_its_command_running_neither_on_the_host_nor_in_the_pod() {
+    use std::process::Stdio;
+
+    let world = World::sqlite().await;
+    let project = world.project();
+    project.create(&world.manager().await).await.unwrap();
+    let [flag, id] = project.flags();
+    let sleep = format!("3000.{}", std::process::id());
+    for words in [
+        &["sleep", &sleep][..],
+        &["sh", "-c", "sleep \"$0\" & wait", &sleep],
+    ] {
+        let execute = [&["execute", flag, id, "--"][..], words].concat();
+        let mut program = world
+            .berth(&execute)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let in_pod = format!("sleep {sleep}");
+        until("the start of the command", || {
+            is_running(&world, &project, &in_pod)
+        })
+        .await;
+        // Not by a signal that it could answer.
+        program.kill().unwrap();
+        program.wait().unwrap();
+        until("the end of the command", || {
+            !is_running(&world, &project, &in_pod)
+        })
+        .await;
+    }
+}
+
+/// Whether a process of the pod has this command line.
+fn is_running(world: &World, project: &Project<'_>, line: &str) -> bool {
+    let [flag, id] = project.flags();
+    let look = "for one in /proc/[0-9]*; do tr '\\0' ' ' <$one/cmdline; echo; done 2>/dev/null";
+    let output = world
+        .berth(&["execute", flag, id, "--command", look])
+        .output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+        .lines()
+        .any(|found| found.trim() == line)
 }

@@ -77,11 +77,12 @@ macro_rules! while_connected {
         concat!(
             stop!(),
             "berth_is_there() { kill -0 \"$PPID\" || [ -e \"/proc/$PPID\" ]; } 2>/dev/null; \
-             exec 3<&0; berth_main=; berth_guard=; \
+             exec 3<&0; berth_main=; berth_guard=; berth_seen=; berth_is_there && berth_seen=1; \
              trap 'kill \"$berth_guard\" 2>/dev/null; berth_stop \"$berth_main\"; exit 143' TERM; \
              {} <&3 3<&- & berth_main=$!; \
-             { berth_is_there || exit; while berth_is_there; do sleep 1; done; trap '' TERM; \
-             berth_stop \"$berth_main\"; {}; } </dev/null >/dev/null 2>&1 3<&- & berth_guard=$!; \
+             { [ -n \"$berth_seen\" ] || exit; while berth_is_there; do sleep 1; done; trap '' TERM; \
+             berth_stop \"$berth_main\"; for berth_try in 1 2 3; do {} && break; sleep 1; done; } \
+             </dev/null >/dev/null 2>&1 3<&- & berth_guard=$!; \
              exec 3<&- </dev/null; wait \"$berth_main\" 2>/dev/null; berth_status=$?; \
              kill \"$berth_guard\" 2>/dev/null; exit \"$berth_status\""
         )
@@ -281,7 +282,7 @@ impl Script {
     }
 
     /// Runs `main` with the caller's stdin. When the connection is lost before it has ended, the host ends
-    /// it within seconds, then runs `after`, whose output is lost.
+    /// it within seconds, then runs `after`, up to three times until it succeeds. Its output is lost.
     ///
     /// For commands without an end of their own. The caller's end alone does not end them: for them it is
     /// no more than the end of stdin.

@@ -186,18 +186,56 @@ pub(super) fn in_pod(
     with_stdin: bool,
     argv: &[String],
 ) -> Script {
-    let command = settings.kubectl(["exec", "-n", namespace.as_str()]);
     let pod = format!("pod/{pod}").into();
-    complete(command, pod, container, with_stdin, argv).into()
+    exec(
+        settings.kubectl([]),
+        namespace,
+        (pod, container),
+        with_stdin,
+        argv,
+    )
+    .into()
 }
 
-/// Finds the owner's pod and runs `argv` in it. Prints `TOKEN POD` to stderr in between.
-pub(super) fn in_current(
+/// What runs in a pod without an end of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Watched<'a> {
+    pub(super) with_stdin: bool,
+    pub(super) argv: &'a [String],
+    /// What runs in the pod after that when the host loses the connection, to end what is left.
+    pub(super) sweep: &'a [String],
+}
+
+/// [`in_pod`] for a command that ends with the connection.
+pub(super) fn watched_in_pod(
+    settings: &KubectlSettings,
+    namespace: &Namespace,
+    (pod, container): (&str, &str),
+    watched: Watched<'_>,
+) -> Script {
+    let run = |with_stdin, argv| {
+        let pod = format!("pod/{pod}").into();
+        exec(
+            settings.kubectl([]),
+            namespace,
+            (pod, container),
+            with_stdin,
+            argv,
+        )
+    };
+    Script::while_connected(
+        run(watched.with_stdin, watched.argv),
+        run(false, watched.sweep),
+    )
+}
+
+/// Finds the owner's pod and runs a command that ends with the connection in it. Prints `TOKEN POD` to
+/// stderr in between.
+pub(super) fn watched_in_current(
     settings: &KubectlSettings,
     namespace: &Namespace,
     token: &str,
-    with_stdin: bool,
-    argv: &[String],
+    watched: Watched<'_>,
 ) -> Script {
     let find = settings.kubectl([
         "get",
@@ -210,22 +248,30 @@ pub(super) fn in_current(
         "-o",
         &format!("go-template={NEWEST}"),
     ]);
-    Script::capturing(find, |pod| {
+    Script::capturing_while_connected(find, |pod| {
+        let place = || (pod.after("pod/"), CONTAINER);
         let announce = Command::new(["/bin/sh", "-c", ANNOUNCE, "sh", token]).arg(pod.after(""));
-        let command = settings.kubectl_after(announce, ["exec", "-n", namespace.as_str()]);
-        complete(command, pod.after("pod/"), CONTAINER, with_stdin, argv)
+        let main = settings.kubectl_after(announce, []);
+        let sweep = settings.kubectl([]);
+        (
+            exec(main, namespace, place(), watched.with_stdin, watched.argv),
+            exec(sweep, namespace, place(), false, watched.sweep),
+        )
     })
 }
 
-/// The rest of `kubectl exec`.
-fn complete(
-    exec: Command,
-    pod: Word,
-    container: &str,
+/// `kubectl exec` after kubectl's own words.
+fn exec(
+    kubectl: Command,
+    namespace: &Namespace,
+    (pod, container): (Word, &str),
     with_stdin: bool,
     argv: &[String],
 ) -> Command {
-    let mut command = exec.arg(pod).args(["-c", container]);
+    let mut command = kubectl
+        .args(["exec", "-n", namespace.as_str()])
+        .arg(pod)
+        .args(["-c", container]);
     if with_stdin {
         command = command.arg("-i");
     }

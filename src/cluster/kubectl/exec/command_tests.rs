@@ -63,14 +63,20 @@ fn a_line_is_one_argument_of_the_prelude() {
 
 #[test]
 fn the_current_pod_is_found_and_announced_in_the_same_command() {
-    let words = ["ls".to_owned(), HOSTILE.to_owned()];
-    insta::assert_snapshot!(
-        in_current(&KubectlSettings::default(), &namespace(), "TOKEN", true, &words),
-        @r#"
-berth_nl=$(printf '\n.'); berth_nl=${berth_nl%.}; berth_value=$(kubectl get pods -n project-shop -l berth.dev/owner=project-shop --field-selector=status.phase=Running -o 'go-template={{$name := ""}}{{$time := ""}}{{range .items}}{{if not .metadata.deletionTimestamp}}{{if ge .metadata.creationTimestamp $time}}{{$time = .metadata.creationTimestamp}}{{$name = .metadata.name}}{{end}}{{end}}{{end}}{{$name}}' </dev/null) || exit "$?"; berth_value=${berth_value%%"$berth_nl"*}; [ -n "$berth_value" ] || exit 65; exec /bin/sh -c 'printf '"'"'%s %s\n'"'"' "$1" "$2" >&2; shift 2; exec "$@"' sh TOKEN "$berth_value" kubectl exec -n project-shop pod/"$berth_value" -c workspace -i -- ls "'"'; reboot #$(id)`id`
-"'
-"#
-    );
+    let watched = Watched {
+        with_stdin: true,
+        argv: &["ls".to_owned(), HOSTILE.to_owned()],
+        sweep: &["sweep".to_owned(), "MARK".to_owned()],
+    };
+    let settings = KubectlSettings::default();
+    let shown = watched_in_current(&settings, &namespace(), "TOKEN", watched).to_string();
+    let find = r#"berth_value=$(kubectl get pods -n project-shop -l berth.dev/owner=project-shop --field-selector=status.phase=Running -o 'go-template={{$name := ""}}{{$time := ""}}{{range .items}}{{if not .metadata.deletionTimestamp}}{{if ge .metadata.creationTimestamp $time}}{{$time = .metadata.creationTimestamp}}{{$name = .metadata.name}}{{end}}{{end}}{{end}}{{$name}}' </dev/null) || exit "$?"; "#;
+    let main = r#"; /bin/sh -c 'printf '"'"'%s %s\n'"'"' "$1" "$2" >&2; shift 2; exec "$@"' sh TOKEN "$berth_value" kubectl exec -n project-shop pod/"$berth_value" -c workspace -i -- ls "'"'; reboot #$(id)`id`
+"' <&3 3<&- & berth_main=$!; "#;
+    let sweep = r#"; do kubectl exec -n project-shop pod/"$berth_value" -c workspace -- sweep MARK && break; "#;
+    for part in [find, main, sweep] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use tokio::{io::AsyncReadExt as _, sync::Notify, time::Instant};
 
 use self::{
+    command::Watched,
     ending::Ending,
     outlet::Outlet,
     stderr::{Around, Stderr},
@@ -129,15 +130,18 @@ impl Attempt<'_> {
         } = *self;
         let mut sweep = Sweep::new(lane, namespace, self.has_prelude, self.mark, self.token);
         let settings = &lane.settings;
+        let watched = Watched {
+            with_stdin,
+            argv: self.argv,
+            sweep: &sweep.argv(),
+        };
         let script = match self.pod.place() {
             (Some(pod), container) => {
                 sweep.pod = Some(pod.to_owned());
                 container.clone_into(&mut sweep.container);
-                command::in_pod(settings, namespace, (pod, container), with_stdin, self.argv)
+                command::watched_in_pod(settings, namespace, (pod, container), watched)
             }
-            (None, _) => {
-                command::in_current(settings, namespace, self.token, with_stdin, self.argv)
-            }
+            (None, _) => command::watched_in_current(settings, namespace, self.token, watched),
         };
         let around = Around {
             announced: *self.pod == PodRef::Current,

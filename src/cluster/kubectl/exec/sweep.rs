@@ -8,9 +8,10 @@ use crate::{
     ssh::{RunLimits, Script},
 };
 
-/// Ends a command's processes: the prelude (process `$4`), what descends from it, what is in its session
-/// (container runtimes make one for each exec), and what has the mark in its environment. All are stopped
-/// first, until no new one is found, so that none can start another or lose its parent unseen.
+/// Ends a command's processes: the prelude (process `$4`, or if that is empty the first one with the mark
+/// among its arguments), what descends from it, what is in its session (container runtimes make one for
+/// each exec), and what has the mark in its environment. All are stopped first, until no new one is found,
+/// so that none can start another or lose its parent unseen.
 ///
 /// The mark comes in two halves, so that this script's own arguments do not hold it. It prints the token
 /// and a word: `swept` when all are gone and no other process can be the command's; `left` when the
@@ -32,6 +33,12 @@ state=$1 parent=$2 session=$4 start=${20}
 }
 has() { tr '\0' '\n' <"/proc/$1/$2" | grep -q "$3"; }
 {
+[ -n "$berth_leader" ] || for folder in /proc/[0-9]*; do
+pid=${folder#/proc/}
+look "$pid" && has "$pid" cmdline "^$berth_mark\$" || continue
+[ -z "$berth_leader" ] || [ "$start" -lt "$began" ] || continue
+berth_leader=$pid began=$start
+done
 look "$berth_leader" && has "$berth_leader" cmdline "^$berth_mark\$" || tell left
 began=$start leads=
 [ "$session" = "$berth_leader" ] && leads=1
@@ -136,10 +143,16 @@ impl Sweep {
         }
     }
 
+    /// What ends the processes from inside the pod, also when they have not begun as far as is known.
+    pub(super) fn argv(&self) -> [String; 8] {
+        argv(&self.mark, &self.token, self.leader)
+    }
+
     /// What ends the processes; none when they carry no mark, or have not begun as far as is known.
     fn script(&self) -> Option<Script> {
         let pod = self.pod.as_deref().filter(|_| self.is_armed)?;
-        let argv = argv(&self.mark, &self.token, self.leader?);
+        self.leader?;
+        let argv = self.argv();
         let settings = &self.lane.settings;
         Some(command::in_pod(
             settings,
@@ -167,9 +180,9 @@ impl Drop for Sweep {
 }
 
 /// What runs in the pod.
-fn argv(mark: &str, token: &str, leader: u32) -> [String; 8] {
+fn argv(mark: &str, token: &str, leader: Option<u32>) -> [String; 8] {
     let (first, second) = mark.split_at_checked(mark.len() / 2).unwrap_or((mark, ""));
-    let leader = leader.to_string();
+    let leader = leader.map_or_else(String::new, |pid| pid.to_string());
     ["/bin/sh", "-c", SWEEP, "sh", first, second, token, &leader].map(str::to_owned)
 }
 
@@ -226,16 +239,19 @@ mod tests {
         shells
     }
 
+    /// The prelude's process id, in [`sweep_after`].
+    const LEADER: &str = "$leader";
+
     /// Runs `line` under the prelude in a process namespace of its own, then the sweep once the line
-    /// has printed `up` and `until` holds: what the sweep prints, then the `sleep` that still live.
-    fn sweep_after(shell: &Shell, line: &str, until: &str) -> String {
+    /// has printed `up` and `until` holds, for this leader: what the sweep prints, then the `sleep` that still live.
+    fn sweep_after(shell: &Shell, line: &str, until: &str, leader: &str) -> String {
         let command = ExecCommand {
             program: Program::Shell(line.to_owned()),
             environment: Environment::new(),
             working_dir: None,
         };
         let plan = command::plan(&command, "MARKMARK", "TOKEN").unwrap();
-        let [_, words @ .., _leader] = argv("MARKMARK", "TOKEN", 0);
+        let [_, words @ .., _leader] = argv("MARKMARK", "TOKEN", None);
         let words = shell.words.iter().cloned().chain(words);
         let path = shell.path.as_deref().map(|path| format!("PATH={path} "));
         let (path, prelude, sweep) = (
@@ -246,7 +262,7 @@ mod tests {
         let driver = format!(
             "cd \"$1\"; : >out; setsid {prelude} >out 2>err & until grep -q up out; do sleep 0.05; done; \
              leader=$(sed -n 's/TOKEN begun //p' err); until {until}; do sleep 0.05; done; \
-             {path}{sweep} \"$leader\"; \
+             {path}{sweep} \"{leader}\"; \
              for one in /proc/[0-9]*; do tr '\\0' ' ' <$one/cmdline; echo; done 2>/dev/null | grep '^sleep 10'"
         );
         let scratch = tempfile::tempdir().unwrap();
@@ -273,8 +289,11 @@ mod tests {
                 "env -i setsid sleep 1007 & echo up; wait",
                 "trap '' TERM HUP; echo up; while :; do sleep 1008 & sleep 1009; done",
             ] {
-                let told = sweep_after(&shell, line, "true");
-                assert_eq!(told, "TOKEN swept\n", "{:?}: {line}", shell.words);
+                // The host's guard does not know the leader.
+                for leader in [LEADER, ""] {
+                    let told = sweep_after(&shell, line, "true", leader);
+                    assert_eq!(told, "TOKEN swept\n", "{:?}: {line}", shell.words);
+                }
             }
         }
     }
@@ -285,7 +304,8 @@ mod tests {
         for shell in shells(folder.path()) {
             let line = "(env -i setsid sleep 1001 &); echo up; sleep 1002";
             // It has no parent that the prelude knows of once the subshell has ended.
-            let told = sweep_after(&shell, line, "grep -q '(sleep) S 1 ' /proc/[0-9]*/stat");
+            let until = "grep -q '(sleep) S 1 ' /proc/[0-9]*/stat";
+            let told = sweep_after(&shell, line, until, LEADER);
             assert_eq!(told, "TOKEN loose\nsleep 1001 \n", "{:?}", shell.words);
         }
     }
@@ -295,7 +315,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for shell in shells(folder.path()) {
             let ended = "{ ! [ -e /proc/$leader ] || grep -q ' Z ' /proc/$leader/stat; }";
-            let told = sweep_after(&shell, "sleep 1001 & echo up", ended);
+            let told = sweep_after(&shell, "sleep 1001 & echo up", ended, LEADER);
             assert_eq!(told, "TOKEN left\nsleep 1001 \n", "{:?}", shell.words);
         }
     }

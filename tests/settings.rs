@@ -295,7 +295,7 @@ fn sigterm_ends_a_read_that_does_not_end() {
         .unwrap();
     let mut stdin = berth.stdin.take().unwrap();
     // More than a pipe holds: berth is reading when all of it is written.
-    stdin.write_all(&[b'#'; 100_000]).unwrap();
+    stdin.write_all(&vec![b'#'; 100_000]).unwrap();
     let (status, took) = terminate(&mut berth);
     assert_eq!(status.code(), Some(143));
     assert!(took < SOON, "{took:?}");

@@ -376,8 +376,8 @@ fn what_cannot_start_is_told_with_patience_or_without() {
         "Error creating: pods \"b-1\" is forbidden: error looking up service account \
          builder/builder: serviceaccount \"builder\" not found",
     );
-    assert_eq!(failure.cause, BuildCause::Refused);
-    assert!(failure.message.contains("setup-builder"));
+    assert_eq!(failure.cause, BuildCause::NoBuilder);
+    assert!(failure.cause.hint().contains("setup-builder"));
     assert_eq!(patience, Duration::ZERO);
 }
 
@@ -412,4 +412,56 @@ fn what_goes_on_is_told_as_a_phrase() {
         };
         assert_eq!(going(&seen), phrase);
     }
+}
+
+#[test]
+fn another_architecture_is_named() {
+    let mut value = pod_value("nobase");
+    value["spec"]["nodeSelector"] = json!({ "kubernetes.io/arch": "arm64" });
+    let waiting = |message: &str| {
+        let mut value = value.clone();
+        value["status"] = json!({ "phase": "Pending", "conditions": [{
+            "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": message,
+        }] });
+        let pod = Some(pod(value));
+        match standing(
+            &Seen {
+                pod,
+                ..Seen::default()
+            },
+            &[],
+        ) {
+            Standing::Stuck(failure, patience) => (failure, patience),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (failure, patience) = waiting(
+        "0/3 nodes are available: 1 node(s) had untolerated taint {a: b}, 2 node(s) didn't match Pod's \
+         node affinity/selector.",
+    );
+    assert_eq!(failure.cause, BuildCause::Architecture);
+    assert!(failure.message.contains("architecture arm64"), "{failure}");
+    assert!(patience < Duration::from_secs(10));
+    // A node of that architecture is there, and full.
+    let (failure, _) = waiting(
+        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node \
+         affinity/selector.",
+    );
+    assert_eq!(failure.cause, BuildCause::Unschedulable);
+
+    let log = [
+        "INFO[0001] RUN make",
+        "exec /bin/sh: exec format error",
+        "error building image: x",
+    ];
+    let log: Vec<String> = log.map(str::to_owned).to_vec();
+    let failure = classify(Some(&pod(pod_value("run-fails"))), None, &log);
+    assert_eq!(failure.cause, BuildCause::Architecture, "{failure}");
+    assert!(
+        failure
+            .message
+            .starts_with("exec /bin/sh: exec format error"),
+        "{failure}"
+    );
 }

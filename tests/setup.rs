@@ -142,7 +142,7 @@ async fn credentials_are_nowhere_but_in_the_builders_secrets() {
     let first = set_up(&world, PASSWORD, &["-vv"]);
     let dry = set_up(&world, PASSWORD, &["--dry-run"]);
     assert!(first.status.success(), "{}", text(&first.stderr));
-    assert!(text(&dry.stdout).contains("kind: Secret"));
+    assert_eq!(stdout_json(&dry)["manifests"][2]["kind"], "Secret");
     let everything = world.bench.kubectl(&[
         "get",
         "configmaps,serviceaccounts,pods,events",

@@ -227,19 +227,19 @@ fn code_lines() -> impl Iterator<Item = (String, PathBuf, usize, String)> {
 /// item ends with a `;` or a closing brace that is indented as the mark is.
 fn lines_of_code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let indent = |line: &str| line.len() - line.trim_start().len();
-    let mut test: Option<usize> = None;
+    let mut skipping: Option<usize> = None;
     (1..).zip(text.lines()).filter(move |(_, line)| {
-        if let Some(marked) = test {
+        if let Some(marked) = skipping {
             let is_outer = indent(line) == marked && !line.trim().is_empty();
             if is_outer && line.ends_with([';', '}']) {
-                test = None;
+                skipping = None;
             }
             return false;
         }
         if line.trim() == "#[cfg(test)]" {
-            test = Some(indent(line));
+            skipping = Some(indent(line));
         }
-        test.is_none() && !line.trim_start().starts_with("//")
+        skipping.is_none() && !line.trim_start().starts_with("//")
     })
 }
 

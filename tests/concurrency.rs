@@ -139,8 +139,8 @@ async fn a_create_that_another_one_replaces_says_so() {
         let request = request.cpu_request("10m").unwrap();
         theirs.manager().await.manage(request).await.unwrap();
     };
-    let (managed, ()) = tokio::join!(manager.manage_with(request, &waiting), other);
-    let error = managed.unwrap_err();
+    let (outcome, ()) = tokio::join!(manager.manage_with(request, &waiting), other);
+    let error = outcome.unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict, "{error:?}");
     assert!(
         error.to_string().contains("another create has replaced"),

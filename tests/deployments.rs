@@ -621,7 +621,7 @@ async fn overtaken_by(other: impl AsyncFnOnce(&World, &Project<'_>)) -> Error {
         while !told.all().contains("not ready yet") {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        other(&theirs, &theirs.owned(&project.owner)).await;
+        Box::pin(other(&theirs, &theirs.owned(&project.owner))).await;
     };
     let (deployed, ()) = tokio::join!(manager.deploy_with(request, &told), waits);
     let error = deployed.unwrap_err();
@@ -634,13 +634,13 @@ async fn overtaken_by(other: impl AsyncFnOnce(&World, &Project<'_>)) -> Error {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deploy_that_another_one_replaces_says_so() {
-    let error = overtaken_by(async |world, project| {
+    let error = Box::pin(overtaken_by(async |world, project| {
         let manager = manager(world).await;
         let theirs = manager.deploy(release(project, 2)).await.unwrap();
         assert_eq!(theirs.action, DeployAction::Updated);
         let revisions = manager.revisions(&project.owner, &name()).await.unwrap();
         assert!(revisions[0].ready_pods == 1, "{revisions:?}");
-    })
+    }))
     .await;
     let said = error.to_string();
     assert!(
@@ -651,10 +651,10 @@ async fn a_deploy_that_another_one_replaces_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deploy_whose_deployment_is_deleted_does_not_bring_it_back() {
-    let error = overtaken_by(async |world, project| {
+    let error = Box::pin(overtaken_by(async |world, project| {
         let manager = manager(world).await;
         stop(&manager, project).await;
-    })
+    }))
     .await;
     assert!(error.to_string().contains("was deleted"), "{error}");
 }
@@ -1179,15 +1179,8 @@ fn registry(world: &World, method: &str, path: &str, body: &str) -> String {
     body.to_owned()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_tag_is_what_the_registry_says_now() {
-    if skipped_on_a_cluster("a tag that moves", "the registry is the sandbox's own") {
-        return;
-    }
-    // The registry's rules are changed.
-    let mut world = World::with_sandbox(&[]).await;
-    let builder = world.builder_namespace();
-    let project = world.project();
+/// Builds two images and returns their manifests, as the registry has them.
+fn two_images(world: &World, name: &str) -> (String, String) {
     let run = |args: &[&str]| {
         let output = world.berth(args).output().unwrap();
         assert!(
@@ -1199,16 +1192,45 @@ async fn a_tag_is_what_the_registry_says_now() {
     run(&["setup-builder"]);
     let folder = world.scratch.path().join("context");
     std::fs::create_dir(&folder).unwrap();
-    let name = "team/moving";
     for tag in ["one", "two"] {
         let dockerfile = format!("FROM busybox\nRUN echo {tag} > /tag\n");
         std::fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
         let path = folder.to_str().unwrap();
         run(&["build", path, "--name", name, "--tag", tag]);
     }
-    let manifest = |tag: &str| registry(&world, "GET", &format!("/v2/{name}/manifests/{tag}"), "");
+    let manifest = |tag: &str| registry(world, "GET", &format!("/v2/{name}/manifests/{tag}"), "");
     let (one, two) = (manifest("one"), manifest("two"));
     assert_ne!(one, two);
+    (one, two)
+}
+
+/// Makes a pull Secret for the registry at this address.
+fn make_login(world: &World, address: &str, namespace: &str, name: &str) {
+    let made = world.bench.kubectl(&[
+        "create",
+        "secret",
+        "docker-registry",
+        name,
+        "-n",
+        namespace,
+        &format!("--docker-server={address}"),
+        "--docker-username=robot",
+        "--docker-password=hunter2-of-the-registry",
+    ]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_is_what_the_registry_says_now() {
+    if skipped_on_a_cluster("a tag that moves", "the registry is the sandbox's own") {
+        return;
+    }
+    // The registry's rules are changed.
+    let mut world = World::with_sandbox(&[]).await;
+    let builder = world.builder_namespace();
+    let project = world.project();
+    let name = "team/moving";
+    let (one, two) = two_images(&world, name);
     let point_to = |manifest: &str| {
         registry(
             &world,
@@ -1252,20 +1274,7 @@ async fn a_tag_is_what_the_registry_says_now() {
         .control("POST", "/registry", &json!({ "credentials": login }));
     let namespace = project.namespace();
     let address = world.bench.var("IMAGE_REGISTRY");
-    let make = |namespace: &str, name: &str| {
-        let made = world.bench.kubectl(&[
-            "create",
-            "secret",
-            "docker-registry",
-            name,
-            "-n",
-            namespace,
-            &format!("--docker-server={address}"),
-            "--docker-username=robot",
-            "--docker-password=hunter2-of-the-registry",
-        ]);
-        assert!(made.status.success(), "{}", text(&made.stderr));
-    };
+    let make = |namespace: &str, name: &str| make_login(&world, address, namespace, name);
     make(&namespace, "pull");
     let pulling = || live_tag().pull_secrets(vec!["pull".parse().unwrap()]);
     let told = Told::default();

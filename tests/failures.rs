@@ -315,8 +315,8 @@ async fn a_link_lost_for_a_second_ends_neither_create_nor_delete() {
     for (memory, at) in [("64Mi", "applying"), ("65Mi", "pod")] {
         let cut = LinkCut::at(&world, at);
         let request = project.request().memory_limit(memory).unwrap();
-        let managed = manager.manage_with(request, &cut).await.unwrap();
-        assert_eq!(managed.record.status, PodStatus::Running);
+        let created = manager.manage_with(request, &cut).await.unwrap();
+        assert_eq!(created.record.status, PodStatus::Running);
         assert!(cut.has_cut(), "{at}");
     }
     let cut = LinkCut::at(&world, "deleting");

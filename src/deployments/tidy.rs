@@ -19,7 +19,7 @@ use crate::{
     store::DeploymentFilter,
 };
 
-/// What controllers put into every namespace: Kubernetes, OpenShift and Istio.
+/// What controllers put into every namespace: Kubernetes, `OpenShift` and Istio.
 const CLUSTERS_OWN: [(&str, &str); 7] = [
     ("ConfigMap", "kube-root-ca.crt"),
     ("ConfigMap", "openshift-service-ca.crt"),
@@ -29,7 +29,7 @@ const CLUSTERS_OWN: [(&str, &str); 7] = [
     ("ServiceAccount", "deployer"),
     ("ServiceAccount", "pipeline"),
 ];
-/// The types of the Secrets that hold a service account's token, or its password for OpenShift's registry.
+/// The types of the Secrets that hold a service account's token, or its password for `OpenShift`'s registry.
 const ACCOUNT_SECRETS: [&str; 2] = [
     "kubernetes.io/service-account-token",
     "kubernetes.io/dockercfg",

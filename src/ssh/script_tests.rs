@@ -386,7 +386,7 @@ fn what_is_not_connected_any_more_ends_and_is_followed_up() {
             .stdin(Stdio::null())
             .spawn();
         let mut parent = parent.unwrap();
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
         let wait_for = |what: &str, condition: &dyn Fn() -> bool| {
             while !condition() {
                 assert!(std::time::Instant::now() < deadline, "{shell:?}: {what}");

@@ -153,7 +153,7 @@ struct Stat {
     has_ended: bool,
 }
 
-/// Fields 3 and 22 of `/proc/PID/stat` (proc_pid_stat(5)). The second, the program's name in brackets,
+/// Fields 3 and 22 of `/proc/PID/stat` (`proc_pid_stat(5)`). The second, the program's name in brackets,
 /// may hold anything.
 fn stat(pid: u32) -> io::Result<Stat> {
     let text = fs::read(format!("/proc/{pid}/stat"))?;

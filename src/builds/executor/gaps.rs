@@ -12,7 +12,7 @@ pub(super) fn check(dockerfile: &[u8]) -> Result<(), Invalid> {
     Err(Invalid::new(
         "Dockerfile",
         line.text.trim(),
-        &format!("has a heredoc in line {}, which Kaniko skips", line.number),
+        format!("has a heredoc in line {}, which Kaniko skips", line.number),
         "build with --builder buildkit, or write it without a heredoc",
     ))
 }
@@ -94,12 +94,11 @@ fn lines(text: &str) -> Vec<Line> {
             number,
             text: String::new(),
         });
-        match raw.trim_end().strip_suffix(escape) {
-            Some(part) => line.text.push_str(part),
-            None => {
-                line.text.push_str(raw);
-                lines.extend(open.take());
-            }
+        if let Some(part) = raw.trim_end().strip_suffix(escape) {
+            line.text.push_str(part);
+        } else {
+            line.text.push_str(raw);
+            lines.extend(open.take());
         }
     }
     lines.extend(open);

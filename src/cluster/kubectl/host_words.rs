@@ -129,6 +129,7 @@ mod tests {
 
     /// Recorded from sudo 1.9.13, dash 0.5.12, bash 5.2 and busybox 1.35 with `LC_ALL=C`.
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     fn every_fault_is_told_from_the_others() {
         use HostFault::*;
         for (exit, stderr, fault) in [

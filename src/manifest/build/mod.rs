@@ -191,7 +191,7 @@ impl Templates {
             certificates,
         };
         let expected = Expected::new(Kind::ConfigMap, name, Some(&values.namespace))
-            .labels(&["metadata"], [(LABEL_MANAGED_BY, MANAGED_BY)].into_iter())
+            .labels(&["metadata"], [(LABEL_MANAGED_BY, MANAGED_BY)])
             .field(&["data", "ca.crt"], certificates);
         self.render(REGISTRY_CA, &values, &expected)
     }

@@ -272,7 +272,7 @@ mod tests {
 
     use super::*;
 
-    fn seen(node: Option<&str>, status: Value) -> Seen {
+    fn seen(node: Option<&str>, status: &Value) -> Seen {
         let pod = json!({
             "metadata": {"name": "image-check-1-x"},
             "spec": {"nodeName": node, "containers": []},
@@ -285,7 +285,7 @@ mod tests {
         let state = json!({"waiting": {"reason": reason, "message": message}});
         seen(
             Some("a"),
-            json!({"containerStatuses": [container(&state, "")]}),
+            &json!({"containerStatuses": [container(&state, "")]}),
         )
     }
 
@@ -325,7 +325,7 @@ mod tests {
             json!({"containerStatuses": [container(&ended, "")]}),
             json!({"containerStatuses": [container(&json!({"waiting": {}}), "sha256:1")]}),
         ] {
-            assert_eq!(seen(Some("a"), status), Seen::Over(Pull::Done));
+            assert_eq!(seen(Some("a"), &status), Seen::Over(Pull::Done));
         }
         let no_program = waiting(
             "RunContainerError",
@@ -339,9 +339,9 @@ mod tests {
         let condition = json!({
             "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "full",
         });
-        let full = seen(None, json!({"conditions": [condition]}));
+        let full = seen(None, &json!({"conditions": [condition]}));
         assert!(matches!(&full, Seen::Nowhere(why) if why.contains("full")));
         assert!(matches!(full.at_last("a", PLACING), Pull::Unknown(_)));
-        assert!(matches!(seen(None, json!({})), Seen::Nowhere(_)));
+        assert!(matches!(seen(None, &json!({})), Seen::Nowhere(_)));
     }
 }

@@ -381,7 +381,7 @@ fn memory_fault(pod: &Value) -> Option<&'static str> {
     let containers = items(pod, "/spec/containers");
     let limits = containers.iter().map(|it| {
         let limit = text(it, "/resources/limits/memory");
-        crate::api::quantity::Quantity::parse(limit).map(|limit| limit.rounded_up())
+        crate::api::quantity::Quantity::parse(limit).map(crate::api::quantity::Quantity::rounded_up)
     });
     // Without a limit on one of them there is none on the pod.
     let limit = limits.sum::<Option<u64>>()?;

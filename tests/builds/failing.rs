@@ -167,13 +167,27 @@ async fn the_reason_is_told_at_the_end_of_a_log_that_was_rotated() {
     let lines = ears.lines();
     let said = |line: &str| lines.iter().filter(|it| *it == line).count();
     assert_eq!(said("THE-REASON"), 1, "{:?}", failure.log_tail);
-    assert_eq!((said("1"), said("400000")), (1, 1));
+    assert_eq!(said("400000"), 1);
     assert!(failure.log_tail.iter().any(|it| it == "THE-REASON"));
-    // Each number once, or the gap is said.
-    let numbers: Vec<u32> = lines.iter().filter_map(|it| it.parse().ok()).collect();
-    assert!(numbers.is_sorted_by(|a, b| a < b));
-    let is_whole = numbers.len() == 400_000;
-    assert!(is_whole || lines.iter().any(|it| it.contains("lines may be missing")));
+    if skipped_on_a_cluster(
+        "the numbers one by one",
+        "a kubelet whose follow was overtaken by a rotation goes on in the new file without a word",
+    ) {
+        return;
+    }
+    // Between the first number that could still be read and the last each comes once, or the gap is said.
+    let mut last: Option<u32> = None;
+    for line in &lines {
+        if line.contains("lines may be missing") {
+            last = None;
+        } else if let Ok(number) = line.parse() {
+            assert!(
+                last.is_none_or(|last| number == last + 1),
+                "{last:?} {number}"
+            );
+            last = Some(number);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

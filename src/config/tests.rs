@@ -156,7 +156,9 @@ fn a_value_that_is_not_utf_8_is_refused_by_name_and_never_counts_as_unset() {
         })
     };
     // These are read by the commands that use them.
-    let later = |name: &str| name.starts_with("AWS_") || name == "GIT_TOKEN";
+    let later = |name: &str| {
+        name.starts_with("AWS_") || ["GIT_TOKEN", "KUBERNETES_NAMESPACE"].contains(&name)
+    };
     let settings = variables::ALL.iter().map(|variable| variable.name);
     let others = ["HOME", "USER", "XDG_DATA_HOME"];
     for name in settings.filter(|name| !later(name)).chain(others) {

@@ -2,7 +2,7 @@
 
 mod values;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -165,12 +165,28 @@ fn mark_of(template: &PodTemplateSpec) -> Option<String> {
 /// A hash of the pods' template and of what it refers to.
 fn mark(deployment: &Manifest, secrets: &str) -> String {
     let template = deployment.object().pointer("/spec/template");
-    let inputs = json!([template, secrets]).to_string();
-    Sha256::digest(inputs.as_bytes())
+    let inputs = in_key_order(&json!([template, secrets]));
+    Sha256::digest(inputs.to_string().as_bytes())
         .iter()
         .take(10)
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+/// The value with the keys of its objects sorted. Whether `serde_json` sorts them depends on the
+/// features of the other crates in the build, and equal pods must have equal marks in every build.
+fn in_key_order(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let sorted: BTreeMap<_, _> = fields.iter().collect();
+            let fields = sorted.into_iter();
+            fields
+                .map(|(key, value)| (key.clone(), in_key_order(value)))
+                .collect()
+        }
+        Value::Array(items) => items.iter().map(in_key_order).collect(),
+        other => other.clone(),
+    }
 }
 
 /// The Deployment with another template for its pods, as a revision has it.

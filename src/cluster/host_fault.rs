@@ -86,7 +86,7 @@ impl fmt::Display for HostFault {
             Self::SudoEnvironment => {
                 "sudo on the host does not allow the SSH user to pass variables on"
             }
-            Self::SudoBroken => "sudo on the host runs no command",
+            Self::SudoBroken => "sudo on the host failed",
             Self::SudoPath => "sudo on the host does not find the program in its secure_path",
             Self::SudoMissing => "sudo was not found on the host",
             Self::NotExecutable => "the program for kubectl on the host can't be executed",

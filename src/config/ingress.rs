@@ -58,7 +58,7 @@ impl FromStr for GroupName {
         Err(Invalid::new(
             "ingress group",
             text,
-            "is no name of a group",
+            "is not a valid group name",
             "use at most 63 lower-case letters, digits, - and ., with a letter or digit at both ends",
         ))
     }

@@ -86,14 +86,14 @@ fn read_program(text: &str) -> Result<Vec<String>, (String, &'static str, &'stat
     {
         return Err((
             word.clone(),
-            "has characters of a shell, and no shell reads it",
+            "contains shell syntax, which is not supported",
             "use plain words such as kubectl or sudo -n k3s kubectl, and quote what is no more than text",
         ));
     }
     if let Some(word) = words.first().filter(|word| word.contains('=')) {
         return Err((
             word.clone(),
-            "sets a variable, and no shell reads it",
+            "sets a variable, which is not supported",
             "name a kubeconfig with K8S_KUBECONFIG, or begin with env: env NAME=VALUE kubectl",
         ));
     }

@@ -193,7 +193,7 @@ impl<'a> Reader<'a> {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => match self.home() {
                 Some(home) => return Some(home.join(rest.trim_start_matches('/'))),
                 None => (
-                    "is in the home folder, and there is none",
+                    "is in the home folder, and no home folder is known",
                     "set HOME, or write the whole path",
                 ),
             },

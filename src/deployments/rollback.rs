@@ -209,7 +209,7 @@ impl Work<'_> {
         let rollback = match done.await {
             Ok(Outcome::Done { revision }) => Rollback::Done { revision },
             Ok(Outcome::Failed { diagnosis, .. }) => Rollback::Failed {
-                why: diagnosis.to_string(),
+                why: (self.without_values(diagnosis, &plan)).to_string(),
             },
             Ok(Outcome::Replaced { deleted }) => failure(&self.replaced(deleted)),
             Err(error) => failure(&error),
@@ -232,6 +232,12 @@ impl Work<'_> {
         self.record_failure(failed, Rollback::NotAsked, None).await
     }
 
+    /// The diagnosis without the values of the plan's environment and of the secrets of this operation.
+    fn without_values(&self, diagnosis: Diagnosis, plan: &Plan) -> Diagnosis {
+        let environment = plan.spec.environment.redaction();
+        diagnosis.hiding(&environment).hiding(&self.hidden)
+    }
+
     /// Records that a release can't run and what the Deployment holds now: `back` is what was sent in
     /// the release's place.
     async fn record_failure(
@@ -240,9 +246,8 @@ impl Work<'_> {
         rollback: Rollback,
         back: Option<Back<'_>>,
     ) -> Error {
-        let environment = failed.plan.spec.environment.redaction();
         let failed = Failed {
-            diagnosis: (failed.diagnosis.hiding(&environment)).hiding(&self.hidden),
+            diagnosis: self.without_values(failed.diagnosis, failed.plan),
             ..failed
         };
         let revision = match &rollback {

@@ -46,7 +46,7 @@ impl DeploymentManager {
     pub(super) async fn tidy_namespace(&self, owner: &Owner) -> Result<Vec<String>, Error> {
         let namespace = owner.namespace();
         if owner.kind() == OwnerKind::Namespace {
-            return Ok(vec!["its creator, which is not berth".to_owned()]);
+            return Ok(vec!["its creator: berth did not create it".to_owned()]);
         }
         let resources = [
             Resource::Deployments,

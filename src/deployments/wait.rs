@@ -156,7 +156,7 @@ impl DeploymentManager {
             Rollout::Replaced => return Outcome::Replaced { deleted: false },
             Rollout::Absent if seen.is_gone() => return Outcome::Replaced { deleted: true },
             Rollout::Absent => {
-                let message = "the cluster did not tell of the Deployment in time";
+                let message = "timed out waiting for the status of the Deployment";
                 (Diagnosis::new(Cause::Slow, message), None)
             }
             Rollout::Progress(heads) => {

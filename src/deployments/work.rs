@@ -35,6 +35,8 @@ use crate::{
 
 /// The port of a deployment's Service, to which its Ingress leads.
 const SERVICE_PORT: u16 = 80;
+/// How long the deletion of a failed pod is waited for; it ends during the rollout otherwise.
+const REPLACING: Duration = Duration::from_secs(5);
 
 /// One call, once it has the lease.
 pub(super) struct Work<'a> {
@@ -113,8 +115,8 @@ impl<'a> Work<'a> {
         if let Some(unresolved) = unresolved.filter(|it| needs_node_copy(it, &outcome)) {
             let registry = unresolved.registry;
             self.warn(&format!(
-                "the nodes can't reach the registry {registry} either: using the copy of {} that a \
-                 node has, which may be an older one",
+                "the nodes can't reach the registry {registry} either: using the node's cached copy \
+                 of {}, which may be outdated",
                 plan.spec.image
             ));
             plan = self.plan(request, &base, &scene, true)?;
@@ -177,9 +179,17 @@ impl<'a> Work<'a> {
         let pulled_with: Vec<_> = spec.pull_secrets.iter().map(ToString::to_string).collect();
         let (site, settings) = (self.manager.site(), self.manager.settings());
         let namespace = self.owner.namespace();
-        let found =
-            registry::resolve(site, &settings.registry, image, &namespace, &pulled_with).await;
-        match found {
+        // The other half of the time is for the rollout.
+        let at_most = (self.deadline - Instant::now()) / 2;
+        let found = registry::resolve(
+            site,
+            &settings.registry,
+            image,
+            &namespace,
+            &pulled_with,
+            at_most,
+        );
+        match found.await {
             Ok(digest) => {
                 let note = format!("{image} is {digest} at its registry");
                 self.progress.step(&DeployStep::Note(note));
@@ -380,7 +390,7 @@ impl<'a> Work<'a> {
             )));
             self.held.confirm().await?;
             let query = Query::in_namespace([Resource::Pods], &namespace).named(name);
-            let at_most = self.deadline - Instant::now();
+            let at_most = REPLACING.min(self.deadline - Instant::now());
             match self.manager.cluster().delete(&query, at_most).await {
                 // Its end is seen by the wait for the rollout.
                 Ok(_) | Err(ClusterError::TimedOut { .. }) => {}
@@ -521,6 +531,7 @@ fn needs_node_copy(unresolved: &Unresolved, outcome: &Outcome) -> bool {
     };
     unresolved.is_unreachable
         && diagnosis.cause == Cause::ImagePull
+        && !diagnosis.message.contains("x509:")
         && UNREACHABLE
             .iter()
             .any(|words| diagnosis.message.contains(words))

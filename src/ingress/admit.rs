@@ -80,10 +80,12 @@ fn unserved(controller: &Controller, exposure: &Exposure) -> Option<String> {
         "there is no IngressClass alb".to_owned()
     } else if !controller.has_class() {
         let class = controller.class.as_deref().unwrap_or_default();
-        format!("the IngressClass alb is of {class}, which makes no load balancers")
+        format!("the IngressClass alb is of {class}, which does not create load balancers")
     } else {
         match controller.state {
-            ControllerState::Absent => "no AWS Load Balancer Controller runs here".to_owned(),
+            ControllerState::Absent => {
+                "no AWS Load Balancer Controller found in this cluster".to_owned()
+            }
             ControllerState::Unavailable => format!(
                 "no pod of the AWS Load Balancer Controller is available ({})",
                 controller.phrase()

@@ -70,7 +70,7 @@ fn a_missing_class_or_controller_is_warned_of() {
         (
             vec![],
             Some(&alb),
-            "no AWS Load Balancer Controller runs here",
+            "no AWS Load Balancer Controller found in this cluster",
         ),
         (vec![running(0)], Some(&alb), "0 of 1 available"),
         (

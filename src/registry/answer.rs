@@ -140,7 +140,7 @@ impl Question<'_> {
         match (challenge, self.login) {
             (Some(Challenge::Basic), Some(login)) => Ok(login.header()),
             (Some(Challenge::Basic), None) => Err(Failure::Denied(
-                "asks for a login, and there is none for it".to_owned(),
+                "requires a login, and no credentials were found".to_owned(),
             )),
             (
                 Some(Challenge::Bearer {

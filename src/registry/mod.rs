@@ -20,6 +20,8 @@ mod tests;
 
 use std::{fmt, time::Duration};
 
+use tokio::time::{Instant, timeout_at};
+
 use self::{
     answer::{Failure, ask},
     exchange::{Door, FromHere, ThroughHost, Tls},
@@ -80,8 +82,8 @@ impl fmt::Display for Unresolved {
 }
 
 /// Returns the digest that the image's tag has at its registry now; of an image for several platforms,
-/// that of the list. Takes a few seconds at most. `pulled_with` are the Secrets with which pods in the
-/// namespace pull.
+/// that of the list. Takes a few seconds, and no longer than `at_most`. `pulled_with` are the Secrets with
+/// which pods in the namespace pull.
 ///
 /// # Errors
 /// When the registry can't be reached, asks for a login that is not there, or does not know the tag.
@@ -91,7 +93,9 @@ pub async fn resolve(
     image: &Image,
     namespace: &Namespace,
     pulled_with: &[String],
+    at_most: Duration,
 ) -> Result<Digest, Unresolved> {
+    let deadline = Instant::now() + at_most;
     let place = Place::of(image, settings.plain_http.as_deref());
     let unresolved = |failure: Failure| Unresolved {
         registry: place.registry.clone(),
@@ -100,7 +104,7 @@ pub async fn resolve(
     };
     let cluster = site.cluster();
     let of_ecr = match EcrRegistry::of_host(&place.registry) {
-        Some(ecr) => Some(of_ecr(cluster, &ecr, &place).await),
+        Some(ecr) => Some(of_ecr(cluster, &ecr, &place, PATIENCE.min(at_most)).await),
         None => None,
     };
     if let Some(Ok(digest)) = of_ecr {
@@ -112,8 +116,12 @@ pub async fn resolve(
         pulled_with,
         builder_namespace: &settings.builder_namespace,
     };
-    let asked = from_anywhere(cluster, &place, &secrets).await;
-    asked.map_err(|failure| match (of_ecr, failure) {
+    let asked = timeout_at(deadline, from_anywhere(cluster, &place, &secrets)).await;
+    let in_time = asked.unwrap_or_else(|_| {
+        let seconds = at_most.as_secs();
+        Err(Failure::Unreachable(format!("no answer within {seconds}s")))
+    });
+    in_time.map_err(|failure| match (of_ecr, failure) {
         // ECR's own words are the better ones.
         (Some(Err(reason)), failure) if !failure.is_unreachable() => {
             unresolved(Failure::Refused(reason))
@@ -205,9 +213,10 @@ async fn of_ecr(
     cluster: &dyn Cluster,
     registry: &EcrRegistry,
     place: &Place,
+    at_most: Duration,
 ) -> Result<Digest, String> {
     let asking = cluster.ecr_digest(registry, &place.repository, &place.tag);
-    match tokio::time::timeout(PATIENCE, asking).await {
+    match tokio::time::timeout(at_most, asking).await {
         Ok(Ok(Some(digest))) => Ok(digest),
         Ok(Ok(None)) => Err("has no such tag".to_owned()),
         Ok(Err(error)) => Err(error.to_string()),

@@ -174,13 +174,18 @@ fn going(pod: &Pod) -> Option<String> {
 }
 
 /// The architecture that no node has, when that is what the scheduler says: the build's pod selects
-/// nodes by nothing else.
+/// nodes by nothing else. A node that is cordoned or not ready yet is not compared with the selector.
 fn missing_architecture<'a>(pod: &'a Pod, said: &str) -> Option<&'a str> {
     let selector = pod.spec.as_ref()?.node_selector.as_ref()?;
     let is_other = said.contains("didn't match Pod's node affinity/selector")
-        && !["Insufficient", "Too many pods"]
-            .iter()
-            .any(|it| said.contains(it));
+        && ![
+            "Insufficient",
+            "Too many pods",
+            "were unschedulable",
+            "taint {node.",
+        ]
+        .iter()
+        .any(|it| said.contains(it));
     is_other.then(|| selector.get(ARCHITECTURE).map(String::as_str))?
 }
 
@@ -202,7 +207,8 @@ fn failing(pod: &Pod, diagnosis: Diagnosis, urgency: Urgency) -> Standing {
     if build_cause == BuildCause::Unschedulable
         && let Some(architecture) = missing_architecture(pod, &message)
     {
-        let message = format!("no node has the architecture {architecture}: {message}");
+        let message =
+            format!("no node that builds can use has the architecture {architecture}: {message}");
         let failure = BuildFailure::new(BuildCause::Architecture, message);
         return Standing::Stuck(failure, NO_SUCH_NODE);
     }

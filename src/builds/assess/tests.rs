@@ -449,6 +449,12 @@ fn another_architecture_is_named() {
          affinity/selector.",
     );
     assert_eq!(failure.cause, BuildCause::Unschedulable);
+    // One of that architecture may become ready.
+    let (failure, _) = waiting(
+        "0/2 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }, \
+         1 node(s) didn't match Pod's node affinity/selector.",
+    );
+    assert_eq!(failure.cause, BuildCause::Unschedulable);
 
     let log = [
         "INFO[0001] RUN make",

@@ -34,7 +34,7 @@ pub(super) fn warnings(dockerfile: &[u8]) -> Vec<String> {
             );
             if is_skipped {
                 warnings.push(format!(
-                    "Dockerfile line {}: Kaniko may ignore {name} {flag}; --builder buildkit has it",
+                    "Dockerfile line {}: Kaniko may ignore {name} {flag}; use --builder buildkit",
                     line.number
                 ));
             }

@@ -20,7 +20,7 @@ AWS_SECRET_ACCESS_KEY, of the profile AWS_PROFILE, or of the AWS CLI's default
 profile (the latter not with --registry-server); the output names the source.
 They go into the namespace in which images are built and nowhere else. With
 --role-arn builds assume an IAM role by their service account (IRSA on EKS), and
-there is no Secret. Typed again, it renews what has changed."
+there is no Secret. Run it again to update what has changed."
 )]
 pub struct SetupBuilderArgs {
     /// Profile of the AWS CLI to take access keys from [`AWS_PROFILE`].

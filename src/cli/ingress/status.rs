@@ -61,7 +61,7 @@ fn text(status: &GroupStatus) -> String {
     let class = match &controller.class {
         None => "there is no IngressClass alb".to_owned(),
         Some(class) if controller.has_class() => format!("alb, of {class}"),
-        Some(class) => format!("alb is of {class}, which makes no load balancers"),
+        Some(class) => format!("alb is of {class}, which does not create load balancers"),
     };
     let mut text = fields(&[
         ("group", status.group.clone()),
@@ -82,7 +82,9 @@ fn text(status: &GroupStatus) -> String {
         text.push_str(&table(&["NAMESPACE", "NAME", "HOST", "AGE"], &rows));
     }
     if let Some(remedy) = controller.remedy() {
-        text.push_str(&format!("\nthe controller does no work:\n  -> {remedy}\n"));
+        text.push_str(&format!(
+            "\nthe controller is not working:\n  -> {remedy}\n"
+        ));
     }
     let warnings: Vec<_> = status
         .warnings

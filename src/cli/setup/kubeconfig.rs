@@ -66,7 +66,13 @@ fn source(args: &SetupKubeconfigArgs, session: &Session) -> Result<KubeconfigSou
     if let (Some(cluster), Some(region)) = (&args.eks_cluster, &args.region) {
         for (field, value) in [("--eks-cluster", cluster), ("--region", region)] {
             if value.is_empty() || value.starts_with('-') {
-                return Err(Invalid::new(field, value, "is no name", "use the name in AWS").into());
+                return Err(Invalid::new(
+                    field,
+                    value,
+                    "is not a valid name",
+                    "use the name in AWS",
+                )
+                .into());
             }
         }
         aws_region(region).map_err(|refused| refused.named("--region"))?;

@@ -9,9 +9,14 @@ use crate::domain::{Cause, Diagnosis};
 
 /// How long an autoscaler may take to say that it adds a node.
 const SCALING: Duration = Duration::from_secs(20);
-/// What passes by itself although no other pod's end helps: a node that is not ready, cordoned or
-/// tainted, and a volume that is not provisioned yet.
-const PASSING: [&str; 4] = ["taint", "were unschedulable", "unbound", "not ready"];
+/// What passes by itself although no other pod's end helps: a node that is not ready or cordoned, and a
+/// volume that is not provisioned yet.
+const PASSING: [&str; 3] = ["were unschedulable", "unbound", "not ready"];
+/// The taints that Kubernetes sets and takes off by itself.
+const PASSING_TAINTS: [&str; 2] = [
+    "taint {node.kubernetes.io/",
+    "taint {node.cloudprovider.kubernetes.io/",
+];
 
 /// What the scheduler says of a pod without a node.
 pub(super) fn failure(status: &PodStatus) -> Option<(Diagnosis, Urgency)> {
@@ -34,7 +39,17 @@ fn may_pass(message: &str) -> bool {
     let message = message.to_lowercase();
     let is_final =
         message.contains("preemption is not helpful") && !message.contains("no preemption victims");
-    !is_final || PASSING.iter().any(|words| message.contains(words))
+    !is_final || PASSING.iter().any(|words| message.contains(words)) || taint_may_pass(&message)
+}
+
+/// Whether a taint keeps the pod out that may go. Most clusters have tainted control planes, and newer
+/// schedulers do not name a taint's key: then it counts only where no node lacks room as well.
+fn taint_may_pass(message: &str) -> bool {
+    if message.contains("taint {") {
+        PASSING_TAINTS.iter().any(|taint| message.contains(taint))
+    } else {
+        message.contains("taint") && !message.contains("insufficient")
+    }
 }
 
 /// What the scheduler misses, without what it says of preemption: `1 Insufficient cpu`.
@@ -60,7 +75,16 @@ mod tests {
 
     #[test]
     fn only_a_pod_that_fits_on_no_node_is_given_up_before_the_deadline() {
-        assert!(!may_pass(HOPELESS));
+        for hopeless in [
+            HOPELESS,
+            "0/3 nodes are available: 1 node(s) had untolerated taint \
+             {node-role.kubernetes.io/control-plane: }, 2 Insufficient memory. preemption: 0/3 nodes \
+             are available: 3 Preemption is not helpful for scheduling.",
+            "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient memory. \
+             preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.",
+        ] {
+            assert!(!may_pass(hopeless), "{hopeless}");
+        }
         for passing in [
             "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: \
              1 No preemption victims found for incoming pod.",
@@ -71,6 +95,9 @@ mod tests {
              available: 1 Preemption is not helpful for scheduling.",
             "0/1 nodes are available: 1 node(s) had untolerated taint(s). preemption: 0/1 nodes are \
              available: 1 Preemption is not helpful for scheduling.",
+            "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint \
+             {node.kubernetes.io/not-ready: }. preemption: 0/2 nodes are available: 2 Preemption is \
+             not helpful for scheduling.",
             "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: \
              0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
             "no nodes available to schedule pods",

@@ -475,8 +475,8 @@ impl Error {
                 Some("use another name, or remove the object by hand".to_owned())
             }
             Self::OtherHost { recorded, .. } => Some(format!(
-                "use the settings of {recorded}; or, if that host is no more, forget the pod with \
-                 `berth delete --forget`"
+                "use the settings of {recorded}; or, if that host is no more, forget the pod: \
+                 `berth delete` with --forget"
             )),
             Self::Busy { .. } => Some("wait until it is done, then try again".to_owned()),
             Self::StillDeleting { namespace, .. } => Some(format!(

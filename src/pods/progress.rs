@@ -61,7 +61,7 @@ impl fmt::Display for Step {
             }
             Self::ComingUp(seen) => f.write_str(seen),
             Self::Ready { pod } => write!(f, "pod {pod} is ready"),
-            Self::Deleting => f.write_str("deleting the namespace and everything in it"),
+            Self::Deleting => f.write_str("deleting what berth created for it"),
         }
     }
 }

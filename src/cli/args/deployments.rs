@@ -10,7 +10,7 @@ use super::duration;
 #[derive(Debug, ClapArgs)]
 #[group(multiple = false)]
 pub(in crate::cli) struct ProjectArgs {
-    /// Project ID; berth creates its namespace.
+    /// Project ID; its namespace is berth's own.
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) project_id: Option<String>,
     /// An existing namespace, in place of a project [`KUBERNETES_NAMESPACE`].

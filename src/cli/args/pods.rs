@@ -80,7 +80,7 @@ pub struct CreateArgs {
 #[derive(Debug, ClapArgs)]
 #[command(
     override_usage = "berth execute (--project-id|--conversation-id) ID [OPTIONS] -- PROGRAM...\n       \
-                      berth execute (--project-id|--conversation-id) ID [OPTIONS] -c LINE",
+                      berth execute (--project-id|--conversation-id) ID [OPTIONS] -l LINE",
     after_help = "\
 Examples:
   berth execute --project-id shop -- ls -la /workspace

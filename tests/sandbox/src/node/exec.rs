@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -16,9 +18,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use super::container::{Running, Tools};
+use super::container::{Running, Tools, signal};
 use crate::api::runtime::{ExecProcess, ExecRequest, ExecStartError};
+
+/// How long `nsenter` may stay stopped.
+const NSENTER_STOPPED: Duration = Duration::from_millis(500);
 
 /// Starts a command in a running container.
 pub(crate) fn start(
@@ -130,13 +136,22 @@ fn on_terminal(
 }
 
 /// Waits in a task of its own, so that the process is counted and reaped whoever listens.
+///
+/// `nsenter` stops itself when the process that it started is stopped, and nothing in the pod can reach
+/// it: it is sent on, so that it notices the process's end as a container runtime does.
 fn wait(mut child: Child, container: &Arc<Running>) -> futures::future::BoxFuture<'static, i32> {
     let container = Arc::clone(container);
     let (tell, told) = oneshot::channel();
     let pid = child.id().unwrap_or_default();
     container.add_exec(pid);
     tokio::spawn(async move {
-        let code = child.wait().await.map_or(255, exit_code);
+        let status = loop {
+            match timeout(NSENTER_STOPPED, child.wait()).await {
+                Ok(status) => break status,
+                Err(_) => signal(pid, Signal::SIGCONT),
+            }
+        };
+        let code = status.map_or(255, exit_code);
         container.remove_exec(pid);
         let _ = tell.send(code);
     });

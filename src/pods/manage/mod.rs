@@ -93,8 +93,8 @@ impl PodManager {
         let _turn = self.take_turn(&owner, progress).await?;
         let new = self.new_record();
         let (record, held, existed) = self.claim(&owner, &new, progress).await?;
-        // Once for an old namespace, and once for the pod.
-        let manager = self.steady(self.settings().limits.ready * 2);
+        // One limit each for an old namespace, the check of a new image, and the pod.
+        let manager = self.steady(self.settings().limits.ready * 3);
         let work = Work {
             manager: &manager,
             owner: &owner,

@@ -102,6 +102,20 @@ impl Manifest {
         &self.object
     }
 
+    /// Takes those of another object's fields at this JSON pointer that this object lacks there.
+    fn take_missing(&mut self, other: &Self, at: &str, fields: &[&str]) {
+        let Some(into) = self.object.pointer_mut(at).and_then(Value::as_object_mut) else {
+            return;
+        };
+        for field in fields {
+            if let Some(value) = other.object.pointer(&format!("{at}/{field}")) {
+                into.entry(*field).or_insert_with(|| value.clone());
+            }
+        }
+        // JSON is YAML too.
+        self.text = self.object.to_string();
+    }
+
     /// The object without the values of a Secret and the bytes of a `ConfigMap`, for scripts to read.
     fn shown(&self) -> Value {
         let mut object = self.object.clone();

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use self::values::PodValues;
 use super::{Manifest, ManifestError, Templates, check::Expected, kinds::Kind, templates::BuiltIn};
-use crate::domain::{ANNOTATION_OWNER_ID, ANNOTATION_SPEC, Image, LABEL_OWNER, Owner, PodSpec};
+use crate::domain::{ANNOTATION_OWNER_ID, ANNOTATION_SPEC, LABEL_OWNER, Owner, PodSpec};
 
 const NAMESPACE: &str = "pod/namespace.yaml";
 const DEPLOYMENT: &str = "pod/deployment.yaml";
@@ -32,6 +32,17 @@ pub(super) const TEMPLATES: [BuiltIn; 4] = [
     ),
 ];
 
+/// Fields of a pod's specification that decide on its node and on how its image is pulled.
+const PLACEMENT: [&str; 7] = [
+    "affinity",
+    "imagePullSecrets",
+    "nodeSelector",
+    "runtimeClassName",
+    "schedulerName",
+    "serviceAccountName",
+    "tolerations",
+];
+
 /// What is to be said of a pod beside its specification.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodRender {
@@ -44,8 +55,8 @@ pub struct PodRender {
 pub struct ImageCheckRender<'a> {
     /// The Job's name.
     pub name: &'a str,
-    /// The image.
-    pub image: &'a Image,
+    /// The pod that is to run the image.
+    pub spec: &'a PodSpec,
     /// How long the pull may take.
     pub deadline: Duration,
 }
@@ -62,8 +73,7 @@ impl Templates {
         spec: &PodSpec,
         render: &PodRender,
     ) -> Result<Vec<Manifest>, ManifestError> {
-        let values = PodValues::new(owner, spec, render)
-            .map_err(|error| self.unfilled(DEPLOYMENT, 0, error.to_string()))?;
+        let values = self.pod_values(owner, spec, render)?;
         let mut manifests = vec![
             self.render(NAMESPACE, &values, &namespace(&values))?,
             self.render(DEPLOYMENT, &values, &deployment(&values))?,
@@ -72,6 +82,16 @@ impl Templates {
             manifests.push(self.render(SERVICE, &values, &service(&values))?);
         }
         Ok(manifests)
+    }
+
+    fn pod_values(
+        &self,
+        owner: &Owner,
+        spec: &PodSpec,
+        render: &PodRender,
+    ) -> Result<PodValues, ManifestError> {
+        PodValues::new(owner, spec, render)
+            .map_err(|error| self.unfilled(DEPLOYMENT, 0, error.to_string()))
     }
 
     /// The manifest of a Job that pulls an image in an owner's namespace, and is removed once it has ended.
@@ -98,7 +118,15 @@ impl Templates {
                 &[pod.as_slice(), &["containers", "0", "image"]].concat(),
                 values.image.as_str(),
             );
-        self.render(IMAGE_CHECK, &values, &expected)
+        let mut check = self.render(IMAGE_CHECK, &values, &expected)?;
+        // A template of the user's may place the pod where the image can be pulled, and nowhere else.
+        let pod_values = self.pod_values(owner, render.spec, &PodRender::default())?;
+        let deployment = self.render(DEPLOYMENT, &pod_values, &deployment(&pod_values))?;
+        let pod_spec = "/spec/template/spec";
+        check.take_missing(&deployment, pod_spec, &PLACEMENT);
+        let container = format!("{pod_spec}/containers/0");
+        check.take_missing(&deployment, &container, &["imagePullPolicy"]);
+        Ok(check)
     }
 
     /// The manifest of an owner's namespace.

@@ -1,5 +1,5 @@
 use chrono::TimeZone;
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
+use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, core::v1::Service};
 
 use std::{fs, path::Path};
 
@@ -504,4 +504,51 @@ fn no_message_shows_a_value_of_the_environment() {
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("hunter2"), "{to}: {shown}");
     }
+}
+
+#[test]
+fn an_image_check_is_placed_as_the_pod_of_a_users_template_is() {
+    let placed = concat!(
+        "      serviceAccountName: puller\n",
+        "      imagePullSecrets: [{name: registry}]\n",
+        "      nodeSelector: {pool: gpu}\n",
+        "      tolerations: [{key: gpu, operator: Exists}]\n",
+        "      affinity: {nodeAffinity: {}}\n",
+        "      containers:\n",
+    );
+    let text = built_in(DEPLOYMENT)
+        .replace("      containers:\n", placed)
+        .replace("IfNotPresent", "Always");
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("pod")).unwrap();
+    fs::write(folder.path().join(DEPLOYMENT), text).unwrap();
+    let check = |templates: Templates| {
+        let spec = spec();
+        let render = ImageCheckRender {
+            name: "image-check-1",
+            spec: &spec,
+            deadline: Duration::from_secs(9),
+        };
+        let owner = Owner::project("shop").unwrap();
+        let check = templates.image_check_manifest(&owner, &render).unwrap();
+        let job: Job = serde_json::from_str(&check.json()).unwrap();
+        job
+    };
+    let job = check(Templates::with_overrides(folder.path()).unwrap());
+    let job_spec = job.spec.unwrap();
+    let pod = serde_json::to_value(job_spec.template.spec.unwrap()).unwrap();
+    assert_eq!(pod["serviceAccountName"], "puller");
+    assert_eq!(pod["imagePullSecrets"], json!([{"name": "registry"}]));
+    assert_eq!(pod["nodeSelector"], json!({"pool": "gpu"}));
+    let tolerations = json!([{"key": "gpu", "operator": "Exists"}]);
+    assert_eq!(pod["tolerations"], tolerations);
+    assert_eq!(pod["affinity"], json!({"nodeAffinity": {}}));
+    assert_eq!(pod["containers"][0]["imagePullPolicy"], "Always");
+    // The check runs its own program, with none of the pod's environment and volumes.
+    assert_eq!(pod["containers"][0]["command"], json!(["true"]));
+    assert_eq!(pod["volumes"], json!(null));
+    let plain = check(Templates::built_in().unwrap()).spec.unwrap().template;
+    let plain = serde_json::to_value(plain.spec.unwrap()).unwrap();
+    assert_eq!(plain["containers"][0]["imagePullPolicy"], "IfNotPresent");
+    assert_eq!(plain["nodeSelector"], json!(null));
 }

@@ -87,7 +87,7 @@ impl ImageCheckValues {
             app: owner.app_label(),
             owner_id: owner.id().to_owned(),
             container: CONTAINER,
-            image: render.image.to_string(),
+            image: render.spec.image.to_string(),
             deadline_seconds: render.deadline.as_secs().max(1),
         }
     }

@@ -82,7 +82,7 @@ impl Work<'_> {
         let random = getrandom::u32().unwrap_or_default();
         let render = ImageCheckRender {
             name: &format!("image-check-{random:08x}"),
-            image: &desired.image,
+            spec: desired,
             deadline: limit,
         };
         let manifest = self

@@ -106,7 +106,10 @@ impl Steps {
 
 impl Progress for Steps {
     fn step(&self, step: &Step) {
-        self.say(&step.to_string());
+        match step {
+            Step::ImageNotChecked { .. } => self.line(&one_line(&step.to_string())),
+            _ => self.say(&step.to_string()),
+        }
     }
 }
 

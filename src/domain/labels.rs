@@ -24,8 +24,8 @@ pub const ANNOTATION_SPEC: &str = "berth.dev/spec";
 
 /// Names the deployment to which an object belongs; see [`DeploymentName`](super::DeploymentName).
 pub const LABEL_DEPLOYMENT: &str = "berth.dev/deployment";
-/// Names the owner whose new image a pod pulls before it takes the place of the running one. Not
-/// [`LABEL_OWNER`]: such a pod is none that commands may run in.
+/// Names the check, a Job, whose pod pulls an owner's new image before the running pod is replaced. The
+/// pod lacks [`LABEL_OWNER`], so that no command runs in it.
 pub const LABEL_IMAGE_CHECK: &str = "berth.dev/image-check";
 /// Names the build to which an object belongs.
 pub const LABEL_BUILD: &str = "berth.dev/build";

@@ -20,6 +20,13 @@ pub enum Step {
         /// The image.
         image: String,
     },
+    /// The new image could not be checked; the running pod is replaced all the same.
+    ImageNotChecked {
+        /// The image.
+        image: String,
+        /// Why not.
+        why: String,
+    },
     /// Manifests are applied.
     Applying {
         /// How many.
@@ -52,6 +59,12 @@ impl fmt::Display for Step {
                 write!(
                     f,
                     "pulling image {image} before the running pod is replaced"
+                )
+            }
+            Self::ImageNotChecked { image, why } => {
+                write!(
+                    f,
+                    "image {image} could not be checked before the running pod is replaced: {why}"
                 )
             }
             Self::Applying { objects: 1 } => f.write_str("applying 1 manifest"),

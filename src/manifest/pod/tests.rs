@@ -536,6 +536,12 @@ fn an_image_check_is_placed_as_the_pod_of_a_users_template_is() {
     };
     let job = check(Templates::with_overrides(folder.path()).unwrap());
     let job_spec = job.spec.unwrap();
+    // The status of an ended check stays readable for a while.
+    assert_eq!(job_spec.ttl_seconds_after_finished, Some(60));
+    for metadata in [&job.metadata, job_spec.template.metadata.as_ref().unwrap()] {
+        let labels = metadata.labels.as_ref().unwrap();
+        assert_eq!(labels["berth.dev/image-check"], "image-check-1");
+    }
     let pod = serde_json::to_value(job_spec.template.spec.unwrap()).unwrap();
     assert_eq!(pod["serviceAccountName"], "puller");
     assert_eq!(pod["imagePullSecrets"], json!([{"name": "registry"}]));

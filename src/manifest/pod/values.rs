@@ -73,7 +73,7 @@ impl ImageCheckValues {
         let namespace = owner.namespace().to_string();
         let labels = [
             (LABEL_MANAGED_BY, MANAGED_BY),
-            (LABEL_IMAGE_CHECK, namespace.as_str()),
+            (LABEL_IMAGE_CHECK, render.name),
         ];
         Self {
             name: render.name.to_owned(),

@@ -5,13 +5,16 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{ContainerStatus, Pod},
+};
 use tokio::time::Instant;
 
 use super::Work;
 use crate::{
     cluster::{
-        Cluster, ClusterError, Observed, Query, Resource, WatchPace,
+        Cluster, ClusterError, ObjectChange, Observed, Query, Resource, WatchPace,
         assess::{Assessment, Urgency, assess, assess_pod},
     },
     domain::{
@@ -66,10 +69,10 @@ impl Work<'_> {
                 diagnosis: Box::new(diagnosis),
             }),
             Pull::Unknown(why) => {
-                tracing::warn!(
+                self.progress.step(&Step::ImageNotChecked {
+                    image: desired.image.to_string(),
                     why,
-                    "the new image could not be pulled before the pod is replaced"
-                );
+                });
                 Ok(())
             }
         }
@@ -80,10 +83,12 @@ impl Work<'_> {
         let limit = self.manager.settings().limits.ready;
         // No two checks share a Job: the template of one can't be changed.
         let random = getrandom::u32().unwrap_or_default();
+        let name = format!("image-check-{random:08x}");
         let render = ImageCheckRender {
-            name: &format!("image-check-{random:08x}"),
+            name: &name,
             spec: desired,
-            deadline: limit,
+            // The cluster deletes a Job's pod at its deadline; berth decides before that.
+            deadline: limit + REMOVAL,
         };
         let manifest = self
             .manager
@@ -92,7 +97,7 @@ impl Work<'_> {
         let cluster = self.manager.cluster();
         let mut leftovers = Leftovers {
             cluster,
-            query: query(&namespace, [Resource::Jobs, Resource::Pods]),
+            query: query(&namespace, &name, [Resource::Jobs, Resource::Pods]),
             is_there: true,
         };
         match cluster.apply(&[manifest], false).await {
@@ -109,7 +114,7 @@ impl Work<'_> {
             Err(error) => return Err(error.into()),
         }
         let image = desired.image.to_string();
-        let pulled = self.watch_pull(&namespace, &image, limit).await;
+        let pulled = self.watch_pull(&namespace, &name, &image, limit).await;
         leftovers.remove().await;
         pulled
     }
@@ -117,12 +122,13 @@ impl Work<'_> {
     async fn watch_pull(
         &self,
         namespace: &Namespace,
+        name: &str,
         image: &str,
         limit: Duration,
     ) -> Result<Pull, Error> {
         let begun = Instant::now();
         let deadline = begun + limit;
-        let queries = [Resource::Jobs, Resource::Pods].map(|it| query(namespace, [it]));
+        let queries = [Resource::Jobs, Resource::Pods].map(|it| query(namespace, name, [it]));
         let mut pace = WatchPace::default();
         let mut last = Seen::Nowhere("it has no pod yet".to_owned());
         loop {
@@ -136,26 +142,32 @@ impl Work<'_> {
                 };
                 match tokio::time::timeout_at(over_at, changes.next()).await {
                     Ok(Some(change)) => {
-                        let change = change?;
-                        if change.kind() == "Pod"
-                            && let Some(pod) = change.into_object::<Pod>()?
-                        {
-                            last = Seen::of(&pod);
-                        }
+                        last = last.after(change?)?;
                     }
                     Ok(None) => break,
-                    Err(_) => return Ok(last.at_last(image, limit)),
+                    Err(_) => {
+                        last = self.look(&queries, last).await?;
+                        return Ok(last.at_last(image, limit));
+                    }
                 }
                 if let Seen::Over(pull) = last {
                     return Ok(pull);
                 }
             }
             drop(changes);
-            if Instant::now() >= deadline {
+            // A new watch does not report what was deleted before it began.
+            last = self.look(&queries, last).await?;
+            if matches!(last, Seen::Over(_)) || Instant::now() >= deadline {
                 return Ok(last.at_last(image, limit));
             }
             pace.pause().await;
         }
+    }
+
+    /// Reads the check's objects once.
+    async fn look(&self, queries: &[Query], last: Seen) -> Result<Seen, Error> {
+        let found = self.manager.cluster().find(queries).await?;
+        Ok(last.found(&found.of::<Job>()?, &found.of::<Pod>()?))
     }
 }
 
@@ -180,6 +192,9 @@ impl Seen {
             .spec
             .as_ref()
             .is_some_and(|spec| spec.node_name.is_some());
+        if pod.metadata.deletion_timestamp.is_some() {
+            return Self::gone("pod");
+        }
         match assess_pod(pod) {
             Assessment::Failing {
                 diagnosis, urgency, ..
@@ -199,6 +214,35 @@ impl Seen {
             _ if is_placed => Self::Pulling(None),
             _ => Self::Nowhere("no node has its pod yet".to_owned()),
         }
+    }
+
+    /// The check after a change of one of its objects.
+    fn after(self, change: ObjectChange) -> Result<Self, ClusterError> {
+        match (change.kind(), &change) {
+            ("Pod", ObjectChange::Is(_)) => Ok(change
+                .into_object()?
+                .map_or(self, |pod: Pod| Self::of(&pod))),
+            ("Pod", ObjectChange::Gone(_)) => Ok(Self::gone("pod")),
+            ("Job", ObjectChange::Gone(_)) => Ok(Self::gone("Job")),
+            _ => Ok(self),
+        }
+    }
+
+    /// The check after all of its objects have been read.
+    fn found(self, jobs: &[Job], pods: &[Pod]) -> Self {
+        match (pods.first(), self) {
+            (Some(pod), _) => Self::of(pod),
+            (None, _) if jobs.is_empty() => Self::gone("Job"),
+            // It has not had a pod yet.
+            (None, before @ Self::Nowhere(_)) => before,
+            (None, _) => Self::gone("pod"),
+        }
+    }
+
+    /// A check that has lost one of its objects shows nothing of the image.
+    fn gone(kind: &str) -> Self {
+        let why = format!("the {kind} that pulls it was deleted before the pull ended");
+        Self::Over(Pull::Unknown(why))
     }
 
     /// What it comes to when time is up.
@@ -235,9 +279,13 @@ fn image(observed: &Observed) -> Option<String> {
         .clone()
 }
 
-/// All of the checks in a namespace.
-fn query(namespace: &Namespace, resources: impl IntoIterator<Item = Resource>) -> Query {
-    let labels = format!("{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_IMAGE_CHECK}={namespace}");
+/// The objects of the check of this name, and of no other: an earlier one may have left its own.
+fn query(
+    namespace: &Namespace,
+    name: &str,
+    resources: impl IntoIterator<Item = Resource>,
+) -> Query {
+    let labels = format!("{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_IMAGE_CHECK}={name}");
     Query::in_namespace(resources, namespace).labelled(labels)
 }
 
@@ -343,5 +391,54 @@ mod tests {
         assert!(matches!(&full, Seen::Nowhere(why) if why.contains("full")));
         assert!(matches!(full.at_last("a", PLACING), Pull::Unknown(_)));
         assert!(matches!(seen(None, &json!({})), Seen::Nowhere(_)));
+    }
+
+    #[test]
+    fn a_check_sees_no_other_checks_pods() {
+        let namespace = "project-shop".parse().unwrap();
+        let [mine, other] = ["image-check-1", "image-check-2"]
+            .map(|name| query(&namespace, name, [Resource::Pods]).labels.unwrap());
+        assert_eq!(
+            mine,
+            "app.kubernetes.io/managed-by=berth,berth.dev/image-check=image-check-1"
+        );
+        assert_ne!(mine, other);
+    }
+
+    #[test]
+    fn a_check_that_loses_its_objects_is_no_verdict() {
+        let unknown = |seen: Seen| {
+            let why = format!("{seen:?}");
+            let end = seen.at_last("a:1", PLACING);
+            assert!(matches!(end, Pull::Unknown(_)), "{why}: {end:?}");
+        };
+        let failing = || waiting("ErrImagePull", "i/o timeout");
+        for before in [Seen::Pulling(None), failing()] {
+            assert!(matches!(before, Seen::Pulling(_)));
+        }
+        for kind in ["Pod", "Job"] {
+            let gone = || ObjectChange::Gone(json!({"kind": kind}));
+            unknown(Seen::Pulling(None).after(gone()).unwrap());
+            unknown(failing().after(gone()).unwrap());
+        }
+        let job = [Job::default()];
+        unknown(Seen::Pulling(None).found(&[], &[]));
+        unknown(failing().found(&[], &[]));
+        unknown(failing().found(&job, &[]));
+        let nowhere = || Seen::Nowhere("it has no pod yet".to_owned());
+        unknown(nowhere().found(&[], &[]));
+        assert_eq!(nowhere().found(&job, &[]), nowhere());
+        // What is still there decides.
+        let pod = json!({
+            "kind": "Pod", "metadata": {"name": "image-check-1-x"},
+            "spec": {"nodeName": "a", "containers": []}, "status": {},
+        });
+        let still: Pod = serde_json::from_value(pod.clone()).unwrap();
+        assert_eq!(nowhere().found(&job, &[still]), Seen::Pulling(None));
+        let is = ObjectChange::Is(pod.clone());
+        assert_eq!(nowhere().after(is).unwrap(), Seen::Pulling(None));
+        let mut leaving = pod;
+        leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        unknown(nowhere().after(ObjectChange::Is(leaving)).unwrap());
     }
 }

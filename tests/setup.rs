@@ -190,12 +190,15 @@ async fn credentials_are_nowhere_but_in_the_builders_secrets() {
 
 /// A world whose user has these AWS files.
 fn with_aws_files(world: &mut World, credentials: &str, config: &str) {
-    let folder = world.scratch.path().join(".aws");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("credentials"), credentials).unwrap();
-    fs::write(folder.join("config"), config).unwrap();
-    let home = world.scratch.path().display().to_string();
-    world.set("HOME", home);
+    for (name, variable, content) in [
+        ("credentials", "AWS_SHARED_CREDENTIALS_FILE", credentials),
+        ("config", "AWS_CONFIG_FILE", config),
+    ] {
+        let path = world.scratch.path().join(name);
+        fs::write(&path, content).unwrap();
+        // Not by HOME, where the keys and the known hosts of SSH are.
+        world.set(variable, path.display().to_string());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

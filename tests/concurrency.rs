@@ -23,7 +23,7 @@ use berth::{
     pods::{Action, Progress, Step},
 };
 use support::{
-    bench::{World, stdout_json, text},
+    bench::{WELL, World, stdout_json, text},
     on_both_databases,
 };
 
@@ -55,25 +55,19 @@ on_both_databases! {
         let project = world.project();
         let [flag, id] = project.flags();
         let image = support::bench::image();
-        // Neither pod becomes ready.
-        let script = ["--", "/bin/sh", "-c", "sleep 600"];
-        let deploy = [&["deploy", flag, id, "--name", "web", "--image", &image, "--no-ingress",
-            "--cpu-request", "10m", "--memory-limit", "64Mi"][..], &script].concat();
+        let how = ["deploy", flag, id, "--name", "web", "--image", &image, "--no-ingress",
+            "--cpu-request", "10m", "--memory-limit", "64Mi", "--", "/bin/sh", "-c"];
+        let bad = [&how[..], &["trap 'exit 0' TERM; sleep 600 & wait"]].concat();
+        let good = [&how[..], &[WELL]].concat();
         let stop = ["stop-deployment", flag, id, "web"];
-        for next in [&deploy[..], &["rollback", "web", flag, id], &stop] {
-            kill_midway(world.berth(&deploy), "pod");
-            let mut next = world.berth(next);
-            let mut next = next.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-            let stderr = BufReader::new(next.stderr.take().unwrap());
-            for line in stderr.lines().map_while(Result::ok) {
-                assert!(!line.contains("works on"), "{line}");
-                assert!(!line.contains("has been working"), "{line}");
-                if line.contains("pod") {
-                    break;
-                }
-            }
-            let _ = next.kill();
-            next.wait().unwrap();
+        for next in [&good[..], &["rollback", "web", flag, id], &stop] {
+            // Of a pod that does not become ready: the rollout is under way.
+            kill_midway(world.berth(&bad), "pod web-");
+            let output = world.berth(next).output().unwrap();
+            let said = text(&output.stderr);
+            assert!(output.status.success(), "{next:?}: {said}");
+            assert!(!said.contains("works on"), "{said}");
+            assert!(!said.contains("has been working"), "{said}");
         }
         kill_midway(world.berth(&["create", flag, id]), "applying");
         let output = world.berth(&["create", flag, id]).output().unwrap();

@@ -26,13 +26,11 @@ use berth::{
 };
 use serde_json::json;
 use support::{
-    bench::{LinkCut, Project, World, image, is_cluster, skipped_on_a_cluster, stdout_json, text},
+    bench::{
+        LinkCut, Project, WELL, World, image, is_cluster, skipped_on_a_cluster, stdout_json, text,
+    },
     on_both_databases,
 };
-
-/// A web server that is well: it ends at once when it is told to.
-const WELL: &str = "mkdir -p /tmp/w; echo ok > /tmp/w/health; \
-    trap 'exit 0' TERM; httpd -f -p 8080 -h /tmp/w & wait";
 
 async fn manager(world: &World) -> DeploymentManager {
     let config = world.config();

@@ -69,6 +69,10 @@ pub fn image() -> String {
     std::env::var("BERTH_E2E_IMAGE").unwrap_or_else(|_| "busybox:latest".to_owned())
 }
 
+/// A web server that is well: it ends at once when it is told to.
+pub const WELL: &str = "mkdir -p /tmp/w; echo ok > /tmp/w/health; \
+    trap 'exit 0' TERM; httpd -f -p 8080 -h /tmp/w & wait";
+
 impl Bench {
     fn real() -> Self {
         let _ = dotenvy::dotenv();

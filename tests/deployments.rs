@@ -1374,7 +1374,8 @@ async fn on_host(world: &World, args: &[&str]) -> (Option<u32>, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_exists_takes_deployments_and_is_kept() {
     let mut world = World::sqlite().await;
-    let namespace = format!("e2e-ns-{:016x}", getrandom::u64().unwrap());
+    let guard = world.namespace("e2e-ns");
+    let namespace = guard.name.clone();
     let server = format!("echo here; {WELL}");
     let image = image();
     let deploy = [

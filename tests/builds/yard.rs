@@ -17,14 +17,14 @@ use berth::{
     site::Site,
 };
 
-use crate::support::bench::{BuilderNamespace, World, image, is_cluster};
+use crate::support::bench::{OwnNamespace, World, image, is_cluster};
 
 /// What a test builds in.
 pub struct Yard {
     pub world: World,
     pub manager: BuildManager,
     pub folder: PathBuf,
-    namespace: BuilderNamespace,
+    namespace: OwnNamespace,
 }
 
 impl Yard {

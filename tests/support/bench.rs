@@ -351,14 +351,19 @@ impl World {
         }
     }
 
-    /// A namespace for builds with a random name, deleted again when the guard is dropped.
-    pub fn builder_namespace(&mut self) -> BuilderNamespace {
-        let name = format!("builder-{:016x}", getrandom::u64().unwrap());
-        self.set("BUILDER_NAMESPACE", &name);
-        BuilderNamespace {
+    /// A random name for a namespace, which is deleted again when the guard is dropped.
+    pub fn namespace(&self, prefix: &str) -> OwnNamespace {
+        OwnNamespace {
             config: self.config(),
-            name,
+            name: format!("{prefix}-{:016x}", getrandom::u64().unwrap()),
         }
+    }
+
+    /// Such a namespace for builds.
+    pub fn builder_namespace(&mut self) -> OwnNamespace {
+        let namespace = self.namespace("builder");
+        self.set("BUILDER_NAMESPACE", &namespace.name);
+        namespace
     }
 
     /// The program, with this world's settings and nothing else in its environment.
@@ -390,13 +395,13 @@ impl World {
     }
 }
 
-/// A namespace for builds that is deleted again.
-pub struct BuilderNamespace {
+/// A namespace that is deleted again.
+pub struct OwnNamespace {
     config: Config,
     pub name: String,
 }
 
-impl Drop for BuilderNamespace {
+impl Drop for OwnNamespace {
     fn drop(&mut self) {
         let ssh = SshClient::new(self.config.ssh.clone());
         let cluster = Kubectl::new(ssh, self.config.kubectl.clone());

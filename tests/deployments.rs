@@ -119,13 +119,14 @@ on_both_databases! {
 
         let same = manager.deploy(release(&project, 1)).await.unwrap();
         assert_unchanged(same.action);
+        let before = same.record.revision.unwrap();
 
         let more = manager
             .deploy(release(&project, 2).replicas(2))
             .await
             .unwrap();
         assert_eq!(more.action, DeployAction::Updated);
-        assert_eq!((more.record.revision, more.record.replicas), (Some(2), 2));
+        assert_eq!((more.record.revision, more.record.replicas), (Some(before + 1), 2));
         let instances = manager
             .list_instances(Some(&project.owner.namespace()))
             .await
@@ -335,7 +336,8 @@ async fn a_revision_is_brought_back_and_what_is_none_is_refused() {
     // It is the third again, and so is nothing to be done.
     let same = manager.deploy(release(&project, 3)).await.unwrap();
     assert_unchanged(same.action);
-    for (to, said) in [(Some(5), "is the current one"), (Some(9), "is not there")] {
+    let current = same.record.revision;
+    for (to, said) in [(current, "is the current one"), (Some(90), "is not there")] {
         let refused = manager
             .rollback(&project.owner, &name(), to)
             .await

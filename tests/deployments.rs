@@ -782,32 +782,28 @@ async fn an_ingress_that_no_controller_lets_go_is_named() {
     world.set("BERTH_DELETE_TIMEOUT", "5s");
     let manager = manager(&world).await;
     let project = world.project();
-    manager.deploy(release(&project, 1)).await.unwrap();
-    let namespace = project.namespace();
-    let patch = |finalizers: &str| {
-        let patch = format!(r#"{{"metadata":{{"finalizers":{finalizers}}}}}"#);
-        let args = [
-            "patch",
-            "service",
-            "web",
-            "-n",
-            &namespace,
-            "--type=merge",
-            "-p",
-            &patch,
-        ];
-        assert!(world.bench.kubectl(&args).status.success());
-    };
-    patch(r#"["example.com/gone"]"#);
+    let host = format!("{}.apps.localhost", project.id());
+    let public = release(&project, 1).hostname(host.parse().unwrap());
+    manager.deploy(public).await.unwrap();
     let target = Target::Project(project.owner.clone());
+    let patch = |kind: &str, finalizers: &str| {
+        let patch = format!(r#"{{"metadata":{{"finalizers":{finalizers}}}}}"#);
+        let args = ["patch", kind, "web", "--type=merge", "-p", &patch];
+        kubectl(&world, &project, &args);
+    };
+    for kind in ["Ingress", "Service"] {
+        patch(kind, r#"["example.com/gone"]"#);
+    }
     let error = manager.stop(&target, &name()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::TimedOut, "{error:?}");
     let said = error.to_string();
-    assert!(
-        said.contains("Service web (finalizer example.com/gone)"),
-        "{said}"
-    );
-    patch("null");
+    for kind in ["Ingress", "Service"] {
+        assert!(
+            said.contains(&format!("{kind} web (finalizer example.com/gone)")),
+            "{said}"
+        );
+        patch(kind, "null");
+    }
     stop(&manager, &project).await;
 }
 

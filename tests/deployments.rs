@@ -1244,8 +1244,14 @@ async fn a_tag_is_what_the_registry_says_now() {
         )
     };
 
+    // A tag that is pushed after a deploy of it has failed: that failure is not the next one's.
+    let missing = manager.deploy(live_tag()).await.unwrap_err();
+    assert_eq!(missing.kind(), Kind::PodFailed, "{missing:?}");
+    assert_eq!(missing.diagnosis().unwrap().cause, Cause::ImagePull);
     point_to(&one);
     let first = manager.deploy(live_tag()).await.unwrap();
+    assert_eq!(first.record.status, DeploymentStatus::Running);
+    assert_eq!(first.record.diagnosis, None);
     assert!(first.record.image.digest().is_some(), "{:?}", first.record);
     let (of_one, policy) = deployed_image();
     assert_eq!(

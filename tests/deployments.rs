@@ -1467,6 +1467,8 @@ async fn a_namespace_that_exists_takes_deployments_and_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_for_deployments_needs_a_project_or_a_namespace() {
     let mut world = World::sqlite().await;
+    // The one who runs the tests may have set it.
+    world.set("KUBERNETES_NAMESPACE", "");
     let commands = [
         &["deploy", "--image", "web"][..],
         &["rollback", "web"],

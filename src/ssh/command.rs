@@ -113,6 +113,7 @@ async fn launch(job: Job) -> Result<Process, SshError> {
         stderr: Stream::new(Preamble::stderr(launcher.mark())),
         launcher,
         pid: None,
+        is_half_heard: false,
         refused: None,
         status: None,
         eof: false,
@@ -159,6 +160,8 @@ struct Task {
     /// The launcher's, which is that of the process group, and of a single command. None as long as
     /// the launcher has not been heard.
     pid: Option<u32>,
+    /// Whether a blank line was sent when the launcher had been heard on one stream alone.
+    is_half_heard: bool,
     /// How many blank lines had reached the launcher when it refused to evaluate anything.
     refused: Option<u32>,
     status: Option<ExitStatus>,
@@ -169,6 +172,8 @@ struct Task {
 struct Stream {
     /// Gone once the command begins; what follows is the command's.
     preamble: Option<Preamble>,
+    /// Whether the launcher's mark has come.
+    is_heard: bool,
     bytes: u64,
 }
 
@@ -176,6 +181,7 @@ impl Stream {
     fn new(preamble: Preamble) -> Self {
         Self {
             preamble: Some(preamble),
+            is_heard: false,
             bytes: 0,
         }
     }
@@ -242,7 +248,7 @@ impl Task {
         let mut accepted = false;
         loop {
             // Nothing of the caller's leaves before the launcher has been heard.
-            if sending.is_none() && self.pid.is_some() && self.awaits_line() {
+            if sending.is_none() && self.is_heard() && self.awaits_line() {
                 let line = Bytes::from(self.launcher.line(&self.job.line, self.wait.blanks()));
                 self.job.line = String::new();
                 sending = Some((true, Box::pin(input.data_bytes(line))));
@@ -284,8 +290,14 @@ impl Task {
                         self.report_start(&input);
                     }
                 }
-                step = self.wait.step(), if accepted && self.pid.is_none() && sending.is_none() => match step {
+                step = self.wait.step(), if accepted && !self.is_heard() && sending.is_none() => match step {
+                    // The launcher runs, and one of its streams leads elsewhere.
+                    Step::Blank if self.is_half_heard => {
+                        self.close(&mut output, &input).await;
+                        return Err(self.no_launcher(LoginEnd::Redirected));
+                    }
                     Step::Blank => {
+                        self.is_half_heard = self.pid.is_some();
                         sending = Some((false, Box::pin(input.data_bytes(Bytes::from_static(b"\n")))));
                     }
                     // Detached: russh's loop may be waiting for room in our channel.
@@ -312,9 +324,15 @@ impl Task {
         !self.line_sent && !self.wait.has_ended() && self.refused.is_none()
     }
 
-    /// Whether the launcher has said that the command begins.
+    /// Whether the launcher has been heard on both streams: where one of them leads elsewhere, output
+    /// would be lost, and a missing answer be taken for an empty one.
+    fn is_heard(&self) -> bool {
+        self.stdout.is_heard && self.stderr.is_heard
+    }
+
+    /// Whether the launcher has said on both streams that the command begins.
     fn has_begun(&self) -> bool {
-        self.stdout.preamble.is_none() || self.stderr.preamble.is_none()
+        self.stdout.preamble.is_none() && self.stderr.preamble.is_none()
     }
 
     fn conclude(&mut self) -> Result<ExitStatus, SshError> {
@@ -345,11 +363,10 @@ impl Task {
         SshError::NoShell { end, said }
     }
 
-    /// Tells the caller that the command runs, once its line has been handed over: before that, stdin
-    /// would get ahead of the line. Where blank lines were sent, the launcher must have accepted the
-    /// line first: something else may have read from stdin.
+    /// Tells the caller that the command runs, once the launcher has accepted its line: something else
+    /// may have read from stdin, and must get nothing of the caller's.
     fn report_start(&mut self, input: &Arc<ChannelWriteHalf<Msg>>) {
-        if !self.line_sent || (self.wait.blanks() > 0 && !self.has_begun()) {
+        if !self.line_sent || !self.has_begun() {
             return;
         }
         let Some(ready) = self.ready.take() else {
@@ -420,7 +437,10 @@ impl Task {
             preamble.push(&data);
             data = loop {
                 match preamble.next() {
-                    Some(Said::Runs(pid)) => self.pid = Some(pid),
+                    Some(Said::Runs(pid)) => {
+                        self.pid = Some(pid);
+                        stream(self).is_heard = true;
+                    }
                     Some(Said::Refuses(blanks)) => self.refused = Some(blanks),
                     Some(Said::Begins(rest)) => break rest,
                     None => {

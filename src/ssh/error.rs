@@ -228,6 +228,8 @@ pub enum LoginEnd {
     Hung(Duration),
     /// It started `/bin/sh` after this time, which is too late.
     Slow(Duration),
+    /// A start-up file has sent stdout or stderr elsewhere.
+    Redirected,
 }
 
 impl std::fmt::Display for LoginEnd {
@@ -242,6 +244,9 @@ impl std::fmt::Display for LoginEnd {
             }
             Self::Hung(after) => write!(f, "it hangs: no end within {after:?}"),
             Self::Slow(after) => write!(f, "its start-up files take longer than {after:?}"),
+            Self::Redirected => {
+                f.write_str("a start-up file on the host redirects stdout or stderr")
+            }
         }
     }
 }
@@ -310,6 +315,12 @@ impl SshError {
                 "make the start-up files on the host faster, or raise {}; trying again is safe",
                 K8S_SSH_CONNECT_TIMEOUT.name
             ),
+            Self::NoShell {
+                end: LoginEnd::Redirected,
+                ..
+            } => "redirect output only where someone types: within `case $- in *i*) … esac` in the \
+                  start-up file, such as ~/.bashrc; trying again is safe"
+                .into(),
             Self::NoShell { .. } => {
                 "check the start-up files of the login shell on the host: one starts another program \
                  (such as `exec sh`) or waits; let it do so only within `case $- in *i*) … esac`; trying \

@@ -13,6 +13,12 @@
 //! those that reach it, and the line says how many were sent. If they differ, something else has read
 //! from stdin, and the launcher refuses.
 //!
+//! A start-up file may also leave a process in the background that reads the same stdin at the same time,
+//! and takes any piece of the line. So the command in the line is one word without any character that a
+//! shell gives a meaning (those are written as `\0ooo`, printf(1)): a piece of it is at most the name of
+//! a program that does not exist. The line says how long that word is, and the launcher refuses one with
+//! a gap. The caller's stdin follows only when the launcher has accepted the line.
+//!
 //! `read` takes single bytes from a pipe or a socket, as POSIX demands of it (XCU, read), so what
 //! follows the line on stdin belongs to the command.
 
@@ -25,8 +31,10 @@ use super::SshError;
 const LAUNCHER: &str = "exec /bin/sh -c 'LC_ALL=C; export LC_ALL; echo MARK$$ >&2; echo MARK$$; berth_blank=0; \
     while IFS= read -r berth_line; do case $berth_line in \
     \"\") berth_blank=$((berth_blank + 1));; \
-    \"exit 69 #TOKEN $berth_blank \"*\" #TOKEN\") echo MARKerr >&2; echo MARKout; \
-    eval \"${berth_line#*TOKEN $berth_blank }\"; exit;; \
+    \"exit 69 #TOKEN $berth_blank \"*\"#TOKEN\") berth_line=${berth_line#*TOKEN $berth_blank }; \
+    berth_line=${berth_line%#TOKEN}; berth_code=${berth_line#* }; \
+    [ \"${berth_line%% *}\" = ${#berth_code} ] && berth_code=$(printf %b \"$berth_code\") || break; \
+    echo MARKerr >&2; echo MARKout; eval \"$berth_code\"; exit;; \
     *) break;; esac; done; \
     echo MARKno$berth_blank >&2; echo MARKno$berth_blank; exit 69'";
 
@@ -62,8 +70,23 @@ impl Launcher {
     /// `blanks` blank lines have reached it before.
     pub(super) fn line(&self, command: &str, blanks: u32) -> String {
         let token = &self.token;
-        format!("exit 69 #{token} {blanks} {command} #{token}\n")
+        let code = inert(command);
+        let length = code.len();
+        format!("exit 69 #{token} {blanks} {length} {code}#{token}\n")
     }
+}
+
+/// The text as one word that means nothing to any shell, for `printf %b`.
+fn inert(text: &str) -> String {
+    let mut word = String::with_capacity(2 * text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_./:,@%+".contains(&byte) {
+            word.push(byte.into());
+        } else {
+            word.push_str(&format!("\\0{byte:03o}"));
+        }
+    }
+    word
 }
 
 #[cfg(test)]

@@ -202,6 +202,44 @@ fn any_other_shell_that_reads_the_line_ends_without_doing_anything() {
 }
 
 #[test]
+fn any_piece_of_the_line_means_nothing_to_a_shell() {
+    let dir = tempfile::tempdir().unwrap();
+    let canary = dir.path().join("canary");
+    let touch = format!("touch {}", canary.display());
+    let launcher = Launcher::new().unwrap();
+    let line = launcher.line(
+        &format!("x '$({touch})' \n;{touch};`{touch}`|{touch}&\"{touch}\""),
+        0,
+    );
+    let line = line.trim_end();
+    for shell in SHELLS {
+        for start in (0..line.len()).step_by(11) {
+            let piece = &line[start..];
+            if with_stdin(shell, &[], &format!("{piece}\n")).is_none() {
+                break;
+            }
+            with_stdin(shell, &[], &piece[..piece.len() / 2]).unwrap();
+        }
+        assert!(!canary.exists(), "{shell:?}");
+    }
+}
+
+#[test]
+fn a_line_with_a_gap_is_refused() {
+    let launcher = Launcher::new().unwrap();
+    let line = launcher.line("echo 'a; b' \"c\"", 0);
+    let (head, code) = line.rsplit_once(' ').unwrap();
+    for gap in 1..code.find('#').unwrap() {
+        let stdin = format!("{head} {}{}", &code[..gap - 1], &code[gap..]);
+        assert!(
+            refusals(&launcher, &stdin)
+                .iter()
+                .all(|blanks| *blanks == 0)
+        );
+    }
+}
+
+#[test]
 fn the_commands_exit_code_is_the_launchers() {
     for shell in SHELLS.iter().take(4) {
         for (line, code) in [("(exit 7)", 7), ("exit 3", 3), ("exec sh -c 'exit 5'", 5)] {

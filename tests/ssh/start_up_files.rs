@@ -228,7 +228,6 @@ async fn slow_and_loud_start_up_files_do_no_harm() {
         "sleep 2.7",
         "set -v; echo loud; echo louder >&2",
         "set -x",
-        "exec 2>&1",
         "[ -t 0 ] && read x",
     ] {
         let host = Host::new(&BASH, text);
@@ -237,6 +236,69 @@ async fn slow_and_loud_start_up_files_do_no_harm() {
         assert_eq!(output.stderr.text(), "", "{text}");
         assert_eq!(output.status.code(), Some(4), "{text}");
         assert_eq!(host.client.commands_started(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_runs_where_a_start_up_file_redirects_output() {
+    // An answer that went elsewhere must not be taken for an empty one.
+    for text in [
+        "exec 2>&1",
+        "exec >>~/login.log",
+        "exec >/dev/null",
+        "exec >&-",
+        "exec 2>/dev/null",
+        "exec 2>&-",
+    ] {
+        let host = Host::new(&BASH, text);
+        let folder = tempfile::tempdir().unwrap();
+        let canary = folder.path().join("canary");
+        let touch = format!("touch {}", canary.display());
+        let error = host.client.run(&sh(&touch), "", RunLimits::default()).await;
+        let error = error.unwrap_err();
+        assert!(
+            error.to_string().contains("redirects stdout or stderr"),
+            "{text}: {error}"
+        );
+        assert!(!canary.exists(), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_a_start_up_file_leaves_reading_stdin_runs_nothing() {
+    for text in [
+        "bash <&0 &",
+        "exec 9<&0; bash <&9 &",
+        "cat >>~/received <&0 &",
+    ] {
+        let host = Host::new(&BASH, text);
+        let folder = tempfile::tempdir().unwrap();
+        let canary = folder.path().join("canary");
+        let touch = format!("touch {}", canary.display());
+        let stdin = format!("hunter2\n{touch}\n{touch}\n");
+        for _ in 0..4 {
+            let words = [
+                "sh",
+                "-c",
+                "true",
+                &format!("$({touch})"),
+                &format!(";{touch};"),
+            ];
+            let script = Script::command(words);
+            // Either reader may win; what counts is what the other one does with its piece.
+            let outcome = host
+                .client
+                .run(&script, stdin.clone(), RunLimits::default())
+                .await;
+            if let Err(error) = outcome {
+                let said = error.to_string();
+                assert!(
+                    !said.contains("hunter2") && !said.contains("touch"),
+                    "{said}"
+                );
+            }
+            assert!(!canary.exists(), "{text}");
+        }
     }
 }
 

@@ -233,7 +233,7 @@ async fn what_is_typed_wrong_is_refused_with_a_remedy() {
                 "--image",
                 "a",
                 "--memory-limit",
-                "1Mi",
+                "1Mi", "--name",
                 "web",
             ],
             64,

@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelWriteHalf, Sig};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
 use super::connection::{Connection, Patience};
@@ -245,6 +245,7 @@ impl Task {
             return Err(self.lost().await);
         }
         let mut sending: Option<Sending<'_>> = None;
+        let mut begin_by = Instant::now();
         let mut accepted = false;
         loop {
             // Nothing of the caller's leaves before the launcher has been heard.
@@ -284,6 +285,7 @@ impl Task {
                     }
                     if is_line {
                         self.line_sent = true;
+                        begin_by = Instant::now() + self.wait.limit();
                         if !self.job.with_stdin {
                             drop(input.eof().await);
                         }
@@ -310,6 +312,11 @@ impl Task {
                         return Err(self.no_launcher(LoginEnd::Hung(self.wait.limit())));
                     }
                 },
+                // The launcher has not got the line, or not all of it.
+                () = sleep_until(begin_by), if self.line_sent && !self.has_begun() => {
+                    self.end_it(&mut output, &input).await;
+                    return Err(if self.has_begun() { SshError::Stopped } else { SshError::StartupReadsStdin });
+                }
                 () = &mut cancelled => {
                     self.end_it(&mut output, &input).await;
                     return Err(SshError::Stopped);

@@ -76,7 +76,9 @@ macro_rules! while_connected {
     () => {
         concat!(
             stop!(),
-            "berth_is_there() { kill -0 \"$PPID\" || [ -e \"/proc/$PPID\" ]; } 2>/dev/null; \
+            "berth_is_there() { if IFS= read -r berth_stat <\"/proc/$PPID/stat\"; then \
+             case $berth_stat in *\") Z \"*) return 1;; esac; \
+             else kill -0 \"$PPID\"; fi; } 2>/dev/null; \
              exec 3<&0; berth_main=; berth_guard=; berth_seen=; berth_is_there && berth_seen=1; \
              trap 'kill \"$berth_guard\" 2>/dev/null; berth_stop \"$berth_main\"; exit 143' TERM; \
              {} <&3 3<&- & berth_main=$!; \

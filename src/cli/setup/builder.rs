@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::{args::SetupBuilderArgs, printer::fields, secret_input, session::Session};
 use crate::{
     config::{Config, ConfigError, Registry, Variables, home_dir, variables},
-    domain::{Invalid, RoleArn},
+    domain::{Invalid, RoleArn, aws_region},
     error::Error,
     manifest::Templates,
     setup::{
@@ -109,7 +109,12 @@ fn aws(
         variable(variables::AWS_CONFIG_FILE)?,
     );
     let ecr = config.builds.registry.as_ref().and_then(Registry::ecr);
-    let region = variable(variables::AWS_DEFAULT_REGION)?.or(ecr.map(|it| it.region));
+    let region = variable(variables::AWS_DEFAULT_REGION)?;
+    if let Some(region) = &region {
+        let name = variables::AWS_DEFAULT_REGION.name;
+        aws_region(region).map_err(|refused| ConfigError::from(refused.named(name)))?;
+    }
+    let region = region.or(ecr.map(|it| it.region));
     let access = |mut keys: AwsCredentials, source: String, is_default: bool| {
         keys.region = keys.region.or(region.clone());
         AwsAccess::Keys {

@@ -17,7 +17,8 @@
 //! and takes any piece of the line. So the command in the line is one word without any character that a
 //! shell gives a meaning (those are written as `\0ooo`, printf(1)): a piece of it is at most the name of
 //! a program that does not exist. The line says how long that word is, and the launcher refuses one with
-//! a gap. The caller's stdin follows only when the launcher has accepted the line.
+//! a gap. The caller's stdin follows only when the launcher has accepted the line; from then on such a
+//! process can still read from it, which nothing that shares a stream can prevent.
 //!
 //! `read` takes single bytes from a pipe or a socket, as POSIX demands of it (XCU, read), so what
 //! follows the line on stdin belongs to the command.

@@ -217,7 +217,7 @@ impl BuildManager {
         end: End,
     ) -> Result<BuildRecord, Error> {
         let id = &record.id;
-        let mut leavings: &[Resource] = match end {
+        let mut leftovers: &[Resource] = match end {
             End::Done { has_token, .. } | End::Failed { has_token, .. } if has_token => {
                 &[Resource::Secrets]
             }
@@ -241,15 +241,15 @@ impl BuildManager {
                     }
                 }
                 if is_alive {
-                    leavings = &EVERYTHING;
+                    leftovers = &EVERYTHING;
                 }
                 BuildEnd::Failed(failure)
             }
         };
         let ended = self.store().end_build(id, end).await?;
-        if !leavings.is_empty() {
+        if !leftovers.is_empty() {
             let namespace: Namespace = record.namespace.parse()?;
-            self.remove(&namespace, id, leavings).await;
+            self.remove(&namespace, id, leftovers).await;
         }
         Ok(ended.record)
     }

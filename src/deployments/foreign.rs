@@ -133,7 +133,7 @@ impl Work<'_> {
             .named(self.name.as_str())
             .with_managers();
         let found = self.manager.cluster().find(&[query]).await?;
-        // The wait tells of one that is gone.
+        // The wait reports one that is gone.
         let Some(live) = found.of::<Deployment>()?.pop() else {
             return Ok(());
         };

@@ -523,7 +523,7 @@ const UNREACHABLE: [&str; 6] = [
     "connection refused",
 ];
 
-/// Whether nobody reaches the registry: neither berth nor the nodes. A closed network has images that
+/// Whether neither berth nor the nodes reach the registry. A closed network has images that
 /// were put onto its nodes.
 fn needs_node_copy(unresolved: &Unresolved, outcome: &Outcome) -> bool {
     let Outcome::Failed { diagnosis, .. } = outcome else {

@@ -2,7 +2,7 @@
 
 use super::super::HostFault;
 
-/// The fault that a command's whole standard error tells of, without noise; none when kubectl has run.
+/// Returns the fault that a command's whole stderr shows, if kubectl did not run.
 /// `exit`: its exit code; none when a signal ended it.
 pub(super) fn host_fault(stderr: &str, exit: Option<u32>) -> Option<HostFault> {
     let has_line = |begins: &str, holds: &str| {

@@ -226,7 +226,7 @@ pub(super) fn typed<T: DeserializeOwned>(act: &str, object: Value) -> Result<T, 
 
 /// The error for an answer that kubectl does not give.
 pub(super) fn foreign(act: &str, answer: &[u8]) -> ClusterError {
-    /// The most of the answer that is told, in characters.
+    /// The longest part of the answer in a message, in characters.
     const TOLD: usize = 200;
     let text = String::from_utf8_lossy(answer);
     ClusterError::HostSetup {

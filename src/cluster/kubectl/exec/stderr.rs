@@ -313,7 +313,7 @@ impl Stderr {
             Some((user, code)) => (user, Some(code)),
             None => (self.held.as_slice(), None),
         };
-        // A command whose end is told has printed such a line itself.
+        // A command whose end was reported has printed such a line itself.
         let own = match before_last(user) {
             Some(own) if told.is_none() && self.ended.is_none() => own,
             _ => user.len(),

@@ -97,26 +97,62 @@ impl Line {
         if text.is_empty() || text.starts_with('#') {
             return None;
         }
-        let mut fields = text.split_whitespace().peekable();
-        let marker = match fields.next_if(|field| field.starts_with('@')) {
-            None => Marker::Host,
-            Some("@cert-authority") => Marker::Authority,
-            Some("@revoked") => Marker::Revoked,
-            Some(_) => Marker::Unknown,
+        let fields: Vec<_> = text.split_whitespace().collect();
+        let (marker, rest) = match fields.split_first() {
+            Some((&"@cert-authority", rest)) => (Marker::Authority, rest),
+            Some((&"@revoked", rest)) => (Marker::Revoked, rest),
+            Some((field, rest)) if field.starts_with('@') => (Marker::Unknown, rest),
+            _ => (Marker::Host, fields.as_slice()),
         };
-        let names = match fields.next() {
-            // A type where the names should be: they have been left out.
-            Some(field) if !is_type(field) => Names::parse(field),
-            _ => Names::Unreadable,
-        };
-        let key = match (&names, fields.next(), fields.next()) {
-            _ if marker == Marker::Unknown => Err("its marker is not known"),
-            (Names::Unreadable, ..) => Err("its names can't be read"),
-            (_, Some(type_name), Some(key)) => ListedKey::parse(type_name, key),
+        let names = (rest.first())
+            .filter(|field| !begins_key(field))
+            .and_then(|field| Names::parse(field));
+        let key = match rest {
+            [_, type_name, key, ..] => ListedKey::parse(type_name, key),
             _ => Err("it has too few fields"),
+        };
+        let has_type = rest.get(1).is_some_and(|field| is_type(field));
+        let (names, reason) = match names {
+            Some(names) if key.is_ok() || has_type => (names, None),
+            Some(_) if rest.len() < 3 => (guess(rest), None),
+            Some(_) => (guess(rest), Some("its second field is not a key type")),
+            None => (guess(rest), Some("its first field is not a list of hosts")),
+        };
+        let key = match reason {
+            _ if marker == Marker::Unknown => Err("its marker is not known"),
+            Some(reason) => Err(reason),
+            None => key,
+        };
+        let marker = match marker {
+            Marker::Host if key.is_err() && may_revoke(rest) => Marker::Unknown,
+            marker => marker,
         };
         Some(Self { marker, names, key })
     }
+}
+
+/// The hosts that a line may be about that is not an entry: those named before its key.
+fn guess(fields: &[&str]) -> Names {
+    Names::guess(&before_key(fields))
+}
+
+fn before_key<'a>(fields: &[&'a str]) -> Vec<&'a str> {
+    let fields = fields.iter().copied();
+    fields.take_while(|field| !begins_key(field)).collect()
+}
+
+/// Whether a line that is not an entry may be meant to revoke a key, whatever precedes the marker.
+fn may_revoke(fields: &[&str]) -> bool {
+    before_key(fields).iter().any(|field| {
+        let bare = field.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '@');
+        bare.starts_with('@') || field.to_lowercase().contains("revoke")
+    })
+}
+
+/// Whether a field, without quotes and the like, is the type of a key or an encoded key.
+fn begins_key(field: &str) -> bool {
+    let bare = field.trim_matches(|c: char| !c.is_alphanumeric() && c != '=');
+    is_type(&bare.to_lowercase()) || parse_public_key_base64(bare).is_ok()
 }
 
 fn is_type(field: &str) -> bool {

@@ -14,7 +14,7 @@ use std::{
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use berth::{
@@ -22,6 +22,7 @@ use berth::{
     cluster::Program,
     pods::{Action, Progress, Step},
 };
+use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
 use support::{
     bench::{WELL, World, stdout_json, text},
     on_both_databases,
@@ -105,6 +106,38 @@ fn kill_midway(mut command: Command, said: &str) {
     assert!(line.is_some(), "never said {said}");
     process.kill().unwrap();
     process.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_may_be_dead_is_waited_for_and_named() {
+    let world = World::sqlite().await;
+    let project = world.project();
+    let [flag, id] = project.flags();
+    let image = support::bench::image();
+    let deploy = [
+        &["deploy", flag, id, "--name", "web", "--image", &image][..],
+        &["--no-ingress", "--cpu-request", "10m", "--memory-limit"],
+        &["64Mi", "--", "/bin/sh", "-c", WELL],
+    ]
+    .concat();
+    for call in [&deploy[..], &["create", flag, id]] {
+        kill_midway(world.berth(call), "applying");
+        // As a process of another machine, or of an earlier version, would have left it.
+        let mut database = SqliteConnection::establish(&world.database).unwrap();
+        for (table, holder) in [("pods", "lease_holder"), ("leases", "holder")] {
+            let forget = format!(
+                "UPDATE {table} SET {holder} = substr({holder}, 1, instr({holder}, ' ') - 1) \
+                 WHERE {holder} LIKE '% %'"
+            );
+            database.batch_execute(&forget).unwrap();
+        }
+        let begun = Instant::now();
+        let output = world.berth(call).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{call:?}: {said}");
+        assert!(said.contains("(its lease ends at "), "{said}");
+        assert!(begun.elapsed() > Duration::from_secs(3), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@
 mod support;
 
 use std::{
+    os::unix::fs::PermissionsExt as _,
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -101,6 +102,27 @@ impl Told {
     fn all(&self) -> String {
         self.0.lock().unwrap().join("\n")
     }
+}
+
+/// Waits until a step's text contains this, for a minute.
+async fn until_told(told: &Told, text: &str) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !told.all().contains(text) {
+        assert!(Instant::now() < deadline, "no {text:?} in {}", told.all());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Has the world's deployments made from the built-in template with `more` behind this line.
+fn with_template(world: &mut World, line: &str, more: &str) {
+    let folder = world.scratch.path().join("templates/deployment");
+    std::fs::create_dir_all(&folder).unwrap();
+    let built_in = include_str!("../templates/deployment/deployment.yaml");
+    assert!(built_in.contains(line));
+    let template = built_in.replacen(line, &format!("{line}{more}"), 1);
+    std::fs::write(folder.join("deployment.yaml"), template).unwrap();
+    let templates = folder.parent().unwrap().to_str().unwrap();
+    world.set("BERTH_TEMPLATES", templates);
 }
 
 on_both_databases! {
@@ -672,7 +694,7 @@ async fn a_link_lost_for_a_second_ends_neither_deploy_nor_stop() {
         let cut = LinkCut::at(&world, at);
         let deployed = manager.deploy_with(release(&project, number), &cut).await;
         assert_eq!(deployed.unwrap().record.status, DeploymentStatus::Running);
-        assert!(cut.has_cut(), "{at}");
+        cut.assert_cut_and_restored();
     }
     let cut = LinkCut::at(&world, "rolling back");
     let web = name();
@@ -681,7 +703,8 @@ async fn a_link_lost_for_a_second_ends_neither_deploy_nor_stop() {
     let cut = LinkCut::at(&world, "deleting");
     let target = Target::Project(project.owner.clone());
     let stopped = manager.stop_with(&target, &name(), &cut).await.unwrap();
-    assert!(cut.has_cut() && stopped.kept.is_empty(), "{stopped:?}");
+    cut.assert_cut_and_restored();
+    assert!(stopped.kept.is_empty(), "{stopped:?}");
     // A host that never answered is told at once.
     let control = json!({ "refuse": true, "cut": true });
     world.bench.control("POST", "/link", &control);
@@ -707,14 +730,9 @@ async fn a_full_node_is_waited_for() {
     world.bench.fill_node("default");
     let told = Told::default();
     let makes_room = async {
-        while !told
-            .all()
-            .contains("waits for room on a node: 1 Insufficient cpu")
-        {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        // Longer than a scheduler that has only just been asked is given.
-        tokio::time::sleep(Duration::from_secs(8)).await;
+        until_told(&told, "waits for room on a node: 1 Insufficient cpu").await;
+        // Longer than an autoscaler is given to say that it adds a node.
+        tokio::time::sleep(Duration::from_secs(30)).await;
         let deleted = world.bench.kubectl(&["delete", "pod", "filler"]);
         assert!(deleted.status.success());
     };
@@ -727,6 +745,56 @@ async fn a_full_node_is_waited_for() {
     let request = release(&project, 1).time_limit(Duration::from_secs(9));
     let error = manager.deploy(request).await.unwrap_err();
     assert_eq!(error.diagnosis().unwrap().cause, Cause::Unschedulable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_an_autoscaler_adds_is_waited_for() {
+    if skipped_on_a_cluster("an autoscaler", "the test takes its part with a kubectl") {
+        return;
+    }
+    let mut world = World::with_sandbox(&[]).await;
+    with_template(
+        &mut world,
+        "      enableServiceLinks: false\n",
+        "      nodeSelector: { pool: new }\n",
+    );
+    let manager = manager(&world).await;
+    let project = world.project();
+    let told = Told::default();
+    let autoscaler = async {
+        until_told(&told, "waits for room on a node").await;
+        let namespace = project.namespace();
+        let get = ["get", "pods", "-o", "json", "-n", &namespace];
+        let pods = stdout_json(&world.bench.kubectl(&get));
+        world.bench.kubectl_apply(&json!({
+            "apiVersion": "v1", "kind": "Event", "type": "Normal",
+            "metadata": { "name": "scale-up", "namespace": namespace },
+            "involvedObject": { "kind": "Pod", "namespace": namespace,
+                "name": pods["items"][0]["metadata"]["name"] },
+            "reason": "TriggeredScaleUp",
+            "message": "pod triggered scale-up: [{new 0->1 (max: 3)}]",
+        }));
+        // Longer than a pod without such an event is waited for.
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let labeled = ["label", "node", "--all", "pool=new"];
+        assert!(world.bench.kubectl(&labeled).status.success());
+    };
+    let deployed = manager.deploy_with(release(&project, 1), &told);
+    let (deployed, ()) = tokio::join!(deployed, autoscaler);
+    assert_eq!(deployed.unwrap().record.status, DeploymentStatus::Running);
+    // Without an autoscaler the same is told well before the deadline.
+    stop(&manager, &project).await;
+    assert!(
+        world
+            .bench
+            .kubectl(&["label", "node", "--all", "pool-"])
+            .status
+            .success()
+    );
+    let begun = Instant::now();
+    let error = manager.deploy(release(&project, 1)).await.unwrap_err();
+    assert_eq!(error.diagnosis().unwrap().cause, Cause::Unschedulable);
+    assert!(begun.elapsed() < Duration::from_mins(1), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -876,15 +944,8 @@ async fn a_failure_of_an_earlier_deploy_is_not_this_ones() {
         return;
     }
     let mut world = World::sqlite().await;
-    let folder = world.scratch.path().join("templates/deployment");
-    std::fs::create_dir_all(&folder).unwrap();
-    let built_in = include_str!("../templates/deployment/deployment.yaml");
-    let needs = "          envFrom:\n            - secretRef:\n                name: late\n";
-    let template = built_in.replacen("          envFrom:\n", needs, 1);
-    assert_ne!(template, built_in);
-    std::fs::write(folder.join("deployment.yaml"), template).unwrap();
-    let templates = folder.parent().unwrap().to_str().unwrap();
-    world.set("BERTH_TEMPLATES", templates);
+    let needs = "            - secretRef:\n                name: late\n";
+    with_template(&mut world, "          envFrom:\n", needs);
     let manager = manager(&world).await;
     let project = world.project();
     let error = manager.deploy(release(&project, 1)).await.unwrap_err();
@@ -1109,6 +1170,47 @@ async fn a_rollback_restores_the_revision_and_nothing_else() {
     }
     assert_eq!(restored, wanted);
     stop(&manager, &project).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_that_does_not_restore_the_revision_is_no_success() {
+    if skipped_on_a_cluster("another client", "it is a kubectl of the test's own") {
+        return;
+    }
+    let mut world = World::sqlite().await;
+    let before = manager(&world).await;
+    let owner = world.project().owner.clone();
+    // What another client adds as soon as anything is applied.
+    let patch = json!({"spec": {"template": {"spec": {"containers": [
+        {"name": "side", "image": pinned(), "command": ["sleep", "1000"]}]}}}});
+    let kubeconfig = world.bench.var("K8S_KUBECONFIG");
+    let script = format!(
+        "#!/bin/sh\nkubectl \"$@\"\ncode=$?\ncase \" $* \" in *' apply '*)\n\
+         KUBECONFIG='{kubeconfig}' kubectl patch deploy/web -n {} -p '{patch}' >/dev/null\n\
+         esac\nexit $code\n",
+        owner.namespace()
+    );
+    let kubectl = world.scratch.path().join("kubectl");
+    std::fs::write(&kubectl, script).unwrap();
+    std::fs::set_permissions(&kubectl, std::fs::Permissions::from_mode(0o755)).unwrap();
+    world.set("K8S_KUBECTL", kubectl.to_str().unwrap());
+    let meddling = manager(&world).await;
+    let project = world.owned(&owner);
+    for number in [1, 2] {
+        before.deploy(release(&project, number)).await.unwrap();
+    }
+    let error = meddling
+        .rollback(&owner, &name(), Some(1))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict, "{error:?}");
+    let said = error.to_string();
+    assert!(said.contains("containers[side] (kubectl-patch)"), "{said}");
+    // Without the other client the same revision, which has a new number, is restored.
+    before.rollback(&owner, &name(), Some(3)).await.unwrap();
+    let pod = live(&world, &project)["spec"]["template"]["spec"].clone();
+    assert_eq!(pod["containers"].as_array().unwrap().len(), 1, "{pod}");
+    stop(&before, &project).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -317,7 +317,7 @@ async fn a_link_lost_for_a_second_ends_neither_create_nor_delete() {
         let request = project.request().memory_limit(memory).unwrap();
         let created = manager.manage_with(request, &cut).await.unwrap();
         assert_eq!(created.record.status, PodStatus::Running);
-        assert!(cut.has_cut(), "{at}");
+        cut.assert_cut_and_restored();
     }
     let cut = LinkCut::at(&world, "deleting");
     assert!(
@@ -327,7 +327,7 @@ async fn a_link_lost_for_a_second_ends_neither_create_nor_delete() {
             .unwrap()
             .was_there
     );
-    assert!(cut.has_cut());
+    cut.assert_cut_and_restored();
 }
 
 #[tokio::test(flavor = "multi_thread")]

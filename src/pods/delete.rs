@@ -109,7 +109,6 @@ impl PodManager {
         progress.step(&Step::Deleting);
         // Whoever has taken the lease over since may have made what would be deleted.
         held.confirm().await?;
-        progress.step(&Step::Deleting);
         let deleted = if kept.is_empty() {
             let cluster = self.cluster();
             cluster.delete_namespace(&namespace, &labels, at_most).await

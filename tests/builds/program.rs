@@ -2,7 +2,9 @@
 
 use std::{
     io::Write as _,
+    os::unix::fs::PermissionsExt as _,
     process::{Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -11,7 +13,7 @@ use serde_json::Value;
 use crate::{
     git_server::GitServer,
     support::bench::{World, image, nothing, skipped_on_a_cluster, stdout_json, text},
-    yard::{Yard, name},
+    yard::{Yard, name, until},
 };
 
 const TOKEN: &str = "program-osprey-token-5712";
@@ -131,6 +133,58 @@ async fn a_failure_has_its_exit_code_its_hint_and_the_last_lines() {
         let talk = text(&refused.stderr);
         assert_eq!(refused.status.code(), Some(64), "{args:?}: {talk}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_was_killed_before_its_job_exists_has_failed() {
+    if skipped_on_a_cluster("a kubectl that hangs", "it is put on the sandbox's host") {
+        return;
+    }
+    let Some(mut yard) = Yard::sqlite().await else {
+        return;
+    };
+    let hangs = yard.world.scratch.path().join("hangs");
+    let kubectl = yard.world.scratch.path().join("kubectl");
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' apply '*|*' create '*)\n\
+         while [ -e '{}' ]; do sleep 0.1; done\nexit 1\nesac\nexec kubectl \"$@\"\n",
+        hangs.display()
+    );
+    std::fs::write(&kubectl, script).unwrap();
+    std::fs::set_permissions(&kubectl, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(&hangs, "").unwrap();
+    yard.world.set("K8S_KUBECTL", kubectl.to_str().unwrap());
+    yard.dockerfile("RUN echo never");
+    let folder = yard.folder.to_str().unwrap();
+    let mut build = yard.world.berth(&["build", folder, "--name", &name()]);
+    let mut process = build
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let first = || -> Value {
+        let list = run(&yard, &["build", "list", "-o", "json"]);
+        stdout_json(&list)[0].clone()
+    };
+    until(|| first()["status"] == "running" || process.try_wait().unwrap().is_some()).await;
+    process.kill().unwrap();
+    process.wait().unwrap();
+    std::fs::remove_file(&hangs).unwrap();
+    let begun = Instant::now();
+    let killed = first();
+    assert_eq!(killed["status"], "running", "{killed}");
+    let attached = run(
+        &yard,
+        &["build", "attach", killed["build"].as_str().unwrap()],
+    );
+    assert_eq!(
+        attached.status.code(),
+        Some(71),
+        "{}",
+        text(&attached.stderr)
+    );
+    assert!(begun.elapsed() < Duration::from_mins(1));
+    assert_eq!(first()["status"], "failed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

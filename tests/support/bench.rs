@@ -189,11 +189,11 @@ pub enum Database {
     Postgres,
 }
 
-/// Cuts the sandbox's link for a second when an operation comes to a step that is told with these words.
+/// Cuts the sandbox's link for a second when an operation comes to a step whose text contains this.
 pub struct LinkCut {
     bench: Arc<BenchRef>,
     at: &'static str,
-    told: Mutex<Vec<String>>,
+    restored: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
 impl LinkCut {
@@ -201,39 +201,41 @@ impl LinkCut {
         Self {
             bench: Arc::clone(&world.bench),
             at,
-            told: Mutex::default(),
+            restored: Mutex::default(),
         }
     }
 
-    fn tell(&self, said: String) {
-        let is_first = !self.has_cut();
-        self.told.lock().unwrap().push(said);
-        if is_first && self.has_cut() {
-            let bench = Arc::clone(&self.bench);
-            bench.control("POST", "/link", &json!({ "refuse": true, "cut": true }));
-            std::thread::spawn(move || {
-                std::thread::sleep(Duration::from_secs(1));
-                bench.control("POST", "/link", &json!({ "resume": true }));
-            });
+    fn step(&self, step: &str) {
+        let mut restored = self.restored.lock().unwrap();
+        if restored.is_some() || !step.contains(self.at) {
+            return;
         }
+        let bench = Arc::clone(&self.bench);
+        bench.control("POST", "/link", &json!({ "refuse": true, "cut": true }));
+        *restored = Some(std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(1));
+            bench.control("POST", "/link", &json!({ "resume": true }));
+        }));
     }
 
-    /// Whether the step was come to.
-    pub fn has_cut(&self) -> bool {
-        let told = self.told.lock().unwrap();
-        told.iter().any(|said| said.contains(self.at))
+    /// Asserts that the step was reached, and waits until the link is back: an operation may end before,
+    /// on what it had already received, and the next one must not begin without a link.
+    pub fn assert_cut_and_restored(self) {
+        let restored = self.restored.into_inner().unwrap();
+        let restored = restored.unwrap_or_else(|| panic!("no step {:?}", self.at));
+        restored.join().unwrap();
     }
 }
 
 impl DeployProgress for LinkCut {
     fn step(&self, step: &DeployStep) {
-        self.tell(step.to_string());
+        Self::step(self, &step.to_string());
     }
 }
 
 impl Progress for LinkCut {
     fn step(&self, step: &Step) {
-        self.tell(step.to_string());
+        Self::step(self, &step.to_string());
     }
 }
 

@@ -1252,6 +1252,48 @@ async fn the_number_of_pods_that_others_have_set_stays() {
     stop(&manager, &project).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_is_scaled_to_zero_is_not_said_to_run() {
+    if skipped_on_a_cluster("a hand that scales", "it is a kubectl of the test's own") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let manager = manager(&world).await;
+    let project = world.project();
+    let zero = |done: berth::deployments::Deployed, action| {
+        let record = done.record;
+        let found = (record.status, record.replicas, done.action);
+        assert_eq!(found, (DeploymentStatus::ScaledToZero, 0, action));
+    };
+    manager.deploy(release(&project, 1)).await.unwrap();
+    kubectl(&world, &project, &["scale", "deploy/web", "--replicas=0"]);
+    let same = manager.deploy(release(&project, 1)).await.unwrap();
+    zero(same, DeployAction::Unchanged);
+    let told = Told::default();
+    let next = manager.deploy_with(release(&project, 2), &told).await;
+    zero(next.unwrap(), DeployAction::Updated);
+    let told = told.all();
+    assert!(
+        told.contains("nothing runs") && told.contains("--replicas N"),
+        "{told}"
+    );
+    assert!(!told.contains("available"), "{told}");
+    let back = manager.rollback(&project.owner, &name(), Some(1)).await;
+    zero(back.unwrap(), DeployAction::RolledBack);
+    let again = manager
+        .restart(&project.owner, &name(), &Redaction::default(), &Quiet)
+        .await;
+    zero(again.unwrap(), DeployAction::Restarted);
+    let stored = record(&world, &project).await;
+    assert_eq!(stored.status, DeploymentStatus::ScaledToZero);
+    let asked = manager.deploy(release(&project, 2).replicas(0)).await;
+    zero(asked.unwrap(), DeployAction::Updated);
+    let up = manager.deploy(release(&project, 2).replicas(1)).await;
+    let up = up.unwrap().record;
+    assert_eq!((up.status, up.replicas), (DeploymentStatus::Running, 1));
+    stop(&manager, &project).await;
+}
+
 /// A request to the sandbox's registry, as another tool would make it; the answer's body.
 fn registry(world: &World, method: &str, path: &str, body: &str) -> String {
     use std::io::{Read as _, Write as _};

@@ -62,6 +62,9 @@ impl fmt::Display for DeployStep {
             Self::Applying { objects } => write!(f, "applying {objects} manifests"),
             Self::Pod { name, doing } => write!(f, "pod {name}: {doing}"),
             Self::OldPod { name } => write!(f, "old pod {name} ends"),
+            Self::Heads(heads) if heads.wanted == 0 && heads.old == 0 => {
+                f.write_str("no pods are wanted")
+            }
             Self::Heads(heads) => {
                 write!(f, "{} of {} pods available", heads.available, heads.wanted)?;
                 match heads.old {

@@ -96,7 +96,7 @@ impl Work<'_> {
         let plan = self.plan_of(&scene, set)?;
         self.send_back(&plan, set, &scene).await?;
         match self.wait(&plan, &scene, self.deadline).await? {
-            Outcome::Done { revision } => self.save_done(&plan, revision).await,
+            Outcome::Done { revision, replicas } => self.save_done(&plan, revision, replicas).await,
             Outcome::Failed { diagnosis, serving } => {
                 Err(self.tell_failure(diagnosis, serving, &plan).await)
             }
@@ -207,7 +207,7 @@ impl Work<'_> {
             self.wait(&plan, before, deadline).await
         };
         let rollback = match done.await {
-            Ok(Outcome::Done { revision }) => Rollback::Done { revision },
+            Ok(Outcome::Done { revision, .. }) => Rollback::Done { revision },
             Ok(Outcome::Failed { diagnosis, .. }) => Rollback::Failed {
                 why: (self.without_values(diagnosis, &plan)).to_string(),
             },
@@ -260,7 +260,9 @@ impl Work<'_> {
             .image(&held.spec.image)
             .replicas(held.replicas.into());
         changes = match revision {
-            Some(revision) => changes.status(DeploymentStatus::Running).revision(revision),
+            Some(revision) => changes
+                .status(DeploymentStatus::of_complete(held.replicas.into()))
+                .revision(revision),
             None => changes.status(DeploymentStatus::Failed),
         };
         if let Some(back) = &back {

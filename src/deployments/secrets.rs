@@ -297,7 +297,7 @@ impl Work<'_> {
             replicas: scale.live,
         };
         match self.wait(&plan, &scene, self.deadline).await? {
-            Outcome::Done { revision } => self.save_done(&plan, revision).await,
+            Outcome::Done { revision, replicas } => self.save_done(&plan, revision, replicas).await,
             Outcome::Failed { diagnosis, serving } => {
                 Err(self.tell_failure(diagnosis, serving, &plan).await)
             }

@@ -42,6 +42,8 @@ pub(super) enum Outcome {
     Done {
         /// The revision's number.
         revision: Option<i64>,
+        /// How many pods there are: another client may have scaled it during the wait.
+        replicas: u32,
     },
     /// The release can't run, or did not in time.
     Failed {
@@ -145,12 +147,15 @@ impl DeploymentManager {
 
     async fn conclude(&self, awaited: &Awaited<'_>, last: Standing, seen: &Seen) -> Outcome {
         let (mut diagnosis, pod) = match last.rollout {
-            Rollout::Done(_) => {
+            Rollout::Done(heads) => {
                 let revision = seen.deployment.as_ref().and_then(|it| {
                     let revision = revisions::number(&it.metadata);
                     (revision > 0).then_some(revision)
                 });
-                return Outcome::Done { revision };
+                return Outcome::Done {
+                    revision,
+                    replicas: u32::try_from(heads.wanted).unwrap_or_default(),
+                };
             }
             Rollout::Failing { diagnosis, pod, .. } => (diagnosis, pod),
             Rollout::Replaced => return Outcome::Replaced { deleted: false },

@@ -124,7 +124,7 @@ impl<'a> Work<'a> {
             outcome = self.wait(&plan, &scene, self.deadline).await?;
         }
         match outcome {
-            Outcome::Done { revision } => self.save_done(&plan, revision).await,
+            Outcome::Done { revision, replicas } => self.save_done(&plan, revision, replicas).await,
             Outcome::Failed { diagnosis, serving } => {
                 let failed = Failed {
                     diagnosis,
@@ -227,9 +227,6 @@ impl<'a> Work<'a> {
             .map(Scale::of);
         if let Some(scale) = &scale {
             scale.keep(&mut spec, Some(base));
-            if scale.live == 0 {
-                self.warn("it is scaled to 0 pods: nothing runs until it is scaled up");
-            }
         }
         let exposure = self.manager.exposure(self.owner, &spec)?;
         let how = Rendering {
@@ -449,9 +446,17 @@ impl<'a> Work<'a> {
         &self,
         plan: &Plan,
         revision: Option<i64>,
+        replicas: u32,
     ) -> Result<Deployed, Error> {
+        if replicas == 0 {
+            self.warn(
+                "the deployment is scaled to 0 pods: nothing runs, and whether the release can run \
+                 is not known; `berth deploy --replicas N` starts N pods",
+            );
+        }
         let changes = DeploymentChanges::new()
-            .status(DeploymentStatus::Running)
+            .status(DeploymentStatus::of_complete(replicas))
+            .replicas(replicas)
             .revision(revision)
             .diagnosis(None);
         let store = self.manager.store();

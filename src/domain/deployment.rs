@@ -16,19 +16,29 @@ pub enum DeploymentStatus {
     Running,
     /// Its rollout failed; the diagnosis says why. An earlier revision may still serve.
     Failed,
-    /// Stopped by somebody, with nothing wrong.
-    Stopped,
+    /// It is to have no pods, so nothing runs and nothing is known of whether it could.
+    #[serde(rename = "scaled to zero")]
+    ScaledToZero,
 }
 
 impl DeploymentStatus {
-    /// `progressing`, `running`, `failed` or `stopped`.
+    /// Returns the status of a deployment whose rollout to this number of pods is complete.
+    #[must_use]
+    pub fn of_complete(replicas: u32) -> Self {
+        match replicas {
+            0 => Self::ScaledToZero,
+            _ => Self::Running,
+        }
+    }
+
+    /// `progressing`, `running`, `failed` or `scaled to zero`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Progressing => "progressing",
             Self::Running => "running",
             Self::Failed => "failed",
-            Self::Stopped => "stopped",
+            Self::ScaledToZero => "scaled to zero",
         }
     }
 }
@@ -47,7 +57,7 @@ impl FromStr for DeploymentStatus {
             Self::Progressing,
             Self::Running,
             Self::Failed,
-            Self::Stopped,
+            Self::ScaledToZero,
         ]
         .into_iter()
         .find(|status| status.as_str() == text)
@@ -56,7 +66,7 @@ impl FromStr for DeploymentStatus {
                 "deployment status",
                 text,
                 "is not known",
-                "use progressing, running, failed or stopped",
+                "use progressing, running, failed or scaled to zero",
             )
         })
     }
@@ -68,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_status_is_read_as_it_is_written() {
-        for status in ["progressing", "running", "failed", "stopped"] {
+        for status in ["progressing", "running", "failed", "scaled to zero"] {
             let read: DeploymentStatus = status.parse().unwrap();
             assert_eq!(read.as_str(), status);
             assert_eq!(serde_json::to_value(read).unwrap(), status);

@@ -103,7 +103,7 @@ impl<'a> View<'a> {
             Assessment::Progress(doing) => (PodStatus::Created, doing.clone(), None, None),
             Assessment::Stopped => (
                 PodStatus::Stopped,
-                "stopped: no pod is wanted".into(),
+                "scaled to zero: nothing runs; `berth create` starts the pod".into(),
                 None,
                 None,
             ),

@@ -55,10 +55,17 @@ impl DeploymentView {
             ("host", self.host.clone().unwrap_or_default()),
             ("image", self.image.clone()),
             ("revision", revision.unwrap_or_default()),
-            ("pods", self.replicas.to_string()),
+            ("pods", pods(self.replicas)),
             ("namespace", self.namespace.clone()),
             ("updated", self.updated_at.clone()),
         ])
+    }
+}
+
+fn pods(replicas: u32) -> String {
+    match replicas {
+        0 => "0: nothing runs; use --replicas N".to_owned(),
+        replicas => replicas.to_string(),
     }
 }
 

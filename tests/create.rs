@@ -243,18 +243,30 @@ async fn a_stopped_pod_is_started_again() {
     let project = world.project();
     project.create(&manager).await.unwrap();
     let namespace = project.namespace();
-    let scaled = world.bench.kubectl(&[
-        "scale",
-        "deployment/workspace",
-        "--replicas=0",
-        "-n",
-        &namespace,
-    ]);
-    assert!(scaled.status.success());
+    let scale_to_zero = || {
+        let scaled = world.bench.kubectl(&[
+            "scale",
+            "deployment/workspace",
+            "--replicas=0",
+            "-n",
+            &namespace,
+        ]);
+        assert!(scaled.status.success());
+    };
+    scale_to_zero();
     let seen = manager.status(&project.owner).await.unwrap();
     assert_eq!(seen.record.status, PodStatus::Stopped);
     let started = project.create(&manager).await.unwrap();
     assert_eq!(started.action, Action::Restarted);
+    assert_eq!(started.record.status, PodStatus::Running);
+
+    // Also when something else is asked for.
+    scale_to_zero();
+    let mut environment = berth::domain::Environment::new();
+    environment.set("A", "1").unwrap();
+    let request = project.request().environment(environment);
+    let started = manager.manage(request).await.unwrap();
+    assert_eq!(started.action, Action::Updated);
     assert_eq!(started.record.status, PodStatus::Running);
 }
 

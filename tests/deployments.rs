@@ -1133,6 +1133,24 @@ async fn what_others_changed_is_replaced_and_named() {
     }
     let image = &live(&world, &project)["spec"]["template"]["spec"]["containers"][0]["image"];
     assert_eq!(image, &json!(pinned()));
+    // Annotations of others stay, and one of berth's that they have set is put back and named.
+    let ours = "berth.dev/owner-id=theirs";
+    for annotation in ["x.org/note=theirs", ours] {
+        let change = ["annotate", "service/web", "--overwrite", annotation];
+        kubectl(&world, &project, &change);
+    }
+    let told = Told::default();
+    let same = manager.deploy_with(with("2"), &told).await.unwrap();
+    assert_eq!(same.action, DeployAction::Updated);
+    let told = told.all();
+    let named = "services metadata.annotations[berth.dev/owner-id] (kubectl-annotate)";
+    assert!(told.contains(named) && !told.contains("x.org"), "{told}");
+    let namespace = project.namespace();
+    let get = ["get", "service", "web", "-o", "json", "-n", &namespace];
+    let service = stdout_json(&world.bench.kubectl(&get));
+    let annotations = &service["metadata"]["annotations"];
+    assert_eq!(annotations["x.org/note"], "theirs");
+    assert_ne!(annotations["berth.dev/owner-id"], "theirs");
     // A restart by hand is nobody's to undo.
     kubectl(&world, &project, &["rollout", "restart", "deploy/web"]);
     let same = manager.deploy(with("2")).await.unwrap();

@@ -38,7 +38,9 @@ pub use self::{
     last_lines::add_last_lines,
     objects::{ObjectChange, Objects, Query, Resource},
     outage::Outage,
-    ownership::{ForeignField, Kept, MANAGER, foreign_fields, is_set_by_others, own_spec},
+    ownership::{
+        ForeignField, Kept, MANAGER, foreign_fields, is_set_by_others, own_spec, replaced_metadata,
+    },
     scale_up::is_node_coming,
     steady::Steady,
     watch_pace::WatchPace,

@@ -52,6 +52,27 @@ impl Resource {
         }
     }
 
+    /// Returns the kind of its objects, such as `Deployment`.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::ConfigMaps => "ConfigMap",
+            Self::Deployments => "Deployment",
+            Self::EndpointSlices => "EndpointSlice",
+            Self::Events => "Event",
+            Self::IngressClasses => "IngressClass",
+            Self::Ingresses => "Ingress",
+            Self::Jobs => "Job",
+            Self::Namespaces => "Namespace",
+            Self::PersistentVolumeClaims => "PersistentVolumeClaim",
+            Self::Pods => "Pod",
+            Self::ReplicaSets => "ReplicaSet",
+            Self::Secrets => "Secret",
+            Self::ServiceAccounts => "ServiceAccount",
+            Self::Services => "Service",
+        }
+    }
+
     /// The path of its group and version in the API.
     #[must_use]
     pub fn api(self) -> &'static str {

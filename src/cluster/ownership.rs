@@ -63,6 +63,43 @@ pub fn foreign_fields(metadata: &ObjectMeta, kept: Kept<'_>) -> Vec<ForeignField
     found
 }
 
+/// Returns the labels and annotations of other managers that applying `wanted` sets to another value. The
+/// rest of theirs stays: an apply changes no field that it does not send.
+#[must_use]
+pub fn replaced_metadata(live: &ObjectMeta, wanted: &Value) -> Vec<ForeignField> {
+    let mut found = Vec::new();
+    for (part, live_values) in [("annotations", &live.annotations), ("labels", &live.labels)] {
+        let wanted = wanted.pointer(&format!("/metadata/{part}"));
+        for (key, wanted) in wanted.and_then(Value::as_object).into_iter().flatten() {
+            let live_value = live_values.as_ref().and_then(|values| values.get(key));
+            if live_value.is_none_or(|live| wanted.as_str() == Some(live)) {
+                continue;
+            }
+            let (part_key, field_key) = (format!("f:{part}"), format!("f:{key}"));
+            let is_set_in = |entry: &&ManagedFieldsEntry| {
+                let fields = entry
+                    .fields_v1
+                    .as_ref()
+                    .and_then(|it| it.0.get("f:metadata"));
+                fields.is_some_and(|it| {
+                    it.get(&part_key)
+                        .and_then(|it| it.get(&field_key))
+                        .is_some()
+                })
+            };
+            let set_by = entries(live)
+                .iter()
+                .filter(|entry| is_foreign(entry))
+                .filter(is_set_in);
+            found.extend(set_by.map(|entry| ForeignField {
+                path: format!("metadata.{part}[{key}]"),
+                manager: entry.manager.as_deref().unwrap_or("unknown").to_owned(),
+            }));
+        }
+    }
+    found
+}
+
 /// Returns whether a manager other than berth has set the field of `spec` with this name.
 #[must_use]
 pub fn is_set_by_others(metadata: &ObjectMeta, field: &str) -> bool {
@@ -333,6 +370,46 @@ mod tests {
         );
         assert!(is_set_by_others(&metadata, "replicas"));
         assert!(!is_set_by_others(&metadata, "strategy"));
+    }
+
+    #[test]
+    fn only_values_that_an_apply_changes_are_named_of_labels_and_annotations() {
+        let annotated = |manager: &str, keys: &[&str]| {
+            let keys: Map<_, _> =
+                (keys.iter().map(|key| (format!("f:{key}"), json!({})))).collect();
+            entry(
+                manager,
+                "Update",
+                &json!({ "f:metadata": { "f:annotations": keys } }),
+            )
+        };
+        let mut live = metadata(&json!([
+            annotated("berth", &["a/own", "a/same"]),
+            annotated("kubectl-annotate", &["a/scheme", "a/same", "x/note"]),
+            entry(
+                "kubectl-label",
+                "Update",
+                &json!({ "f:metadata": { "f:labels": { "f:app": {} } } })
+            ),
+        ]));
+        let map = |value: Value| serde_json::from_value(value).unwrap();
+        live.annotations =
+            map(json!({ "a/own": "old", "a/same": "1", "a/scheme": "internal", "x/note": "n" }));
+        live.labels = map(json!({ "app": "theirs" }));
+        let wanted = json!({ "metadata": {
+            "annotations": { "a/own": "new", "a/same": "1", "a/scheme": "public", "a/added": "1" },
+            "labels": { "app": "ours" } } });
+        let named: Vec<_> = (replaced_metadata(&live, &wanted).iter())
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            named,
+            [
+                "metadata.annotations[a/scheme] (kubectl-annotate)",
+                "metadata.labels[app] (kubectl-label)",
+            ]
+        );
+        assert_eq!(replaced_metadata(&live, &json!({})), []);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What other clients have changed of a deployment's objects, and whether they are still as berth would
 //! apply them.
 //!
-//! berth replaces the specification of its Deployment, Service and Ingress. Two parts stay with whoever
+//! berth replaces the specification of its Deployment, Service and Ingress, and the labels and annotations
+//! that it sends; those that only other clients have set stay. Two parts of the specification stay with whoever
 //! has set them: the number of pods (`kubectl scale`, autoscalers), unless the call asks for one, and
 //! the pod template's labels and annotations (`kubectl rollout restart`), unless a revision is restored.
 
@@ -16,7 +17,10 @@ use serde_json::Value;
 
 use super::{DeployStep, revisions, scene::Scene, work::Work};
 use crate::{
-    cluster::{ClusterError, Kept, Query, Resource, foreign_fields, is_set_by_others, own_spec},
+    cluster::{
+        ClusterError, Kept, Query, Resource, foreign_fields, is_set_by_others, own_spec,
+        replaced_metadata,
+    },
     domain::{DeploymentName, DeploymentSpec},
     error::Error,
     manifest::{Manifest, TEMPLATE_HASH, has_drifted},
@@ -73,6 +77,22 @@ pub(super) fn differs(manifests: &[Manifest], scene: &Scene, name: &DeploymentNa
         })
 }
 
+/// The labels and annotations of other managers that these manifests change, each with its object.
+fn replaced(scene: &Scene, name: &DeploymentName, manifests: &[Manifest]) -> Vec<String> {
+    let objects = objects(scene, name, &[]);
+    let named = |manifest: &Manifest| {
+        let (resource, live, _) =
+            (objects.iter()).find(|(resource, ..)| resource.kind() == manifest.kind())?;
+        let fields = replaced_metadata(live, manifest.object());
+        Some(
+            fields
+                .into_iter()
+                .map(|field| format!("{} {field}", resource.name())),
+        )
+    };
+    manifests.iter().filter_map(named).flatten().collect()
+}
+
 /// The fields of other managers, each with its object.
 fn foreign(scene: &Scene, name: &DeploymentName, kept: Kept<'_>) -> Vec<String> {
     let named = |(resource, metadata, kept): (Resource, &ObjectMeta, Kept<'_>)| {
@@ -109,10 +129,16 @@ fn objects<'a>(
 }
 
 impl Work<'_> {
-    /// Makes berth the only manager of what it is about to apply, and says what of other managers the
-    /// apply removes. No trip when there is nothing of theirs.
-    pub(super) async fn own(&self, scene: &Scene, kept: Kept<'_>) -> Result<(), Error> {
-        let fields = foreign(scene, self.name, kept);
+    /// Makes berth the only manager of the specifications that it is about to apply, and says what of
+    /// other managers the apply removes or changes. No trip when there is nothing of theirs.
+    pub(super) async fn own(
+        &self,
+        scene: &Scene,
+        kept: Kept<'_>,
+        manifests: &[Manifest],
+    ) -> Result<(), Error> {
+        let mut fields = foreign(scene, self.name, kept);
+        fields.extend(replaced(scene, self.name, manifests));
         if !fields.is_empty() {
             let fields = fields.join(", ");
             self.progress.step(&DeployStep::Note(format!(

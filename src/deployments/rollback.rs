@@ -154,9 +154,8 @@ impl Work<'_> {
             .ssh(self.manager.site().place());
         let store = self.manager.store();
         store.save_deployment(self.held.lease(), changes).await?;
-        let mut manifests = plan.release.manifests.clone();
-        manifests.extend(self.ingress_manifest(plan)?);
-        self.own(scene, foreign::ROLLBACK).await?;
+        let manifests = self.manifests(plan)?;
+        self.own(scene, foreign::ROLLBACK, &manifests).await?;
         self.send(&manifests).await?;
         self.confirm_restored(set).await
     }

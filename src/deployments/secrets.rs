@@ -287,7 +287,8 @@ impl Work<'_> {
             use_node_copy: uses_node_copy(deployment),
         };
         let release = self.render(&spec, exposure.as_ref(), &scene, how)?;
-        self.own(&scene, foreign::DEPLOY).await?;
+        self.own(&scene, foreign::DEPLOY, &release.manifests)
+            .await?;
         self.send(&release.manifests).await?;
         let plan = Plan {
             exposure,

@@ -106,7 +106,8 @@ impl<'a> Work<'a> {
         let request = &request;
         let mut plan = self.plan(request, &base, &scene, false)?;
         let is_new_host = self.admit(&scene, plan.exposure.as_ref()).await?;
-        self.own(&scene, foreign::DEPLOY).await?;
+        let manifests = self.manifests(&plan)?;
+        self.own(&scene, foreign::DEPLOY, &manifests).await?;
         self.apply(&scene, &plan).await?;
         if is_new_host && let Some(exposure) = &plan.exposure {
             self.confirm_host(exposure).await?;
@@ -314,8 +315,7 @@ impl<'a> Work<'a> {
     async fn apply(&self, scene: &Scene, plan: &Plan) -> Result<(), Error> {
         let templates = self.manager.site().templates();
         let mut manifests = namespace_manifest(templates, self.owner)?;
-        manifests.extend_from_slice(&plan.release.manifests);
-        manifests.extend(self.ingress_manifest(plan)?);
+        manifests.extend(self.manifests(plan)?);
         self.save_sent(plan).await?;
         self.send(&manifests).await?;
         // What is not wanted any more goes.
@@ -325,8 +325,11 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    pub(super) fn ingress_manifest(&self, plan: &Plan) -> Result<Option<Manifest>, Error> {
-        self.ingress_manifest_of(plan.exposure.as_ref())
+    /// The manifests of the release and of its Ingress.
+    pub(super) fn manifests(&self, plan: &Plan) -> Result<Vec<Manifest>, Error> {
+        let mut manifests = plan.release.manifests.clone();
+        manifests.extend(self.ingress_manifest_of(plan.exposure.as_ref())?);
+        Ok(manifests)
     }
 
     fn ingress_manifest_of(&self, exposure: Option<&Exposure>) -> Result<Option<Manifest>, Error> {

@@ -20,7 +20,7 @@ use super::{
     ready::{Outcome, ReadyPod},
 };
 use crate::{
-    cluster::{ClusterError, Observed, Resource, foreign_fields, own_spec},
+    cluster::{ClusterError, Observed, Resource, foreign_fields, own_spec, replaced_metadata},
     domain::{Endpoint, Owner, OwnerLabels, PodSpec, PodStatus, Port, ServiceDetails},
     error::Error,
     manifest::{Manifest, PodRender},
@@ -258,7 +258,7 @@ impl Work<'_> {
         });
         // Whoever has taken the lease over since is at work on the same objects.
         self.held.confirm().await?;
-        self.own(observed).await?;
+        self.own(observed, &manifests).await?;
         self.has_applied.store(true, Ordering::Relaxed);
         self.manager.cluster().apply(&manifests, false).await?;
         if desired.ports.is_empty() && observed.service.is_some() {
@@ -271,16 +271,19 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Makes berth the only manager of what it is about to apply, and says what of other managers the
-    /// apply removes.
-    async fn own(&self, observed: &Observed) -> Result<(), Error> {
+    /// Makes berth the only manager of the specifications that it is about to apply, and says what of
+    /// other managers the apply removes or changes.
+    async fn own(&self, observed: &Observed, manifests: &[Manifest]) -> Result<(), Error> {
         let (cluster, namespace) = (self.manager.cluster(), self.owner.namespace());
         let deployment = (observed.deployment.as_ref())
             .map(|it| (Resource::Deployments, &it.metadata, plan::KEPT));
         let service =
             (observed.service.as_ref()).map(|it| (Resource::Services, &it.metadata, &[][..]));
         for (resource, metadata, kept) in deployment.into_iter().chain(service) {
-            for field in foreign_fields(metadata, kept) {
+            let replaced = (manifests.iter())
+                .filter(|manifest| manifest.kind() == resource.kind())
+                .flat_map(|manifest| replaced_metadata(metadata, manifest.object()));
+            for field in foreign_fields(metadata, kept).into_iter().chain(replaced) {
                 let field = format!("{} {field}", resource.name());
                 self.progress.step(&Step::Replacing { field });
             }

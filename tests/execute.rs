@@ -294,6 +294,14 @@ async fn a_signal_is_told_from_a_pod_that_is_gone() {
     let output = run(&manager, line(&project, "kill -9 $$")).await;
     assert_eq!((output.exit_code, output.signal()), (137, Some(9)));
 
+    // The command ended with 0, and what would have reported that was killed: that is neither 0 nor 137.
+    for signal in ["9", "ABRT"] {
+        let request = line(&project, &format!("kill -{signal} $PPID"));
+        let error = manager.execute(request).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::LinkLost, "{error}");
+        assert!(error.to_string().contains("not known"), "{error}");
+    }
+
     let stranger = World::sqlite().await;
     let other = stranger.manager().await;
     let running = tokio::spawn({

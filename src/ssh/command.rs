@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use russh::client::Msg;
-use russh::{ChannelMsg, ChannelWriteHalf, Sig};
+use russh::{ChannelMsg, ChannelWriteHalf};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
@@ -415,7 +415,7 @@ impl Task {
                 error_message,
                 ..
             } => {
-                let name = signal_text(&signal_name);
+                let name = super::process::signal_name(&signal_name);
                 let message = error_message;
                 self.status = Some(ExitStatus::Signal {
                     name,
@@ -470,13 +470,6 @@ impl Task {
             reason,
             started: self.line_sent && self.refused.is_none(),
         }
-    }
-}
-
-fn signal_text(signal: &Sig) -> String {
-    match signal {
-        Sig::Custom(name) => name.clone(),
-        known => format!("{known:?}"),
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
-use russh::ChannelWriteHalf;
 use russh::client::Msg;
+use russh::{ChannelWriteHalf, Sig};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::SshError;
@@ -20,7 +20,7 @@ pub enum ExitStatus {
     Code(u32),
     /// A signal ended it (RFC 4254, 6.10).
     Signal {
-        /// Without `SIG`, such as `TERM`.
+        /// Without `SIG`, such as `TERM`; `unnamed` when the server does not say which.
         name: String,
         /// Whether it left a core dump.
         core_dumped: bool,
@@ -50,8 +50,25 @@ impl fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exit status {code}"),
+            Self::Signal { name, .. } if name == UNNAMED => f.write_str("an unnamed signal"),
             Self::Signal { name, .. } => write!(f, "signal {name}"),
         }
+    }
+}
+
+/// The name of a signal that the server does not name.
+const UNNAMED: &str = "unnamed";
+
+/// The name without `SIG`. A signal that RFC 4254 (6.10) does not list is sent as `NAME@DOMAIN`; OpenSSH
+/// sends `SIG@openssh.com` for each of them (`sig2name` in its session.c).
+pub(super) fn signal_name(signal: &Sig) -> String {
+    let Sig::Custom(name) = signal else {
+        return format!("{signal:?}");
+    };
+    let bare = name.split_once('@').map_or(name.as_str(), |(bare, _)| bare);
+    match bare.strip_prefix("SIG").unwrap_or(bare) {
+        "" => UNNAMED.to_owned(),
+        bare => bare.to_owned(),
     }
 }
 
@@ -178,5 +195,30 @@ impl StdinWriter {
     pub async fn finish(self) {
         // If it can't be sent, the connection is gone, and with it the need.
         drop(self.channel.eof().await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_are_named_as_the_server_means_them() {
+        let custom = |name: &str| Sig::Custom(name.to_owned());
+        for (signal, shown) in [
+            (Sig::KILL, "signal KILL"),
+            (custom("XCPU@openssh.com"), "signal XCPU"),
+            (custom("SIGXFSZ@x.org"), "signal XFSZ"),
+            (custom("BUS"), "signal BUS"),
+            (custom("SIG@openssh.com"), "an unnamed signal"),
+            (custom(""), "an unnamed signal"),
+        ] {
+            let status = ExitStatus::Signal {
+                name: signal_name(&signal),
+                core_dumped: false,
+                message: String::new(),
+            };
+            assert_eq!(status.to_string(), shown);
+        }
     }
 }

@@ -27,6 +27,10 @@ use crate::ssh::{ExitStatus, NOTHING_CAPTURED, SshError};
 pub(super) enum Ending {
     /// It ended with this exit code.
     Exited(u8),
+    /// The prelude was ended by a signal, as this exit code says, before it reported the command's end.
+    /// That happens to all processes of a pod that goes away, and to the prelude alone when something in
+    /// the pod kills it: the command may have ended otherwise, or run on.
+    Unreported(u8),
     /// The program could not be started; the runtime's words.
     CouldNotStart(String),
     /// There is no `/bin/sh` for the prelude, so nothing has run; the runtime's words.
@@ -125,8 +129,7 @@ fn of_told_end(code: u32, stderr: &StderrEnd) -> Ending {
     match (stderr.ended, u8::try_from(code)) {
         (Some(ended), Ok(code)) if ended == code => Ending::Exited(code),
         (None, Ok(code)) if !stderr.has_prelude => Ending::Exited(code),
-        // A signal ended the prelude itself, as happens to all that runs in a pod that goes away.
-        (None, Ok(code)) if code > 128 => Ending::Exited(code),
+        (None, Ok(code)) if code > 128 => Ending::Unreported(code),
         _ => Ending::Lost(format!(
             "kubectl ended with exit status {code}, and the pod did not say how the command ended"
         )),

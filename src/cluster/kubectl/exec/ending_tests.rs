@@ -128,10 +128,10 @@ fn success_without_the_preludes_word_is_none() {
             "{stderr}"
         );
     }
-    // Nor is a failure, but for one that ended the prelude itself.
+    // Nor is a failure, nor a signal that ended the prelude itself.
     let told = |code: u32| format!("{TOKEN} begun 12\ncommand terminated with exit code {code}\n");
     assert!(matches!(run(1, "", &told(1)), Ending::Lost(_)));
-    assert!(matches!(run(137, "", &told(137)), Ending::Exited(137)));
+    assert!(matches!(run(137, "", &told(137)), Ending::Unreported(137)));
     // Without a shell there is kubectl's word alone.
     assert!(matches!(run_bare(0, "out", ""), Ending::Exited(0)));
 }

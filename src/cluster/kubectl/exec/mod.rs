@@ -272,6 +272,17 @@ async fn conclude(
                 stderr: kept.stderr,
             })
         }
+        Ending::Unreported(_) if is_gone(lane, namespace, &pod).await => {
+            Err(ExecError::PodGone { pod, started: true })
+        }
+        Ending::Unreported(code) => Err(ExecError::LinkLost {
+            reason: format!(
+                "signal {} ended the shell in the pod that reports how the command ends, so that \
+                 is not known",
+                code - 128
+            ),
+            partial: Box::new(kept),
+        }),
         Ending::CouldNotStart(reason) | Ending::NoShell(reason) => {
             Err(ExecError::CouldNotStart { reason })
         }

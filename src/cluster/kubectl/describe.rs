@@ -72,6 +72,7 @@ pub fn delete(
     let looks = queries
         .iter()
         .map(|query| objects::get(settings, query).to_string());
-    let delete = writes::delete_namespace(settings, namespace, owner, at_most).to_string();
+    let own = writes::owned_namespace(namespace, owner);
+    let delete = objects::delete_command(settings, &own, at_most).to_string();
     looks.chain([delete]).collect()
 }

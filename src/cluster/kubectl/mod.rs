@@ -128,6 +128,18 @@ impl Kubectl {
 }
 
 impl Kubectl {
+    /// Runs a script of [`writes::gone`]; names what kubectl has deleted, or has seen gone.
+    async fn remove(
+        &self,
+        act: &str,
+        script: &Script,
+        at_most: Duration,
+    ) -> Result<Vec<Applied>, ClusterError> {
+        let limit = at_most + AROUND_A_WAIT;
+        let output = self.call(act, script, Bytes::new(), limit).await?;
+        writes::parse_gone(act, &output.stdout.bytes)
+    }
+
     /// Applies manifests by this script, which takes them from stdin.
     async fn send(
         &self,
@@ -143,7 +155,7 @@ impl Kubectl {
         if output.status.success()
             || (dry_run && writes::lacks_only_the_namespace(&stderr, manifests))
         {
-            if !dry_run && applied.len() != manifests.len() {
+            if output.status.success() && applied.len() != manifests.len() {
                 let (seen, sent) = (applied.len(), manifests.len());
                 if seen == 0 {
                     // Not the answer itself: it may be what was sent, secrets included.
@@ -213,7 +225,7 @@ impl Cluster for Kubectl {
             let problem = format!("{} queries in one call, of 1 to {most}", queries.len());
             return Err(reads::unexpected(ACT, problem));
         };
-        let found = reads::objects(ACT, &self.ask(ACT, &script).await?)?;
+        let found = reads::lists(ACT, &self.ask(ACT, &script).await?, queries.len())?;
         Ok(Objects::new(found))
     }
 
@@ -241,16 +253,17 @@ impl Cluster for Kubectl {
         patch: &Value,
     ) -> Result<(), ClusterError> {
         let script = objects::patch(&self.settings, resource, namespace, name, patch);
-        self.ask("patch", &script).await?;
+        let answer = self.ask("patch", &script).await?;
+        if writes::parse_applied(&String::from_utf8_lossy(&answer)).is_empty() {
+            return Err(reads::foreign("patch", &answer));
+        }
         Ok(())
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
     async fn delete(&self, query: &Query, at_most: Duration) -> Result<Vec<Applied>, ClusterError> {
         let script = objects::delete(&self.settings, query, at_most);
-        let limit = at_most + AROUND_A_WAIT;
-        let output = self.call("delete", &script, Bytes::new(), limit).await?;
-        Ok(writes::parse_applied(&output.stdout.text()))
+        self.remove("delete", &script, at_most).await
     }
 
     fn delete_later(&self, query: Query) {
@@ -277,13 +290,20 @@ impl Cluster for Kubectl {
         let limits = RunLimits::within(self.settings.call_limit);
         let output = self.ssh.run(&script, Bytes::new(), limits).await?;
         let stderr = output.stderr.text();
-        if output.status.success() || reads::lacks_only_the_node(&stderr) {
-            return reads::parse_address(&output.stdout.bytes);
+        let answer = &output.stdout.bytes;
+        if output.status.success() {
+            return reads::parse_address(answer);
+        }
+        if reads::lacks_only_the_dispensable(&stderr) {
+            return match answer.as_slice() {
+                [] => Ok(Address::default()),
+                answer => reads::parse_address(answer),
+            };
         }
         let error = classify(Reply {
             act: "get node and service".to_owned(),
             exit: output.status.code(),
-            stderr: reads::without_the_node(&stderr),
+            stderr: reads::without_the_dispensable(&stderr),
             applied: Vec::new(),
         });
         Err(self.explain(error).await)
@@ -305,8 +325,8 @@ impl Cluster for Kubectl {
         namespace: &Namespace,
         owner: &OwnerLabels,
     ) -> Result<(), ClusterError> {
-        let script = writes::delete_service(&self.settings, namespace, owner);
-        self.ask("delete service", &script).await?;
+        let query = writes::owned_service(namespace, owner);
+        self.delete(&query, self.settings.call_limit).await?;
         Ok(())
     }
 
@@ -317,12 +337,8 @@ impl Cluster for Kubectl {
         owner: &OwnerLabels,
         at_most: Duration,
     ) -> Result<bool, ClusterError> {
-        let script = writes::delete_namespace(&self.settings, namespace, owner, at_most);
-        let limit = at_most + AROUND_A_WAIT;
-        let output = self
-            .call("delete namespace", &script, Bytes::new(), limit)
-            .await?;
-        Ok(writes::says_deleted(&output.stdout.text()))
+        let query = writes::owned_namespace(namespace, owner);
+        Ok(!self.delete(&query, at_most).await?.is_empty())
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
@@ -332,8 +348,7 @@ impl Cluster for Kubectl {
         at_most: Duration,
     ) -> Result<(), ClusterError> {
         let script = writes::wait_until_gone(&self.settings, namespace, at_most);
-        let limit = at_most + AROUND_A_WAIT;
-        match self.call("wait", &script, Bytes::new(), limit).await {
+        match self.remove("wait", &script, at_most).await {
             Ok(_) | Err(ClusterError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),
         }

@@ -65,17 +65,37 @@ pub(super) fn patch(
         .into()
 }
 
-/// Deletes what the query finds, and waits until it is gone. Names what it deleted, a line each.
+/// Deletes what the query finds, and waits until it is gone; see [`gone`].
 pub(super) fn delete(settings: &KubectlSettings, query: &Query, at_most: Duration) -> Script {
-    select(settings.kubectl(["delete"]), query)
-        .args([
-            "--ignore-not-found".to_owned(),
-            "--wait=true".to_owned(),
-            format!("--timeout={}s", seconds(at_most)),
-            "-o".to_owned(),
-            "name".to_owned(),
-        ])
-        .into()
+    gone(
+        &delete_command(settings, query, at_most),
+        &get(settings, query),
+    )
+}
+
+/// Deletes what the query finds, and waits until it is gone. Names what it deleted, a line each.
+pub(super) fn delete_command(
+    settings: &KubectlSettings,
+    query: &Query,
+    at_most: Duration,
+) -> Command {
+    select(settings.kubectl(["delete"]), query).args([
+        "--ignore-not-found".to_owned(),
+        "--wait=true".to_owned(),
+        format!("--timeout={}s", seconds(at_most)),
+        "-o".to_owned(),
+        "name".to_owned(),
+    ])
+}
+
+/// What `act` prints, which deletes objects or waits for their end. When it names none of them, the list of
+/// those that exist: only this shows that there is nothing, and that the output was not lost.
+pub(super) fn gone(act: &Command, list: &Command) -> Script {
+    Script::from_template(
+        "berth_gone=$({} </dev/null) || exit; case $berth_gone in \
+         ''|'No resources found') exec {} </dev/null;; *) printf '%s\\n' \"$berth_gone\";; esac",
+        &[act, list],
+    )
 }
 
 fn select(command: Command, query: &Query) -> Command {
@@ -83,6 +103,7 @@ fn select(command: Command, query: &Query) -> Command {
     let mut command = command.arg(names.join(","));
     command = match &query.namespace {
         Some(namespace) => command.args(["-n", namespace.as_str()]),
+        None if query.resources.iter().all(|it| !it.is_namespaced()) => command,
         None => command.arg("--all-namespaces"),
     };
     if let Some(selector) = &query.labels {
@@ -123,9 +144,11 @@ mod tests {
             .labelled("a=b; reboot")
             .named("$(x)");
         insta::assert_snapshot!(get(&settings, &query), @r#"kubectl get deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' -o json"#);
-        insta::assert_snapshot!(delete(&settings, &query, Duration::from_secs(5)), @r#"kubectl delete deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' --ignore-not-found --wait=true --timeout=5s -o name"#);
+        insta::assert_snapshot!(delete_command(&settings, &query, Duration::from_secs(5)), @r#"kubectl delete deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' --ignore-not-found --wait=true --timeout=5s -o name"#);
+        let claims = Query::in_namespace([Resource::PersistentVolumeClaims], &namespace);
+        insta::assert_snapshot!(delete(&settings, &claims, Duration::from_millis(1500)), @r#"berth_gone=$(kubectl delete persistentvolumeclaims -n shop --ignore-not-found --wait=true --timeout=2s -o name </dev/null) || exit; case $berth_gone in ''|'No resources found') exec kubectl get persistentvolumeclaims -n shop -o json </dev/null;; *) printf '%s\n' "$berth_gone";; esac"#);
         let everywhere = Query::everywhere([Resource::Namespaces]);
-        insta::assert_snapshot!(find(&settings, &[everywhere.clone(), query.clone(), everywhere.clone()]).unwrap(), @r#"kubectl get namespaces --all-namespaces -o json </dev/null && kubectl get deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' -o json </dev/null && exec kubectl get namespaces --all-namespaces -o json </dev/null"#);
+        insta::assert_snapshot!(find(&settings, &[everywhere.clone(), query.clone(), everywhere.clone()]).unwrap(), @r#"kubectl get namespaces -o json </dev/null && kubectl get deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' -o json </dev/null && exec kubectl get namespaces -o json </dev/null"#);
         let managers = Query::in_namespace([Resource::Services], &namespace).with_managers();
         insta::assert_snapshot!(get(&settings, &managers), @"kubectl get services -n shop -o json --show-managed-fields");
         let document = serde_json::json!([{"op": "test", "path": "/a", "value": "$(id) 'x'"}]);

@@ -18,8 +18,7 @@ use crate::{
     ssh::{Command, Script},
 };
 
-/// Namespace and objects at once: two documents, of which the first is missing when there is no
-/// such namespace.
+/// Namespace and objects at once: two lists. That of a namespace that does not exist is empty.
 pub(super) fn observe(settings: &KubectlSettings, namespace: &Namespace) -> Script {
     let [namespace, objects] = observe_commands(settings, namespace);
     Script::both(namespace, objects)
@@ -29,15 +28,15 @@ pub(super) fn observe_commands(settings: &KubectlSettings, namespace: &Namespace
     let name = namespace.as_str();
     let kinds = "deployment,service,pod";
     [
-        settings.kubectl(["get", "namespace", name, "-o", "json", "--ignore-not-found"]),
+        settings.kubectl(["get", "namespaces", &named(name), "-o", "json"]),
         settings
             .kubectl(["get", kinds, "-n", name, "-o", "json"])
             .arg(SHOW_MANAGERS),
     ]
 }
 
-/// The owner's Service and its node. Where the node may not be read, kubectl fails and prints the
-/// Service all the same.
+/// The owner's Service and its node. Where one of them does not exist or may not be read, kubectl fails,
+/// names it on stderr, and prints the other one all the same.
 pub(super) fn address(
     settings: &KubectlSettings,
     namespace: &Namespace,
@@ -51,25 +50,22 @@ pub(super) fn address(
         namespace.as_str(),
         "-o",
         "json",
-        "--ignore-not-found",
     ]);
     settings.kubectl(words).into()
 }
 
 pub(super) fn pod(settings: &KubectlSettings, namespace: &Namespace, pod: &str) -> Script {
-    let object = format!("pod/{pod}");
-    let name = namespace.as_str();
+    let namespace = namespace.as_str();
     settings
-        .kubectl([
-            "get",
-            &object,
-            "-n",
-            name,
-            "-o",
-            "json",
-            "--ignore-not-found",
-        ])
+        .kubectl(["get", "pods", "-n", namespace, &named(pod), "-o", "json"])
         .into()
+}
+
+/// Selects by name. kubectl answers with a list then, also when it finds nothing: an object that is asked
+/// for with `--ignore-not-found` gives no output at all when it does not exist, which can't be told from
+/// output that was lost.
+fn named(name: &str) -> String {
+    format!("--field-selector=metadata.name={name}")
 }
 
 pub(super) fn warnings(settings: &KubectlSettings, namespace: &Namespace) -> Script {
@@ -93,7 +89,7 @@ pub(super) fn parse_observed(
 ) -> Result<Observed, ClusterError> {
     const ACT: &str = "observe";
     let mut observed = Observed::default();
-    for object in objects(ACT, answer)? {
+    for object in lists(ACT, answer, 2)? {
         match kind(&object) {
             "Namespace" => observed.namespace = Some(facts(&typed(ACT, object)?)),
             "Deployment" if name(&object) == DEPLOYMENT => {
@@ -117,14 +113,16 @@ pub(super) fn parse_observed(
 }
 
 pub(super) fn parse_pod(answer: &[u8]) -> Result<Option<Pod>, ClusterError> {
-    single("get pod", answer)
+    const ACT: &str = "get pod";
+    let pod = lists(ACT, answer, 1)?.into_iter().next();
+    pod.map(|pod| typed(ACT, pod)).transpose()
 }
 
 /// What the answer to [`address`] says.
 pub(super) fn parse_address(answer: &[u8]) -> Result<Address, ClusterError> {
     const ACT: &str = "get node and service";
     let mut address = Address::default();
-    for object in objects(ACT, answer)? {
+    for object in documents(ACT, answer)?.into_iter().flat_map(objects) {
         match kind(&object) {
             "Node" => address.node = node_address(typed(ACT, object)?),
             "Service" => address.service = Some(typed::<Service>(ACT, object)?),
@@ -134,27 +132,31 @@ pub(super) fn parse_address(answer: &[u8]) -> Result<Address, ClusterError> {
     Ok(address)
 }
 
-/// Whether [`address`] failed for the node alone. Who may not read nodes, which belong to no namespace,
-/// can do without; the Service is needed.
-pub(super) fn lacks_only_the_node(stderr: &str) -> bool {
+/// Whether [`address`] failed only for what berth can do without: the node, for a user who may not read
+/// nodes, and a Service that does not exist.
+pub(super) fn lacks_only_the_dispensable(stderr: &str) -> bool {
     let said = words(stderr);
-    !said.is_empty() && said.lines().all(is_about_a_node)
+    !said.is_empty() && said.lines().all(is_dispensable)
 }
 
-/// kubectl's words without those about the node.
-pub(super) fn without_the_node(stderr: &str) -> String {
+/// kubectl's words without those about what is dispensable.
+pub(super) fn without_the_dispensable(stderr: &str) -> String {
     stderr
         .lines()
-        .filter(|line| !is_about_a_node(line))
+        .filter(|line| !is_dispensable(line))
         .flat_map(|line| [line, "\n"])
         .collect()
 }
 
-/// `Error from server (Forbidden): nodes "a" is forbidden: …`, or another reason.
-fn is_about_a_node(line: &str) -> bool {
+/// `Error from server (Forbidden): nodes "a" is forbidden: …`, or another reason;
+/// `Error from server (NotFound): services "a" not found`.
+fn is_dispensable(line: &str) -> bool {
     let said = line.strip_prefix("Error from server (");
     said.and_then(|rest| rest.split_once("): "))
-        .is_some_and(|(_, said)| said.starts_with("nodes \""))
+        .is_some_and(|(reason, said)| {
+            said.starts_with("nodes \"")
+                || (reason == "NotFound" && said.starts_with("services \""))
+        })
 }
 
 /// The node's `ExternalIP`, else its `InternalIP`.
@@ -174,7 +176,7 @@ fn node_address(node: Node) -> Option<String> {
 pub(super) fn parse_warnings(answer: &[u8]) -> Result<Vec<String>, ClusterError> {
     const ACT: &str = "get events";
     let mut events = Vec::new();
-    for object in objects(ACT, answer)? {
+    for object in lists(ACT, answer, 1)? {
         let event: Event = typed(ACT, object)?;
         if event.type_.as_deref() == Some("Warning") {
             events.push(event);
@@ -192,30 +194,38 @@ fn facts(namespace: &NamespaceObject) -> NamespaceFacts {
     }
 }
 
-/// All objects of an answer of any number of JSON documents, with lists taken apart.
-pub(super) fn objects(act: &str, answer: &[u8]) -> Result<Vec<Value>, ClusterError> {
-    if answer
-        .trim_ascii_start()
-        .first()
-        .is_some_and(|byte| *byte != b'{')
-    {
-        return Err(foreign(act, answer));
+/// The objects of an answer of this many lists, one of each `kubectl get`. Such a list is always printed,
+/// so an answer without it says nothing about the cluster.
+pub(super) fn lists(act: &str, answer: &[u8], count: usize) -> Result<Vec<Value>, ClusterError> {
+    let documents = documents(act, answer)?;
+    if documents.len() != count {
+        let problem = format!("it has {} of {count} lists", documents.len());
+        return Err(unexpected(act, problem));
     }
-    let mut objects = Vec::new();
-    for document in serde_json::Deserializer::from_slice(answer).into_iter::<Value>() {
-        let mut document = document.map_err(|error| unexpected(act, error.to_string()))?;
-        match document.get_mut("items").map(Value::take) {
-            Some(Value::Array(items)) => objects.extend(items),
-            _ => objects.push(document),
-        }
+    if let Some(document) = documents.iter().find(|it| !it.get("items").is_some_and(Value::is_array)) {
+        let problem = format!("a list was expected, not {:?}", kind(document));
+        return Err(unexpected(act, problem));
     }
-    Ok(objects)
+    Ok(documents.into_iter().flat_map(objects).collect())
 }
 
-/// The one object of an answer, or none when the answer is empty.
-fn single<T: DeserializeOwned>(act: &str, answer: &[u8]) -> Result<Option<T>, ClusterError> {
-    let object = objects(act, answer)?.into_iter().next();
-    object.map(|object| typed(act, object)).transpose()
+/// The JSON documents of an answer, at least one.
+fn documents(act: &str, answer: &[u8]) -> Result<Vec<Value>, ClusterError> {
+    if answer.trim_ascii_start().first() != Some(&b'{') {
+        return Err(foreign(act, answer));
+    }
+    let documents = serde_json::Deserializer::from_slice(answer).into_iter::<Value>();
+    documents
+        .map(|document| document.map_err(|error| unexpected(act, error.to_string())))
+        .collect()
+}
+
+/// The objects of a list, or the object itself.
+fn objects(mut document: Value) -> Vec<Value> {
+    match document.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) => items,
+        _ => vec![document],
+    }
 }
 
 pub(super) fn typed<T: DeserializeOwned>(act: &str, object: Value) -> Result<T, ClusterError> {

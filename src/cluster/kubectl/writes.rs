@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{super::Applied, KubectlSettings, reply::words};
+use super::{
+    super::{Applied, ClusterError, Query, Resource},
+    KubectlSettings, objects, reads,
+    reply::words,
+};
 use crate::{
     domain::{Namespace, OwnerLabels, SERVICE},
     manifest::Manifest,
@@ -71,53 +75,24 @@ pub(super) fn lacks_only_the_namespace(stderr: &str, manifests: &[Manifest]) -> 
     })
 }
 
-/// Deletes the namespace if it carries all of the owner's labels, and waits until it is gone.
+/// The namespace of this name.
+pub(super) fn namespace_of(namespace: &Namespace) -> Query {
+    Query::everywhere([Resource::Namespaces]).named(namespace.as_str())
+}
+
+/// The namespace if it carries all of the owner's labels.
 ///
 /// Name and labels are both selectors, which the API server applies together: a namespace that is
 /// not this owner's is not in the list that kubectl goes on to delete.
-pub(super) fn delete_namespace(
-    settings: &KubectlSettings,
-    namespace: &Namespace,
-    owner: &OwnerLabels,
-    at_most: Duration,
-) -> Script {
-    settings
-        .kubectl([
-            "delete",
-            "namespace",
-            &format!("--field-selector=metadata.name={namespace}"),
-            &format!("--selector={}", owner.selector()),
-            "--ignore-not-found",
-            "--wait=true",
-            &format!("--timeout={}s", seconds(at_most)),
-        ])
-        .into()
+pub(super) fn owned_namespace(namespace: &Namespace, owner: &OwnerLabels) -> Query {
+    namespace_of(namespace).labelled(owner.selector())
 }
 
-/// Whether kubectl deleted something; without a match it says `No resources found`.
-pub(super) fn says_deleted(answer: &str) -> bool {
-    answer
-        .lines()
-        .any(|line| line.starts_with("namespace ") && line.ends_with(" deleted"))
-}
-
-/// Deletes the owner's Service by its name, if it carries the owner's labels.
-pub(super) fn delete_service(
-    settings: &KubectlSettings,
-    namespace: &Namespace,
-    owner: &OwnerLabels,
-) -> Script {
-    settings
-        .kubectl([
-            "delete",
-            "service",
-            &format!("--field-selector=metadata.name={SERVICE}"),
-            &format!("--selector={}", owner.selector()),
-            "-n",
-            namespace.as_str(),
-            "--ignore-not-found",
-        ])
-        .into()
+/// The owner's Service, if it carries the owner's labels.
+pub(super) fn owned_service(namespace: &Namespace, owner: &OwnerLabels) -> Query {
+    Query::in_namespace([Resource::Services], namespace)
+        .named(SERVICE)
+        .labelled(owner.selector())
 }
 
 pub(super) fn wait_until_gone(
@@ -125,14 +100,31 @@ pub(super) fn wait_until_gone(
     namespace: &Namespace,
     at_most: Duration,
 ) -> Script {
-    settings
-        .kubectl([
-            "wait",
-            &format!("namespace/{namespace}"),
-            "--for=delete",
-            &format!("--timeout={}s", seconds(at_most)),
-        ])
-        .into()
+    let wait = settings.kubectl([
+        "wait",
+        &format!("namespace/{namespace}"),
+        "--for=delete",
+        &format!("--timeout={}s", seconds(at_most)),
+    ]);
+    // Newer versions of kubectl print nothing when there is no such namespace.
+    objects::gone(&wait, &objects::get(settings, &namespace_of(namespace)))
+}
+
+/// What the answer to [`objects::gone`] says: the objects that are gone; none when there were none.
+pub(super) fn parse_gone(act: &str, answer: &[u8]) -> Result<Vec<Applied>, ClusterError> {
+    let gone = parse_applied(&String::from_utf8_lossy(answer));
+    if !gone.is_empty() && !answer.starts_with(b"{") {
+        return Ok(gone);
+    }
+    let left = reads::lists(act, answer, 1)?;
+    match left.first() {
+        None => Ok(Vec::new()),
+        Some(object) => {
+            let (kind, name) = (reads::kind(object), reads::name(object));
+            let problem = format!("it names nothing, and {kind} {name} still exists");
+            Err(reads::unexpected(act, problem))
+        }
+    }
 }
 
 /// Whole seconds, at least one: to kubectl and the API server zero means something else.
@@ -143,7 +135,7 @@ pub(super) fn seconds(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::MANAGER;
+    use crate::cluster::{HostFault, MANAGER};
     use crate::domain::Owner;
 
     fn owner() -> Owner {
@@ -160,13 +152,14 @@ mod tests {
     #[test]
     fn a_namespace_is_deleted_by_name_and_labels_together() {
         let (settings, owner) = (KubectlSettings::default(), owner());
+        let query = owned_namespace(&owner.namespace(), &OwnerLabels::of(&owner));
         insta::assert_snapshot!(
-            delete_namespace(&settings, &owner.namespace(), &OwnerLabels::of(&owner), Duration::from_millis(1500)),
-            @"kubectl delete namespace --field-selector=metadata.name=project-rm-rf--969b198f27e0a142d320 --selector=app.kubernetes.io/managed-by=berth,berth.dev/owner=project-rm-rf--969b198f27e0a142d320,berth.dev/owner-kind=project --ignore-not-found --wait=true --timeout=2s"
+            objects::delete_command(&settings, &query, Duration::from_millis(1500)),
+            @"kubectl delete namespaces --selector=app.kubernetes.io/managed-by=berth,berth.dev/owner=project-rm-rf--969b198f27e0a142d320,berth.dev/owner-kind=project --field-selector=metadata.name=project-rm-rf--969b198f27e0a142d320 --ignore-not-found --wait=true --timeout=2s -o name"
         );
         insta::assert_snapshot!(
             wait_until_gone(&settings, &owner.namespace(), Duration::ZERO),
-            @"kubectl wait namespace/project-rm-rf--969b198f27e0a142d320 --for=delete --timeout=1s"
+            @"berth_gone=$(kubectl wait namespace/project-rm-rf--969b198f27e0a142d320 --for=delete --timeout=1s </dev/null) || exit; case $berth_gone in ''|'No resources found') exec kubectl get namespaces --field-selector=metadata.name=project-rm-rf--969b198f27e0a142d320 -o json </dev/null;; *) printf '%s\n' \"$berth_gone\";; esac"
         );
     }
 
@@ -182,6 +175,27 @@ mod tests {
         for length in 0..stdin.trim_end().len() {
             let part = &stdin[..length];
             assert!(serde_json::from_str::<serde_json::Value>(part).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_gone_is_named_or_missing_from_a_list() {
+        let gone = |answer: &str| {
+            let gone = parse_gone("delete", answer.as_bytes());
+            gone.map(|gone| gone.into_iter().map(|it| it.object).collect::<Vec<_>>())
+        };
+        assert_eq!(gone("pod/a\nservice/b\n").unwrap(), ["pod/a", "service/b"]);
+        let list = |items: &str| format!(r#"{{"kind":"List","items":[{items}]}}"#);
+        assert!(gone(&list("")).unwrap().is_empty());
+        let left = list(r#"{"kind":"Pod","metadata":{"name":"a"}}"#);
+        insta::assert_snapshot!(gone(&left).unwrap_err(), @"the answer to delete can't be understood: it names nothing, and Pod a still exists");
+        // What prints nothing, or the words that it was given, is not kubectl.
+        for answer in ["", "\n", "delete pods -l app.kubernetes.io/a=b\n", "deleted\n"] {
+            let error = gone(answer).unwrap_err();
+            assert!(
+                matches!(&error, ClusterError::HostSetup { fault: HostFault::NotKubectl, .. }),
+                "{answer:?}: {error:?}"
+            );
         }
     }
 

@@ -37,11 +37,12 @@ pub fn check_certificates(pem: &[u8]) -> Result<(), String> {
 const PRIVATE_KEY: &[u8] = b"PRIVATE KEY-----";
 
 /// A client's settings with the certificates of the operating system, or those that `SSL_CERT_FILE`
-/// and `SSL_CERT_DIR` name. They are a hundred files or more: not to be called where waiting hurts.
+/// and `SSL_CERT_DIR` name, and with those in `more`, in PEM. They are a hundred files or more: not to be
+/// called where waiting hurts.
 ///
 /// # Errors
 /// When the cryptography can't be set up, or no certificate can be read.
-pub fn client_config() -> Result<ClientConfig, TlsError> {
+pub fn client_config(more: &[u8]) -> Result<ClientConfig, TlsError> {
     check_named_file()?;
     let found = rustls_native_certs::load_native_certs();
     for problem in &found.errors {
@@ -49,6 +50,10 @@ pub fn client_config() -> Result<ClientConfig, TlsError> {
     }
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
+    for certificate in CertificateDer::pem_slice_iter(more) {
+        let certificate = certificate.map_err(|error| TlsError::General(error.to_string()))?;
+        roots.add(certificate)?;
+    }
     // No server would be trusted.
     if let (true, Some(problem)) = (roots.is_empty(), found.errors.first()) {
         let problem = format!("no trusted certificate can be read: {problem}");

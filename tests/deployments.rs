@@ -1410,6 +1410,21 @@ async fn a_tag_is_what_the_registry_says_now() {
     let missing = manager.deploy(live_tag()).await.unwrap_err();
     assert_eq!(missing.kind(), Kind::PodFailed, "{missing:?}");
     assert_eq!(missing.diagnosis().unwrap().cause, Cause::ImagePull);
+    // The registry's word is enough: nothing is rolled out.
+    let said = missing.to_string();
+    assert!(
+        said.contains(&image) && said.contains("has no such tag"),
+        "{said}"
+    );
+    let scene = [
+        "get",
+        "deployments",
+        "-n",
+        &project.namespace(),
+        "-o",
+        "name",
+    ];
+    assert_eq!(text(&world.bench.kubectl(&scene).stdout), "");
     point_to(&one);
     let first = manager.deploy(live_tag()).await.unwrap();
     assert_eq!(first.record.status, DeploymentStatus::Running);
@@ -1422,6 +1437,17 @@ async fn a_tag_is_what_the_registry_says_now() {
     );
     let same = manager.deploy(live_tag()).await.unwrap();
     assert_eq!(same.action, DeployAction::Unchanged);
+    let before = live(&world, &project)["metadata"]["resourceVersion"].clone();
+    let other = image.replace(":live", ":nosuch");
+    let missing = release(&project, 1).image(other.parse().unwrap());
+    let missing = manager.deploy(missing).await.unwrap_err();
+    assert_eq!(missing.kind(), Kind::PodFailed, "{missing:?}");
+    let said = missing.to_string();
+    assert!(said.contains(&other) && said.contains(&of_one), "{said}");
+    assert_eq!(
+        live(&world, &project)["metadata"]["resourceVersion"],
+        before
+    );
     point_to(&two);
     let told = Told::default();
     let moved = manager.deploy_with(live_tag(), &told).await.unwrap();

@@ -14,13 +14,13 @@ use crate::{
 /// something was changed in the cluster; what goes on unseen is not called failed; a record that this call made and that nothing came of is taken
 /// back.
 pub(super) async fn write_down(work: &Work<'_>, error: &Error, existed: bool) {
-    // Its record says so already.
-    if matches!(error, Error::DeployFailed { .. }) {
-        return;
-    }
     let store = work.manager.store();
     let lock = work.held.lease();
     let has_applied = work.has_applied.load(Ordering::Relaxed);
+    // Its record says so already.
+    if has_applied && matches!(error, Error::DeployFailed { .. }) {
+        return;
+    }
     let written = if !existed && !has_applied {
         store.delete_deployment(lock).await
     } else if has_applied && is_lost(error) {

@@ -6,7 +6,10 @@ use std::{
 };
 
 use chrono::{SecondsFormat, Utc};
-use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
+use k8s_openapi::api::{
+    apps::v1::{Deployment, ReplicaSet},
+    core::v1::Pod,
+};
 use tokio::time::Instant;
 
 use super::{
@@ -25,10 +28,10 @@ use crate::{
         Cause, DeploymentName, DeploymentSpec, DeploymentStatus, Diagnosis, Invalid,
         LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Owner, OwnerKind, Redaction, SecretUse,
     },
-    error::Error,
+    error::{Error, Rollback},
     ingress::{self, Exposure},
     manifest::{DeploymentRender, Manifest, Release, Templates},
-    registry::{self, Unresolved},
+    registry::{self, Unresolved, UnresolvedKind},
     site::Held,
     store::{DeploymentChanges, DeploymentRecord, Lock},
 };
@@ -102,7 +105,7 @@ impl<'a> Work<'a> {
     ) -> Result<Deployed, Error> {
         let scene = self.observe().await?;
         let base = self.base(request, &scene)?;
-        let (request, unresolved) = self.pin(request, &base).await?;
+        let (request, unresolved) = self.pin(request, &base, &scene).await?;
         let request = &request;
         let mut plan = self.plan(request, &base, &scene, false)?;
         let is_new_host = self.admit(&scene, plan.exposure.as_ref()).await?;
@@ -166,11 +169,14 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The request for the digest that its tag has at the registry now, or why that is not known.
+    /// The request for the digest that its tag has at the registry now, or why that is not known. A tag
+    /// that the registry does not have ends the call before anything is changed: the nodes would ask the
+    /// same registry, since no copy of theirs is used for a tag.
     async fn pin(
         &self,
         request: &DeployRequest,
         base: &DeploymentSpec,
+        scene: &Scene,
     ) -> Result<(DeployRequest, Option<Unresolved>), Error> {
         let image = request.asked_image();
         if image.digest().is_some() {
@@ -195,6 +201,16 @@ impl<'a> Work<'a> {
                 let note = format!("{image} is {digest} at its registry");
                 self.progress.step(&DeployStep::Note(note));
                 Ok((request.clone().image(image.at(&digest)?), None))
+            }
+            Err(missing) if missing.kind == UnresolvedKind::NoSuchTag => {
+                let message = format!("{image}: {missing}");
+                Err(Error::DeployFailed {
+                    owner: Box::new(self.owner.clone()),
+                    name: self.name.to_string(),
+                    diagnosis: Box::new(Diagnosis::new(Cause::ImagePull, message)),
+                    serving: scene.deployment(self.name).and_then(serving),
+                    rollback: Rollback::NotAsked,
+                })
             }
             Err(unresolved) => {
                 self.warn(&format!(
@@ -478,6 +494,14 @@ pub(super) struct Failed<'a> {
     pub(super) plan: &'a Plan,
 }
 
+/// The image of a deployment whose pods serve.
+fn serving(deployment: &Deployment) -> Option<String> {
+    let available = deployment.status.as_ref()?.available_replicas?;
+    let pod = deployment.spec.as_ref()?.template.spec.as_ref()?;
+    let image = pod.containers.first()?.image.clone()?;
+    (available > 0).then_some(image)
+}
+
 /// Whether a container of the pod, which is of this release, has failed; one that only takes its time
 /// has not.
 fn has_failed(pod: &Pod, mark: &str) -> bool {
@@ -537,7 +561,7 @@ fn needs_node_copy(unresolved: &Unresolved, outcome: &Outcome) -> bool {
     let Outcome::Failed { diagnosis, .. } = outcome else {
         return false;
     };
-    unresolved.is_unreachable
+    unresolved.kind == UnresolvedKind::Unreachable
         && diagnosis.cause == Cause::ImagePull
         && !diagnosis.message.contains("x509:")
         && UNREACHABLE

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     challenge::Challenge,
-    exchange::{Answer, Door, Tls, send},
+    exchange::{Answer, Door, Problem, Tls, send},
     login::Login,
     place::{Place, Url},
 };
@@ -33,15 +33,22 @@ pub(super) enum Failure {
     Unreachable(String),
     /// A login is wrong or missing.
     Denied(String),
-    /// There is no such repository or tag.
+    /// Its certificate is not trusted, so that nothing it says counts.
+    Untrusted(String),
+    /// There is no such repository or tag, or this login may not see it.
     Unknown,
+    /// There is certainly no such tag.
+    NoSuchTag,
     /// Another answer.
     Refused(String),
 }
 
-impl Failure {
-    pub(super) fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable(_))
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::Unreachable(words) => Self::Unreachable(words),
+            Problem::Untrusted(words) => Self::Untrusted(words),
+        }
     }
 }
 
@@ -50,7 +57,11 @@ impl fmt::Display for Failure {
         match self {
             Self::Unreachable(why) => write!(f, "can't be reached: {why}"),
             Self::Denied(why) | Self::Refused(why) => f.write_str(why),
-            Self::Unknown => f.write_str("has no such tag"),
+            Self::Untrusted(why) => write!(
+                f,
+                "can't be asked: {why}; IMAGE_REGISTRY_CA_FILE names the authority of IMAGE_REGISTRY"
+            ),
+            Self::Unknown | Self::NoSuchTag => f.write_str("has no such tag"),
         }
     }
 }
@@ -84,14 +95,13 @@ pub(super) async fn ask(
             .manifest(Method::HEAD, authorization.as_ref())
             .await?;
     }
-    question.check(&answer)?;
-    if let Some(digest) = answer.header(DIGEST) {
-        return read(digest);
+    let is_named = answer.status == StatusCode::OK && answer.header(DIGEST).is_some();
+    if !is_named && matches!(answer.status, StatusCode::OK | StatusCode::NOT_FOUND) {
+        // Not every registry names it for a HEAD, and none says then what is missing.
+        answer = question
+            .manifest(Method::GET, authorization.as_ref())
+            .await?;
     }
-    // Not every registry names it for a HEAD.
-    let answer = question
-        .manifest(Method::GET, authorization.as_ref())
-        .await?;
     question.check(&answer)?;
     match answer.header(DIGEST) {
         Some(digest) => read(digest),
@@ -130,7 +140,7 @@ impl Question<'_> {
         authorization: Option<&Secret<String>>,
     ) -> Result<Answer, Failure> {
         let sent = send(self.door, self.tls, method, url, MANIFESTS, authorization).await;
-        sent.map_err(Failure::Unreachable)
+        Ok(sent?)
     }
 
     /// What the registry asks for: the login itself, or a token for it.
@@ -205,11 +215,24 @@ impl Question<'_> {
         Ok(format!("Bearer {token}").into())
     }
 
+    /// What a 404 means. A repository that is unknown without a login may be a private one, and a page
+    /// that is not the registry's says nothing about tags
+    /// (<https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes>).
+    fn missing(&self, body: &[u8]) -> Failure {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let code = body.pointer("/errors/0/code").and_then(Value::as_str);
+        match code {
+            Some("MANIFEST_UNKNOWN") => Failure::NoSuchTag,
+            Some("NAME_UNKNOWN") if self.login.is_some() => Failure::NoSuchTag,
+            _ => Failure::Unknown,
+        }
+    }
+
     fn check(&self, answer: &Answer) -> Result<(), Failure> {
         let status = answer.status.as_u16();
         match answer.status {
             StatusCode::OK => Ok(()),
-            StatusCode::NOT_FOUND => Err(Failure::Unknown),
+            StatusCode::NOT_FOUND => Err(self.missing(&answer.body)),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(Failure::Denied(match self.login {
                     Some(_) => format!("refuses the login (HTTP {status})"),

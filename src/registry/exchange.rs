@@ -1,6 +1,6 @@
 //! One request by HTTP/1.1 and its answer, over a connection that is opened for it.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use tokio::{net::TcpStream, sync::OnceCell, task::JoinSet};
 use super::place::Url;
 use crate::{
     cluster::{Cluster, Wire},
+    files,
     secret::Secret,
     tls,
 };
@@ -55,17 +56,55 @@ impl Door for FromHere {
 
 /// TLS, set up when it is needed.
 #[derive(Default)]
-pub(super) struct Tls(OnceCell<Option<Arc<ClientConfig>>>);
+pub(super) struct Tls {
+    /// A file with certificates in PEM that are trusted as well.
+    pub(super) ca_file: Option<PathBuf>,
+    config: OnceCell<Result<Arc<ClientConfig>, String>>,
+}
 
 impl Tls {
+    pub(super) fn trusting(ca_file: Option<PathBuf>) -> Self {
+        Self {
+            ca_file,
+            ..Self::default()
+        }
+    }
+
     async fn config(&self) -> Result<Arc<ClientConfig>, String> {
+        let ca_file = self.ca_file.clone();
         let read = || async {
             // It reads a hundred files.
-            let read = tokio::task::spawn_blocking(tls::client_config).await;
-            read.ok()?.ok().map(Arc::new)
+            let read = tokio::task::spawn_blocking(|| set_up(ca_file)).await;
+            read.unwrap_or_else(|error| Err(error.to_string()))
         };
-        let config = self.0.get_or_init(read).await.clone();
-        config.ok_or_else(|| "TLS can't be set up".to_owned())
+        self.config.get_or_init(read).await.clone()
+    }
+}
+
+fn set_up(ca_file: Option<PathBuf>) -> Result<Arc<ClientConfig>, String> {
+    let mut more = Vec::new();
+    if let Some(file) = ca_file {
+        let refused = |problem: String| format!("{} {problem}", file.display());
+        more = files::read(&file).map_err(|error| refused(format!("can't be read: {error}")))?;
+        tls::check_certificates(&more).map_err(refused)?;
+    }
+    match tls::client_config(&more) {
+        Ok(config) => Ok(Arc::new(config)),
+        Err(error) => Err(format!("TLS can't be set up: {error}")),
+    }
+}
+
+/// Why there is no answer.
+pub(super) enum Problem {
+    /// The server is not reached, or does not answer by HTTP.
+    Unreachable(String),
+    /// TLS with it fails by its certificate, or by the settings here.
+    Untrusted(String),
+}
+
+impl From<String> for Problem {
+    fn from(words: String) -> Self {
+        Self::Unreachable(words)
     }
 }
 
@@ -91,7 +130,7 @@ pub(super) async fn send(
     url: &Url,
     accept: &'static str,
     authorization: Option<&Secret<String>>,
-) -> Result<Answer, String> {
+) -> Result<Answer, Problem> {
     let mut request = Request::builder()
         .method(method)
         .uri(&url.path)
@@ -109,21 +148,30 @@ pub(super) async fn send(
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;
     let wire = tokio::time::timeout(OPENING, open(door, tls, url)).await;
-    let wire = wire.unwrap_or_else(|_| Err(format!("no connection within {}s", OPENING.as_secs())));
-    exchange(wire?, request)
-        .await
-        .map_err(|error| words(&*error))
+    let wire = wire.unwrap_or_else(|_| {
+        let words = format!("no connection within {}s", OPENING.as_secs());
+        Err(Problem::Unreachable(words))
+    });
+    let answer = exchange(wire?, request).await;
+    answer.map_err(|error| Problem::Unreachable(words(&*error)))
 }
 
-async fn open(door: &dyn Door, tls: &Tls, url: &Url) -> Result<Box<dyn Wire>, String> {
+async fn open(door: &dyn Door, tls: &Tls, url: &Url) -> Result<Box<dyn Wire>, Problem> {
     let wire = door.open(&url.host, url.port).await?;
     if !url.tls {
         return Ok(wire);
     }
     let name = ServerName::try_from(url.host.clone()).map_err(|error| error.to_string())?;
-    let connector = tokio_rustls::TlsConnector::from(tls.config().await?);
-    let wire = connector.connect(name, wire).await;
-    Ok(Box::new(wire.map_err(|error| error.to_string())?))
+    let config = tls.config().await.map_err(Problem::Untrusted)?;
+    let wire = tokio_rustls::TlsConnector::from(config)
+        .connect(name, wire)
+        .await;
+    Ok(Box::new(wire.map_err(
+        |error| match tls::certificate_problem(&error) {
+            Some((words, _)) => Problem::Untrusted(words),
+            None => Problem::Unreachable(error.to_string()),
+        },
+    )?))
 }
 
 async fn exchange(

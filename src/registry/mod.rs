@@ -18,7 +18,7 @@ mod place;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 
@@ -47,6 +47,9 @@ const QUERIES: usize = 4;
 pub struct RegistrySettings {
     /// The host of the registry that is spoken to without TLS, with its port.
     pub plain_http: Option<String>,
+    /// The host of the registry that is spoken to with TLS and may have an authority of its own, with its
+    /// port, and the file with that authority's certificates.
+    pub ca_file: Option<(String, PathBuf)>,
     /// The namespace that has the builder's logins.
     pub builder_namespace: Namespace,
 }
@@ -56,9 +59,11 @@ impl RegistrySettings {
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let builds = &config.builds;
-        let plain = builds.registry.as_ref().filter(|_| builds.plain_http);
+        let host = builds.registry.as_ref().map(|it| it.host().to_owned());
+        let ca_file = builds.registry_ca.clone().filter(|_| !builds.plain_http);
         Self {
-            plain_http: plain.map(|registry| registry.host().to_owned()),
+            ca_file: host.clone().zip(ca_file),
+            plain_http: host.filter(|_| builds.plain_http),
             builder_namespace: builds.namespace.clone(),
         }
     }
@@ -71,8 +76,20 @@ pub struct Unresolved {
     pub registry: String,
     /// Why, without any login.
     pub reason: String,
-    /// Whether the registry did not answer at all.
-    pub is_unreachable: bool,
+    /// What that means.
+    pub kind: UnresolvedKind,
+}
+
+/// What it means that a tag's digest is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnresolvedKind {
+    /// The registry did not answer at all.
+    Unreachable,
+    /// The registry knows the repository, and that it has no such tag.
+    NoSuchTag,
+    /// The registry's answer does not say: a login is missing, its certificate is not trusted, or it fails.
+    Unknown,
 }
 
 impl fmt::Display for Unresolved {
@@ -99,7 +116,11 @@ pub async fn resolve(
     let place = Place::of(image, settings.plain_http.as_deref());
     let unresolved = |failure: Failure| Unresolved {
         registry: place.registry.clone(),
-        is_unreachable: failure.is_unreachable(),
+        kind: match failure {
+            Failure::Unreachable(_) => UnresolvedKind::Unreachable,
+            Failure::NoSuchTag => UnresolvedKind::NoSuchTag,
+            _ => UnresolvedKind::Unknown,
+        },
         reason: failure.to_string(),
     };
     let cluster = site.cluster();
@@ -107,8 +128,8 @@ pub async fn resolve(
         Some(ecr) => Some(of_ecr(cluster, &ecr, &place, PATIENCE.min(at_most)).await),
         None => None,
     };
-    if let Some(Ok(digest)) = of_ecr {
-        return Ok(digest);
+    if let Some(Ok(found)) = of_ecr {
+        return found.ok_or_else(|| unresolved(Failure::NoSuchTag));
     }
     let secrets = Secrets {
         cluster,
@@ -116,14 +137,17 @@ pub async fn resolve(
         pulled_with,
         builder_namespace: &settings.builder_namespace,
     };
-    let asked = timeout_at(deadline, from_anywhere(cluster, &place, &secrets)).await;
+    let ca_file = settings.ca_file.as_ref();
+    let ca_file = ca_file.filter(|(host, _)| *host == place.registry);
+    let tls = Tls::trusting(ca_file.map(|(_, file)| file.clone()));
+    let asked = timeout_at(deadline, from_anywhere(cluster, &tls, &place, &secrets)).await;
     let in_time = asked.unwrap_or_else(|_| {
         let seconds = at_most.as_secs();
         Err(Failure::Unreachable(format!("no answer within {seconds}s")))
     });
     in_time.map_err(|failure| match (of_ecr, failure) {
         // ECR's own words are the better ones.
-        (Some(Err(reason)), failure) if !failure.is_unreachable() => {
+        (Some(Err(reason)), Failure::Denied(_) | Failure::Refused(_) | Failure::Unknown) => {
             unresolved(Failure::Refused(reason))
         }
         (_, failure) => unresolved(failure),
@@ -133,27 +157,37 @@ pub async fn resolve(
 /// Asks from the host, or else from here.
 async fn from_anywhere(
     cluster: &dyn Cluster,
+    tls: &Tls,
     place: &Place,
     secrets: &Secrets<'_>,
 ) -> Result<Digest, Failure> {
-    let tls = Tls::default();
+    let mut is_untrusted = false;
     let mut failures = Vec::new();
     let doors: [(&str, &dyn Door); 2] = [("the host", &ThroughHost(cluster)), ("here", &FromHere)];
     for (whence, door) in doors {
         if whence == "here" && !place.url.tls {
             break;
         }
-        let asking = with_logins(door, &tls, place, secrets);
+        let asking = with_logins(door, tls, place, secrets);
         let answered = tokio::time::timeout(PATIENCE, asking).await;
         match answered.unwrap_or_else(|_| {
             let seconds = PATIENCE.as_secs();
             Err(Failure::Unreachable(format!("no answer within {seconds}s")))
         }) {
             Err(Failure::Unreachable(reason)) => failures.push(format!("from {whence}: {reason}")),
+            Err(Failure::Untrusted(reason)) => {
+                is_untrusted = true;
+                failures.push(format!("from {whence}: {reason}"));
+            }
             answered => return answered,
         }
     }
-    Err(Failure::Unreachable(failures.join("; ")))
+    let failures = failures.join("; ");
+    Err(if is_untrusted {
+        Failure::Untrusted(failures)
+    } else {
+        Failure::Unreachable(failures)
+    })
 }
 
 /// Asks without a login first, and with those that there are when that is not enough: some registries
@@ -165,12 +199,20 @@ async fn with_logins(
     secrets: &Secrets<'_>,
 ) -> Result<Digest, Failure> {
     let mut answered = ask(door, tls, place, None).await;
-    if !matches!(answered, Err(Failure::Denied(_) | Failure::Unknown)) {
+    let may_be_private = |failure: &Failure| {
+        matches!(
+            failure,
+            Failure::Denied(_) | Failure::Unknown | Failure::NoSuchTag
+        )
+    };
+    if !matches!(&answered, Err(failure) if may_be_private(failure)) {
         return answered;
     }
     for login in secrets.logins(place).await.iter().take(LOGINS) {
         match ask(door, tls, place, Some(login)).await {
-            Err(failure @ (Failure::Denied(_) | Failure::Unknown)) => answered = Err(failure),
+            // What was seen to be missing is not hidden by a login that is refused.
+            Err(_) if matches!(answered, Err(Failure::NoSuchTag)) => {}
+            Err(failure) if may_be_private(&failure) => answered = Err(failure),
             other => return other,
         }
     }
@@ -214,11 +256,10 @@ async fn of_ecr(
     registry: &EcrRegistry,
     place: &Place,
     at_most: Duration,
-) -> Result<Digest, String> {
+) -> Result<Option<Digest>, String> {
     let asking = cluster.ecr_digest(registry, &place.repository, &place.tag);
     match tokio::time::timeout(at_most, asking).await {
-        Ok(Ok(Some(digest))) => Ok(digest),
-        Ok(Ok(None)) => Err("has no such tag".to_owned()),
+        Ok(Ok(found)) => Ok(found),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("`aws` on the host did not answer in time".to_owned()),
     }

@@ -231,6 +231,7 @@ async fn no_login_goes_to_another_host() {
 async fn what_is_no_digest_is_said() {
     for (answer, wanted) in [
         (reply("404 Not Found", "", "{}"), "has no such tag"),
+        (unknown("MANIFEST_UNKNOWN"), "has no such tag"),
         (reply("429 Too Many Requests", "", ""), "limits the rate"),
         (reply("500 Internal Server Error", "", ""), "HTTP 500"),
         (
@@ -253,5 +254,83 @@ async fn what_is_no_digest_is_said() {
         assert!(failure.to_string().contains(wanted), "{failure}: {wanted}");
     }
     let nowhere = asked(&Names::default(), None).await.unwrap_err();
-    assert!(nowhere.is_unreachable(), "{nowhere}");
+    assert!(matches!(nowhere, Failure::Unreachable(_)), "{nowhere}");
+}
+
+fn unknown(code: &str) -> String {
+    let body = format!(r#"{{"errors":[{{"code":"{code}","message":"x"}}]}}"#);
+    reply("404 Not Found", "", &body)
+}
+
+/// A repository that is unknown without a login may be a private one, and a 404 without a code may be
+/// any server's.
+#[tokio::test]
+async fn only_a_registrys_own_word_is_a_definite_no() {
+    let login = Login::new("u", "p");
+    for (code, with_login, expected) in [
+        ("MANIFEST_UNKNOWN", false, Failure::NoSuchTag),
+        ("MANIFEST_UNKNOWN", true, Failure::NoSuchTag),
+        ("NAME_UNKNOWN", false, Failure::Unknown),
+        ("NAME_UNKNOWN", true, Failure::NoSuchTag),
+        ("NOT_FOUND", true, Failure::Unknown),
+    ] {
+        // The answer to a HEAD has no body.
+        let server = Server::start(move |head| match head.starts_with("GET") {
+            true => unknown(code),
+            false => reply("404 Not Found", "", ""),
+        })
+        .await;
+        let login = with_login.then_some(&login);
+        let failure = asked(&names(&server, None), login).await.unwrap_err();
+        assert_eq!(failure, expected, "{code} {with_login}");
+    }
+}
+
+/// The certificate of a registry with an authority of its own.
+#[tokio::test]
+async fn a_registry_that_is_not_trusted_is_not_one_that_is_away() {
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+    let key = rcgen::generate_simple_self_signed(["registry.test".to_owned()]).unwrap();
+    let private = PrivatePkcs8KeyDer::from(key.signing_key.serialize_der());
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![key.cert.der().clone()], PrivateKeyDer::Pkcs8(private))
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue;
+            };
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head).await;
+            let _ = stream.write_all(found().as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    let door = Names([("registry.test", port)].into_iter().collect());
+    let place = Place::of(&"registry.test/team/app:live".parse().unwrap(), None);
+    let asked = async |ca_file| ask(&door, &Tls::trusting(ca_file), &place, None).await;
+
+    let refused = asked(None).await.unwrap_err();
+    assert!(matches!(refused, Failure::Untrusted(_)), "{refused:?}");
+    let said = refused.to_string();
+    assert!(said.contains("IMAGE_REGISTRY_CA_FILE"), "{said}");
+    let scratch = tempfile::tempdir().unwrap();
+    let ca_file = scratch.path().join("ca.pem");
+    std::fs::write(&ca_file, key.cert.pem()).unwrap();
+    assert_eq!(asked(Some(ca_file)).await.unwrap().as_str(), DIGEST);
+    let nowhere = asked(Some(scratch.path().join("nosuch")))
+        .await
+        .unwrap_err();
+    assert!(
+        nowhere.to_string().contains("nosuch can't be read"),
+        "{nowhere}"
+    );
 }

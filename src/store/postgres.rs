@@ -86,7 +86,7 @@ impl Connector {
             None
         } else {
             // The operating system's certificates are a hundred files or more.
-            let tls = tokio::task::spawn_blocking(tls::client_config).await;
+            let tls = tokio::task::spawn_blocking(|| tls::client_config(&[])).await;
             let tls = pools::joined(tls, "read the system's certificates")?;
             Some(MakeRustlsConnect::new(tls.map_err(|problem| {
                 StoreError::Tls {

@@ -170,7 +170,7 @@ async fn from_here(
 
 /// The operating system's certificates are many files.
 async fn trust() -> Result<rustls::ClientConfig, Error> {
-    let read = tokio::task::spawn_blocking(tls::client_config).await;
+    let read = tokio::task::spawn_blocking(|| tls::client_config(&[])).await;
     match read {
         Ok(Ok(config)) => Ok(config),
         Ok(Err(error)) => Err(Error::Tls(error.to_string())),

@@ -19,7 +19,7 @@ use std::{
 use berth::{
     DeployRequest, DeploymentManager, Error, Kind, Rollback,
     deployments::{DeployAction, DeployProgress, DeployStep, Quiet, SecretName, Settings, Target},
-    domain::{Cause, DeploymentName, DeploymentStatus, HostName, Redaction},
+    domain::{Cause, DeploymentName, DeploymentStatus, HostName},
     secret::Secret,
     site::Site,
     ssh::{Command, RunLimits, Script, SshClient},
@@ -284,7 +284,7 @@ on_both_databases! {
 
         let third = secret("second");
         manager.set_secret(&project.owner, &names[0], third, &Quiet).await.unwrap();
-        let again = manager.restart(&project.owner, &name(), &Redaction::default(), &Quiet).await.unwrap();
+        let again = manager.restart(&project.owner, &name(), &Quiet).await.unwrap();
         assert_eq!(again.record.revision, Some(3));
         // Secrets that are still there keep the namespace.
         let target = Target::Project(project.owner.clone());
@@ -1252,7 +1252,7 @@ async fn the_number_of_pods_that_others_have_set_stays() {
         .unwrap();
     assert_eq!((back.record.replicas, replicas()), (3, json!(3)));
     manager
-        .restart(&project.owner, &name(), &Redaction::default(), &Quiet)
+        .restart(&project.owner, &name(), &Quiet)
         .await
         .unwrap();
     assert_eq!(replicas(), json!(3));

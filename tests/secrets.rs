@@ -208,6 +208,91 @@ fn look_through(folder: &Path, look: &mut dyn FnMut(&Path, &[u8])) {
     }
 }
 
+/// What a program prints before it ends holds what it was given: the project's secrets, the Secrets that
+/// it mounts, and its variables. No message and no record shows them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_lines_of_a_program_that_ends_show_no_secret() {
+    let world = World::sqlite().await;
+    let project = world.project();
+    let [flag, id] = project.flags();
+    let say = |args: &[&str], stdin: &str| {
+        let mut child = world
+            .berth(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdin.take().unwrap().write_all(stdin.as_bytes()));
+        let output = child.wait_with_output().unwrap();
+        (
+            output.status.code(),
+            text(&output.stdout) + &text(&output.stderr),
+        )
+    };
+    for (name, value) in [("TOKEN", "hunter22\n"), ("PIN", "4711\n")] {
+        let (code, said) = say(&["secret", "set", name, flag, id], value);
+        assert_eq!(code, Some(0), "{said}");
+    }
+    world.bench.kubectl_apply(&serde_json::json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "mounted", "namespace": project.namespace()},
+        "stringData": {"password": "swordfish-9\n"},
+    }));
+    let image = support::bench::image();
+    let script = "echo token=$TOKEN pin=$PIN plain=$PLAIN; cat /run/mounted/password; \
+                  [ -e /run/mounted/ok ] || exit 3; sleep 3600";
+    let deploy = [
+        "deploy",
+        "--name",
+        "web",
+        "--image",
+        &image,
+        "--no-ingress",
+        "--no-probe",
+        flag,
+        id,
+        "--env",
+        "PLAIN=in-the-clear",
+        "--volume",
+        "secret/mounted:/run/mounted",
+        "--",
+        "/bin/sh",
+        "-c",
+        script,
+    ];
+    let check = |code: Option<i32>, said: &str| {
+        assert_eq!(code, Some(71), "{said}");
+        assert!(
+            said.contains("token=[hidden] pin=[hidden] plain=[hidden]"),
+            "{said}"
+        );
+    };
+    let mut all = String::new();
+    let (code, said) = say(&deploy, "");
+    check(code, &said);
+    all += &said;
+    // A value that is set while the deployment fails, and the restart for it.
+    let set = ["secret", "set", "TOKEN", "--restart", flag, id];
+    let (code, said) = say(&set, "hunter33\n");
+    check(code, &said);
+    all += &said;
+    let json = [&["-o", "json"][..], &deploy].concat();
+    let (code, said) = say(&json, "");
+    check(code, &said);
+    all += &said;
+    let store = world.store().await;
+    let filter = berth::store::DeploymentFilter::default();
+    let records = store.list_deployments(filter).await.unwrap().records;
+    let record = records.iter().find(|it| it.owner.id() == id).unwrap();
+    let diagnosis = record.diagnosis.as_ref().unwrap();
+    assert!(!diagnosis.log_tail.is_empty(), "{diagnosis:?}");
+    all += &format!("{record:?}");
+    for value in ["hunter22", "hunter33", "4711", "in-the-clear", "swordfish"] {
+        assert!(!all.contains(value), "{value} in {all}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_that_no_variable_can_have_is_refused_before_it_is_sent() {
     let world = World::sqlite().await;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Applied, HostFault};
-use crate::ssh::SshError;
+use crate::{domain::Redaction, ssh::SshError};
 
 /// What kubectl said when it failed, in full: decisions are taken on this, never on a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -294,6 +294,57 @@ impl ClusterError {
             | Self::Kubectl { reply, .. } => Some(reply),
             Self::AwsMissing | Self::Host { .. } | Self::Ssh(_) | Self::Unexpected { .. } => None,
         }
+    }
+
+    /// The same without values that no message may hold: the API server and admission rules repeat parts
+    /// of the object that they refuse.
+    #[must_use]
+    pub fn hiding(mut self, redaction: &Redaction) -> Self {
+        let (text, reply) = match &mut self {
+            Self::HostSetup { words, reply, .. }
+            | Self::ApiUnreachable { words, reply }
+            | Self::Forbidden { words, reply }
+            | Self::NotRunning { words, reply }
+            | Self::Kubectl { words, reply }
+            | Self::UnknownField {
+                field: words,
+                reply,
+            }
+            | Self::Invalid {
+                details: words,
+                reply,
+                ..
+            }
+            | Self::Immutable {
+                details: words,
+                reply,
+                ..
+            }
+            | Self::Quota {
+                details: words,
+                reply,
+            }
+            | Self::PodSecurity {
+                details: words,
+                reply,
+            }
+            | Self::Refused {
+                details: words,
+                reply,
+            }
+            | Self::TooLarge {
+                details: words,
+                reply,
+            }
+            | Self::BadYaml {
+                details: words,
+                reply,
+            } => (words, reply),
+            _ => return self,
+        };
+        *text = redaction.hide(text);
+        reply.stderr = redaction.hide(&reply.stderr);
+        self
     }
 
     /// What had been applied before an [`apply`](super::Cluster::apply) failed.

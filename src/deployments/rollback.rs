@@ -11,7 +11,7 @@ use super::{
     revisions::{self, earlier, image, last_good, revision},
     scene::{Scene, spec_of},
     wait::Outcome,
-    work::{Failed, Plan, Work},
+    work::{Failed, Plan, Work, hidden},
 };
 use crate::{
     domain::{DeploymentName, DeploymentStatus, Diagnosis, HostName, Image, Invalid, Owner},
@@ -135,6 +135,7 @@ impl Work<'_> {
         let templates = self.manager.site().templates();
         let release = templates.deployment_manifests(self.owner, self.name, &spec, &render)?;
         Ok(Plan {
+            hidden: hidden(&spec, scene),
             spec,
             release,
             exposure,
@@ -208,7 +209,7 @@ impl Work<'_> {
         let rollback = match done.await {
             Ok(Outcome::Done { revision, .. }) => Rollback::Done { revision },
             Ok(Outcome::Failed { diagnosis, .. }) => Rollback::Failed {
-                why: (self.without_values(diagnosis, &plan)).to_string(),
+                why: diagnosis.to_string(),
             },
             Ok(Outcome::Replaced { deleted }) => failure(&self.replaced(deleted)),
             Err(error) => failure(&error),
@@ -231,12 +232,6 @@ impl Work<'_> {
         self.record_failure(failed, Rollback::NotAsked, None).await
     }
 
-    /// The diagnosis without the values of the plan's environment and of the secrets of this operation.
-    fn without_values(&self, diagnosis: Diagnosis, plan: &Plan) -> Diagnosis {
-        let environment = plan.spec.environment.redaction();
-        diagnosis.hiding(&environment).hiding(&self.hidden)
-    }
-
     /// Records that a release can't run and what the Deployment holds now: `back` is what was sent in
     /// the release's place.
     async fn record_failure(
@@ -245,10 +240,6 @@ impl Work<'_> {
         rollback: Rollback,
         back: Option<Back<'_>>,
     ) -> Error {
-        let failed = Failed {
-            diagnosis: self.without_values(failed.diagnosis, failed.plan),
-            ..failed
-        };
         let revision = match &rollback {
             Rollback::Done { revision } => Some(*revision),
             _ => None,

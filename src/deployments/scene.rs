@@ -16,8 +16,8 @@ use crate::{
     cluster::{Cluster, Query, Resource},
     domain::{
         ANNOTATION_SPEC, DeploymentName, DeploymentSpec, EnvName, Invalid, LABEL_DEPLOYMENT,
-        LABEL_MANAGED_BY, MANAGED_BY, Namespace, OwnerLabels, PROJECT_SECRETS, SecretUse,
-        secret_of_set_at_key,
+        LABEL_MANAGED_BY, MANAGED_BY, Namespace, OwnerLabels, PROJECT_SECRETS, Redaction,
+        SecretUse, secret_of_set_at_key,
     },
     error::Error,
 };
@@ -39,6 +39,8 @@ pub(super) struct Scene {
 pub(super) struct SecretFacts {
     /// Size in bytes and time of being set, of each.
     pub(super) entries: BTreeMap<EnvName, SecretFact>,
+    /// What no message may hold: their values, also of those that a deployment does not have now.
+    pub(super) hidden: Redaction,
 }
 
 #[derive(Debug, Clone)]
@@ -188,6 +190,7 @@ impl SecretFacts {
         let Some(secret) = secret else {
             return Self::default();
         };
+        let hidden = redaction(&secret);
         let set_at: BTreeMap<EnvName, String> = (secret.metadata.annotations.into_iter().flatten())
             .filter_map(|(key, time)| Some((secret_of_set_at_key(&key)?, time)))
             .collect();
@@ -199,7 +202,7 @@ impl SecretFacts {
                 Some((name, SecretFact { bytes, set_at }))
             })
             .collect();
-        Self { entries }
+        Self { entries, hidden }
     }
 
     /// Which values a container has that uses them so: another text when one of them is another.
@@ -210,6 +213,15 @@ impl SecretFacts {
             .map(|(name, fact)| format!("{name}={};", fact.set_at.as_deref().unwrap_or_default()))
             .collect()
     }
+}
+
+/// What no message may hold of a Secret.
+pub(super) fn redaction(secret: &Secret) -> Redaction {
+    let mut hidden = Redaction::default();
+    for (name, value) in secret.data.iter().flatten() {
+        hidden.add_secret(name, &value.0);
+    }
+    hidden
 }
 
 /// What a Deployment or a `ReplicaSet` was rendered from, when berth can tell.

@@ -15,10 +15,10 @@ use super::{
     manager::existing,
     scene::{Scene, named, spec_of, unknown_spec},
     wait::Outcome,
-    work::{Plan, Rendering, Work},
+    work::{Plan, Rendering, Work, hidden},
 };
 use crate::{
-    domain::{DeploymentName, EnvName, Invalid, Owner, PROJECT_SECRETS, Redaction, SecretUse},
+    domain::{DeploymentName, EnvName, Invalid, Owner, PROJECT_SECRETS, SecretUse},
     error::Error,
     manifest::SecretEntry,
     secret::Secret,
@@ -237,8 +237,7 @@ impl DeploymentManager {
     }
 
     /// Replaces the pods of a deployment, so that they have the project's secrets as they are now, and
-    /// waits for them as [`DeploymentManager::deploy`] does. Nothing is done when they have them. No
-    /// message holds a value of `hidden`.
+    /// waits for them as [`DeploymentManager::deploy`] does. Nothing is done when they have them.
     ///
     /// # Errors
     /// As [`DeploymentManager::deploy`].
@@ -246,7 +245,6 @@ impl DeploymentManager {
         &self,
         owner: &Owner,
         name: &DeploymentName,
-        hidden: &Redaction,
         progress: &dyn DeployProgress,
     ) -> Result<Deployed, Error> {
         let scene = self.look(owner).await?;
@@ -262,8 +260,7 @@ impl DeploymentManager {
         let wait = LeaseWait::for_turn(limit);
         let (_, held, existed) = self.claim(owner, name, &new, wait, progress).await?;
         let manager = self.steady(limit);
-        let mut work = Work::new(&manager, owner, name, &held, limit, progress);
-        work.hidden = hidden.clone();
+        let work = Work::new(&manager, owner, name, &held, limit, progress);
         let result = work.restart().await;
         if let Err(error) = &result {
             failure::write_down(&work, error, existed).await;
@@ -291,6 +288,7 @@ impl Work<'_> {
             .await?;
         self.send(&release.manifests).await?;
         let plan = Plan {
+            hidden: hidden(&spec, &scene),
             exposure,
             spec,
             release,

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream::BoxStream};
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
 use tokio::time::Instant;
 
 use super::{
     DeployProgress, DeploymentManager, revisions,
+    scene::redaction,
     seen::{Seen, Standing},
 };
 use crate::{
@@ -15,12 +16,18 @@ use crate::{
         ClusterError, ObjectChange, Query, Resource, WatchPace, add_last_lines, assess::Rollout,
         is_node_coming,
     },
-    domain::{APP_CONTAINER, Cause, DeploymentName, Diagnosis, LABEL_DEPLOYMENT, Namespace},
+    domain::{
+        APP_CONTAINER, Cause, DeploymentName, DeploymentSpec, Diagnosis, LABEL_DEPLOYMENT,
+        Namespace, Redaction, VolumeSource,
+    },
     error::Error,
 };
 
 /// How often the cluster's warnings are looked at while a rollout goes on.
 const LOOK: Duration = Duration::from_secs(4);
+
+/// The most queries of one call to the cluster.
+const QUERIES: usize = 4;
 
 /// Which rollout is waited for.
 pub(super) struct Awaited<'a> {
@@ -34,6 +41,10 @@ pub(super) struct Awaited<'a> {
     pub(super) deadline: Instant,
     /// Whether the cluster had refused to create its pods before this call.
     pub(super) was_refused: bool,
+    /// What its pods are made from.
+    pub(super) spec: &'a DeploymentSpec,
+    /// What no message may hold.
+    pub(super) hidden: &'a Redaction,
 }
 
 /// How the wait ended.
@@ -122,7 +133,10 @@ impl DeploymentManager {
                 Err(_) => {
                     // They are welcome, and not everybody may read them.
                     let warnings = self.cluster().warnings(awaited.namespace).await;
-                    seen.take_warnings(&warnings.unwrap_or_default(), progress);
+                    let warnings: Vec<_> = (warnings.unwrap_or_default().iter())
+                        .map(|warning| awaited.hidden.hide(warning))
+                        .collect();
+                    seen.take_warnings(&warnings, progress);
                     if !seen.is_told_of() {
                         self.look_for(awaited, seen).await?;
                     }
@@ -143,6 +157,33 @@ impl DeploymentManager {
             seen.take_absence();
         }
         Ok(())
+    }
+
+    /// The values of the Secrets that its pods mount. A trip when there are any, which is not needed before
+    /// a program may have printed them.
+    async fn mounted(&self, awaited: &Awaited<'_>) -> Redaction {
+        let secrets = awaited
+            .spec
+            .volumes
+            .iter()
+            .filter_map(|it| match it.source() {
+                VolumeSource::Secret(name) => Some(name),
+                _ => None,
+            });
+        let queries: Vec<_> = secrets
+            .map(|name| {
+                Query::in_namespace([Resource::Secrets], awaited.namespace).named(name.as_str())
+            })
+            .collect();
+        let mut hidden = Redaction::default();
+        for queries in queries.chunks(QUERIES) {
+            let found = self.cluster().find(queries).await;
+            match found.and_then(|found| found.of::<Secret>()) {
+                Ok(secrets) => secrets.iter().for_each(|it| hidden.extend(redaction(it))),
+                Err(error) => tracing::warn!(%error, "values of mounted Secrets can't be hidden"),
+            }
+        }
+        hidden
     }
 
     async fn conclude(&self, awaited: &Awaited<'_>, last: Standing, seen: &Seen) -> Outcome {
@@ -174,12 +215,14 @@ impl DeploymentManager {
                 (Diagnosis::new(Cause::Slow, message), None)
             }
         };
+        let mut hidden = awaited.hidden.clone();
         if let Some(pod) = &pod {
             let (cluster, container) = (self.cluster(), Some(APP_CONTAINER));
             add_last_lines(cluster, awaited.namespace, pod, container, &mut diagnosis).await;
+            hidden.extend(self.mounted(awaited).await);
         }
         Outcome::Failed {
-            diagnosis,
+            diagnosis: diagnosis.hiding(&hidden),
             serving: seen.serving(),
         }
     }

@@ -53,8 +53,6 @@ pub(super) struct Work<'a> {
     pub(super) progress: &'a dyn DeployProgress,
     /// Whether anything may have been changed in the cluster.
     pub(super) has_applied: AtomicBool,
-    /// What no message may hold beside the plan's variables.
-    pub(super) hidden: Redaction,
 }
 
 /// What is to be rolled out.
@@ -65,6 +63,15 @@ pub(super) struct Plan {
     pub(super) action: DeployAction,
     /// How many pods there will be.
     pub(super) replicas: u16,
+    /// What no message may hold: the values of its variables and of the project's secrets.
+    pub(super) hidden: Redaction,
+}
+
+/// The values that no message about this release may hold.
+pub(super) fn hidden(spec: &DeploymentSpec, scene: &Scene) -> Redaction {
+    let mut hidden = spec.environment.redaction();
+    hidden.extend(scene.secrets.hidden.clone());
+    hidden
 }
 
 /// What a release is rendered with beside its specification.
@@ -94,7 +101,6 @@ impl<'a> Work<'a> {
             deadline: Instant::now() + limit,
             progress,
             has_applied: AtomicBool::new(false),
-            hidden: Redaction::default(),
         }
     }
 
@@ -263,6 +269,7 @@ impl<'a> Work<'a> {
             Some(_) => DeployAction::Unchanged,
         };
         Ok(Plan {
+            hidden: hidden(&spec, scene),
             replicas: scale.map_or(spec.replicas, |scale| scale.live),
             spec,
             release,
@@ -391,6 +398,8 @@ impl<'a> Work<'a> {
             limit: self.limit,
             deadline,
             was_refused,
+            spec: &plan.spec,
+            hidden: &plan.hidden,
         };
         self.manager.wait(&awaited, self.progress).await
     }

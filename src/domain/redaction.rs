@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
 /// What stands in the place of a value.
@@ -11,10 +12,19 @@ const MASK: &str = "[hidden]";
 /// of ordinary words.
 const DISTINCT: usize = 6;
 
-/// The values that an operation was given and that none of its messages may hold, also when the container
-/// runtime or the kubelet repeats them.
+/// The shortest secret, in bytes, that is hidden where it is a word of its own: shorter ones are too common
+/// in ordinary text.
+const SHORT: usize = 3;
+
+/// The values that an operation was given and that none of its messages may hold, also when a program, the
+/// container runtime or the kubelet repeats them.
 #[derive(Clone, Default)]
-pub struct Redaction(Vec<Zeroizing<String>>);
+pub struct Redaction {
+    /// Hidden wherever they are, the longest ones first.
+    parts: Vec<Zeroizing<String>>,
+    /// Hidden where they are words of their own.
+    words: Vec<Zeroizing<String>>,
+}
 
 impl Redaction {
     /// Adds the value of a variable: all of it, each long line of it, and what is behind `NAME=`.
@@ -31,20 +41,68 @@ impl Redaction {
             // As Go's %q prints it.
             let quoted = part.escape_debug().to_string();
             if quoted != part {
-                self.0.push(quoted.into());
+                self.parts.push(quoted.into());
             }
-            self.0.push(part.into());
+            self.parts.push(part.into());
         }
-        // What is part of another value must not be hidden before that.
-        self.0.sort_by_key(|part| std::cmp::Reverse(part.len()));
+        self.sort();
+    }
+
+    /// Adds a value of a Secret: as [`Redaction::add`], its base64 text, and, when it is too short to be
+    /// hidden everywhere, the value as a word of its own. A short value of letters alone, such as `prod`,
+    /// is an ordinary word and is hidden behind `NAME=` only.
+    pub fn add_secret(&mut self, name: &str, value: &[u8]) {
+        self.parts.extend(
+            Some(STANDARD.encode(value))
+                .filter(|text| text.len() >= DISTINCT)
+                .map(Zeroizing::new),
+        );
+        // Files end with a newline that programs do not repeat.
+        if let Ok(text) = std::str::from_utf8(value.trim_ascii_end()) {
+            self.add(name, text);
+            let is_short = (SHORT..DISTINCT).contains(&text.len());
+            if is_short && !text.chars().all(char::is_alphabetic) {
+                self.words.push(text.to_owned().into());
+            }
+        }
+        self.sort();
+    }
+
+    /// Adds all that another one hides.
+    pub fn extend(&mut self, other: Self) {
+        self.parts.extend(other.parts);
+        self.words.extend(other.words);
+        self.sort();
+    }
+
+    /// What is part of another value must not be hidden before that.
+    fn sort(&mut self) {
+        self.parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
     }
 
     /// The text without the values.
     #[must_use]
     pub fn hide(&self, text: &str) -> String {
         let hide = |text: String, part: &Zeroizing<String>| text.replace(part.as_str(), MASK);
-        self.0.iter().fold(text.to_owned(), hide)
+        let text = self.parts.iter().fold(text.to_owned(), hide);
+        self.words
+            .iter()
+            .fold(text, |text, word| hide_word(&text, word))
     }
+}
+
+/// The text without a word, where no letter or digit is next to it.
+fn hide_word(text: &str, word: &str) -> String {
+    let is_inner = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let mut shown = String::with_capacity(text.len());
+    let mut parts = text.split(word).peekable();
+    while let Some(part) = parts.next() {
+        shown.push_str(part);
+        let Some(next) = parts.peek() else { break };
+        let is_part = is_inner(shown.chars().next_back()) || is_inner(next.chars().next());
+        shown.push_str(if is_part { word } else { MASK });
+    }
+    shown
 }
 
 impl fmt::Debug for Redaction {
@@ -77,5 +135,32 @@ mod tests {
             assert_eq!(redaction.hide(said), shown);
         }
         assert!(!format!("{redaction:?}").contains("hunter22"));
+    }
+
+    #[test]
+    fn short_secrets_are_hidden_as_words_of_their_own_and_ordinary_words_stay() {
+        let mut redaction = Redaction::default();
+        redaction.add_secret("PIN", b"4711\n");
+        redaction.add_secret("STAGE", b"prod");
+        redaction.add_secret("ONE", b"1");
+        redaction.add_secret("TOKEN", b"hunter22");
+        redaction.add_secret("BINARY", b"\xff\xfe\0\x01");
+        for (said, shown) in [
+            (
+                "pin 4711, not 14711 or 4711a",
+                "pin [hidden], not 14711 or 4711a",
+            ),
+            ("PIN=4711 (4711)", "[hidden] ([hidden])"),
+            ("STAGE=prod in prod, 1 pod", "[hidden] in prod, 1 pod"),
+            (
+                "data: aHVudGVyMjI= or //4AAQ==",
+                "data: [hidden] or [hidden]",
+            ),
+        ] {
+            assert_eq!(redaction.hide(said), shown);
+        }
+        let mut other = Redaction::default();
+        other.extend(redaction);
+        assert_eq!(other.hide("4711 hunter22"), "[hidden] [hidden]");
     }
 }

@@ -22,6 +22,7 @@ mod verbatim;
 
 use std::{borrow::Cow, fmt};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -39,6 +40,7 @@ pub use self::{
     pod::{ImageCheckRender, PodRender},
     templates::Templates,
 };
+use crate::domain::Redaction;
 
 /// The longest value of a `ConfigMap` with bytes that is shown, in characters.
 const SHOWN: usize = 120;
@@ -137,6 +139,57 @@ impl Manifest {
     #[must_use]
     pub fn json(&self) -> String {
         self.object.to_string()
+    }
+}
+
+/// What no message may hold of these objects: the values of Secrets and of environment variables.
+#[must_use]
+pub fn redaction(manifests: &[Manifest]) -> Redaction {
+    let mut redaction = Redaction::default();
+    for manifest in manifests {
+        if manifest.kind == "Secret" {
+            for (name, value) in entries(&manifest.object, "data") {
+                redaction.add_secret(name, &STANDARD.decode(value).unwrap_or_default());
+            }
+            for (name, value) in entries(&manifest.object, "stringData") {
+                redaction.add_secret(name, value.as_bytes());
+            }
+        } else {
+            add_variables(&manifest.object, &mut redaction);
+        }
+    }
+    redaction
+}
+
+fn entries<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let values = object.get(field).and_then(Value::as_object);
+    values
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+}
+
+/// Adds the variables of all containers in the object.
+fn add_variables(value: &Value, redaction: &mut Redaction) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| add_variables(item, redaction)),
+        Value::Object(fields) => {
+            for variable in fields
+                .get("env")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
+                let text = |field| variable.get(field).and_then(Value::as_str);
+                if let (Some(name), Some(value)) = (text("name"), text("value")) {
+                    redaction.add(name, value);
+                }
+            }
+            fields
+                .values()
+                .for_each(|field| add_variables(field, redaction));
+        }
+        _ => {}
     }
 }
 

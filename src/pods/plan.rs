@@ -10,7 +10,7 @@ use crate::{
         assess::{Assessment, Urgency, assess},
         foreign_fields,
     },
-    domain::{ANNOTATION_SPEC, OwnerLabels, PodSpec},
+    domain::{ANNOTATION_SPEC, OwnerLabels, PodSpec, Redaction},
     manifest::{Manifest, has_drifted},
 };
 
@@ -64,6 +64,13 @@ pub(super) fn is_ours_or_absent(observed: &Observed, owner: &OwnerLabels) -> boo
 /// What the Deployment that is there was rendered from, when berth can tell.
 pub(super) fn current_spec(observed: &Observed) -> Option<PodSpec> {
     spec_of(observed.deployment.as_ref()?)
+}
+
+/// The values that no message about the pod may hold.
+pub(super) fn hidden(observed: &Observed) -> Redaction {
+    let spec = current_spec(observed);
+    spec.map(|spec| spec.environment.redaction())
+        .unwrap_or_default()
 }
 
 /// What this Deployment was rendered from, when berth can tell.

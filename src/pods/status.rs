@@ -2,10 +2,10 @@
 
 use k8s_openapi::api::core::v1::Pod;
 
-use super::PodManager;
+use super::{PodManager, plan::hidden};
 use crate::{
     cluster::assess::{Assessment, assess},
-    domain::{Diagnosis, Owner, PodStatus},
+    domain::{Diagnosis, Owner, PodStatus, Redaction},
     error::Error,
     store::{PodChanges, PodRecord},
 };
@@ -49,7 +49,9 @@ impl PodManager {
                 .await
                 .unwrap_or_default(),
         };
-        let mut view = View::of(&assessment, record.diagnosis.as_ref());
+        let hidden = hidden(&observed);
+        let warnings = warnings.iter().map(|it| hidden.hide(it)).collect();
+        let mut view = View::of(&assessment, record.diagnosis.as_ref(), &hidden);
         if observed
             .namespace
             .as_ref()
@@ -92,7 +94,7 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(assessment: &'a Assessment, recorded: Option<&Diagnosis>) -> Self {
+    fn of(assessment: &'a Assessment, recorded: Option<&Diagnosis>, hidden: &Redaction) -> Self {
         let (status, phrase, pod, diagnosis) = match assessment {
             Assessment::Ready { pod, .. } => (
                 PodStatus::Running,
@@ -114,7 +116,8 @@ impl<'a> View<'a> {
                 None,
             ),
             Assessment::Failing { diagnosis, pod, .. } => {
-                let mut diagnosis = diagnosis.clone();
+                // A termination message holds what the program printed.
+                let mut diagnosis = diagnosis.clone().hiding(hidden);
                 // The log lines of the same failure, which this look did not fetch.
                 if let Some(recorded) = recorded.filter(|old| old.cause == diagnosis.cause) {
                     diagnosis.log_tail.clone_from(&recorded.log_tail);

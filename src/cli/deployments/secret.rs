@@ -13,7 +13,7 @@ use crate::{
         session::Session,
     },
     deployments::{DeploymentManager, ProjectSecret, SecretName},
-    domain::{Invalid, Owner, Redaction},
+    domain::{Invalid, Owner},
     error::Error,
     secret::Secret,
 };
@@ -33,12 +33,8 @@ async fn set(args: SecretSetArgs, session: &Session) -> Result<ExitCode, Error> 
     let manager = manager(session).await?;
     let owner = manager.resolve(&target).await?;
     let steps = session.steps();
-    let mut hidden = Redaction::default();
-    let text = Secret::new(String::from_utf8_lossy(value.expose()).into_owned());
-    hidden.add(&args.name, text.expose());
     let set = manager.set_secret(&owner, &name, value, &steps).await?;
-    let wanted = args.restart.then_some(&hidden);
-    let restarted = restart(&manager, &owner, &set.used_by, wanted, session).await?;
+    let restarted = restart(&manager, &owner, &set.used_by, args.restart, session).await?;
     drop(steps);
     let value = json!({
         "name": name.to_string(),
@@ -72,9 +68,7 @@ async fn unset(args: SecretUnsetArgs, session: &Session) -> Result<ExitCode, Err
     let manager = manager(session).await?;
     let owner = manager.resolve(&target).await?;
     let unset = manager.unset_secret(&owner, &name, args.force).await?;
-    let hidden = Redaction::default();
-    let wanted = args.restart.then_some(&hidden);
-    let restarted = restart(&manager, &owner, &unset.used_by, wanted, session).await?;
+    let restarted = restart(&manager, &owner, &unset.used_by, args.restart, session).await?;
     let value = json!({
         "name": name.to_string(),
         "was_there": unset.was_there,
@@ -92,21 +86,20 @@ async fn unset(args: SecretUnsetArgs, session: &Session) -> Result<ExitCode, Err
     Ok(ExitCode::SUCCESS)
 }
 
-/// Replaces the pods of these deployments one after the other, when that is wanted, with what no message
-/// may hold; their names.
+/// Replaces the pods of these deployments one after the other, when that is wanted; their names.
 async fn restart(
     manager: &DeploymentManager,
     owner: &Owner,
     used_by: &[String],
-    wanted: Option<&Redaction>,
+    is_wanted: bool,
     session: &Session,
 ) -> Result<Vec<String>, Error> {
     let mut restarted = Vec::new();
-    if let Some(hidden) = wanted {
+    if is_wanted {
         let steps = session.steps();
         for name in used_by {
             let name_of = name.parse()?;
-            manager.restart(owner, &name_of, hidden, &steps).await?;
+            manager.restart(owner, &name_of, &steps).await?;
             restarted.push(name.clone());
         }
     }

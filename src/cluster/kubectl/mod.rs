@@ -36,7 +36,7 @@ use super::{
 use crate::config::KubectlSettings;
 use crate::{
     domain::{Digest, EcrRegistry, Namespace, OwnerLabels},
-    manifest::Manifest,
+    manifest::{Manifest, redaction},
     ssh::{Output, RunLimits, Script, SshClient},
 };
 
@@ -172,6 +172,7 @@ impl Kubectl {
             stderr,
             applied,
         });
+        let error = error.hiding(&redaction(manifests));
         Err(self.explain(error).await)
     }
 }

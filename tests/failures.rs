@@ -467,6 +467,108 @@ async fn what_keeps_the_host_from_running_kubectl_is_told_apart() {
     world.set("K8S_KUBECTL", "kubectl");
 }
 
+/// The commands that ask the cluster or change it, in the order in which they would destroy.
+const COMMANDS: &[&str] = &[
+    "create PROJECT",
+    "execute PROJECT -- true",
+    "execute PROJECT -- false",
+    "status PROJECT",
+    "logs PROJECT",
+    "deploy --name web --image IMAGE --no-ingress --no-probe PROJECT --timeout 20s -- sleep 3600",
+    "rollback web PROJECT",
+    "revisions web PROJECT",
+    "list-instances",
+    "secret set TOKEN PROJECT",
+    "secret list PROJECT",
+    "secret unset TOKEN PROJECT",
+    "alb-status",
+    "list-alb-ingresses",
+    "setup-builder",
+    "build CONTEXT --name team/silent --timeout 20s",
+    "build prune",
+    "logs-builder",
+    "stop-pod POD PROJECT",
+    "stop-deployment web PROJECT",
+    "delete PROJECT",
+    "delete --project-id never-created",
+];
+
+/// A kubectl that prints nothing, its own arguments, or what it was sent, and succeeds: no command takes
+/// that for success, and none forgets what is still there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kubectl_that_says_nothing_is_no_success() {
+    use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+    if skipped_on_a_cluster(
+        "a silent kubectl",
+        "the programs of a real host are not ours",
+    ) {
+        return;
+    }
+    let mut world = World::sqlite().await;
+    let _builder = world.builder_namespace();
+    let project = world.project();
+    let context = world.scratch.path().join("context");
+    fs::create_dir(&context).unwrap();
+    fs::write(context.join("Dockerfile"), "FROM busybox\n").unwrap();
+    let value = world.scratch.path().join("value");
+    fs::write(&value, "hunter22\n").unwrap();
+    let namespace = project.namespace();
+    let ask = |kinds: &str, path: &str| {
+        let path = format!("jsonpath={{.items[*].metadata.{path}}}");
+        let args = ["get", kinds, "-n", &namespace, "-o", &path];
+        text(&world.bench.kubectl(&args).stdout)
+    };
+    let run = |kubectl: &str, command: &str| {
+        let [flag, id] = project.flags();
+        let command = command
+            .replace("PROJECT", &format!("{flag} {id}"))
+            .replace("CONTEXT", context.to_str().unwrap())
+            .replace("IMAGE", &support::bench::image())
+            .replace("POD", ask("pods", "name").split(' ').next().unwrap());
+        let args: Vec<_> = command.split_whitespace().collect();
+        let mut program = world.berth(&args);
+        program.env("K8S_KUBECTL", kubectl);
+        program.stdin(fs::File::open(&value).unwrap());
+        let output = program.output().unwrap();
+        let [stdout, said] = [&output.stdout, &output.stderr].map(|it| text(it));
+        (output.status.code(), stdout, said)
+    };
+    for command in [COMMANDS[0], COMMANDS[5], "setup-builder"] {
+        let (code, _, said) = run("kubectl", command);
+        assert_eq!(code, Some(0), "{command}: {said}");
+    }
+    let kinds = "deployments,services,secrets";
+    let before = ask(kinds, "uid");
+    assert!(before.len() > 100, "{before}");
+    let repeating = Path::new(world.bench.var("BERTH_SANDBOX_DIR")).join("home/repeating");
+    fs::write(&repeating, "#!/bin/sh\nexec cat\n").unwrap();
+    fs::set_permissions(&repeating, fs::Permissions::from_mode(0o755)).unwrap();
+
+    for kubectl in ["true", "echo", repeating.to_str().unwrap()] {
+        for command in COMMANDS {
+            let (code, stdout, said) = run(kubectl, command);
+            assert_ne!(code, Some(0), "{kubectl} {command}: {stdout} {said}");
+            assert!(!said.contains("hunter22"), "{kubectl} {command}: {said}");
+            // The output of a command that runs is passed on as it comes.
+            if !command.starts_with("execute") {
+                assert_eq!(stdout, "", "{kubectl} {command}");
+                assert_eq!(code, Some(78), "{kubectl} {command}: {said}");
+                let words = "does not answer as kubectl does";
+                assert!(said.contains(words), "{kubectl} {command}: {said}");
+            }
+        }
+        let (code, listed, _) = run(kubectl, "list");
+        assert_eq!(code, Some(0));
+        assert!(listed.contains(project.id()), "{listed}");
+    }
+    assert_eq!(ask(kinds, "uid"), before);
+    for command in ["status PROJECT", "stop-deployment web PROJECT"] {
+        let (code, _, said) = run("kubectl", command);
+        assert_eq!(code, Some(0), "{command}: {said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_program_leaves_its_command_running_neither_on_the_host_nor_in_the_pod() {
     use std::process::Stdio;

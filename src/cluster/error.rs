@@ -300,49 +300,49 @@ impl ClusterError {
     /// of the object that they refuse.
     #[must_use]
     pub fn hiding(mut self, redaction: &Redaction) -> Self {
-        let (text, reply) = match &mut self {
-            Self::HostSetup { words, reply, .. }
-            | Self::ApiUnreachable { words, reply }
-            | Self::Forbidden { words, reply }
-            | Self::NotRunning { words, reply }
-            | Self::Kubectl { words, reply }
-            | Self::UnknownField {
-                field: words,
-                reply,
-            }
-            | Self::Invalid {
-                details: words,
-                reply,
-                ..
-            }
-            | Self::Immutable {
-                details: words,
-                reply,
-                ..
-            }
-            | Self::Quota {
-                details: words,
-                reply,
-            }
-            | Self::PodSecurity {
-                details: words,
-                reply,
-            }
-            | Self::Refused {
-                details: words,
-                reply,
-            }
-            | Self::TooLarge {
-                details: words,
-                reply,
-            }
-            | Self::BadYaml {
-                details: words,
-                reply,
-            } => (words, reply),
-            _ => return self,
+        let (Self::HostSetup { words, reply, .. }
+        | Self::ApiUnreachable { words, reply }
+        | Self::Forbidden { words, reply }
+        | Self::NotRunning { words, reply }
+        | Self::Kubectl { words, reply }
+        | Self::UnknownField {
+            field: words,
+            reply,
+        }
+        | Self::Invalid {
+            details: words,
+            reply,
+            ..
+        }
+        | Self::Immutable {
+            details: words,
+            reply,
+            ..
+        }
+        | Self::Quota {
+            details: words,
+            reply,
+        }
+        | Self::PodSecurity {
+            details: words,
+            reply,
+        }
+        | Self::Refused {
+            details: words,
+            reply,
+        }
+        | Self::TooLarge {
+            details: words,
+            reply,
+        }
+        | Self::BadYaml {
+            details: words,
+            reply,
+        }) = &mut self
+        else {
+            return self;
         };
-        *text = redaction.hide(text);
+        *words = redaction.hide(words);
         reply.stderr = redaction.hide(&reply.stderr);
         self
     }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use super::{ExecuteRequest, PodManager};
+use super::{ExecuteRequest, PodManager, plan};
 use crate::{
     cluster::{
-        ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, PodRef, Stdin, Stream,
+        ClusterError, ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, PodRef, Stdin,
+        Stream,
         assess::{Assessment, assess},
     },
     domain::{Namespace, PodStatus},
@@ -78,8 +79,11 @@ impl PodManager {
     /// Why a command could not start in the pod, in the words of the pod's state. One more trip.
     async fn why_not(&self, record: &PodRecord, error: ExecError) -> Error {
         let owner = &record.owner;
-        let Ok(observed) = self.cluster().observe(&owner.namespace()).await else {
-            return error.into();
+        let observed = match self.cluster().observe(&owner.namespace()).await {
+            Ok(observed) => observed,
+            // What finds no pod because it is not kubectl shows nothing of the pod.
+            Err(unusable @ ClusterError::HostSetup { .. }) => return unusable.into(),
+            Err(_) => return error.into(),
         };
         if observed.deployment.is_none()
             && let Err(elsewhere) = self.if_elsewhere(record)
@@ -95,7 +99,7 @@ impl PodManager {
         match assess(observed.deployment.as_ref(), &observed.pods) {
             Assessment::Failing { diagnosis, .. } => Error::PodFailed {
                 owner: owner.clone(),
-                diagnosis: Box::new(diagnosis),
+                diagnosis: Box::new(diagnosis.hiding(&plan::hidden(&observed))),
                 record: Box::new(record.clone()),
             },
             Assessment::Progress(doing) => not_running(format!("it is still {doing}")),

@@ -275,9 +275,12 @@ async fn only_a_registrys_own_word_is_a_definite_no() {
         ("NOT_FOUND", true, Failure::Unknown),
     ] {
         // The answer to a HEAD has no body.
-        let server = Server::start(move |head| match head.starts_with("GET") {
-            true => unknown(code),
-            false => reply("404 Not Found", "", ""),
+        let server = Server::start(move |head| {
+            if head.starts_with("GET") {
+                unknown(code)
+            } else {
+                reply("404 Not Found", "", "")
+            }
         })
         .await;
         let login = with_login.then_some(&login);

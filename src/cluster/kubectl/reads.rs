@@ -202,7 +202,10 @@ pub(super) fn lists(act: &str, answer: &[u8], count: usize) -> Result<Vec<Value>
         let problem = format!("it has {} of {count} lists", documents.len());
         return Err(unexpected(act, problem));
     }
-    if let Some(document) = documents.iter().find(|it| !it.get("items").is_some_and(Value::is_array)) {
+    if let Some(document) = documents
+        .iter()
+        .find(|it| !it.get("items").is_some_and(Value::is_array))
+    {
         let problem = format!("a list was expected, not {:?}", kind(document));
         return Err(unexpected(act, problem));
     }

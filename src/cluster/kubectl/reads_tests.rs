@@ -40,7 +40,13 @@ fn an_answer_without_its_lists_is_no_answer() {
     let is_not_kubectl = |result: Result<(), ClusterError>, answer: &str| {
         let error = result.unwrap_err();
         assert!(
-            matches!(&error, ClusterError::HostSetup { fault: HostFault::NotKubectl, .. }),
+            matches!(
+                &error,
+                ClusterError::HostSetup {
+                    fault: HostFault::NotKubectl,
+                    ..
+                }
+            ),
             "{answer:?}: {error:?}"
         );
     };

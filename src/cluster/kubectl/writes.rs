@@ -54,11 +54,23 @@ pub(super) fn parse_applied(answer: &str) -> Vec<Applied> {
     answer
         .lines()
         .filter_map(|line| line.split_whitespace().next())
-        .filter(|word| word.contains('/'))
+        .filter(|word| is_object(word))
         .map(|object| Applied {
             object: object.to_owned(),
         })
         .collect()
+}
+
+/// Whether a word is `RESOURCE/NAME`, as `-o name` prints it, and neither an option nor a path.
+fn is_object(word: &str) -> bool {
+    let is_resource = |it: &str| {
+        it.starts_with(|c: char| c.is_ascii_lowercase())
+            && it
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c))
+    };
+    word.split_once('/')
+        .is_some_and(|(resource, name)| is_resource(resource) && !name.contains('/'))
 }
 
 /// Whether a dry run failed for one reason alone: objects are in a namespace that the same manifests
@@ -113,7 +125,7 @@ pub(super) fn wait_until_gone(
 /// What the answer to [`objects::gone`] says: the objects that are gone; none when there were none.
 pub(super) fn parse_gone(act: &str, answer: &[u8]) -> Result<Vec<Applied>, ClusterError> {
     let gone = parse_applied(&String::from_utf8_lossy(answer));
-    if !gone.is_empty() && !answer.starts_with(b"{") {
+    if !gone.is_empty() {
         return Ok(gone);
     }
     let left = reads::lists(act, answer, 1)?;
@@ -159,7 +171,7 @@ mod tests {
         );
         insta::assert_snapshot!(
             wait_until_gone(&settings, &owner.namespace(), Duration::ZERO),
-            @"berth_gone=$(kubectl wait namespace/project-rm-rf--969b198f27e0a142d320 --for=delete --timeout=1s </dev/null) || exit; case $berth_gone in ''|'No resources found') exec kubectl get namespaces --field-selector=metadata.name=project-rm-rf--969b198f27e0a142d320 -o json </dev/null;; *) printf '%s\n' \"$berth_gone\";; esac"
+            @"berth_gone=$(kubectl wait namespace/project-rm-rf--969b198f27e0a142d320 --for=delete --timeout=1s </dev/null) || exit; case $berth_gone in ''|'No resources found') exec kubectl get namespaces --field-selector=metadata.name=project-rm-rf--969b198f27e0a142d320 -o json </dev/null;; *) printf '%s\\n' \"$berth_gone\";; esac"
         );
     }
 
@@ -190,10 +202,23 @@ mod tests {
         let left = list(r#"{"kind":"Pod","metadata":{"name":"a"}}"#);
         insta::assert_snapshot!(gone(&left).unwrap_err(), @"the answer to delete can't be understood: it names nothing, and Pod a still exists");
         // What prints nothing, or the words that it was given, is not kubectl.
-        for answer in ["", "\n", "delete pods -l app.kubernetes.io/a=b\n", "deleted\n"] {
+        for answer in [
+            "",
+            "\n",
+            "delete pods -l app.kubernetes.io/a=b\n",
+            "--kubeconfig=/tmp/a delete pods\n",
+            "/usr/bin/kubectl\n",
+            "deleted\n",
+        ] {
             let error = gone(answer).unwrap_err();
             assert!(
-                matches!(&error, ClusterError::HostSetup { fault: HostFault::NotKubectl, .. }),
+                matches!(
+                    &error,
+                    ClusterError::HostSetup {
+                        fault: HostFault::NotKubectl,
+                        ..
+                    }
+                ),
                 "{answer:?}: {error:?}"
             );
         }

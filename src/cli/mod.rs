@@ -82,6 +82,10 @@ async fn perform(
     command: Command,
     session: Arc<Session>,
 ) -> ExitCode {
+    let needs_settings = !matches!(command, Command::Completions(_));
+    if needs_settings && !session.global.quiet {
+        session.warn_of_misspelled();
+    }
     let done = match ready {
         Ok(()) => dispatch(command, &session).await,
         Err(error) => Err(error.into()),

@@ -1,7 +1,7 @@
 //! Data on stdout, talk on stderr.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -13,6 +13,9 @@ use crate::{
     cluster::{Captured, ExecError},
     error::{Error, Kind},
 };
+
+/// The longest line of an error on a terminal.
+const COLUMNS: usize = 80;
 
 /// Prints what was found, in the form that was asked for.
 pub(super) struct Printer {
@@ -84,7 +87,13 @@ impl Printer {
         reason = "stderr is reached through the printer alone"
     )]
     pub(super) fn problem(&self, error: &Error) {
-        let _ = io::stderr().write_all(talk(error).as_bytes());
+        let stderr = io::stderr();
+        let talk = talk(error);
+        let text = match stderr.is_terminal() {
+            true => wrapped(&talk),
+            false => talk,
+        };
+        let _ = stderr.lock().write_all(text.as_bytes());
     }
 
     /// Prints for a script that what was typed can't be used.
@@ -126,6 +135,50 @@ fn talk(error: &Error) -> String {
         talk.push_str(&format!("hint: {}\n", one_line(&hint)));
     }
     talk
+}
+
+/// The text with its lines broken for a terminal, but for log lines. A line is broken at blanks, and not
+/// within backticks: a command there can be copied.
+fn wrapped(text: &str) -> String {
+    text.split_inclusive('\n').map(wrapped_line).collect()
+}
+
+fn wrapped_line(line: &str) -> String {
+    if line.chars().count() <= COLUMNS || line.starts_with("  | ") {
+        return line.to_owned();
+    }
+    let text = line.trim_start();
+    let mut broken = " ".repeat(line.len() - text.len());
+    let (mut column, mut is_first, mut in_command) = (broken.len(), true, false);
+    let mut piece = String::new();
+    for word in text.split(' ') {
+        if !piece.is_empty() {
+            piece.push(' ');
+        }
+        piece.push_str(word);
+        in_command ^= word.matches('`').count() % 2 == 1;
+        if in_command {
+            continue;
+        }
+        let width = piece.chars().count();
+        if is_first {
+            is_first = false;
+        } else if column + 1 + width > COLUMNS {
+            broken.push_str("\n    ");
+            column = 4;
+        } else {
+            broken.push(' ');
+            column += 1;
+        }
+        broken.push_str(&piece);
+        column += width;
+        piece.clear();
+    }
+    if !piece.is_empty() {
+        broken.push(' ');
+        broken.push_str(&piece);
+    }
+    broken
 }
 
 /// The last log lines, below a headline, each behind a bar.
@@ -338,6 +391,38 @@ mod tests {
             vec!["ccc".to_owned(), String::new()],
         ];
         assert_eq!(table(&["ONE", "TWO"], &rows), "ONE  TWO\na    bb\nccc\n");
+    }
+
+    #[test]
+    fn long_lines_are_broken_at_blanks_and_not_within_commands() {
+        let long = format!(
+            "error: short\n  caused by: {0}\nhint: compare it with {0}, then `ssh-keyscan -p 22 host >> \
+             {1}`, or set K8S_SSH_HOST_KEY\n  | {1} {1}\n",
+            "what it says ".repeat(6).trim_end(),
+            "x".repeat(60),
+        );
+        let wrapped = wrapped(&long);
+        let command = format!("`ssh-keyscan -p 22 host >> {}`,", "x".repeat(60));
+        assert!(wrapped.contains(&command), "{wrapped}");
+        assert!(
+            wrapped.starts_with("error: short\n  caused by: what"),
+            "{wrapped}"
+        );
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(words(&wrapped), words(&long));
+        for line in wrapped.lines() {
+            let fits = line.chars().count() <= COLUMNS;
+            assert!(
+                fits || line.contains("ssh-keyscan") || line.starts_with("  | "),
+                "{line}"
+            );
+        }
+        let unpaired = format!("hint: a ` {}\n", "b ".repeat(50));
+        assert_eq!(words(&super::wrapped(&unpaired)), words(&unpaired));
     }
 
     #[test]

@@ -50,16 +50,26 @@ pub(super) fn file_bytes(what: &'static str, path: &Path) -> Result<Secret<Vec<u
 
 fn read(what: &'static str, from: &str, source: impl io::Read) -> Result<Secret<Vec<u8>>, Invalid> {
     let mut bytes = Vec::new();
-    let refused = |problem: String| {
-        let remedy = format!("pass at most {LONGEST} bytes");
-        Invalid::new(what, from, problem, remedy)
-    };
     source
         .take(LONGEST + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| refused(format!("can't be read: {error}")))?;
+        .map_err(|error| {
+            let (problem, remedy) = match error.kind() {
+                // A file such as /proc/kmsg, which has no end.
+                io::ErrorKind::WouldBlock => (
+                    "can't be read to its end: more may come at any time".to_owned(),
+                    "name a regular file, or pass the value on stdin",
+                ),
+                _ => (
+                    format!("can't be read: {error}"),
+                    "check the path and its permissions",
+                ),
+            };
+            Invalid::new(what, from, problem, remedy)
+        })?;
     if bytes.len() as u64 > LONGEST {
-        return Err(refused("is too long".to_owned()));
+        let remedy = format!("pass at most {LONGEST} bytes");
+        return Err(Invalid::new(what, from, "is too long", remedy));
     }
     Ok(Secret::new(bytes))
 }
@@ -76,4 +86,30 @@ pub(super) fn without_line_end(text: &Secret<String>) -> Secret<String> {
     let text = text.expose();
     let text = text.strip_suffix('\n').unwrap_or(text);
     Secret::new(text.strip_suffix('\r').unwrap_or(text).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Endless(io::ErrorKind);
+
+    impl io::Read for Endless {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+    }
+
+    #[test]
+    fn the_remedy_is_for_what_went_wrong() {
+        for (kind, remedy) in [
+            (io::ErrorKind::WouldBlock, "regular file"),
+            (io::ErrorKind::PermissionDenied, "permissions"),
+        ] {
+            let refused = read("secret", "f", Endless(kind)).unwrap_err();
+            assert!(refused.remedy().contains(remedy), "{refused}");
+        }
+        let refused = read("secret", "f", io::repeat(0)).unwrap_err();
+        assert!(refused.remedy().contains("1048576 bytes"), "{refused}");
+    }
 }

@@ -131,6 +131,19 @@ impl Session {
         }
     }
 
+    /// Warns of settings that are probably misspelled, and so have no effect.
+    pub(super) fn warn_of_misspelled(&self) {
+        // What keeps them from being read is the command's to say.
+        let Ok(found) = self.variables() else {
+            return;
+        };
+        for (name, nearest) in found.misspelled() {
+            self.printer.note(&format!(
+                "warning: {name} is not a setting; did you mean {nearest}?"
+            ));
+        }
+    }
+
     /// Says once that `KUBECONFIG` is not used, when it is set in place of berth's own variable: the
     /// cluster may be another one than the user expects.
     fn tell_of_kubeconfig(&self) {

@@ -6,7 +6,10 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Command, CommandFactory as _, FromArgMatches as _, error::ErrorKind};
+use clap::{
+    Command, CommandFactory as _, FromArgMatches as _,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
 use super::{
     args::{Args, Output},
@@ -27,7 +30,13 @@ pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<Args, ExitCode
     let parsed = command
         .try_get_matches_from_mut(&typed)
         .and_then(|matches| Args::from_arg_matches(&matches))
-        .map_err(|error| error.format(&mut command));
+        .map_err(|mut error| {
+            if let Some(tip) = tip(&error, &command, &typed) {
+                let tips = ContextValue::StyledStrs(vec![tip.into()]);
+                error.insert(ContextKind::Suggested, tips);
+            }
+            error.format(&mut command)
+        });
     parsed.map_err(|refused| {
         if refused.use_stderr() {
             wrong(&refused, output(&typed));
@@ -42,6 +51,38 @@ pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<Args, ExitCode
             _ => ExitCode::SUCCESS,
         }
     })
+}
+
+/// What to do about an argument that no command takes, where clap has no tip: an owner's id without its
+/// option, and a command that does not follow `--`.
+fn tip(error: &clap::Error, command: &Command, typed: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(unexpected)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let is_known = error.kind() != ErrorKind::UnknownArgument || unexpected.starts_with('-');
+    if is_known || error.get(ContextKind::Suggested).is_some() {
+        return None;
+    }
+    let words = || typed.iter().skip(1).filter_map(|word| word.to_str());
+    let subcommand = words().find_map(|word| command.find_subcommand(word))?;
+    let has = |name: &str| {
+        subcommand
+            .get_arguments()
+            .any(|arg| arg.get_long() == Some(name))
+    };
+    let is_typed = |name: &str| words().any(|word| word.starts_with(&format!("--{name}")));
+    let owners = ["project-id", "conversation-id", "namespace"];
+    let owner = owners.iter().find(|name| has(name));
+    let takes_words = subcommand.get_arguments().any(clap::Arg::is_last_set);
+    match owner {
+        Some(owner) if !owners.iter().any(|name| is_typed(name)) => {
+            Some(format!("name its owner with '--{owner} {unexpected}'"))
+        }
+        _ if takes_words => Some(format!(
+            "to run '{unexpected}' in the pod, put it after '--': '-- {unexpected}'"
+        )),
+        _ => None,
+    }
 }
 
 /// `--tail -1` has a bad value, and not an unknown flag `-1` behind it.
@@ -130,6 +171,30 @@ mod tests {
         }
         for line in ["berth create", "berth execute -- x -o json", "berth -o xml"] {
             assert_eq!(output(&typed(line)), Output::Table, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_not_expected_has_a_tip() {
+        for (line, expected) in [
+            ("berth execute --project-id x ls -la", Some("'-- ls'")),
+            (
+                "berth execute --project-id=x --timeout 3s ls",
+                Some("'-- ls'"),
+            ),
+            ("berth execute x ls", Some("'--project-id x'")),
+            ("berth status x", Some("'--project-id x'")),
+            ("berth deploy --project-id x --image a sh", Some("'-- sh'")),
+            ("berth list x", None),
+            ("berth execute --project-id x --nosuch", None),
+        ] {
+            let (command, typed) = (Args::command(), typed(line));
+            let error = command.clone().try_get_matches_from(&typed).unwrap_err();
+            let tip = tip(&error, &command, &typed);
+            match expected {
+                Some(part) => assert!(tip.is_some_and(|tip| tip.contains(part)), "{line}"),
+                None => assert_eq!(tip, None, "{line}"),
+            }
         }
     }
 

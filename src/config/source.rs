@@ -1,13 +1,17 @@
 //! Where variables come from: what the caller sets, over the environment, over a `.env` file.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     ffi::OsString,
     io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
-use super::{ConfigError, env_file, reader::Reader, variables::Variable};
+use super::{
+    ConfigError, env_file,
+    reader::Reader,
+    variables::{self, Variable},
+};
 use crate::{domain::Invalid, files};
 
 /// Variables from up to three places, the first of which wins.
@@ -75,6 +79,16 @@ impl Variables {
         .into_iter()
         .flatten()
         .find(|value| !value.is_empty())
+    }
+
+    /// The names that are set in the environment or the file and are probably misspelled, each with the
+    /// variable that it is nearest to, in alphabetical order.
+    #[must_use]
+    pub fn misspelled(&self) -> Vec<(String, &'static str)> {
+        let environment = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let names: BTreeSet<_> = environment.chain(self.file.keys().cloned()).collect();
+        let misspelled = |name: String| variables::nearest(&name).map(|nearest| (name, nearest));
+        names.into_iter().filter_map(misspelled).collect()
     }
 
     /// The variable's value or its default, by the rules of [`Config::from_vars`](super::Config::from_vars).

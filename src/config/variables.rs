@@ -146,3 +146,50 @@ variables! {
     /// The most that is kept of each stream of a command in a pod, in bytes.
     BERTH_KEEP_BYTES = "1048576";
 }
+
+/// What the names of berth's own variables begin with. Other programs have names like the rest.
+const PREFIXES: [&str; 4] = ["K8S_", "BERTH_", "IMAGE_", "BUILDER_"];
+/// How many letters of a misspelled name may be otherwise; two that are exchanged count as one.
+const MOST_EDITS: usize = 2;
+
+/// Returns the variable that a name is probably a misspelling of.
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
+    let is_known = ALL.iter().any(|it| it.name == name);
+    if is_known || !PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        return None;
+    }
+    let edits = |it: &Variable| strsim::damerau_levenshtein(it.name, name);
+    let nearest = ALL.iter().min_by_key(|it| edits(it))?;
+    (edits(nearest) <= MOST_EDITS).then_some(nearest.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelled_name_has_a_nearest_one() {
+        for (name, expected) in [
+            ("K8S_SSH_HSOT", Some("K8S_SSH_HOST")),
+            ("K8S_SSH_KEYFILE", Some("K8S_SSH_KEY_FILE")),
+            ("K8S_SSH_KNOWN_HOST", Some("K8S_SSH_KNOWN_HOSTS")),
+            ("BERTH_IMGAE", Some("BERTH_IMAGE")),
+            ("BERTH_ROLOUT_TIMEOUTS", Some("BERTH_ROLLOUT_TIMEOUT")),
+            ("IMAGE_REGISTERY", Some("IMAGE_REGISTRY")),
+            ("BUILDER_TIMOUT", Some("BUILDER_TIMEOUT")),
+            ("K8S_SSH_HOST", None),
+            ("K8S_SSH_HOST_KEY", None),
+            ("K8S_CLUSTER", None),
+            ("BERTH_SANDBOX_DIR", None),
+            ("BERTH_COMMAND", None),
+            ("IMAGE_NAME", None),
+            ("AWS_REGION", None),
+            ("DATABASE_URI", None),
+        ] {
+            assert_eq!(nearest(name), expected, "{name}");
+        }
+        for variable in ALL {
+            assert_eq!(nearest(variable.name), None);
+        }
+    }
+}

@@ -163,6 +163,9 @@ impl ContextError {
             Self::Missing { .. } | Self::NotAFolder { .. } => {
                 "name the folder that holds what the image is built from"
             }
+            Self::Unreadable { path, .. } if is_ignore_file(path) => {
+                "make it a regular file that you may read, or remove it"
+            }
             Self::Unreadable { .. } => {
                 "give yourself the right to read it, or name it in .dockerignore"
             }
@@ -188,6 +191,12 @@ impl ContextError {
             Self::Stopped => "build again",
         }
     }
+}
+
+/// Whether it is an ignore file, which no ignore file can exclude.
+fn is_ignore_file(path: &std::path::Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.as_encoded_bytes().ends_with(b".dockerignore")
 }
 
 /// `; did you mean dockerfile?`, or nothing.

@@ -168,6 +168,11 @@ pub(super) fn of_postgres_connect(error: tokio_postgres::Error, database: &str) 
         {
             StoreError::AccessDenied { database, source }
         }
+        // What answers does not speak the protocol of Postgres, as an SSH or a web server.
+        None if kind == "error parsing response from server" => StoreError::Unreachable {
+            database,
+            source: "what answers there is not a Postgres server".into(),
+        },
         _ => StoreError::Unreachable { database, source },
     }
 }

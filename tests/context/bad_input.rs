@@ -52,6 +52,7 @@ fn a_bad_line_of_the_ignore_file_is_named() {
         "{text}"
     );
     let error = Folder::new().folder(".dockerignore").error();
+    assert!(error.hint().contains("regular file"), "{}", error.hint());
     assert!(
         matches!(error, ContextError::Unreadable { .. }),
         "{error:?}"

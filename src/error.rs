@@ -279,8 +279,8 @@ pub enum Error {
 }
 
 /// What to do about a deployment that failed, where that is something else than for a pod.
-fn deploy_hint(cause: Cause) -> &'static str {
-    match cause {
+fn deploy_hint(diagnosis: &Diagnosis) -> &'static str {
+    match diagnosis.cause {
         Cause::NotReady => {
             "check that the container answers on its port and the health path; \
              --start-period gives it more time"
@@ -288,7 +288,7 @@ fn deploy_hint(cause: Cause) -> &'static str {
         Cause::Slow => {
             "`berth list-instances` shows how far it has come; --timeout allows more time"
         }
-        cause => cause.hint(),
+        _ => diagnosis.hint(),
     }
 }
 
@@ -417,9 +417,9 @@ impl Error {
             Self::Invalid(refused) => Some(refused.remedy().to_owned()),
             Self::Config(_) => Some("see .env.example for all settings".to_owned()),
             Self::PodFailed { diagnosis, .. } | Self::ImageNotPulled { diagnosis, .. } => {
-                Some(diagnosis.cause.hint().to_owned())
+                Some(diagnosis.hint().to_owned())
             }
-            Self::DeployFailed { diagnosis, .. } => Some(deploy_hint(diagnosis.cause).to_owned()),
+            Self::DeployFailed { diagnosis, .. } => Some(deploy_hint(diagnosis).to_owned()),
             Self::Replaced { .. } => Some(Cause::Replaced.hint().to_owned()),
             Self::StillStopping { .. } => Some(
                 "see what holds it with `kubectl describe`, then stop the deployment again"
@@ -430,7 +430,7 @@ impl Error {
             }
             Self::Context(error) => Some(error.hint().to_owned()),
             Self::DockerfileTemplate(error) => Some(error.hint().to_owned()),
-            Self::BuildFailed { failure, .. } => Some(failure.cause.hint().to_owned()),
+            Self::BuildFailed { failure, .. } => Some(failure.hint().to_owned()),
             Self::BuildUnfinished { id, .. } => Some(format!(
                 "`berth build attach {id}` waits for its end, `berth build cancel {id}` ends it"
             )),

@@ -22,6 +22,8 @@ pub(super) struct Printer {
     output: Output,
     /// Whether something could not be written.
     has_failed: AtomicBool,
+    /// Whether the log of what has been done was shown as it came.
+    has_shown_log: AtomicBool,
 }
 
 impl Printer {
@@ -29,12 +31,18 @@ impl Printer {
         Self {
             output,
             has_failed: AtomicBool::new(false),
+            has_shown_log: AtomicBool::new(false),
         }
     }
 
     /// Whether something that was asked for could not be written, to a full disk for one.
     pub(super) fn has_failed(&self) -> bool {
         self.has_failed.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that a build's log has been shown: its last lines are not to be printed again.
+    pub(super) fn log_is_shown(&self) {
+        self.has_shown_log.store(true, Ordering::Relaxed);
     }
 
     fn put(&self, bytes: &[u8]) {
@@ -82,13 +90,9 @@ impl Printer {
     }
 
     /// Says what else went wrong beside what was printed: an error as a person reads it.
-    #[expect(
-        clippy::unused_self,
-        reason = "stderr is reached through the printer alone"
-    )]
     pub(super) fn problem(&self, error: &Error) {
         let stderr = io::stderr();
-        let talk = talk(error);
+        let talk = talk(error, self.has_shown_log.load(Ordering::Relaxed));
         let text = match stderr.is_terminal() {
             true => wrapped(&talk),
             false => talk,
@@ -115,7 +119,7 @@ impl Printer {
 }
 
 /// An error for a person: the message, its causes, the last log lines, and what to do.
-fn talk(error: &Error) -> String {
+fn talk(error: &Error, has_shown_log: bool) -> String {
     let shown = |text: &str| match error {
         // One setting or one template line below the other; all of it is our user's own text.
         Error::Config(_) | Error::Manifest(_) => printable_lines(text),
@@ -128,7 +132,9 @@ fn talk(error: &Error) -> String {
     if let Some(diagnosis) = error.diagnosis() {
         talk.push_str(&log_tail(&diagnosis.log_tail));
     }
-    if let Some(failure) = error.build_failure() {
+    if let Some(failure) = error.build_failure()
+        && !has_shown_log
+    {
         talk.push_str(&log_tail(&failure.log_tail));
     }
     if let Some(hint) = error.hint() {
@@ -382,7 +388,10 @@ pub(super) fn fields(fields: &[(&str, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::Partial;
+    use crate::{
+        cluster::Partial,
+        domain::{BuildCause, BuildFailure},
+    };
 
     #[test]
     fn columns_stand_below_each_other() {
@@ -443,9 +452,23 @@ mod tests {
         let reason = hostile.to_owned();
         let error = Error::Exec(ExecError::CouldNotStart { reason });
         assert_eq!(
-            talk(&error).lines().next(),
+            talk(&error, false).lines().next(),
             Some(format!("error: the command could not start: {safe}").as_str())
         );
+    }
+
+    #[test]
+    fn a_log_that_was_shown_is_not_printed_again() {
+        let mut failure = BuildFailure::new(BuildCause::RunFailed, "exit status 1");
+        failure.log_tail = vec!["THE-REASON".to_owned()];
+        let error = Error::BuildFailed {
+            id: "build-web-abcdef".parse().unwrap(),
+            image: "r.example/web:1".parse().unwrap(),
+            failure: Box::new(failure),
+        };
+        assert!(talk(&error, false).contains("  | THE-REASON"));
+        assert!(!talk(&error, true).contains("THE-REASON"));
+        assert!(talk(&error, true).contains("hint: read the last log lines"));
     }
 
     #[test]

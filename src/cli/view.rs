@@ -181,7 +181,7 @@ impl StatusView {
         let mut text = fields(&list);
         if let Some(diagnosis) = &self.pod.diagnosis {
             text.push_str(&log_tail(&diagnosis.log_tail));
-            text.push_str(&format!("hint: {}\n", diagnosis.cause.hint()));
+            text.push_str(&format!("hint: {}\n", diagnosis.hint()));
         }
         if !self.warnings.is_empty() {
             text.push_str("warnings of the cluster:\n");

@@ -152,6 +152,18 @@ impl BuildFailure {
             log_tail: Vec::new(),
         }
     }
+
+    /// What to do about it. Log lines are named only when there are some.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self.cause {
+            BuildCause::RunFailed if self.log_tail.is_empty() => {
+                "it printed nothing; the step's command must end with 0"
+            }
+            BuildCause::Other if self.log_tail.is_empty() => "read the message",
+            cause => cause.hint(),
+        }
+    }
 }
 
 /// One line: the cause, the exit code and the message.

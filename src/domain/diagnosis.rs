@@ -139,6 +139,17 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
+    /// What to do about it. Log lines are named only when there are some.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self.cause {
+            Cause::CrashLoop | Cause::Exited if self.log_tail.is_empty() => {
+                "it printed nothing; a command that ends at once does not keep a pod up"
+            }
+            cause => cause.hint(),
+        }
+    }
+
     /// The same without values that no message may hold.
     #[must_use]
     pub fn hiding(mut self, redaction: &Redaction) -> Self {

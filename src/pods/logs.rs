@@ -2,14 +2,15 @@
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::BoxStream};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
 use super::PodManager;
 use crate::{
     cluster::{
         ExecError, LogRequest,
-        assess::{Assessment, assess},
+        assess::{Assessment, assess, assess_pod},
     },
-    domain::Owner,
+    domain::{CONTAINER, Owner},
     error::Error,
 };
 
@@ -56,6 +57,11 @@ impl PodManager {
             }
             .into());
         };
+        let is_seen = |it: &&Pod| it.metadata.name.as_ref() == Some(&pod);
+        let seen = observed.pods.iter().find(is_seen);
+        if let Some(reason) = seen.and_then(not_started) {
+            return Err(ExecError::NotRunning { pod, reason }.into());
+        }
         let request = LogRequest {
             pod,
             follow: options.follow,
@@ -67,5 +73,65 @@ impl PodManager {
         };
         let logs = self.cluster().logs(&namespace, &request).await?;
         Ok(logs.map(|part| part.map_err(Error::from)).boxed())
+    }
+}
+
+/// Why the pod's container has never run, so that it has no log; `None` when it has run.
+fn not_started(pod: &Pod) -> Option<String> {
+    let has_run = |container: &ContainerStatus| {
+        let last = container.last_state.as_ref();
+        let state = container.state.as_ref();
+        state.is_some_and(|it| it.running.is_some() || it.terminated.is_some())
+            || last.is_some_and(|it| it.terminated.is_some())
+            || container.restart_count > 0
+    };
+    let statuses = pod.status.as_ref()?.container_statuses.as_deref();
+    let mut statuses = statuses.unwrap_or_default().iter();
+    if statuses.any(|it| it.name == CONTAINER && has_run(it)) {
+        return None;
+    }
+    match assess_pod(pod) {
+        Assessment::Progress(doing) => Some(format!("it is still {doing}")),
+        Assessment::Failing { diagnosis, .. } => Some(diagnosis.to_string()),
+        Assessment::Ready { .. } | Assessment::Absent | Assessment::Stopped => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn reason(status: &Value) -> Option<String> {
+        let pod = json!({ "metadata": { "name": "a" }, "spec": { "containers": [] },
+            "status": status });
+        not_started(&serde_json::from_value(pod).unwrap())
+    }
+
+    fn container(state: &Value, last: &Value) -> Value {
+        json!({ "phase": "Pending", "containerStatuses": [{ "name": CONTAINER, "image": "i",
+            "imageID": "", "ready": false, "restartCount": 0, "state": state, "lastState": last }] })
+    }
+
+    #[test]
+    fn a_container_that_has_never_run_has_no_log() {
+        let pulling = json!({ "waiting": { "reason": "ImagePullBackOff",
+            "message": "Back-off pulling image \"i\"" } });
+        let found = reason(&container(&pulling, &json!({}))).unwrap();
+        assert!(found.contains("image"), "{found}");
+        let unschedulable = json!({ "phase": "Pending", "conditions": [{ "type": "PodScheduled",
+            "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available" }] });
+        let found = reason(&unschedulable).unwrap();
+        assert!(found.contains("no node has room"), "{found}");
+        let ended = json!({ "terminated": { "exitCode": 1 } });
+        let waiting = json!({ "waiting": { "reason": "CrashLoopBackOff" } });
+        for status in [
+            container(&ended, &json!({})),
+            container(&waiting, &ended),
+            container(&json!({ "running": {} }), &json!({})),
+        ] {
+            assert_eq!(reason(&status), None, "{status}");
+        }
     }
 }

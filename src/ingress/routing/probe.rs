@@ -40,13 +40,16 @@ pub(super) struct Probe<'a> {
 impl Probe<'_> {
     /// Asks at these addresses: by plain HTTP when the load balancer listens to that, else by HTTPS.
     pub(super) async fn ask(&self, at: &BTreeSet<IpAddr>) -> Heard {
-        let scheme = if self.balancer.http.is_some() {
-            "http"
-        } else {
-            "https"
+        let (scheme, port) = match self.balancer.http {
+            Some(80) => ("http", String::new()),
+            Some(port) => ("http", format!(":{port}")),
+            None => match self.balancer.https {
+                None | Some(443) => ("https", String::new()),
+                Some(port) => ("https", format!(":{port}")),
+            },
         };
         let mut heard = Heard {
-            url: format!("{scheme}://{}{}", self.host, self.path),
+            url: format!("{scheme}://{}{port}{}", self.host, self.path),
             redirects: Vec::new(),
             end: End::Loop,
         };
@@ -97,6 +100,8 @@ impl Probe<'_> {
             .map_err(|error| self.end(&error))?;
         client
             .get(url)
+            // Rules of load balancers compare it with names, which have no port.
+            .header(header::HOST, self.host.as_str())
             .send()
             .await
             .map_err(|error| self.end(&error))

@@ -129,7 +129,8 @@ async fn the_host_is_asked_for_by_its_name_wherever_it_is() {
         "well\n then",
     )]);
     let heard = ask_plain(server.port).await;
-    assert_eq!(heard.url, "http://shop.example.com/health?deep=1");
+    let url = format!("http://shop.example.com:{}/health?deep=1", server.port);
+    assert_eq!(heard.url, url);
     let End::Answer {
         status,
         server: by,
@@ -202,7 +203,8 @@ async fn each_fault_of_a_certificate_is_told_apart() {
     ] {
         let server = Server::start(vec![says("200 OK", "", "")], Some(config));
         let heard = ask(None, Some(server.port), trust).await;
-        assert_eq!(heard.url, "https://shop.example.com/health?deep=1");
+        let url = format!("https://shop.example.com:{}/health?deep=1", server.port);
+        assert_eq!(heard.url, url);
         assert_eq!(heard.end, End::Certificate(problem));
     }
 }

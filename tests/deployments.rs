@@ -1299,7 +1299,7 @@ async fn a_deployment_that_is_scaled_to_zero_is_not_said_to_run() {
     let back = manager.rollback(&project.owner, &name(), Some(1)).await;
     zero(back.unwrap(), DeployAction::RolledBack);
     let again = manager
-        .restart(&project.owner, &name(), &Redaction::default(), &Quiet)
+        .restart(&project.owner, &name(), &Quiet)
         .await;
     zero(again.unwrap(), DeployAction::Restarted);
     let stored = record(&world, &project).await;

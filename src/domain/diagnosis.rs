@@ -24,6 +24,8 @@ pub enum Cause {
     OutOfMemory,
     /// The container's command could not be started.
     BadCommand,
+    /// The container's program is for another architecture.
+    Architecture,
     /// A Secret or `ConfigMap` that the container needs does not exist.
     MissingConfig,
     /// A volume could not be mounted.
@@ -68,6 +70,7 @@ impl Cause {
             Self::Exited => "the container ended",
             Self::OutOfMemory => "the container ran out of memory",
             Self::BadCommand => "the container's command can't be started",
+            Self::Architecture => "the architecture does not fit",
             Self::MissingConfig => "a Secret or ConfigMap is missing",
             Self::VolumeMount => "a volume can't be mounted",
             Self::Sandbox => "the node can't set up the pod",
@@ -100,6 +103,10 @@ impl Cause {
             }
             Self::OutOfMemory => "raise the memory limit",
             Self::BadCommand => "check the command; the program must exist in the image",
+            Self::Architecture => {
+                "build the image for the architecture of the nodes \
+                 (`kubectl get nodes -L kubernetes.io/arch`); a script must begin with `#!`"
+            }
             Self::MissingConfig => "create what is missing, or take its name out of the manifest",
             Self::VolumeMount => "check that the volume's source exists",
             Self::Sandbox => {
@@ -121,6 +128,25 @@ impl Cause {
             }
         }
     }
+}
+
+/// The kernel's words for a program that it can't run.
+const OTHER_FORMAT: &str = "exec format error";
+/// In how many of the last lines they are looked for.
+const LAST: usize = 20;
+
+/// Explains that a program is for another architecture, when one of the last lines of its output says that
+/// the kernel can't run it.
+#[must_use]
+pub fn other_architecture<'a>(lines: impl DoubleEndedIterator<Item = &'a str>) -> Option<String> {
+    let line = lines
+        .rev()
+        .take(LAST)
+        .find(|it| it.contains(OTHER_FORMAT))?;
+    let line = line.trim();
+    Some(format!(
+        "{line}: the program is for another architecture, or is a script without `#!`"
+    ))
 }
 
 /// Why a pod does not run, with what is known about it.
@@ -194,4 +220,25 @@ pub(super) fn describe(
         write!(f, ": {message}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_the_kernel_refuses_is_explained() {
+        let said = ["starting", "exec /app: exec format error", "bye"];
+        let explained = other_architecture(said.into_iter()).unwrap();
+        assert!(
+            explained.starts_with("exec /app: exec format error: "),
+            "{explained}"
+        );
+        assert!(explained.contains("another architecture"), "{explained}");
+        assert_eq!(other_architecture(["format error"].into_iter()), None);
+        // What was printed long before the end is not why it ended.
+        let mut lines = said.to_vec();
+        lines.extend([""; LAST]);
+        assert_eq!(other_architecture(lines.into_iter()), None);
+    }
 }

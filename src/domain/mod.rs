@@ -44,7 +44,7 @@ pub use deployment_name::DeploymentName;
 pub use deployment_spec::{
     APP_CONTAINER, DeploymentSpec, PROJECT_SECRETS, Public, PublicHost, SecretUse,
 };
-pub use diagnosis::{Cause, Diagnosis};
+pub use diagnosis::{Cause, Diagnosis, other_architecture};
 pub use digest::Digest;
 pub use duration::{LONGEST_DURATION, duration};
 pub use ecr::{EcrRegistry, aws_region};

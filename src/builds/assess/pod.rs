@@ -9,20 +9,16 @@ use super::{Standing, git, log};
 use crate::{
     builds::plan::{FETCH, RECEIVE},
     cluster::assess::{Assessment, Urgency, assess_pod},
-    domain::{BuildCause, BuildFailure, Cause, Diagnosis, Digest},
+    domain::{BuildCause, BuildFailure, Cause, Diagnosis, Digest, other_architecture},
     manifest::build::BUILD_CONTAINER,
 };
 
 /// An autoscaler makes a node in less.
 const MAKING_A_NODE: Duration = Duration::from_mins(2);
-/// Nodes and their labels do not change while nothing makes them.
-const NO_SUCH_NODE: Duration = Duration::from_secs(5);
+/// Cluster Autoscaler looks every 10 s for pods to make a node for, and says so then.
+const SCALING: Duration = Duration::from_secs(15);
 /// The label of nodes with their architecture.
 const ARCHITECTURE: &str = "kubernetes.io/arch";
-/// The kernel's words for a program of another architecture.
-const OTHER_FORMAT: &str = "exec format error";
-/// In how many of the last lines they are looked for.
-const LAST: usize = 20;
 /// Killed, by the kernel or by somebody.
 const KILLED: i32 = 137;
 
@@ -104,8 +100,7 @@ pub(super) fn failure(pod: &Pod, log: &[String]) -> BuildFailure {
 fn ended_failure(container: &str, end: &ContainerStateTerminated, log: &[String]) -> BuildFailure {
     let own = end.message.as_deref().unwrap_or_default();
     let said = own.lines().chain(log.iter().map(String::as_str));
-    if let Some(line) = said.rev().take(LAST).find(|it| it.contains(OTHER_FORMAT)) {
-        let message = format!("{}: the program is for another architecture", line.trim());
+    if let Some(message) = other_architecture(said) {
         return BuildFailure::new(BuildCause::Architecture, message);
     }
     match end.reason.as_deref() {
@@ -210,7 +205,7 @@ fn failing(pod: &Pod, diagnosis: Diagnosis, urgency: Urgency) -> Standing {
         let message =
             format!("no node that builds can use has the architecture {architecture}: {message}");
         let failure = BuildFailure::new(BuildCause::Architecture, message);
-        return Standing::Stuck(failure, NO_SUCH_NODE);
+        return Standing::Stuck(failure, SCALING);
     }
     let patience = match urgency {
         Urgency::AtOnce => Duration::ZERO,

@@ -442,7 +442,7 @@ fn another_architecture_is_named() {
     );
     assert_eq!(failure.cause, BuildCause::Architecture);
     assert!(failure.message.contains("architecture arm64"), "{failure}");
-    assert!(patience < Duration::from_secs(10));
+    assert!(patience < Duration::from_secs(20));
     // A node of that architecture is there, and full.
     let (failure, _) = waiting(
         "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node \

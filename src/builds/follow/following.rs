@@ -17,7 +17,7 @@ use crate::{
         plan::RECEIVE,
         upload::upload,
     },
-    cluster::{ClusterError, ObjectChange, Query, Resource, WatchPace},
+    cluster::{ClusterError, ObjectChange, Query, Resource, WatchPace, is_node_coming},
     domain::{BuildCause, BuildFailure},
 };
 
@@ -41,6 +41,8 @@ pub(super) struct Following<'a> {
     seen: Seen,
     /// What stands in the way, and since when.
     stuck: Option<(BuildCause, Instant)>,
+    /// Whether an autoscaler makes a node for the pod, once that has been asked.
+    node_is_coming: Option<bool>,
     sending: Option<Sending<'a>>,
     was_sent: bool,
     /// Why the context did not arrive, and when that was known.
@@ -65,6 +67,7 @@ impl<'a> Following<'a> {
             containers,
             seen: Seen::default(),
             stuck: None,
+            node_is_coming: None,
             sending: None,
             was_sent: false,
             not_sent: None,
@@ -140,6 +143,11 @@ impl<'a> Following<'a> {
         loop {
             let due = match self.judge() {
                 Ok(due) => due,
+                Err(Over::GivenUp(failure))
+                    if lacks_node(&failure) && self.ask_for_node().await =>
+                {
+                    continue;
+                }
                 Err(over) => return Ok(Some(over)),
             };
             self.send_when_awaited();
@@ -167,11 +175,12 @@ impl<'a> Following<'a> {
                     _ => now,
                 };
                 self.stuck = Some((failure.cause, since));
-                if now >= since + patience {
+                let lacks_node = lacks_node(&failure);
+                if now >= since + patience && !(lacks_node && self.node_is_coming == Some(true)) {
                     return Err(Over::GivenUp(failure));
                 }
                 self.say(failure.cause.as_phrase());
-                Some(since + patience)
+                Some(since + patience).filter(|due| *due > now)
             }
             Standing::Going(phrase) => {
                 self.stuck = None;
@@ -250,6 +259,21 @@ impl<'a> Following<'a> {
         }
     }
 
+    /// Whether an autoscaler adds a node for the pod; asked once.
+    async fn ask_for_node(&mut self) -> bool {
+        let pod = self.seen.pod.as_ref();
+        let Some(name) = pod.and_then(|pod| pod.metadata.name.clone()) else {
+            return false;
+        };
+        if self.node_is_coming.is_some() {
+            return false;
+        }
+        let (cluster, namespace) = (self.manager.cluster(), self.followed.namespace);
+        let is_coming = is_node_coming(cluster, namespace, &name).await;
+        self.node_is_coming = Some(is_coming);
+        is_coming
+    }
+
     /// Why the Job controller makes no pod is told by events alone.
     async fn ask_why(&mut self) -> Result<(), ClusterError> {
         let Followed { id, namespace, .. } = self.followed;
@@ -261,6 +285,14 @@ impl<'a> Following<'a> {
         self.seen.refusals = events.into_iter().filter_map(|it| it.message).collect();
         Ok(())
     }
+}
+
+/// Whether a node that an autoscaler makes may help.
+fn lacks_node(failure: &BuildFailure) -> bool {
+    matches!(
+        failure.cause,
+        BuildCause::Unschedulable | BuildCause::Architecture
+    )
 }
 
 async fn sent(sending: &mut Option<Sending<'_>>) -> Result<(), String> {

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::{Urgency, image_pull};
-use crate::domain::{Cause, Diagnosis};
+use crate::domain::{Cause, Diagnosis, other_architecture};
 
 /// The kubelet tries again by itself, and often gets through.
 const RETRYING: Duration = Duration::from_secs(10);
@@ -62,6 +62,10 @@ fn container_failure(container: &ContainerStatus) -> Option<(Diagnosis, Urgency)
         (None, None) => return None,
     };
     let end = state.terminated.as_ref().or(last_end(container));
+    let (cause, message) = match other_architecture(message.lines()) {
+        Some(explained) => (Cause::Architecture, explained),
+        None => (cause, message),
+    };
     Some((
         Diagnosis {
             exit_code: end.map(|end| end.exit_code),

@@ -355,3 +355,38 @@ fn a_first_end_and_the_ones_after_it_are_told_apart() {
     insta::assert_snapshot!(ended(0, 3, "boom\n"), @"the container ended (exit code 3): boom");
     insta::assert_snapshot!(ended(2, 0, ""), @"the container ends again and again (exit code 0)");
 }
+
+/// As containerd leaves a program for another architecture, and runc refuses to start one.
+#[test]
+fn a_program_for_another_architecture_is_told_as_that() {
+    for state in [
+        serde_json::json!({"terminated": {"exitCode": 255, "reason": "Error",
+            "message": "exec /app: exec format error\n"}}),
+        serde_json::json!({"terminated": {"exitCode": 128, "reason": "StartError",
+            "message": "failed to create containerd task: exec: \"/app\": exec format error: unknown"}}),
+        serde_json::json!({"waiting": {"reason": "RunContainerError",
+            "message": "exec: \"/app\": exec format error: unknown"}}),
+    ] {
+        let pod: Pod = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "a"},
+            "status": {"phase": "Running", "containerStatuses": [{
+                "name": "app", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+                "state": state,
+            }]},
+        }))
+        .unwrap();
+        match assess_pod(&pod) {
+            Assessment::Failing {
+                diagnosis, urgency, ..
+            } => {
+                assert_eq!(diagnosis.cause, Cause::Architecture, "{diagnosis:?}");
+                assert!(
+                    diagnosis.message.contains("another architecture"),
+                    "{diagnosis:?}"
+                );
+                assert_eq!(urgency, Urgency::AtOnce);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

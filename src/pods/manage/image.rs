@@ -206,9 +206,11 @@ impl Seen {
                 },
                 Cause::Unschedulable => Self::Nowhere(diagnosis.to_string()),
                 // The kubelet looks at these only once it has the image.
-                Cause::BadCommand | Cause::Exited | Cause::CrashLoop | Cause::OutOfMemory => {
-                    Self::Over(Pull::Done)
-                }
+                Cause::BadCommand
+                | Cause::Architecture
+                | Cause::Exited
+                | Cause::CrashLoop
+                | Cause::OutOfMemory => Self::Over(Pull::Done),
                 _ => Self::Over(Pull::Unknown(diagnosis.to_string())),
             },
             _ if is_placed => Self::Pulling(None),

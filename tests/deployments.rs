@@ -1298,9 +1298,7 @@ async fn a_deployment_that_is_scaled_to_zero_is_not_said_to_run() {
     assert!(!told.contains("available"), "{told}");
     let back = manager.rollback(&project.owner, &name(), Some(1)).await;
     zero(back.unwrap(), DeployAction::RolledBack);
-    let again = manager
-        .restart(&project.owner, &name(), &Quiet)
-        .await;
+    let again = manager.restart(&project.owner, &name(), &Quiet).await;
     zero(again.unwrap(), DeployAction::Restarted);
     let stored = record(&world, &project).await;
     assert_eq!(stored.status, DeploymentStatus::ScaledToZero);

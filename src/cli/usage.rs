@@ -132,7 +132,9 @@ fn one_line(text: &str) -> String {
 fn output(typed: &[OsString]) -> Output {
     let mut output = Output::Table;
     let mut typed = typed.iter().take_while(|arg| *arg != "--");
-    while let Some(arg) = typed.next().and_then(|arg| arg.to_str()) {
+    while let Some(arg) = typed.next() {
+        // An argument that is not UTF-8 names no format, and those behind it may.
+        let Some(arg) = arg.to_str() else { continue };
         let value = match arg {
             "-o" | "--output" => typed.next().and_then(|arg| arg.to_str()),
             _ => arg
@@ -169,6 +171,10 @@ mod tests {
         ] {
             assert_eq!(output(&typed(line)), Output::Json, "{line}");
         }
+        let mut typed_badly = typed("berth create --project-id");
+        typed_badly.push(std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff]));
+        typed_badly.extend(typed("-o json"));
+        assert_eq!(output(&typed_badly), Output::Json);
         for line in ["berth create", "berth execute -- x -o json", "berth -o xml"] {
             assert_eq!(output(&typed(line)), Output::Table, "{line}");
         }

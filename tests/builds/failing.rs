@@ -10,7 +10,7 @@ use berth::{
 use serde_json::json;
 
 use crate::{
-    support::bench::{World, is_cluster, skipped_on_a_cluster},
+    support::bench::{World, is_cluster, skipped_on_a_cluster, text},
     yard::{Ears, Yard},
 };
 
@@ -203,6 +203,38 @@ async fn an_architecture_that_no_node_has_is_named_in_seconds() {
     assert!(begun.elapsed() < Duration::from_secs(30));
     assert_eq!(failure.cause, BuildCause::Architecture, "{failure:?}");
     assert!(failure.message.contains("architecture s390x"), "{failure}");
+}
+
+/// A pool without nodes may have the architecture: its autoscaler says that it adds one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_architecture_that_an_autoscaler_adds_is_waited_for() {
+    let Some(yard) = Yard::sqlite().await else {
+        return;
+    };
+    yard.dockerfile("CMD [\"true\"]");
+    let request = yard.request().platform("linux/s390x").unwrap();
+    // Longer than a pod without such an event is waited for.
+    let request = request.time_limit(Duration::from_secs(30));
+    let autoscaler = async {
+        let namespace = yard.namespace();
+        let names = "jsonpath={.items[*].metadata.name}";
+        let get = ["get", "pods", "-n", &namespace, "-o", names];
+        let pod = loop {
+            match text(&yard.world.bench.kubectl(&get).stdout) {
+                pod if pod.is_empty() => tokio::time::sleep(Duration::from_millis(200)).await,
+                pod => break pod,
+            }
+        };
+        yard.world.bench.kubectl_apply(&json!({
+            "apiVersion": "v1", "kind": "Event", "type": "Normal",
+            "metadata": { "name": "scale-up", "namespace": namespace },
+            "involvedObject": { "kind": "Pod", "namespace": namespace, "name": pod },
+            "reason": "TriggeredScaleUp",
+            "message": "pod triggered scale-up: [{s390x 0->1 (max: 3)}]",
+        }));
+    };
+    let (failure, ()) = tokio::join!(yard.failure(request), autoscaler);
+    assert_eq!(failure.cause, BuildCause::Deadline, "{failure:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

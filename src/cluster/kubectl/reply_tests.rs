@@ -258,3 +258,25 @@ fn an_object_that_has_changed_meanwhile_is_no_field_conflict() {
         shown(1, stderr)
     );
 }
+
+#[test]
+fn a_refusal_is_classified_before_its_values_are_hidden() {
+    let mut hidden = crate::domain::Redaction::default();
+    // A value that is one of the words by which a refusal is known.
+    hidden.add("MODE", "denied the request");
+    hidden.add("TOKEN", "hunter22");
+    let stderr = "Error from server: error when creating \"STDIN\": admission webhook \"x\" denied the \
+        request: no hunter22 here\n";
+    let error = classify(Reply {
+        exit: Some(1),
+        stderr: stderr.to_owned(),
+        ..Reply::default()
+    });
+    let error = error.hiding(&hidden);
+    assert!(matches!(error, ClusterError::Refused { .. }), "{error:?}");
+    let told = format!("{error} {error:?}");
+    assert!(
+        told.contains("no [hidden] here") && !told.contains("hunter22"),
+        "{told}"
+    );
+}

@@ -158,6 +158,16 @@ async fn logs_are_printed_and_followed() {
     let tail = ok(world.berth(&["logs", flag, id, "--tail", "1"]));
     assert_eq!(text(&tail.stdout).lines().count(), 1);
 
+    // For a script each line is a value.
+    for (output, first) in [
+        ("json", r#"{"line":"one"}"#),
+        ("yaml", r#"- {"line":"one"}"#),
+    ] {
+        let values = ok(world.berth(&["logs", flag, id, "-o", output]));
+        let values = text(&values.stdout);
+        assert_eq!(values.lines().next(), Some(first), "{values}");
+    }
+
     let mut follow = world.berth(&["logs", "-f", flag, id]);
     let mut follow = follow.stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(follow.stdout.take().unwrap()).lines();

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use futures::StreamExt as _;
+use bytes::Bytes;
+use futures::{StreamExt as _, stream::BoxStream};
+use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 
 use super::{args::LogsArgs, owner::owner, session::Session};
@@ -18,6 +20,9 @@ pub(super) async fn run(args: LogsArgs, session: &Session) -> Result<ExitCode, E
     };
     let manager = session.manager().await?;
     let mut logs = manager.logs(&owner, options).await?;
+    if !session.printer.is_for_people() {
+        return as_values(logs, session).await;
+    }
     let mut stdout = tokio::io::stdout();
     while let Some(part) = logs.next().await {
         let part = part?;
@@ -29,6 +34,32 @@ pub(super) async fn run(args: LogsArgs, session: &Session) -> Result<ExitCode, E
             // The reader has gone (`| head`): so is the wish to read on.
             break;
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints each line as a value of its own.
+async fn as_values(
+    mut logs: BoxStream<'static, Result<Bytes, Error>>,
+    session: &Session,
+) -> Result<ExitCode, Error> {
+    let print = |line: &[u8]| {
+        let text = String::from_utf8_lossy(line);
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        session.printer.log_line(&json!({ "line": text }), text)
+    };
+    let mut rest = Vec::new();
+    while let Some(part) = logs.next().await {
+        rest.extend_from_slice(&part?);
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = rest.drain(..=end).collect();
+            if !print(&line) {
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+    }
+    if !rest.is_empty() {
+        print(&rest);
     }
     Ok(ExitCode::SUCCESS)
 }

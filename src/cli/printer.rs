@@ -67,6 +67,21 @@ impl Printer {
         self.put(text.as_bytes());
     }
 
+    /// Prints a line of a log: for a script as one line of JSON, which is an item of a YAML list too.
+    /// Returns whether it could be written.
+    pub(super) fn log_line(&self, fields: &Value, text: &str) -> bool {
+        let line = match self.output {
+            Output::Table => format!("{text}\n"),
+            Output::Json => format!("{fields}\n"),
+            Output::Yaml => format!("- {fields}\n"),
+        };
+        let mut stdout = io::stdout().lock();
+        (stdout
+            .write_all(line.as_bytes())
+            .and_then(|()| stdout.flush()))
+        .is_ok()
+    }
+
     /// Prints text as it is.
     pub(super) fn text(&self, text: &str) {
         self.put(text.as_bytes());

@@ -133,12 +133,24 @@ fn of_handshake(source: Box<dyn Error + Send + Sync>, database: String) -> Store
             source: problem.into(),
             remedy,
         },
+        // The answer to the request for TLS was the first letter of an SSH server's banner.
+        None if source.to_string().contains("InvalidContentType") => StoreError::Tls {
+            database,
+            source: "what answers there does not speak TLS, and may not be a Postgres server"
+                .into(),
+            remedy: "check host and port in DATABASE_URL",
+        },
         None => StoreError::Tls {
             database,
             source,
             remedy: TLS_REMEDY,
         },
     }
+}
+
+/// Whether the connection ended within a message, or what came was none: tokio-util's words.
+fn is_cut(source: &(dyn Error + Send + Sync)) -> bool {
+    source.to_string() == "bytes remaining on stream"
 }
 
 /// Why there is no connection to a Postgres server.
@@ -168,11 +180,14 @@ pub(super) fn of_postgres_connect(error: tokio_postgres::Error, database: &str) 
         {
             StoreError::AccessDenied { database, source }
         }
-        // What answers does not speak the protocol of Postgres, as an SSH or a web server.
-        None if kind == "error parsing response from server" => StoreError::Unreachable {
-            database,
-            source: "what answers there is not a Postgres server".into(),
-        },
+        None if kind == "error parsing response from server" || is_cut(&*source) => {
+            StoreError::Unreachable {
+                database,
+                source: "what answers there does not speak the protocol of Postgres, as an SSH or \
+                         web server, or closes the connection"
+                    .into(),
+            }
+        }
         _ => StoreError::Unreachable { database, source },
     }
 }

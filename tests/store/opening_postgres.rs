@@ -51,6 +51,34 @@ async fn a_wrong_password_is_refused() {
 }
 
 #[tokio::test]
+async fn another_kind_of_server_is_told_from_one_of_postgres() {
+    use std::io::{Read as _, Write as _};
+    for mode in ["disable", "prefer", "require"] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"SSH-2.0-OpenSSH_9.6\r\n").unwrap();
+            // What came is read, so that the end is none by a reset.
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        let error = refused(&format!(
+            "postgres://u:p@127.0.0.1:{port}/db?sslmode={mode}"
+        ))
+        .await;
+        let shown = chain(&error);
+        assert!(
+            shown.contains("what answers there does not speak"),
+            "{mode}: {shown}"
+        );
+        assert!(error.hint().unwrap().contains("host and port"), "{mode}");
+        serving.join().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_database_that_does_not_exist_is_named() {
     let error = refused(&server().url(USER, PASSWORD_IN_URL, "typo")).await;
     assert!(

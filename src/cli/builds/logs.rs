@@ -1,11 +1,8 @@
 //! `berth logs-builder`
 
-use std::{
-    collections::HashSet,
-    io::{self, Write as _},
-    process::ExitCode,
-    sync::Mutex,
-};
+use std::{collections::HashSet, process::ExitCode, sync::Mutex};
+
+use serde_json::json;
 
 use super::{
     super::{args::LogsBuilderArgs, printer::printable, session::Session},
@@ -21,7 +18,11 @@ pub(in crate::cli) async fn run(
     let (_, config) = session.site().await?;
     let namespace = typed.unwrap_or_else(|| config.builds.namespace.clone());
     let manager = manager(session).await?;
-    let lines = Lines::default();
+    let lines = Lines {
+        session,
+        builds: Mutex::default(),
+        unread: tokio::sync::Notify::new(),
+    };
     tokio::select! {
         done = manager.logs(&namespace, args.follow, &lines) => done?,
         // The reader has gone (`| head`): so is the wish to read on.
@@ -31,13 +32,13 @@ pub(in crate::cli) async fn run(
 }
 
 /// Prints each line; behind its build's name once there is more than one.
-#[derive(Default)]
-struct Lines {
+struct Lines<'a> {
+    session: &'a Session,
     builds: Mutex<HashSet<String>>,
     unread: tokio::sync::Notify,
 }
 
-impl LogSink for Lines {
+impl LogSink for Lines<'_> {
     fn line(&self, build: &str, line: &str) {
         let Ok(mut builds) = self.builds.lock() else {
             return;
@@ -45,14 +46,12 @@ impl LogSink for Lines {
         if !builds.contains(build) {
             builds.insert(build.to_owned());
         }
-        let line = printable(line);
-        let mut stdout = io::stdout().lock();
-        let written = if builds.len() > 1 {
-            writeln!(stdout, "{build}  {line}")
-        } else {
-            writeln!(stdout, "{line}")
-        };
-        if written.and_then(|()| stdout.flush()).is_err() {
+        let fields = json!({ "build": build, "line": line });
+        let mut text = printable(line);
+        if builds.len() > 1 {
+            text = format!("{build}  {text}");
+        }
+        if !self.session.printer.log_line(&fields, &text) {
             self.unread.notify_one();
         }
     }

@@ -108,9 +108,10 @@ impl Printer {
     pub(super) fn problem(&self, error: &Error) {
         let stderr = io::stderr();
         let talk = talk(error, self.has_shown_log.load(Ordering::Relaxed));
-        let text = match stderr.is_terminal() {
-            true => wrapped(&talk),
-            false => talk,
+        let text = if stderr.is_terminal() {
+            wrapped(&talk)
+        } else {
+            talk
         };
         let _ = stderr.lock().write_all(text.as_bytes());
     }

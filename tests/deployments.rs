@@ -597,6 +597,16 @@ async fn a_host_name_is_one_deployments_and_goes_when_it_is_not_wanted() {
     );
 
     let same = public(&second).hostname(host.parse().unwrap());
+    // Before an image is built as well, and also for another deployment of the same project.
+    let named = "other".parse().unwrap();
+    let sibling = DeployRequest::named(first.owner.clone(), named, image().parse().unwrap());
+    let sibling = sibling.hostname(host.parse().unwrap());
+    for request in [&same, &sibling] {
+        let error = manager.check(request).await.unwrap_err();
+        assert!(matches!(error, Error::HostTaken { .. }), "{error:?}");
+    }
+    manager.check(&public(&first)).await.unwrap();
+    manager.check(&public(&second)).await.unwrap();
     let error = manager.deploy(same).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict);
     assert!(error.to_string().contains(first.id()), "{error}");

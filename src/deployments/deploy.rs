@@ -8,6 +8,7 @@ use super::{DeployProgress, DeployRequest, DeploymentManager, Quiet, failure, wo
 use crate::{
     domain::PublicHost,
     error::Error,
+    ingress,
     site::LeaseWait,
     store::{DeploymentRecord, NewDeployment},
 };
@@ -103,21 +104,28 @@ impl DeploymentManager {
         result
     }
 
-    /// Looks whether a request can be used, as [`DeploymentManager::deploy`] does before it sends
-    /// anything: for who has to build the image first.
+    /// Checks whether a request can be used, as [`DeploymentManager::deploy`] does before it sends
+    /// anything, for a caller that has to build the image first. One trip when the deployment is to have
+    /// a host name.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when there is no name under which the deployment could be reached.
+    /// [`Error::Invalid`] when there is no name under which the deployment could be reached,
+    /// [`Error::HostTaken`] and [`Error::GroupConflict`] when another Ingress has it; others when the
+    /// cluster can't be asked.
     pub async fn check(&self, request: &DeployRequest) -> Result<(), Error> {
         let mut spec = request.onto(&request.base(&self.settings().resources)?)?;
-        let is_open = request.asked_host().is_none() && self.settings().ingress.domain.is_none();
-        if is_open && !request.is_fresh() {
-            let name = request.name();
+        let (owner, name) = (request.owner(), request.name());
+        if request.asked_host().is_none() && !request.is_fresh() {
             // One that is there may have a host name of its own, or want none.
-            if (self.store().find_deployment(request.owner(), name).await?).is_some() {
+            if (self.store().find_deployment(owner, name).await?).is_some() {
                 spec.public.host = PublicHost::Nothing;
             }
         }
-        self.exposure(request.owner(), &spec).map(|_| ())
+        let Some(exposure) = self.exposure(owner, &spec)? else {
+            return Ok(());
+        };
+        ingress::admit(self.site(), owner, name, &exposure)
+            .await
+            .map(|_| ())
     }
 }

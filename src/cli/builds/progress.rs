@@ -23,7 +23,7 @@ impl BuildProgress for BuildSteps<'_> {
         match step {
             BuildStep::Packing(_) => self.steps.say_in_passing(&step.to_string()),
             BuildStep::Uploading { sent, total } => {
-                self.steps.bar(*sent, *total, &step.to_string())
+                self.steps.bar(*sent, *total, &step.to_string());
             }
             BuildStep::Warning(_) => self.steps.line(&step.to_string()),
             _ => self.steps.say(&step.to_string()),

@@ -15,9 +15,7 @@ use std::{
 };
 
 use berth::{
-    ExecuteRequest, ManageRequest, PodManager,
-    config::{Config, KeySource},
-    domain::Owner,
+    ExecuteRequest, ManageRequest, PodManager, config::Config, domain::Owner, ssh::KeySource,
 };
 
 const TURNS: usize = 40;

@@ -89,9 +89,15 @@
 //! | [`cluster`] | what can be asked of a cluster, and [`cluster::kubectl`], the lane over SSH |
 //! | [`manifest`], [`store`] | templates to checked manifests; records in SQLite or Postgres |
 //! | [`context`] | from a folder to the bytes that an image is built from |
-//! | [`ssh`] | the connection: keys, host trust, channels, quoting |
 //! | [`config`] | settings, all bad ones reported at once |
-//! | [`domain`], [`secret`], [`tls`], `files` | values checked at birth; secrets that mask themselves; whom TLS trusts; regular files |
+//! | [`tls`] | the certificate authorities that TLS trusts |
+//!
+//! Below them are crates of their own, so that cargo holds the layers:
+//!
+//! | crate | what for |
+//! |---|---|
+//! | [`ssh`] (`berth-ssh`) | the connection: keys, host trust, channels, quoting; no Kubernetes |
+//! | [`domain`] (`berth-core`) | values checked when they are made, secrets that mask themselves |
 
 pub mod builds;
 pub mod cli;
@@ -99,20 +105,20 @@ pub mod cluster;
 pub mod config;
 pub mod context;
 pub mod deployments;
-pub mod domain;
 mod error;
-mod files;
 pub mod ingress;
 pub mod manifest;
 pub mod pods;
 pub mod registry;
-pub mod secret;
 pub mod setup;
 pub mod site;
-pub mod ssh;
 pub mod store;
 pub mod tls;
 
+pub use berth_core as domain;
+use berth_core::files;
+pub use berth_core::secret;
+pub use berth_ssh as ssh;
 pub use builds::{BuildManager, BuildRequest};
 pub use deployments::{DeployRequest, DeploymentManager};
 pub use error::{Error, Kind, Rollback};

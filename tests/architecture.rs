@@ -1,5 +1,5 @@
-//! The house rules that the compiler does not know: imports run downward, each library has its room,
-//! and `.env.example` says what the code reads.
+//! The rules that cargo and the compiler do not know: inside `src/`, imports run downward and each library
+//! has its module; `.env.example` says what the code reads. Between the crates cargo holds the layers.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,14 +23,12 @@ const FLOORS: &[&[&str]] = &[
     &["error"],
     &["cluster"],
     &["context", "manifest", "store"],
-    &["ssh"],
     &["config"],
-    &["domain", "secret", "tls", "files"],
+    &["tls"],
 ];
 
 /// Each library that only one room may name.
 const LIBRARIES: &[(&str, &str)] = &[
-    ("russh", "ssh"),
     ("shlex", "config"),
     ("tera", "manifest"),
     ("flate2", "context"),
@@ -116,7 +114,7 @@ fn every_room_is_on_a_floor() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    for file in sources() {
+    for file in all_sources() {
         let text = fs::read_to_string(&file).unwrap();
         // The tests of a file stand beside it under a name that says whose they are.
         let is_tests = file
@@ -179,7 +177,7 @@ fn no_text_names_a_variable_that_is_not_read() {
     let settings = berth::config::variables::ALL.iter().map(|it| it.name);
     let known: Vec<&str> = settings.chain(NO_SETTINGS.iter().copied()).collect();
     let mut unknown = Vec::new();
-    for file in sources().into_iter().chain([root().join("README.md")]) {
+    for file in all_sources().into_iter().chain([root().join("README.md")]) {
         let text = fs::read_to_string(&file).unwrap();
         for (line, text) in text.lines().enumerate() {
             for word in variables_named(text) {
@@ -321,9 +319,24 @@ fn names(code: &str, name: &str) -> bool {
     })
 }
 
+/// The sources of the package `berth`.
 fn sources() -> Vec<PathBuf> {
+    sources_in(root().join("src"))
+}
+
+/// The same with those of its crates.
+fn all_sources() -> Vec<PathBuf> {
+    let crates = fs::read_dir(root().join("crates")).unwrap();
+    let folders = crates.map(|entry| entry.unwrap().path().join("src"));
+    sources()
+        .into_iter()
+        .chain(folders.flat_map(sources_in))
+        .collect()
+}
+
+fn sources_in(folder: PathBuf) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut folders = vec![root().join("src")];
+    let mut folders = vec![folder];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

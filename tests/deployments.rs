@@ -29,6 +29,7 @@ use serde_json::json;
 use support::{
     bench::{
         LinkCut, Project, WELL, World, image, is_cluster, skipped_on_a_cluster, stdout_json, text,
+        until,
     },
     on_both_databases,
 };
@@ -104,13 +105,9 @@ impl Told {
     }
 }
 
-/// Waits until a step's text contains this, for a minute.
+/// Waits until a step's text contains this.
 async fn until_told(told: &Told, text: &str) {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while !told.all().contains(text) {
-        assert!(Instant::now() < deadline, "no {text:?} in {}", told.all());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until(text, || told.all().contains(text)).await;
 }
 
 /// Has the world's deployments made from the built-in template with `more` behind this line.

@@ -16,10 +16,7 @@ use berth::{
     domain::{Cause, Diagnosis, Environment, PodCommand, PodStatus},
 };
 use serde_json::json;
-use support::{
-    bench::{LinkCut, Project, World, skipped_on_a_cluster, text},
-    sshd::until,
-};
+use support::bench::{LinkCut, Project, World, skipped_on_a_cluster, text, until};
 
 fn argv(words: &[&str]) -> PodCommand {
     PodCommand::Argv(words.iter().map(|word| (*word).to_owned()).collect())

@@ -29,10 +29,9 @@ pub use self::{
     limits::TimeLimits,
     pods::PodDefaults,
     source::Variables,
-    ssh::{Fingerprint, HostKeyPolicy, HostTrust, KeySource, SshLimits, SshSettings},
     user::home_dir,
 };
-use crate::domain::Invalid;
+use crate::{domain::Invalid, ssh::SshSettings};
 
 /// Everything that berth needs to know before it can work.
 #[derive(Debug, Clone)]
@@ -68,7 +67,7 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let lookup = |name: &str| lookup(name).map(Into::into);
         let mut reader = Reader::new(&lookup);
-        let ssh = SshSettings::read(&mut reader);
+        let ssh = ssh::read(&mut reader);
         let kubectl = KubectlSettings::read(&mut reader);
         let database = DatabaseUrl::read(&mut reader);
         let templates = reader.path(&variables::BERTH_TEMPLATES);

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::*;
+use crate::ssh::{HostKeyPolicy, KeySource};
 
 const LEAST: &[(&str, &str)] = &[
     ("K8S_SSH_HOST", "k8s.example.com"),

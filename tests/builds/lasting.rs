@@ -15,10 +15,10 @@ use serde_json::json;
 
 use crate::{
     support::{
-        bench::{World, skipped_on_a_cluster},
+        bench::{World, skipped_on_a_cluster, until},
         on_both_databases,
     },
-    yard::{Ears, Yard, until},
+    yard::{Ears, Yard},
 };
 
 /// Begins a build and leaves it alone once it prints this line.
@@ -26,7 +26,10 @@ async fn begin(yard: &Yard, line: &str) -> BuildId {
     let ears = Arc::new(Ears::default());
     let (manager, request, heard) = (yard.manager.clone(), yard.request(), ears.clone());
     let task = tokio::spawn(async move { manager.build(request, &*heard).await.map(|_| ()) });
-    until(|| ears.lines().iter().any(|it| it == line) || task.is_finished()).await;
+    until("the first line", || {
+        ears.lines().iter().any(|it| it == line) || task.is_finished()
+    })
+    .await;
     assert!(!task.is_finished(), "{:?}", task.await);
     task.abort();
     ears.id().unwrap()
@@ -117,7 +120,10 @@ async fn a_link_that_stays_cut_leaves_the_build_to_be_picked_up() {
     let ears = Arc::new(Ears::default());
     let (manager, request, heard) = (yard.manager.clone(), yard.request(), ears.clone());
     let task = tokio::spawn(async move { manager.build(request, &*heard).await });
-    until(|| ears.lines().iter().any(|it| it == "begun")).await;
+    until("the first line", || {
+        ears.lines().iter().any(|it| it == "begun")
+    })
+    .await;
     let bench = &yard.world.bench;
     bench.control("POST", "/link", &json!({ "refuse": true, "cut": true }));
     let error = task.await.unwrap().unwrap_err();
@@ -147,7 +153,10 @@ async fn a_link_that_comes_back_soon_is_waited_for() {
     let ears = Arc::new(Ears::default());
     let (manager, request, heard) = (yard.manager.clone(), yard.request(), ears.clone());
     let task = tokio::spawn(async move { manager.build(request, &*heard).await });
-    until(|| ears.lines().iter().any(|it| it == "begun") || task.is_finished()).await;
+    until("the first line", || {
+        ears.lines().iter().any(|it| it == "begun") || task.is_finished()
+    })
+    .await;
     let bench = &yard.world.bench;
     bench.control("POST", "/link", &json!({ "refuse": true, "cut": true }));
     // Longer than a log that is lost is asked for at once.
@@ -198,7 +207,10 @@ async fn a_job_that_somebody_deletes_has_vanished() {
     let ears = Arc::new(Ears::default());
     let (manager, waited, heard) = (yard.manager.clone(), id.clone(), ears.clone());
     let waiting = tokio::spawn(async move { manager.attach(&waited, &*heard).await });
-    until(|| ears.lines().iter().any(|it| it == "begun") || waiting.is_finished()).await;
+    until("the first line", || {
+        ears.lines().iter().any(|it| it == "begun") || waiting.is_finished()
+    })
+    .await;
     let namespace = yard.namespace();
     let bench = &yard.world.bench;
     let gone = bench.kubectl(&["delete", "job", id.as_str(), "-n", &namespace]);
@@ -262,7 +274,10 @@ async fn followed_logs_take_in_builds_that_start_later() {
             ears.0.lock().unwrap().contains(&wanted)
         };
         let (first, second) = (first.record.id, second.record.id);
-        until(|| heard(&first, "the first") && heard(&second, "the second")).await;
+        until("both lines", || {
+            heard(&first, "the first") && heard(&second, "the second")
+        })
+        .await;
     };
     tokio::select! {
         () = builds => {}

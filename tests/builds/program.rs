@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::{
     git_server::GitServer,
-    support::bench::{World, image, nothing, skipped_on_a_cluster, stdout_json, text},
-    yard::{Yard, name, until},
+    support::bench::{World, image, nothing, skipped_on_a_cluster, stdout_json, text, until},
+    yard::{Yard, name},
 };
 
 const TOKEN: &str = "program-osprey-token-5712";
@@ -166,7 +166,10 @@ async fn a_build_that_was_killed_before_its_job_exists_has_failed() {
         let list = run(&yard, &["build", "list", "-o", "json"]);
         stdout_json(&list)[0].clone()
     };
-    until(|| first()["status"] == "running" || process.try_wait().unwrap().is_some()).await;
+    until("the record of the build", || {
+        first()["status"] == "running" || process.try_wait().unwrap().is_some()
+    })
+    .await;
     process.kill().unwrap();
     process.wait().unwrap();
     std::fs::remove_file(&hangs).unwrap();

@@ -7,8 +7,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    support::bench::{World, skipped_on_a_cluster},
-    yard::{Ears, Yard, until},
+    support::bench::{World, skipped_on_a_cluster, until},
+    yard::{Ears, Yard},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +58,10 @@ async fn a_stream_that_breaks_off_fails_the_build_aloud() {
     let (manager, request, heard) = (yard.manager.clone(), yard.request(), ears.clone());
     let task = tokio::spawn(async move { manager.build(request, &*heard).await.map(|_| ()) });
     let is_underway = |step: &BuildStep| matches!(step, BuildStep::Uploading { sent, total } if sent > &0 && sent < total);
-    until(|| ears.steps().iter().any(is_underway) || task.is_finished()).await;
+    until("the step", || {
+        ears.steps().iter().any(is_underway) || task.is_finished()
+    })
+    .await;
     let bench = &yard.world.bench;
     bench.control("POST", "/link", &json!("cut"));
     let error = task.await.unwrap().unwrap_err();

@@ -6,7 +6,7 @@ use std::{
     net::TcpStream,
     path::PathBuf,
     sync::Mutex,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use berth::{
@@ -178,17 +178,6 @@ impl BuildProgress for Ears {
         let now = Instant::now();
         self.lines.lock().unwrap().push((now, line.to_owned()));
     }
-}
-
-/// Waits until the condition holds.
-pub async fn until(mut condition: impl FnMut() -> bool) {
-    for _ in 0..600 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("it never came");
 }
 
 /// The digest that the sandbox's registry knows the image by. A cluster's may be out of reach.

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use berth::{
@@ -480,4 +480,13 @@ pub fn stdout_json(output: &Output) -> Value {
 /// An empty body for the control endpoint.
 pub fn nothing() -> Value {
     json!({})
+}
+
+/// Waits until the condition holds; fails after a minute.
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} did not come about");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

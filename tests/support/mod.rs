@@ -15,7 +15,6 @@
 
 pub mod bench;
 pub mod postgres;
-pub mod sshd;
 
 /// Writes a test once and runs it on both databases.
 macro_rules! on_both_databases {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use support::sshd::Agent;
+use sshd::Agent;
 
 /// A certificate authority, and what it signs.
 struct Authority {
@@ -194,7 +194,7 @@ fn for_certified_users(authority: &Authority) -> Sshd {
 async fn a_certificate_next_to_the_key_logs_in() {
     let authority = Authority::new();
     let sshd = for_certified_users(&authority);
-    let user = support::sshd::user();
+    let user = sshd::user();
     for name in ["ed", "ec256", "rsa", "rsa_pkcs1"] {
         let key = private_copy(&fixture(name), &sshd.path(name));
         let settings = SshSettings {
@@ -225,7 +225,7 @@ async fn a_certificate_next_to_the_key_logs_in() {
 async fn certificates_of_an_agent_log_in() {
     let authority = Authority::new();
     let sshd = for_certified_users(&authority);
-    let user = support::sshd::user();
+    let user = sshd::user();
     for name in ["ed", "rsa"] {
         let agent = Agent::start(&sshd.path(&format!("agent_{name}"))).await;
         let key = private_copy(&fixture(name), &sshd.path(name));

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::*;
-use support::sshd::Agent;
+use sshd::Agent;
 
 /// A port that answers so many connections with these words and closes them; those after that
 /// reach the server.

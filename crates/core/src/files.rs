@@ -16,7 +16,7 @@ use nix::fcntl::OFlag;
 /// # Errors
 /// As [`File::open`]; [`io::ErrorKind::InvalidInput`] for a FIFO, a socket or a device, and
 /// [`io::ErrorKind::IsADirectory`] for a directory.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
+pub fn open(path: &Path) -> io::Result<File> {
     // Opening some devices has effects of its own, so the type is looked at first.
     check(path.metadata()?.file_type())?;
     let mut options = OpenOptions::new();
@@ -32,7 +32,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// As [`open`].
-pub(crate) fn open_named(path: &Path) -> io::Result<File> {
+pub fn open_named(path: &Path) -> io::Result<File> {
     let is_passed = ["/dev/fd", "/proc/self/fd"]
         .iter()
         .any(|folder| path.parent() == Some(Path::new(folder)));
@@ -46,7 +46,7 @@ pub(crate) fn open_named(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// As [`open`].
-pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -56,7 +56,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`open`], and [`io::ErrorKind::InvalidData`] for other text.
-pub(crate) fn read_to_string(path: &Path) -> io::Result<String> {
+pub fn read_to_string(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     open(path)?.read_to_string(&mut text)?;
     Ok(text)

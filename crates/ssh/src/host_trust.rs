@@ -315,7 +315,7 @@ impl Judge {
                 file: file.clone(),
                 reason,
             };
-            match crate::files::read(file) {
+            match berth_core::files::read(file) {
                 Ok(bytes) => {
                     let text = known_hosts::decode(&bytes);
                     known.add(file, &text.map_err(|reason| unreadable(reason.into()))?);

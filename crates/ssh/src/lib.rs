@@ -1,7 +1,7 @@
 //! The connection to the host: keys, host trust, channels, one quoting type.
 //!
 //! Everything that reaches the host goes through [`SshClient`]: a [`Script`] in, bytes and an
-//! exit status out. This room knows SSH (RFC 4251 to 4254, as OpenSSH speaks it) and POSIX sh,
+//! exit status out. This crate knows SSH (RFC 4251 to 4254, as OpenSSH speaks it) and POSIX sh,
 //! and nothing of Kubernetes. `russh` is used here and nowhere else, and does not show in the
 //! public API.
 //!
@@ -15,6 +15,7 @@
 //! | `launcher`, `preamble` | how a command is started, whatever the login shell does |
 //! | `command`, `process`, `run`, `listening` | one command: on the wire, for its caller, to its end, until nobody listens |
 //! | `tunnel` | a TCP connection from the host |
+//! | `settings` | the SSH target, the key and whom to trust |
 //! | `keys` | private keys |
 //! | `known_hosts`, `host_certificate`, `host_trust`, `fingerprint` | host keys |
 //!
@@ -43,6 +44,7 @@ mod process;
 mod quote;
 mod run;
 mod script;
+mod settings;
 mod slots;
 mod ssh_config;
 mod tunnel;
@@ -58,6 +60,5 @@ pub use run::{Captured, Output, RunLimits, Stdin, TAIL_BYTES};
 pub use script::{
     CapturedLine, Command, CommandError, NOTHING_CAPTURED, SCRIPT_MAX, Script, WORD_MAX, Word,
 };
+pub use settings::{Fingerprint, HostKeyPolicy, HostTrust, KeySource, SshLimits, SshSettings};
 pub use tunnel::Tunnel;
-
-use crate::config::{Fingerprint, HostKeyPolicy, HostTrust, KeySource, SshSettings};

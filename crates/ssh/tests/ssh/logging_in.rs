@@ -59,7 +59,7 @@ async fn an_encrypted_key_logs_in_with_its_passphrase() {
 #[tokio::test]
 async fn the_agent_logs_in_with_the_key_that_fits() {
     let sshd = Sshd::plain();
-    let agent = support::sshd::Agent::start(&sshd.path("agent")).await;
+    let agent = sshd::Agent::start(&sshd.path("agent")).await;
     let settings = SshSettings {
         key: KeySource::Agent(agent.socket.clone()),
         ..sshd.settings()
@@ -106,7 +106,7 @@ async fn a_refused_login_says_who_and_with_what() {
     };
     assert_eq!(
         (user.clone(), methods.clone()),
-        (support::sshd::user(), vec!["publickey".into()])
+        (sshd::user(), vec!["publickey".into()])
     );
     assert!(
         error.to_string().contains(&keys_tried[0].to_string()),

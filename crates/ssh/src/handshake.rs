@@ -292,7 +292,8 @@ async fn dial(settings: &SshSettings, deadline: Instant) -> Result<TcpStream, Ss
         Ok(addresses) => addresses,
         Err(source) => {
             return Err(SshError::Resolve {
-                remedy: ssh_config::remedy_for(&host),
+                remedy: (settings.config_file.as_deref())
+                    .and_then(|file| ssh_config::remedy_for(&host, file)),
                 host,
                 source: Arc::new(source),
             });

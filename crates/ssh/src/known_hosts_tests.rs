@@ -4,7 +4,7 @@ use russh::keys::parse_public_key_base64;
 
 use super::names::Names;
 use super::*;
-use crate::ssh::fingerprint_of;
+use crate::fingerprint_of;
 
 const A: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
 const B: &str = "AAAAC3NzaC1lZDI1NTE5AAAAILIG2T/B0l0gaqj3puu510tu9N1OkQ4znY3LYuEm5zCF";

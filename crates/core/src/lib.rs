@@ -1,8 +1,8 @@
-//! What berth speaks about, as values that can't be wrong: owners, names, images, builds, deployments,
-//! resources, ports, durations.
+//! The values of berth, each checked when it is made: owners, names, images, builds, deployments,
+//! resources, ports, durations; and [secrets](secret) that mask themselves.
 //!
-//! Everything here is checked at birth and pure: no I/O, no clock, no other room of the crate.
-//! Below the front doors (`cli`, the library's requests) there are no bare strings for these things.
+//! Values are pure: no I/O, no clock. The one exception is [`files`], how a file that a user names is
+//! opened. Below the command line and the library's requests there are no bare strings for these things.
 
 mod build;
 mod build_failure;
@@ -16,6 +16,7 @@ mod digest;
 mod duration;
 mod ecr;
 mod environment;
+pub mod files;
 mod git;
 mod health_path;
 mod host_name;
@@ -33,6 +34,7 @@ mod quantity;
 mod redaction;
 mod resources;
 mod role_arn;
+pub mod secret;
 mod volume;
 
 pub use build::{BuildId, BuildStatus};

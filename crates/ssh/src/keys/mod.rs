@@ -16,7 +16,7 @@ use russh::keys::{Algorithm, Certificate, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 use super::KeySource;
-use crate::secret::Secret;
+use berth_core::secret::Secret;
 
 /// No private key is longer: an RSA key of 16384 bits has 13 kB.
 const KEY_FILE_MAX: u64 = 256 * 1024;
@@ -230,7 +230,7 @@ fn read(path: &Path) -> Result<Zeroizing<String>, KeyError> {
         path: path.into(),
         source: Arc::new(error),
     };
-    let file = crate::files::open_named(path).map_err(unreadable)?;
+    let file = berth_core::files::open_named(path).map_err(unreadable)?;
     warn_if_others_can_read(&file, path);
     let mut bytes = Zeroizing::new(Vec::new());
     file.take(KEY_FILE_MAX)

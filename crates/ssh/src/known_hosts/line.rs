@@ -6,7 +6,7 @@ use russh::keys::{Algorithm, PublicKey, parse_public_key_base64};
 use sha2::{Digest as _, Sha256};
 
 use super::names::Names;
-use crate::ssh::Fingerprint;
+use crate::Fingerprint;
 
 /// What a line says about its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

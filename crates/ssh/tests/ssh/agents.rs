@@ -1,7 +1,7 @@
 //! Agents: many keys, and one that is named.
 
 use super::*;
-use support::sshd::Agent;
+use sshd::Agent;
 
 /// An agent with eight keys, of which the server knows the last.
 async fn crowded(sshd: &Sshd) -> (Agent, std::path::PathBuf) {

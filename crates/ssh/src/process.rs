@@ -92,7 +92,7 @@ impl fmt::Debug for ProcessEvent {
 }
 
 /// A running command. Dropping it ends the command on the host, in the background: SIGTERM,
-/// after [`stop_grace`](crate::config::SshLimits::stop_grace) SIGKILL, after that again its channel is
+/// after [`stop_grace`](crate::SshLimits::stop_grace) SIGKILL, after that again its channel is
 /// closed. The signals reach the whole process group. sshd delivers none to a command that
 /// `ForceCommand` or `command=` has put in the place of ours; there, only the closing helps.
 ///

@@ -7,9 +7,6 @@
     clippy::indexing_slicing
 )]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod agents;
 mod certificates;
 mod closing;
@@ -18,20 +15,18 @@ mod ending;
 mod logging_in;
 mod losing_the_link;
 mod running;
+mod sshd;
 mod start_up_files;
 mod trusting_hosts;
 
 use std::time::{Duration, Instant};
 
-use berth::secret::Secret;
-use berth::{
-    config::{HostKeyPolicy, KeySource, SshSettings},
-    ssh::{
-        Command, ConnectStage, ExitStatus, HostKeyError, KeyError, LoginEnd, Output, ProcessEvent,
-        RunLimits, Script, SshClient, SshError, StdinClosed,
-    },
+use berth_core::secret::Secret;
+use berth_ssh::{
+    Command, ConnectStage, ExitStatus, HostKeyError, HostKeyPolicy, KeyError, KeySource, LoginEnd,
+    Output, ProcessEvent, RunLimits, Script, SshClient, SshError, SshSettings, StdinClosed,
 };
-use support::sshd::{Options, Sshd, fixture, private_copy, public_key, run, runs, until};
+use sshd::{Options, Sshd, fixture, private_copy, public_key, run, runs, until};
 
 fn sh(text: &str) -> Script {
     Script::command(["sh", "-c", text])

@@ -1,12 +1,13 @@
 //! Finds a host in the user's `~/.ssh/config`, to explain a name without an address. berth takes no
 //! setting from that file.
 
-use crate::{config, files};
+use std::path::Path;
 
-/// What to do when the host is a `Host` of `~/.ssh/config`; `None` when it is not.
-pub(super) fn remedy_for(host: &str) -> Option<String> {
-    let file = config::home_dir()?.join(".ssh/config");
-    remedy_in(&files::read_to_string(&file).ok()?, host)
+use berth_core::files;
+
+/// What to do when the host is a `Host` of this file; `None` when it is not.
+pub(super) fn remedy_for(host: &str, file: &Path) -> Option<String> {
+    remedy_in(&files::read_to_string(file).ok()?, host)
 }
 
 fn remedy_in(text: &str, host: &str) -> Option<String> {

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use berth::config::{HostKeyPolicy, HostTrust, KeySource, SshLimits, SshSettings};
+use berth_ssh::{HostKeyPolicy, HostTrust, KeySource, SshLimits, SshSettings};
 
 const SSHD: &str = "/usr/sbin/sshd";
 
@@ -205,6 +205,7 @@ impl Sshd {
     /// Settings that get in: strict, with a key of this server's making.
     pub(crate) fn settings(&self) -> SshSettings {
         SshSettings {
+            config_file: None,
             host: "127.0.0.1".into(),
             port: self.port,
             user: user(),

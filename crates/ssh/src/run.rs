@@ -44,7 +44,7 @@ pub struct RunLimits {
     /// For all of it: connecting if need be, waiting for a channel, running. No limit if `None`.
     pub timeout: Option<Duration>,
     /// Bytes of stdout to keep, from its beginning. `None`: as
-    /// [`kept_bytes_per_stream`](crate::config::SshLimits::kept_bytes_per_stream) says.
+    /// [`kept_bytes_per_stream`](crate::SshLimits::kept_bytes_per_stream) says.
     pub keep_stdout: Option<usize>,
     /// Likewise for stderr.
     pub keep_stderr: Option<usize>,

@@ -24,7 +24,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// operations on it fail with [`SshError::LinkLost`], and the next one connects anew.
 ///
 /// After a failed attempt the next one waits: 250 ms, doubling up to
-/// [`backoff_max`](crate::config::SshLimits::backoff_max), shortened at random by up to half. A refusal
+/// [`backoff_max`](crate::SshLimits::backoff_max), shortened at random by up to half. A refusal
 /// (key, host key, login) is not tried again within that time but answered at once with the
 /// same error, so that a wrong key does not look like an attack.
 #[derive(Clone)]

@@ -8,9 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Captured, CommandError, ExitStatus, Fingerprint, HostKeyError, KeyError};
-use crate::config::variables::{
-    K8S_SSH_CONNECT_TIMEOUT, K8S_SSH_HOST, K8S_SSH_PORT, K8S_SSH_USERNAME,
-};
 
 /// A failure of the connection, or of a command to run to a known end.
 ///
@@ -262,24 +259,18 @@ impl SshError {
                 remedy: Some(remedy),
                 ..
             } => remedy.clone(),
-            Self::Resolve { .. } => format!("check {} and the name server", K8S_SSH_HOST.name),
+            Self::Resolve { .. } => "check K8S_SSH_HOST and the name server".into(),
             Self::Refused { port, .. } => {
-                format!(
-                    "check that sshd runs on the host and listens on port {port} ({})",
-                    K8S_SSH_PORT.name
-                )
+                format!("check that sshd runs on the host and listens on port {port} (K8S_SSH_PORT)")
             }
             Self::Unreachable { .. } => {
-                format!("check {}, the network and any VPN", K8S_SSH_HOST.name)
+                "check K8S_SSH_HOST, the network and any VPN".into()
             }
             Self::ConnectTimeout {
                 stage: ConnectStage::Tcp,
                 ..
-            } => format!(
-                "a firewall may be dropping the packets: check {}, {} and any VPN",
-                K8S_SSH_HOST.name, K8S_SSH_PORT.name
-            ),
-            Self::NotSsh { .. } => format!("check {}", K8S_SSH_PORT.name),
+            } => "a firewall may be dropping the packets: check K8S_SSH_HOST, K8S_SSH_PORT and any VPN".into(),
+            Self::NotSsh { .. } => "check K8S_SSH_PORT".into(),
             Self::AuthRefused { .. } | Self::ClosedDuringLogin { .. } => return self.login_hint(),
             Self::Refuses { .. } => "the host's sshd_config limits new connections by MaxStartups \
                  and PerSourcePenalties; start fewer berth processes at once"
@@ -289,11 +280,9 @@ impl SshError {
                 "check MaxSessions in the host's sshd_config, and that the account may run commands"
                     .into()
             }
-            Self::NoShell { said, .. } if has_expired(said) => format!(
-                "log in as {} with a terminal (`ssh -t`) and change the password, or have `chage` \
-                 or `usermod` on the host make the account valid again",
-                K8S_SSH_USERNAME.name
-            ),
+            Self::NoShell { said, .. } if has_expired(said) => "log in as K8S_SSH_USERNAME with a terminal (`ssh -t`) and change the password, or have \
+                 `chage` or `usermod` on the host make the account valid again"
+                .into(),
             Self::StartupReadsStdin => {
                 "in the login shell's start-up file (such as ~/.bashrc or config.fish), read only where \
                  someone types: `[ -t 0 ] && read …`, or within `case $- in *i*) … esac`; trying again is \
@@ -303,18 +292,16 @@ impl SshError {
             Self::NoShell {
                 end: LoginEnd::Ended(_),
                 ..
-            } => format!(
-                "check that the user of {} may log in and run commands: its shell in /etc/passwd, its \
-                 start-up files, ForceCommand and `command=` on the host; trying again is safe",
-                K8S_SSH_USERNAME.name
-            ),
+            } => "check that the user of K8S_SSH_USERNAME may log in and run commands: its shell in \
+                 /etc/passwd, its start-up files, ForceCommand and `command=` on the host; trying again \
+                 is safe"
+                .into(),
             Self::NoShell {
                 end: LoginEnd::Slow(_),
                 ..
-            } => format!(
-                "make the start-up files on the host faster, or raise {}; trying again is safe",
-                K8S_SSH_CONNECT_TIMEOUT.name
-            ),
+            } => "make the start-up files on the host faster, or raise K8S_SSH_CONNECT_TIMEOUT; trying again \
+                 is safe"
+                .into(),
             Self::NoShell {
                 end: LoginEnd::Redirected,
                 ..
@@ -368,9 +355,8 @@ impl SshError {
                 ..
             } => with_remarks(
                 &format!(
-                    "check {}, and that ~{user}/.ssh/authorized_keys on the host holds the public half of \
-                 {}",
-                    K8S_SSH_USERNAME.name,
+                    "check K8S_SSH_USERNAME, and that ~{user}/.ssh/authorized_keys on the host holds the \
+                     public half of {}",
                     keys(keys_tried)
                 ),
                 remarks,

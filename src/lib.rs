@@ -87,16 +87,16 @@
 //! | [`setup`] | what is set up once: where images are built, the host's kubeconfig |
 //! | [`site`] | one cluster with its records and templates, shared by all managers |
 //! | [`cluster`] | what can be asked of a cluster, and [`cluster::kubectl`], the lane over SSH |
-//! | [`manifest`], [`store`] | templates to checked manifests; records in SQLite or Postgres |
+//! | [`manifest`] | templates to checked manifests |
 //! | [`context`] | from a folder to the bytes that an image is built from |
 //! | [`config`] | settings, all bad ones reported at once |
-//! | [`tls`] | the certificate authorities that TLS trusts |
 //!
 //! Below them are crates of their own, so that cargo holds the layers:
 //!
 //! | crate | what for |
 //! |---|---|
 //! | [`ssh`] (`berth-ssh`) | the connection: keys, host trust, channels, quoting; no Kubernetes |
+//! | [`store`] (`berth-store`) | records in SQLite or Postgres, leases |
 //! | [`domain`] (`berth-core`) | values checked when they are made, secrets that mask themselves |
 
 pub mod builds;
@@ -112,13 +112,11 @@ pub mod pods;
 pub mod registry;
 pub mod setup;
 pub mod site;
-pub mod store;
-pub mod tls;
 
-pub use berth_core as domain;
 use berth_core::files;
-pub use berth_core::secret;
+pub use berth_core::{self as domain, secret, tls};
 pub use berth_ssh as ssh;
+pub use berth_store as store;
 pub use builds::{BuildManager, BuildRequest};
 pub use deployments::{DeployRequest, DeploymentManager};
 pub use error::{Error, Kind, Rollback};

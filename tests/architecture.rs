@@ -22,9 +22,8 @@ const FLOORS: &[&[&str]] = &[
     &["site"],
     &["error"],
     &["cluster"],
-    &["context", "manifest", "store"],
+    &["context", "manifest"],
     &["config"],
-    &["tls"],
 ];
 
 /// Each library that only one room may name.
@@ -33,9 +32,6 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("tera", "manifest"),
     ("flate2", "context"),
     ("tar", "context"),
-    ("diesel", "store"),
-    ("diesel_async", "store"),
-    ("diesel_migrations", "store"),
     ("clap", "cli"),
     ("clap_complete", "cli"),
     ("indicatif", "cli"),
@@ -44,7 +40,6 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("hyper_util", "registry"),
     ("http_body_util", "registry"),
     ("tokio_rustls", "registry"),
-    ("rustix", "store"),
 ];
 
 #[test]

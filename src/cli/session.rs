@@ -6,11 +6,12 @@ use tokio::sync::OnceCell;
 
 use super::{args::Global, printer::Printer, progress::Steps};
 use crate::{
-    config::{Config, ConfigError, DatabaseUrl, Variables, variables},
+    config::{Config, ConfigError, Variables, database_url, variables},
     domain::Namespace,
     error::Error,
     pods::{PodManager, Settings},
     site::Site,
+    store::DatabaseUrl,
 };
 
 /// What every command is given.
@@ -61,7 +62,7 @@ impl Session {
     /// Where the records are; no other setting is looked at.
     pub(super) fn database(&self) -> Result<DatabaseUrl, ConfigError> {
         let found = self.variables()?;
-        DatabaseUrl::from_vars(|name| found.get(name))
+        database_url(|name| found.get(name))
     }
 
     /// The variables that are set, by flags, the environment and the `.env` file.

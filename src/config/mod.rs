@@ -19,11 +19,10 @@ pub mod variables;
 
 use std::{ffi::OsString, fmt, path::PathBuf};
 
-pub(crate) use self::database::Place;
 use self::reader::Reader;
 pub use self::{
     builds::{BuildSettings, Builder, Cache, Registry},
-    database::DatabaseUrl,
+    database::database_url,
     ingress::{GroupName, IngressSettings, Listeners, Scheme},
     kubectl::KubectlSettings,
     limits::TimeLimits,
@@ -31,7 +30,7 @@ pub use self::{
     source::Variables,
     user::home_dir,
 };
-use crate::{domain::Invalid, ssh::SshSettings};
+use crate::{domain::Invalid, ssh::SshSettings, store::DatabaseUrl};
 
 /// Everything that berth needs to know before it can work.
 #[derive(Debug, Clone)]
@@ -69,7 +68,7 @@ impl Config {
         let mut reader = Reader::new(&lookup);
         let ssh = ssh::read(&mut reader);
         let kubectl = KubectlSettings::read(&mut reader);
-        let database = DatabaseUrl::read(&mut reader);
+        let database = database::read(&mut reader);
         let templates = reader.path(&variables::BERTH_TEMPLATES);
         let pods = PodDefaults::read(&mut reader);
         let builds = BuildSettings::read(&mut reader);

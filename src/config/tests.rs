@@ -139,7 +139,7 @@ fn every_bad_value_is_reported_at_once_with_a_remedy() {
 #[test]
 fn the_database_alone_needs_no_host() {
     let home = |name: &str| (name == "HOME").then(|| "/home/ada".to_owned());
-    let url = DatabaseUrl::from_vars(home).unwrap();
+    let url = database_url(home).unwrap();
     assert!(url.to_string().starts_with("sqlite:///home/ada/"), "{url}");
 }
 

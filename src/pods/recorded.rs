@@ -2,11 +2,10 @@
 
 use super::lease::TTL;
 use crate::{
-    config::DatabaseUrl,
     domain::{Owner, PodStatus},
     error::Error,
     site::LeaseWait,
-    store::{Claim, Holder, Listed, PodFilter, PodRecord, Store},
+    store::{Claim, DatabaseUrl, Holder, Listed, PodFilter, PodRecord, Store},
 };
 
 /// The recorded pods, those that were last seen in this state when one is given, and what is wrong with

@@ -2,10 +2,7 @@
 
 use std::net::TcpListener;
 
-use berth::{
-    config::DatabaseUrl,
-    store::{Store, StoreError},
-};
+use berth::store::{DatabaseUrl, Store, StoreError};
 
 use crate::{
     Database, LONG, chain, child,

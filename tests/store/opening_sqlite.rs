@@ -2,10 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use berth::{
-    config::DatabaseUrl,
-    store::{Store, StoreError},
-};
+use berth::store::{DatabaseUrl, Store, StoreError};
 use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 
 use crate::{Database, LONG, chain, child, shop, take};

@@ -17,14 +17,14 @@ use std::{
 use berth::{
     Error, ManageRequest, PodManager,
     cluster::{Cluster as _, Query, Resource, kubectl::Kubectl},
-    config::{Config, DatabaseUrl},
+    config::Config,
     deployments::{DeployProgress, DeployStep},
     domain::Owner,
     manifest::Templates,
     pods::{Managed, Progress, Settings, Step},
     site::Site,
     ssh::SshClient,
-    store::{SshPlace, Store},
+    store::{DatabaseUrl, SshPlace, Store},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -1,8 +1,8 @@
 //! The values of berth, each checked when it is made: owners, names, images, builds, deployments,
 //! resources, ports, durations; and [secrets](secret) that mask themselves.
 //!
-//! Values are pure: no I/O, no clock. The one exception is [`files`], how a file that a user names is
-//! opened. Below the command line and the library's requests there are no bare strings for these things.
+//! Values are pure: no I/O, no clock. The exceptions are what all
+//! crates share: [`files`], how a file that a user names is opened, and [`tls`], whom TLS trusts. Below the command line and the library's requests there are no bare strings for these things.
 
 mod build;
 mod build_failure;
@@ -35,6 +35,7 @@ mod redaction;
 mod resources;
 mod role_arn;
 pub mod secret;
+pub mod tls;
 mod volume;
 
 pub use build::{BuildId, BuildStatus};

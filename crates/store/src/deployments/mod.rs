@@ -24,7 +24,7 @@ use super::{
     pools::{Clock, read, write},
     schema::{deployments, leases},
 };
-use crate::domain::{DeploymentName, Owner};
+use berth_core::{DeploymentName, Owner};
 
 impl Store {
     /// The deployment's record, or [`StoreError::NoDeployment`]. [`Store::find_deployment`] returns an

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::LeaseInfo;
-use crate::domain::{
+use berth_core::{
     Diagnosis, Image, Namespace, Owner, OwnerKind, PodStatus, Resources, ServiceDetails,
 };
 

@@ -12,7 +12,7 @@ use diesel::{
 use tokio_postgres::error::SqlState;
 
 use super::StoreError;
-use crate::tls;
+use berth_core::tls;
 
 /// What stops a query body, before it is known to which database it went.
 #[derive(Debug)]

@@ -3,7 +3,6 @@
 mod postgres;
 
 use std::{
-    ffi::OsString,
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
@@ -11,8 +10,7 @@ use std::{
 
 use tokio_postgres::Config;
 
-use super::{ConfigError, reader::Reader, variables};
-use crate::domain::Invalid;
+use berth_core::Invalid;
 
 const FIELD: &str = "DATABASE_URL";
 const FORMS: &str = "use sqlite:///path/to/file or postgres://user:password@host/database";
@@ -57,36 +55,6 @@ pub(crate) enum Place {
 }
 
 impl DatabaseUrl {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        if reader.text(&variables::DATABASE_URL).is_some() {
-            return reader.parsed(&variables::DATABASE_URL);
-        }
-        let (data, home) = (reader.given("XDG_DATA_HOME"), reader.home());
-        let home = home.as_deref().and_then(Path::to_str);
-        match Self::in_user_data(data.as_deref(), home) {
-            Ok(url) => Some(url),
-            Err(refused) => {
-                reader.push(refused);
-                None
-            }
-        }
-    }
-
-    /// Reads where the records are, and no other setting. `lookup` is as for
-    /// [`Config::from_vars`](super::Config::from_vars).
-    ///
-    /// # Errors
-    /// [`ConfigError`] when the URL can't be used, or there is none and no home folder either.
-    pub fn from_vars<V: Into<OsString>>(
-        lookup: impl Fn(&str) -> Option<V>,
-    ) -> Result<Self, ConfigError> {
-        let lookup = |name: &str| lookup(name).map(Into::into);
-        let mut reader = Reader::new(&lookup);
-        let url = Self::read(&mut reader);
-        reader.finish()?;
-        url.ok_or_else(ConfigError::default)
-    }
-
     pub(crate) fn place(&self) -> &Place {
         &self.0
     }

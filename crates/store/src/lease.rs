@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::{Holder, PodRecord, holder::Life};
-use crate::domain::Owner;
+use berth_core::Owner;
 
 /// Who holds a lease, since when, and until when it holds unless it is renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]

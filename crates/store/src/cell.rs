@@ -11,7 +11,7 @@ use diesel::{
 use serde::de::DeserializeOwned;
 
 use super::{Holder, LeaseInfo, SshPlace, StoreError};
-use crate::domain::Invalid;
+use berth_core::Invalid;
 
 /// A time as it is stored, or why it is none: SQLite holds times as text.
 #[derive(Debug, Clone, FromSqlRow)]

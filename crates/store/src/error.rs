@@ -3,7 +3,7 @@
 use std::{error::Error, path::PathBuf};
 
 use super::LeaseInfo;
-use crate::domain::{BuildId, DeploymentName, Owner};
+use berth_core::{BuildId, DeploymentName, Owner};
 
 type Source = Box<dyn Error + Send + Sync>;
 

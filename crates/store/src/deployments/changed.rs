@@ -1,53 +1,55 @@
-//! What is written to the table `pods`.
+//! What is written to the table `deployments`.
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
-use serde::Serialize;
 
-use super::{NewPod, PodChanges, StoreError, record::Change, schema::pods};
-use crate::domain::{Owner, PodStatus, ServiceDetails};
+use super::{DeploymentChanges, NewDeployment};
+use crate::{
+    StoreError,
+    changed::{storable, to_json},
+    record::Change,
+    schema::deployments,
+};
+use berth_core::{DeploymentName, DeploymentStatus, Owner};
 
-/// The row of a new record. Its lease is taken in the same transaction, so that every row which
-/// can be seen has a lease number above zero.
+/// The row of a new record.
 #[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = pods)]
+#[diesel(table_name = deployments)]
 pub(super) struct NewRow {
     owner_kind: &'static str,
     owner_id: String,
-    project_id: Option<String>,
-    conversation_id: Option<String>,
+    name: String,
     namespace: String,
+    lock_name: String,
     image: String,
+    host: Option<String>,
     status: &'static str,
-    resources: String,
-    service_details: String,
+    replicas: i64,
     ssh_host: String,
     ssh_port: i32,
     ssh_user: String,
-    lease_number: i64,
     created_at: NaiveDateTime,
     updated_at: NaiveDateTime,
 }
 
 impl NewRow {
-    pub(super) fn new(owner: &Owner, new: &NewPod) -> Result<Self, StoreError> {
-        Ok(Self {
+    pub(super) fn new(owner: &Owner, name: &DeploymentName, new: &NewDeployment) -> Self {
+        Self {
             owner_kind: owner.kind().as_str(),
             owner_id: owner.id().to_owned(),
-            project_id: owner.project_id().map(str::to_owned),
-            conversation_id: owner.conversation_id().map(str::to_owned),
+            name: name.to_string(),
             namespace: owner.namespace().to_string(),
+            lock_name: lock_name(owner, name),
             image: new.image.to_string(),
-            status: PodStatus::Created.as_str(),
-            resources: to_json(&new.resources)?,
-            service_details: to_json(&ServiceDetails::default())?,
+            host: new.host.clone().map(String::from),
+            status: DeploymentStatus::Progressing.as_str(),
+            replicas: new.replicas.into(),
             ssh_host: new.ssh.host.clone(),
             ssh_port: new.ssh.port.into(),
             ssh_user: new.ssh.user.clone(),
-            lease_number: 0,
             created_at: NaiveDateTime::default(),
             updated_at: NaiveDateTime::default(),
-        })
+        }
     }
 
     pub(super) fn at(mut self, now: DateTime<Utc>) -> Self {
@@ -59,7 +61,7 @@ impl NewRow {
 
 /// The columns that a save writes: `None` leaves a column alone, `Some(None)` empties it.
 #[derive(Debug, Clone, AsChangeset)]
-#[diesel(table_name = pods)]
+#[diesel(table_name = deployments)]
 #[expect(
     clippy::option_option,
     reason = "this is how diesel tells the two apart"
@@ -67,9 +69,9 @@ impl NewRow {
 pub(super) struct ChangedRow {
     status: Option<&'static str>,
     image: Option<String>,
-    resources: Option<String>,
-    service_details: Option<String>,
-    pod_name: Option<Option<String>>,
+    replicas: Option<i64>,
+    host: Option<Option<String>>,
+    revision: Option<Option<i64>>,
     diagnosis: Option<Option<String>>,
     ssh_host: Option<String>,
     ssh_port: Option<i32>,
@@ -78,15 +80,18 @@ pub(super) struct ChangedRow {
 }
 
 impl ChangedRow {
-    pub(super) fn new(changes: PodChanges) -> Result<Self, StoreError> {
+    pub(super) fn new(changes: DeploymentChanges) -> Result<Self, StoreError> {
         Ok(Self {
-            status: changes.status.map(PodStatus::as_str),
+            status: changes.status.map(DeploymentStatus::as_str),
             image: changes.image.map(String::from),
-            resources: changes.resources.as_ref().map(to_json).transpose()?,
-            service_details: changes.service.as_ref().map(to_json).transpose()?,
-            pod_name: match changes.pod_name {
+            replicas: changes.replicas.map(i64::from),
+            host: match changes.host {
                 Change::Keep => None,
-                Change::To(name) => Some(name),
+                Change::To(host) => Some(host.map(String::from)),
+            },
+            revision: match changes.revision {
+                Change::Keep => None,
+                Change::To(revision) => Some(revision),
             },
             diagnosis: match changes.diagnosis {
                 Change::Keep => None,
@@ -105,14 +110,7 @@ impl ChangedRow {
     }
 }
 
-pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|problem| StoreError::Query {
-        act: "write a record as JSON",
-        source: problem.into(),
-    })
-}
-
-/// A time as both databases can hold it: in microseconds.
-pub(super) fn storable(time: DateTime<Utc>) -> NaiveDateTime {
-    time.naive_utc().trunc_subsecs(6)
+/// The name of the lease on a deployment. A namespace is one owner's, so no two deployments share it.
+pub(super) fn lock_name(owner: &Owner, name: &DeploymentName) -> String {
+    format!("deployment {}/{name}", owner.namespace())
 }

@@ -18,7 +18,7 @@ use super::{
     pools::{Clock, read, write},
     schema::builds,
 };
-use crate::domain::{BuildId, BuildStatus};
+use berth_core::{BuildId, BuildStatus};
 
 impl Store {
     /// Records a build that begins now, as [`BuildStatus::Running`].

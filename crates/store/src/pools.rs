@@ -35,13 +35,13 @@ macro_rules! read {
         let pools = $store.pools.clone();
         let work = async move {
             match pools {
-                $crate::store::pools::Pools::Sqlite(sqlite) => {
+                $crate::pools::Pools::Sqlite(sqlite) => {
                     let connected = sqlite.pool.get().await;
                     let mut pooled = connected.map_err(|error| sqlite.failure.of(&error))?;
                     let $connection = &mut *pooled;
                     $body
                 }
-                $crate::store::pools::Pools::Postgres(postgres) => {
+                $crate::pools::Pools::Postgres(postgres) => {
                     let connected = postgres.pool.get().await;
                     let mut pooled = connected.map_err(|error| postgres.failure.of(&error))?;
                     let $connection = &mut *pooled;
@@ -49,7 +49,7 @@ macro_rules! read {
                 }
             }
         };
-        $crate::store::pools::finish(work, $act, &$store.database).await
+        $crate::pools::finish(work, $act, &$store.database).await
     }};
 }
 
@@ -63,28 +63,28 @@ macro_rules! write {
         let pools = $store.pools.clone();
         let work = async move {
             match pools {
-                $crate::store::pools::Pools::Sqlite(sqlite) => {
+                $crate::pools::Pools::Sqlite(sqlite) => {
                     let _turn = sqlite.writer.lock().await;
                     let connected = sqlite.pool.get().await;
                     let mut pooled = connected.map_err(|error| sqlite.failure.of(&error))?;
                     pooled
-                        .immediate_transaction::<_, $crate::store::fault::Fault, _>(
-                            async |$connection| $body,
-                        )
+                        .immediate_transaction::<_, $crate::fault::Fault, _>(async |$connection| {
+                            $body
+                        })
                         .await
                 }
-                $crate::store::pools::Pools::Postgres(postgres) => {
+                $crate::pools::Pools::Postgres(postgres) => {
                     let connected = postgres.pool.get().await;
                     let mut pooled = connected.map_err(|error| postgres.failure.of(&error))?;
                     pooled
                         .build_transaction()
                         .read_committed()
-                        .run::<_, $crate::store::fault::Fault, _>(async |$connection| $body)
+                        .run::<_, $crate::fault::Fault, _>(async |$connection| $body)
                         .await
                 }
             }
         };
-        $crate::store::pools::finish(work, $act, &$store.database).await
+        $crate::pools::finish(work, $act, &$store.database).await
     }};
 }
 

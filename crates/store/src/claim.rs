@@ -14,7 +14,7 @@ use super::{
     row::Row,
     schema::pods,
 };
-use crate::domain::Owner;
+use berth_core::Owner;
 
 /// The longest lease; a longer one is this long.
 const LONGEST: TimeDelta = TimeDelta::days(365);

@@ -2,10 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::{
-    domain::{DeploymentName, DeploymentStatus, Diagnosis, HostName, Image, Namespace, Owner},
-    store::{LeaseInfo, Lock, SshPlace, record::Change},
-};
+use crate::{LeaseInfo, Lock, SshPlace, record::Change};
+use berth_core::{DeploymentName, DeploymentStatus, Diagnosis, HostName, Image, Namespace, Owner};
 
 /// What is remembered of a deployment. The cluster is the truth; this is a memory of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,7 +142,7 @@ impl DeploymentChanges {
     }
 }
 
-/// Which records [`Store::list_deployments`](crate::store::Store::list_deployments) returns; the
+/// Which records [`Store::list_deployments`](crate::Store::list_deployments) returns; the
 /// default is all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeploymentFilter {

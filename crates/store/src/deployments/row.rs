@@ -4,14 +4,12 @@ use diesel::prelude::*;
 
 use super::DeploymentRecord;
 use crate::{
-    domain::Owner,
-    store::{
-        LeaseInfo, StoreError,
-        cell::{Moment, RowAt},
-        lock::LeaseRow,
-        schema::deployments,
-    },
+    LeaseInfo, StoreError,
+    cell::{Moment, RowAt},
+    lock::LeaseRow,
+    schema::deployments,
 };
+use berth_core::Owner;
 
 /// A row just as it is stored: nothing is checked yet, so that a broken one can be named.
 #[derive(Debug, Clone, Queryable, Selectable)]

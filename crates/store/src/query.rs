@@ -11,7 +11,7 @@ use super::{
     row::Row,
     schema::pods,
 };
-use crate::domain::Owner;
+use berth_core::Owner;
 
 impl Store {
     /// The owner's record, or [`StoreError::NotFound`]. [`Store::find`] returns an option instead.

@@ -2,10 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::{
-    domain::{BuildFailure, BuildId, BuildStatus, Digest, Image},
-    store::SshPlace,
-};
+use crate::SshPlace;
+use berth_core::{BuildFailure, BuildId, BuildStatus, Digest, Image};
 
 /// What is remembered of a build. The cluster forgets a Job soon after its end; this stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +76,7 @@ pub struct EndedBuild {
     pub is_first: bool,
 }
 
-/// Which records [`Store::list_builds`](crate::store::Store::list_builds) returns; the default is all.
+/// Which records [`Store::list_builds`](crate::Store::list_builds) returns; the default is all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BuildFilter {
     /// Only builds that were seen in this state.

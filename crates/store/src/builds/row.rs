@@ -7,14 +7,12 @@ use diesel::prelude::*;
 
 use super::{BuildEnd, BuildRecord, NewBuild};
 use crate::{
-    domain::BuildStatus,
-    store::{
-        StoreError,
-        cell::{Moment, RowAt},
-        changed::{storable, to_json},
-        schema::builds,
-    },
+    StoreError,
+    cell::{Moment, RowAt},
+    changed::{storable, to_json},
+    schema::builds,
 };
+use berth_core::BuildStatus;
 
 /// A row just as it is stored: nothing is checked yet, so that a broken one can be named.
 #[derive(Debug, Clone, Queryable, Selectable)]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use tokio_postgres::config::{ChannelBinding, Config, Host, SslMode};
 
 use super::{FIELD, FORMS};
-use crate::domain::Invalid;
+use berth_core::Invalid;
 
 /// Reads a Postgres URL, and decides on TLS.
 pub(super) fn parse(text: &str) -> Result<Config, Invalid> {

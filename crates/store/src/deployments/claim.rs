@@ -11,14 +11,12 @@ use super::{
     is_of,
 };
 use crate::{
-    domain::{DeploymentName, Owner},
-    store::{
-        Holder, Locked, Store, StoreError,
-        lock::Leases,
-        pools::{Clock, write},
-        schema::deployments,
-    },
+    Holder, Locked, Store, StoreError,
+    lock::Leases,
+    pools::{Clock, write},
+    schema::deployments,
 };
+use berth_core::{DeploymentName, Owner};
 
 impl Store {
     /// Takes the lease on the owner's deployment of this name, and makes its record when there is none.

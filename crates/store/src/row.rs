@@ -7,7 +7,7 @@ use super::{
     cell::{Moment, RowAt},
     schema::pods,
 };
-use crate::domain::{Owner, OwnerKind};
+use berth_core::{Owner, OwnerKind};
 
 /// A row just as it is stored: nothing is checked yet, so that a broken one can be named.
 #[derive(Debug, Clone, Queryable, Selectable)]

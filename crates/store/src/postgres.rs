@@ -20,7 +20,7 @@ use super::{
     migrations,
     pools::{self, Failure},
 };
-use crate::tls;
+use berth_core::tls;
 
 /// Connections of one process. A server takes 100 by default, and there are other processes.
 const CONNECTIONS: u32 = 8;

@@ -12,16 +12,15 @@
 //! (`migrations/`). A row that can't be read is named by the one that asks for it, and stands beside
 //! the others in a [list](Listed).
 //!
-//! This room knows nothing of clusters, SSH or front doors, and never stores a secret. diesel is
+//! This crate knows nothing of clusters, SSH or front doors, and never stores a secret. diesel is
 //! used here and nowhere else: its types are not in the public face.
 //!
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use berth::{
-//!     config::DatabaseUrl,
-//!     domain::{Image, Owner, PodStatus, Resources},
-//!     store::{Claim, Holder, NewPod, PodChanges, SshPlace, Store, StoreError},
+//! use berth_core::{Image, Owner, PodStatus, Resources};
+//! use berth_store::{
+//!     Claim, DatabaseUrl, Holder, NewPod, PodChanges, SshPlace, Store, StoreError,
 //! };
 //!
 //! # async fn example(image: Image, resources: Resources) -> Result<(), Box<dyn std::error::Error>> {
@@ -49,9 +48,9 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use berth::{
-//!     domain::{BuildId, DeploymentStatus, Digest, Owner},
-//!     store::{BuildEnd, DeploymentChanges, DeploymentClaim, Holder, NewDeployment, Store},
+//! use berth_core::{BuildId, DeploymentStatus, Digest, Owner};
+//! use berth_store::{
+//!     BuildEnd, DeploymentChanges, DeploymentClaim, Holder, NewDeployment, Store,
 //! };
 //!
 //! # async fn example(
@@ -94,9 +93,12 @@ mod record;
 mod row;
 mod schema;
 mod sqlite;
+mod url;
 
 use std::{fmt, sync::Arc};
 
+pub use self::url::DatabaseUrl;
+use self::url::Place;
 pub use self::{
     builds::{BuildEnd, BuildFilter, BuildRecord, EndedBuild, NewBuild},
     deployments::{
@@ -110,7 +112,6 @@ pub use self::{
     record::{NewPod, PodChanges, PodFilter, PodRecord, SshPlace},
 };
 use self::{pools::Pools, postgres::Postgres, sqlite::Sqlite};
-use crate::config::{DatabaseUrl, Place};
 
 /// The records. Clones share one pool of connections.
 ///

@@ -23,6 +23,7 @@ mod locks;
 mod opening;
 mod opening_postgres;
 mod opening_sqlite;
+mod operations;
 mod records;
 mod upgrading;
 

@@ -1,6 +1,6 @@
 //! Databases of an older berth: what is in them stays, and what is new is made.
 
-use berth::store::{BuildFilter, DeploymentFilter, PodFilter, Store, StoreError};
+use berth::store::{BuildFilter, DeploymentFilter, OperationFilter, PodFilter, Store, StoreError};
 
 use crate::{Database, LONG, on_both, shop, take};
 
@@ -42,6 +42,23 @@ on_both! {
         let builds = store.list_builds(BuildFilter::default()).await.unwrap();
         let deployments = store.list_deployments(DeploymentFilter::default()).await.unwrap();
         assert_eq!((builds.records.len(), deployments.records.len()), (0, 0));
+    }
+
+    async fn what_the_version_before_operations_wrote_is_carried_over(database) {
+        let store = database.store().await;
+        let (record, _) = take(&store, &shop(), LONG).await;
+        drop(store);
+        // As that version left it.
+        database.execute(include_str!(
+            "../../migrations/sqlite/2026-11-26-000000_operations/down.sql"
+        )).await;
+        database.execute(
+            "DELETE FROM __diesel_schema_migrations WHERE version = '20261126000000'"
+        ).await;
+        let store = database.store().await;
+        assert_eq!(store.get(&shop()).await.unwrap().id, record.id);
+        let operations = store.list_operations(OperationFilter::default()).await.unwrap();
+        assert_eq!(operations.records.len(), 0);
     }
 
     async fn ten_at_once_upgrade_it_once(database) {

@@ -26,6 +26,7 @@ mod label;
 mod labels;
 mod namespace;
 mod object_name;
+mod operation;
 mod owner;
 mod platform;
 mod pod;
@@ -64,6 +65,7 @@ pub use labels::{
 };
 pub use namespace::Namespace;
 pub use object_name::ObjectName;
+pub use operation::{Action, Outcome, Workload, WorkloadKind};
 pub use owner::{Owner, OwnerKind};
 pub use platform::Platform;
 pub use pod::{

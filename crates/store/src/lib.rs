@@ -7,6 +7,7 @@
 //! - An owner has [deployments](DeploymentRecord) by name. The lease on each is a [`Lock`], as is any
 //!   that is [taken by its name](Store::lock), on a host name for one.
 //! - A [build](BuildRecord) needs no lease: it begins once, and the first end that is seen stays.
+//! - Each [operation](OperationRecord) that changes a cluster is recorded with its begin and its end.
 //!
 //! Every query is written once and runs on both databases, which hold the same tables
 //! (`migrations/`). A row that can't be read is named by the one that asks for it, and stands beside
@@ -86,6 +87,7 @@ mod lease;
 mod listed;
 mod lock;
 mod migrations;
+mod operations;
 mod pools;
 mod postgres;
 mod query;
@@ -109,6 +111,7 @@ pub use self::{
     lease::{Claim, Lease, LeaseInfo},
     listed::Listed,
     lock::{Lock, Locked},
+    operations::{NewOperation, OperationEnd, OperationFilter, OperationRecord},
     record::{NewPod, PodChanges, PodFilter, PodRecord, SshPlace},
 };
 use self::{pools::Pools, postgres::Postgres, sqlite::Sqlite};

@@ -80,4 +80,25 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    operations (id) {
+        id -> BigInt,
+        action -> Text,
+        workload -> Text,
+        owner_kind -> Nullable<Text>,
+        owner_id -> Nullable<Text>,
+        name -> Nullable<Text>,
+        ssh_host -> Text,
+        ssh_port -> Integer,
+        ssh_user -> Text,
+        local_user -> Text,
+        holder -> Text,
+        began_at -> Timestamp,
+        ended_at -> Nullable<Timestamp>,
+        outcome -> Nullable<Text>,
+        result -> Nullable<Text>,
+        error -> Nullable<Text>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(deployments, leases);

@@ -371,6 +371,29 @@ pub enum Kind {
 }
 
 impl Error {
+    /// The errors below this one, each said once.
+    #[must_use]
+    pub fn causes(&self) -> Vec<String> {
+        let mut said = self.to_string();
+        let mut causes = Vec::new();
+        let mut next = std::error::Error::source(self);
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            if !said.contains(&text) {
+                causes.push(text.clone());
+                said = text;
+            }
+            next = cause.source();
+        }
+        causes
+    }
+
+    /// The message with [its causes](Error::causes), as one text.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        [vec![self.to_string()], self.causes()].concat().join(": ")
+    }
+
     /// The kind of failure.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -11,7 +11,7 @@ use super::{
     run::{EVERYTHING, of_build},
 };
 use crate::{
-    domain::{BuildId, BuildStatus, Namespace},
+    domain::{BuildId, BuildStatus, Namespace, Operation, Workload, WorkloadKind},
     error::Error,
     store::{BuildEnd, BuildRecord},
 };
@@ -68,6 +68,18 @@ impl BuildManager {
         if record.status != BuildStatus::Running {
             return Ok((record, Cancelled::Before));
         }
+        let build = Workload::unowned(WorkloadKind::Build, Some(id.to_string()));
+        let work = self.cancel_running(id, record);
+        self.site()
+            .operate(Operation::Cancel, build, |_| None, work)
+            .await
+    }
+
+    async fn cancel_running(
+        &self,
+        id: &BuildId,
+        record: BuildRecord,
+    ) -> Result<(BuildRecord, Cancelled), Error> {
         let namespace: Namespace = record.namespace.parse()?;
         // With its pods, so that nothing of it runs any more when it is told to be cancelled.
         let query = of_build(&namespace, id, &EVERYTHING);

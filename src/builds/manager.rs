@@ -9,7 +9,7 @@ use super::{
 use crate::{
     cluster::Cluster,
     config::{BuildSettings, Config},
-    domain::BuildId,
+    domain::{BuildId, Operation, Workload, WorkloadKind},
     error::Error,
     site::Site,
     store::{BuildRecord, Store},
@@ -69,7 +69,13 @@ impl BuildManager {
         progress: &dyn BuildProgress,
     ) -> Result<Built, Error> {
         let plan = self.plan(&request, progress).await?;
-        self.steady().run(plan, progress).await
+        let build = Workload::unowned(WorkloadKind::Build, Some(plan.id.to_string()));
+        let result = |built: &Built| Some(built.digest.to_string());
+        let this = self.steady();
+        let work = this.run(plan, progress);
+        self.site()
+            .operate(Operation::Build, build, result, work)
+            .await
     }
 
     /// The manager for one operation: an outage midway is borne.

@@ -16,7 +16,10 @@ use super::{BuildManager, assess};
 use crate::{
     cluster::{Query, Resource},
     context::ContextHash,
-    domain::{BuildStatus, LABEL_BUILD, LABEL_CONTEXT, LABEL_MANAGED_BY, MANAGED_BY},
+    domain::{
+        BuildStatus, LABEL_BUILD, LABEL_CONTEXT, LABEL_MANAGED_BY, MANAGED_BY, Operation, Workload,
+        WorkloadKind,
+    },
     error::Error,
     manifest::build::ANNOTATION_USED_AT,
     store::BuildFilter,
@@ -60,6 +63,17 @@ impl BuildManager {
     /// # Errors
     /// When the records can't be read, or the cluster can't be asked.
     pub async fn prune(&self, older_than: Duration, dry_run: bool) -> Result<Pruned, Error> {
+        let work = self.find_and_prune(older_than, dry_run);
+        if dry_run {
+            return work.await;
+        }
+        let builds = Workload::unowned(WorkloadKind::Build, None);
+        self.site()
+            .operate(Operation::Prune, builds, |_| None, work)
+            .await
+    }
+
+    async fn find_and_prune(&self, older_than: Duration, dry_run: bool) -> Result<Pruned, Error> {
         let filter = BuildFilter {
             status: Some(BuildStatus::Running),
             ..BuildFilter::default()

@@ -157,6 +157,7 @@ pub(super) fn aftermath(command: &Command) -> Option<&'static str> {
             }
         },
         Command::List(_)
+        | Command::History(_)
         | Command::Status(_)
         | Command::Revisions(_)
         | Command::ListInstances(_)

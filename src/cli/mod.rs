@@ -11,6 +11,7 @@ mod delete;
 mod deployments;
 mod execute;
 mod exit;
+mod history;
 mod ingress;
 mod interrupt;
 mod list;
@@ -103,6 +104,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<ExitCode, Error
         Command::Execute(args) => execute::run(args, session).await,
         Command::Delete(args) => delete::run(args, session).await,
         Command::List(args) => list::run(args, session).await,
+        Command::History(args) => history::run(args, session).await,
         Command::Status(args) => status::run(args, session).await,
         Command::Logs(args) => logs::run(args, session).await,
         Command::Build(args) => builds::run(args, session).await,

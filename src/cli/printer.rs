@@ -142,7 +142,7 @@ fn talk(error: &Error, has_shown_log: bool) -> String {
         _ => one_line(text),
     };
     let mut talk = format!("error: {}\n", shown(&error.to_string()));
-    for cause in causes(error) {
+    for cause in error.causes() {
         talk.push_str(&format!("  caused by: {}\n", shown(&cause)));
     }
     if let Some(diagnosis) = error.diagnosis() {
@@ -245,27 +245,11 @@ fn printable_lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
-/// The errors below this one, each said once.
-fn causes(error: &Error) -> Vec<String> {
-    let mut said = error.to_string();
-    let mut causes = Vec::new();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !said.contains(&text) {
-            causes.push(text.clone());
-            said = text;
-        }
-        next = cause.source();
-    }
-    causes
-}
-
 fn error_value(error: &Error) -> Value {
     let mut value = json!({
         "kind": error.kind(),
         "message": error.to_string(),
-        "causes": causes(error),
+        "causes": error.causes(),
         "hint": error.hint(),
         "diagnosis": error.diagnosis(),
     });

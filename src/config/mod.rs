@@ -17,7 +17,7 @@ mod ssh;
 mod user;
 pub mod variables;
 
-use std::{ffi::OsString, fmt, path::PathBuf};
+use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
 
 use self::reader::Reader;
 pub use self::{
@@ -28,7 +28,7 @@ pub use self::{
     limits::TimeLimits,
     pods::PodDefaults,
     source::Variables,
-    user::home_dir,
+    user::{home_dir, login_name},
 };
 use crate::{domain::Invalid, ssh::SshSettings, store::DatabaseUrl};
 
@@ -51,6 +51,8 @@ pub struct Config {
     pub ingress: IngressSettings,
     /// How long things may take.
     pub limits: TimeLimits,
+    /// How long operations stay on record.
+    pub history: Duration,
 }
 
 impl Config {
@@ -74,6 +76,7 @@ impl Config {
         let builds = BuildSettings::read(&mut reader);
         let ingress = IngressSettings::read(&mut reader);
         let limits = TimeLimits::read(&mut reader);
+        let history = reader.days(&variables::BERTH_HISTORY);
         let problems = reader.finish();
         let read = || {
             Some(Self {
@@ -85,6 +88,7 @@ impl Config {
                 builds: builds?,
                 ingress: ingress?,
                 limits: limits?,
+                history: history?,
             })
         };
         match (read(), problems) {

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{ConfigError, user, variables::Variable};
-use crate::domain::{Invalid, ResourceChanges, Resources, duration};
+use crate::domain::{Invalid, LONGEST_DURATION, ResourceChanges, Resources, duration_up_to};
 
 /// Gives a variable's value, which is not always UTF-8.
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -105,8 +105,17 @@ impl<'a> Reader<'a> {
 
     /// The variable's value as a [`duration`]: `90`, `90s`, `5m`, `1h 30m`.
     pub(super) fn duration(&mut self, variable: &Variable) -> Option<Duration> {
+        self.duration_up_to(LONGEST_DURATION, variable)
+    }
+
+    /// A duration of up to ten years.
+    pub(super) fn days(&mut self, variable: &Variable) -> Option<Duration> {
+        self.duration_up_to(Duration::from_hours(24 * 3650), variable)
+    }
+
+    fn duration_up_to(&mut self, longest: Duration, variable: &Variable) -> Option<Duration> {
         let text = self.text(variable)?;
-        match duration(&text) {
+        match duration_up_to(longest, &text) {
             Ok(duration) => Some(duration),
             Err(refused) => {
                 self.push(refused.named(variable.name));

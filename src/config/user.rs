@@ -22,7 +22,8 @@ pub(super) fn home_from(variable: Option<PathBuf>) -> Option<PathBuf> {
 }
 
 /// The login name of the user who runs berth, from the user database.
-pub(super) fn login_name() -> Option<String> {
+#[must_use]
+pub fn login_name() -> Option<String> {
     entry()
         .map(|user| user.name)
         .filter(|name| !name.is_empty())

@@ -143,6 +143,8 @@ variables! {
     BERTH_EXEC_TIMEOUT = "10m";
     /// The longest that a deletion may take.
     BERTH_DELETE_TIMEOUT = "2m";
+    /// How long operations stay on record, for `berth history`; at most 3650d.
+    BERTH_HISTORY = "90d";
     /// The most that is kept of each stream of a command in a pod, in bytes.
     BERTH_KEEP_BYTES = "1048576";
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{DeployProgress, DeployRequest, DeploymentManager, Quiet, failure, work::Work};
 use crate::{
-    domain::PublicHost,
+    domain::{Operation, PublicHost},
     error::Error,
     ingress,
     site::LeaseWait,
@@ -50,6 +50,14 @@ pub struct Deployed {
     pub action: DeployAction,
 }
 
+impl Deployed {
+    /// What had to be done, in a word.
+    #[expect(clippy::unnecessary_wraps, reason = "not all operations have a result")]
+    pub(super) fn result(&self) -> Option<String> {
+        Some(self.action.to_string())
+    }
+}
+
 impl DeploymentManager {
     /// Runs an image as a project's deployment; returns when all of its pods are available and those of
     /// the earlier release are not needed any more. What is there is updated in place.
@@ -79,6 +87,17 @@ impl DeploymentManager {
     ) -> Result<Deployed, Error> {
         request.check()?;
         self.check(&request).await?;
+        let (owner, name) = (request.owner().clone(), request.name().clone());
+        let work = self.deploy_checked(request, progress);
+        self.operate(Operation::Deploy, &owner, &name, Deployed::result, work)
+            .await
+    }
+
+    async fn deploy_checked(
+        &self,
+        request: DeployRequest,
+        progress: &dyn DeployProgress,
+    ) -> Result<Deployed, Error> {
         let (owner, name) = (request.owner().clone(), request.name().clone());
         let new = NewDeployment {
             image: request.asked_image().clone(),

@@ -9,8 +9,8 @@ use crate::{
     cluster::{Cluster, ClusterError},
     config::{Config, IngressSettings, TimeLimits},
     domain::{
-        DeploymentName, DeploymentSpec, Invalid, Namespace, Owner, OwnerKind, OwnerLabels,
-        PublicHost, Resources,
+        DeploymentName, DeploymentSpec, Invalid, Namespace, Operation, Owner, OwnerKind,
+        OwnerLabels, PublicHost, Resources, Workload, WorkloadKind,
     },
     error::Error,
     ingress::Exposure,
@@ -88,6 +88,20 @@ impl DeploymentManager {
             site: self.0.site.steady(Some(at_most)),
             settings: self.0.settings.clone(),
         }))
+    }
+
+    /// Runs an operation on a deployment, on record from its begin to its end.
+    pub(super) async fn operate<T>(
+        &self,
+        operation: Operation,
+        owner: &Owner,
+        name: &DeploymentName,
+        result: impl Fn(&T) -> Option<String> + Send,
+        work: impl Future<Output = Result<T, Error>> + Send,
+    ) -> Result<T, Error> {
+        let workload = Workload::named(WorkloadKind::Deployment, owner, name);
+        let site = self.site();
+        site.operate(operation, workload, result, work).await
     }
 
     pub(super) fn site(&self) -> &Site {

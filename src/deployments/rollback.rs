@@ -14,7 +14,9 @@ use super::{
     work::{Failed, Plan, Work, hidden},
 };
 use crate::{
-    domain::{DeploymentName, DeploymentStatus, Diagnosis, HostName, Image, Invalid, Owner},
+    domain::{
+        DeploymentName, DeploymentStatus, Diagnosis, HostName, Image, Invalid, Operation, Owner,
+    },
     error::{Error, Rollback},
     manifest::DeploymentRender,
     site::LeaseWait,
@@ -43,6 +45,18 @@ impl DeploymentManager {
     /// # Errors
     /// As [`DeploymentManager::rollback`].
     pub async fn rollback_with(
+        &self,
+        owner: &Owner,
+        name: &DeploymentName,
+        to: Option<i64>,
+        progress: &dyn DeployProgress,
+    ) -> Result<Deployed, Error> {
+        let work = self.roll_back(owner, name, to, progress);
+        self.operate(Operation::Rollback, owner, name, Deployed::result, work)
+            .await
+    }
+
+    async fn roll_back(
         &self,
         owner: &Owner,
         name: &DeploymentName,

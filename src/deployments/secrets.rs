@@ -18,7 +18,10 @@ use super::{
     work::{Plan, Rendering, Work, hidden},
 };
 use crate::{
-    domain::{DeploymentName, EnvName, Invalid, Owner, PROJECT_SECRETS, SecretUse},
+    domain::{
+        DeploymentName, EnvName, Invalid, Operation, Owner, PROJECT_SECRETS, SecretUse, Workload,
+        WorkloadKind,
+    },
     error::Error,
     manifest::SecretEntry,
     secret::Secret,
@@ -117,9 +120,27 @@ impl DeploymentManager {
         value: Secret<Vec<u8>>,
         progress: &dyn DeployProgress,
     ) -> Result<SecretSet, Error> {
-        let this = self.steady(self.settings().limits.delete);
         check_size(name, value.expose().len(), 0)?;
         check_value(name, &value)?;
+        let secret = Workload::named(WorkloadKind::Secret, owner, name);
+        let result = |set: &SecretSet| {
+            let result = if set.replaced { "replaced" } else { "set" };
+            Some(result.to_owned())
+        };
+        let work = self.set_checked(owner, name, value, progress);
+        self.site()
+            .operate(Operation::SetSecret, secret, result, work)
+            .await
+    }
+
+    async fn set_checked(
+        &self,
+        owner: &Owner,
+        name: &SecretName,
+        value: Secret<Vec<u8>>,
+        progress: &dyn DeployProgress,
+    ) -> Result<SecretSet, Error> {
+        let this = self.steady(self.settings().limits.delete);
         let scene = this
             .look_when_settled(owner, this.settings().limits.delete, progress)
             .await?;
@@ -167,6 +188,27 @@ impl DeploymentManager {
     /// [`Error::SecretInUse`] when a deployment asks for it by name and could not start its next pod
     /// without it, unless it is forced; [`Error::Invalid`] when somebody sets it anew; others when the cluster can't be asked or refuses.
     pub async fn unset_secret(
+        &self,
+        owner: &Owner,
+        name: &SecretName,
+        force: bool,
+    ) -> Result<SecretUnset, Error> {
+        let secret = Workload::named(WorkloadKind::Secret, owner, name);
+        let result = |unset: &SecretUnset| {
+            let result = if unset.was_there {
+                "deleted"
+            } else {
+                "nothing was there"
+            };
+            Some(result.to_owned())
+        };
+        let work = self.unset(owner, name, force);
+        self.site()
+            .operate(Operation::UnsetSecret, secret, result, work)
+            .await
+    }
+
+    async fn unset(
         &self,
         owner: &Owner,
         name: &SecretName,
@@ -242,6 +284,17 @@ impl DeploymentManager {
     /// # Errors
     /// As [`DeploymentManager::deploy`].
     pub async fn restart(
+        &self,
+        owner: &Owner,
+        name: &DeploymentName,
+        progress: &dyn DeployProgress,
+    ) -> Result<Deployed, Error> {
+        let work = self.replace_pods(owner, name, progress);
+        self.operate(Operation::Restart, owner, name, Deployed::result, work)
+            .await
+    }
+
+    async fn replace_pods(
         &self,
         owner: &Owner,
         name: &DeploymentName,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cluster::{ClusterError, Query, Resource},
-    domain::{DeploymentName, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Owner},
+    domain::{DeploymentName, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Operation, Owner},
     error::Error,
     site::{Held, LeaseWait},
     store::{DeploymentRecord, Lock, NewDeployment},
@@ -79,12 +79,24 @@ impl DeploymentManager {
         let this = self.steady(self.settings().limits.delete * 2);
         progress.step(&DeployStep::Observing);
         let owner = this.resolve(target).await?;
-        let scene = this.look(&owner).await?;
-        let record = this.store().find_deployment(&owner, name).await?;
+        let result = |_: &Stopped| Some("deleted".to_owned());
+        let work = this.stop_resolved(&owner, name, progress);
+        self.operate(Operation::Stop, &owner, name, result, work)
+            .await
+    }
+
+    async fn stop_resolved(
+        &self,
+        owner: &Owner,
+        name: &DeploymentName,
+        progress: &dyn DeployProgress,
+    ) -> Result<Stopped, Error> {
+        let scene = self.look(owner).await?;
+        let record = self.store().find_deployment(owner, name).await?;
         if !scene.has_any_of(name) {
             match &record {
                 None => return Err(no_deployment(&owner.namespace(), name)),
-                Some(record) => this.if_elsewhere(record)?,
+                Some(record) => self.if_elsewhere(record)?,
             }
         }
         let new = NewDeployment {
@@ -95,21 +107,21 @@ impl DeploymentManager {
             },
             host: None,
             replicas: 0,
-            ssh: this.site().place().clone(),
+            ssh: self.site().place().clone(),
         };
-        let wait = LeaseWait::for_the_dead(this.settings().limits.delete);
-        let (_, held, existed) = this.claim(&owner, name, &new, wait, progress).await?;
+        let wait = LeaseWait::for_the_dead(self.settings().limits.delete);
+        let (_, held, existed) = self.claim(owner, name, &new, wait, progress).await?;
         progress.step(&DeployStep::Stopping);
-        let removed = this.remove(&owner, name, &held).await;
+        let removed = self.remove(owner, name, &held).await;
         if removed.is_ok() || !existed {
-            this.store().delete_deployment(held.lease()).await?;
+            self.store().delete_deployment(held.lease()).await?;
             held.gone();
         } else {
             held.give_back().await;
         }
         let deleted = removed?;
         // The deployment is gone, whatever becomes of the namespace.
-        let kept = this.tidy_namespace(&owner).await.unwrap_or_else(|error| {
+        let kept = self.tidy_namespace(owner).await.unwrap_or_else(|error| {
             let note = format!("a deletion that failed: {error}");
             progress.step(&DeployStep::Note(note.clone()));
             vec![note]

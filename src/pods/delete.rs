@@ -10,8 +10,8 @@ use super::{PodManager, Progress, Silent, Step, lease::HeldLease, recorded};
 use crate::{
     cluster::{ClusterError, Objects, Query, Resource},
     domain::{
-        LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Owner, OwnerLabels,
-        PROJECT_SECRETS,
+        LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Operation, Owner, OwnerLabels,
+        PROJECT_SECRETS, Workload,
     },
     error::Error,
     site::still_deleting,
@@ -48,6 +48,25 @@ impl PodManager {
     /// # Errors
     /// As [`PodManager::delete`].
     pub async fn delete_with(
+        &self,
+        owner: &Owner,
+        progress: &dyn Progress,
+    ) -> Result<Deleted, Error> {
+        let result = |deleted: &Deleted| {
+            let result = if deleted.was_there {
+                "deleted"
+            } else {
+                "nothing was there"
+            };
+            Some(result.to_owned())
+        };
+        let work = self.delete_claimed(owner, progress);
+        self.site()
+            .operate(Operation::Delete, Workload::pod(owner), result, work)
+            .await
+    }
+
+    async fn delete_claimed(
         &self,
         owner: &Owner,
         progress: &dyn Progress,

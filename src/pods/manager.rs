@@ -104,6 +104,10 @@ impl PodManager {
         self.0.site.close().await;
     }
 
+    pub(super) fn site(&self) -> &Site {
+        &self.0.site
+    }
+
     pub(super) fn cluster(&self) -> &dyn Cluster {
         self.0.site.cluster()
     }

@@ -12,7 +12,7 @@ use crate::{
     cluster::{Query, Resource},
     domain::{
         ANNOTATION_ROLE, AWS_CREDENTIALS, BUILDER_ACCOUNT, LABEL_MANAGED_BY, MANAGED_BY, Namespace,
-        REGISTRY_CREDENTIALS,
+        Operation, REGISTRY_CREDENTIALS, Workload, WorkloadKind,
     },
     error::Error,
     manifest::{BuilderSpec, Manifest, Templates},
@@ -118,6 +118,14 @@ impl BuilderSetup {
 /// [`Error::ForeignNamespace`] when somebody else made the namespace; others when the cluster or the
 /// way to it fails.
 pub async fn setup_builder(site: &Site, setup: &BuilderSetup) -> Result<BuilderState, Error> {
+    let name = setup.namespace.to_string();
+    let builder = Workload::unowned(WorkloadKind::Builder, Some(name));
+    let work = set_up(site, setup);
+    site.operate(Operation::SetUp, builder, |_| None, work)
+        .await
+}
+
+async fn set_up(site: &Site, setup: &BuilderSetup) -> Result<BuilderState, Error> {
     let present = Present::find(site, &setup.namespace).await?;
     if present.is_foreign() && !setup.adopt {
         return Err(Error::ForeignNamespace {

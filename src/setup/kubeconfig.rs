@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     cluster::{InstalledKubeconfig, KubeconfigSource},
-    domain::Invalid,
+    domain::{Invalid, Operation, Workload, WorkloadKind},
     error::Error,
     secret::Secret,
     site::Site,
@@ -87,7 +87,9 @@ pub async fn install_kubeconfig(
     if path.is_empty() || path.ends_with('/') || path.contains(['\0', '\n']) {
         return Err(refused(path, "is no path of a file", "name the file on the host").into());
     }
-    Ok(site.cluster().install_kubeconfig(path, source).await?)
+    let file = Workload::unowned(WorkloadKind::Kubeconfig, Some(path.to_owned()));
+    let work = async { Ok(site.cluster().install_kubeconfig(path, source).await?) };
+    site.operate(Operation::SetUp, file, |_| None, work).await
 }
 
 /// The entry of this name in a list of the kubeconfig.

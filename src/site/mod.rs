@@ -5,6 +5,7 @@
 
 mod ending;
 mod held;
+mod operation;
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -15,12 +16,19 @@ pub use self::held::{Held, LEASE_TTL, LeaseWait, Leased};
 
 use crate::{
     cluster::{Cluster, Steady, kubectl::Kubectl},
-    config::Config,
+    config::{Config, login_name},
     error::Error,
     manifest::{DockerfileTemplateError, DockerfileTemplates, Templates},
     ssh::SshClient,
-    store::{Holder, SshPlace, Store},
+    store::{DatabaseUrl, Holder, Listed, OperationFilter, OperationRecord, SshPlace, Store},
 };
+
+/// How long operations stay on record where no setting says it.
+const DEFAULT_HISTORY: Duration = Duration::from_hours(90 * 24);
+
+fn local_user() -> String {
+    login_name().unwrap_or_else(|| "unknown".to_owned())
+}
 
 /// A cluster, the way to it, its records and the templates. Clones share everything.
 #[derive(Clone)]
@@ -36,6 +44,21 @@ struct Inner {
     template_folder: Option<PathBuf>,
     place: SshPlace,
     holder: Holder,
+    /// The user who runs this process.
+    local_user: String,
+    /// How long operations stay on record.
+    history: Duration,
+}
+
+/// The recorded operations, the newest first. The database is all that is needed.
+///
+/// # Errors
+/// When the database can't be asked.
+pub async fn history(
+    database: &DatabaseUrl,
+    filter: OperationFilter,
+) -> Result<Listed<OperationRecord>, Error> {
+    Ok(Store::open(database).await?.list_operations(filter).await?)
 }
 
 impl Site {
@@ -60,6 +83,8 @@ impl Site {
             template_folder: config.templates.clone(),
             place,
             holder: Holder::this_process(),
+            local_user: local_user(),
+            history: config.history,
         };
         Ok(Self {
             cluster: Arc::new(cluster),
@@ -82,6 +107,8 @@ impl Site {
             template_folder: None,
             place,
             holder: Holder::this_process(),
+            local_user: local_user(),
+            history: DEFAULT_HISTORY,
         };
         Self {
             cluster,

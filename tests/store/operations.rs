@@ -3,24 +3,24 @@
 use std::time::Duration;
 
 use berth::{
-    domain::{Action, Outcome, Owner, Workload, WorkloadKind},
+    domain::{Operation, Outcome, Owner, Workload, WorkloadKind},
     store::{Holder, NewOperation, OperationEnd, OperationFilter, OperationRecord, Store},
 };
 
 use crate::{Database, LONG, new_pod, on_both, shop};
 
-fn new(action: Action, workload: Workload) -> NewOperation {
+fn new(operation: Operation, workload: Workload) -> NewOperation {
     NewOperation {
-        action,
+        operation,
         workload,
         ssh: new_pod().ssh,
         local_user: "ada".to_owned(),
     }
 }
 
-async fn begin(store: &Store, action: Action, workload: Workload) -> i64 {
+async fn begin(store: &Store, operation: Operation, workload: Workload) -> i64 {
     let holder = Holder::this_process();
-    let begun = store.begin_operation(new(action, workload), &holder, LONG);
+    let begun = store.begin_operation(new(operation, workload), &holder, LONG);
     begun.await.unwrap()
 }
 
@@ -50,9 +50,9 @@ on_both! {
         let store = database.store().await;
         let owner = Owner::from_ids(Some("shop"), Some("talk")).unwrap();
         let deploy = Workload::named(WorkloadKind::Deployment, &owner, "web");
-        let id = begin(&store, Action::Deploy, deploy.clone()).await;
+        let id = begin(&store, Operation::Deploy, deploy.clone()).await;
         let begun = list(&store, OperationFilter::default()).await.remove(0);
-        assert_eq!((begun.id, begun.action), (id, Action::Deploy));
+        assert_eq!((begun.id, begun.operation), (id, Operation::Deploy));
         assert_eq!(begun.workload.kind, WorkloadKind::Deployment);
         assert_eq!(begun.workload.owner.as_ref().unwrap().id(), owner.id());
         assert_eq!(begun.workload.name, deploy.name);
@@ -69,22 +69,22 @@ on_both! {
     async fn the_newest_are_first_and_the_filter_finds_its_own(database) {
         let store = database.store().await;
         let other = Owner::project("other").unwrap();
-        let first = begin(&store, Action::Create, Workload::pod(&shop())).await;
-        begin(&store, Action::Create, Workload::pod(&other)).await;
-        begin(&store, Action::Prune, Workload::unowned(WorkloadKind::Build, None)).await;
-        let last = begin(&store, Action::Delete, Workload::pod(&shop())).await;
+        let first = begin(&store, Operation::Create, Workload::pod(&shop())).await;
+        begin(&store, Operation::Create, Workload::pod(&other)).await;
+        begin(&store, Operation::Prune, Workload::unowned(WorkloadKind::Build, None)).await;
+        let last = begin(&store, Operation::Delete, Workload::pod(&shop())).await;
         let of_shop = OperationFilter { owner: Some(shop()), limit: None };
         let found = list(&store, of_shop).await;
         assert_eq!(found.iter().map(|it| it.id).collect::<Vec<_>>(), [last, first]);
         let newest = OperationFilter { owner: None, limit: Some(2) };
         let found = list(&store, newest).await;
-        let actions: Vec<_> = found.iter().map(|it| it.action).collect();
-        assert_eq!(actions, [Action::Delete, Action::Prune]);
+        let operations: Vec<_> = found.iter().map(|it| it.operation).collect();
+        assert_eq!(operations, [Operation::Delete, Operation::Prune]);
     }
 
     async fn an_operation_without_an_end_is_interrupted_once_its_process_is_gone(database) {
         let store = database.store().await;
-        begin(&store, Action::Create, Workload::pod(&shop())).await;
+        begin(&store, Operation::Create, Workload::pod(&shop())).await;
         assert!(!list(&store, OperationFilter::default()).await[0].is_interrupted());
         kill_holders(&database).await;
         assert!(list(&store, OperationFilter::default()).await[0].is_interrupted());
@@ -95,15 +95,15 @@ on_both! {
         let keep = Duration::from_hours(24);
         let holder = Holder::this_process();
         for age in ["2020-01-01 00:00:00", "2999-01-01 00:00:00"] {
-            begin(&store, Action::Create, Workload::pod(&shop())).await;
+            begin(&store, Operation::Create, Workload::pod(&shop())).await;
             let newest = "(SELECT MAX(id) FROM operations)";
             let sql = format!("UPDATE operations SET began_at = '{age}' WHERE id = {newest}");
             database.execute(&sql).await;
         }
-        let next = new(Action::Delete, Workload::pod(&shop()));
+        let next = new(Operation::Delete, Workload::pod(&shop()));
         store.begin_operation(next, &holder, keep).await.unwrap();
         let left = list(&store, OperationFilter::default()).await;
-        let actions: Vec<_> = left.iter().map(|it| it.action).collect();
-        assert_eq!(actions, [Action::Delete, Action::Create]);
+        let operations: Vec<_> = left.iter().map(|it| it.operation).collect();
+        assert_eq!(operations, [Operation::Delete, Operation::Create]);
     }
 }

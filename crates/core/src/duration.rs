@@ -13,11 +13,19 @@ pub const LONGEST_DURATION: Duration = Duration::from_hours(7 * 24);
 /// # Errors
 /// When the text is no duration, is zero, or is too long.
 pub fn duration(text: &str) -> Result<Duration, Invalid> {
+    duration_up_to(LONGEST_DURATION, text)
+}
+
+/// As [`duration`], with another bound.
+///
+/// # Errors
+/// As [`duration`].
+pub fn duration_up_to(longest: Duration, text: &str) -> Result<Duration, Invalid> {
     let text = text.trim();
     let refuse = |problem: &str, remedy: &str| Err(Invalid::new("duration", text, problem, remedy));
     // A number first: to humantime a bare one is no duration.
     let read = match text.parse::<f64>() {
-        Ok(seconds) if seconds > LONGEST_DURATION.as_secs_f64() => Some(Duration::MAX),
+        Ok(seconds) if seconds > longest.as_secs_f64() => Some(Duration::MAX),
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
         Err(_) => match humantime::parse_duration(text) {
             Ok(read) => Some(read),
@@ -26,7 +34,10 @@ pub fn duration(text: &str) -> Result<Duration, Invalid> {
         },
     };
     match read {
-        Some(read) if read > LONGEST_DURATION => refuse("is too long", "use at most 7d"),
+        Some(read) if read > longest => {
+            let most = format!("use at most {}d", longest.as_secs() / (24 * 60 * 60));
+            refuse("is too long", &most)
+        }
         Some(read) if !read.is_zero() => Ok(read),
         _ => refuse(
             "is not a duration",

@@ -50,7 +50,7 @@ pub use deployment_spec::{
 };
 pub use diagnosis::{Cause, Diagnosis, other_architecture};
 pub use digest::Digest;
-pub use duration::{LONGEST_DURATION, duration};
+pub use duration::{LONGEST_DURATION, duration, duration_up_to};
 pub use ecr::{EcrRegistry, aws_region};
 pub use environment::{EnvName, Environment, without_variables};
 pub use git::GitSource;
@@ -65,7 +65,7 @@ pub use labels::{
 };
 pub use namespace::Namespace;
 pub use object_name::ObjectName;
-pub use operation::{Action, Outcome, Workload, WorkloadKind};
+pub use operation::{Operation, Outcome, Workload, WorkloadKind};
 pub use owner::{Owner, OwnerKind};
 pub use platform::Platform;
 pub use pod::{

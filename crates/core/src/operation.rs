@@ -14,7 +14,7 @@ use crate::Owner;
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Action {
+pub enum Operation {
     /// Creates a pod, or restarts or updates the existing one.
     Create,
     /// Deletes a pod and what came with it.
@@ -144,10 +144,10 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        for action in [Action::Create, Action::SetSecret, Action::SetUp] {
-            assert_eq!(action.to_string().parse(), Ok(action));
+        for operation in [Operation::Create, Operation::SetSecret, Operation::SetUp] {
+            assert_eq!(operation.to_string().parse(), Ok(operation));
         }
-        assert_eq!(Action::UnsetSecret.to_string(), "unset-secret");
+        assert_eq!(Operation::UnsetSecret.to_string(), "unset-secret");
         let owner = Owner::project("shop").unwrap();
         let web = Workload::named(WorkloadKind::Deployment, &owner, "web");
         assert_eq!(web.to_string(), "deployment web of project shop");

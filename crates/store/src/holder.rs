@@ -77,6 +77,12 @@ impl Holder {
         &self.name
     }
 
+    /// The name of the host on which the process runs or ran.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.name.split(':').next().unwrap_or_default()
+    }
+
     /// Whether the process still runs. It is [`Life::Dead`] only when that is certain: with the same boot
     /// id and the same PID namespace as this process, its process id is free or another process has it.
     #[must_use]

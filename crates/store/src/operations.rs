@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
-use berth_core::{Action, Outcome, Owner, OwnerKind, Workload};
+use berth_core::{Operation, Outcome, Owner, OwnerKind, Workload};
 
 use super::{
     Holder, Life, Listed, SshPlace, Store, StoreError,
@@ -26,7 +26,7 @@ pub struct OperationRecord {
     /// The record's number; a later operation has a higher one.
     pub id: i64,
     /// What it does.
-    pub action: Action,
+    pub operation: Operation,
     /// What it works on.
     pub workload: Workload,
     /// Where `kubectl` runs.
@@ -59,7 +59,7 @@ impl OperationRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewOperation {
     /// What it does.
-    pub action: Action,
+    pub operation: Operation,
     /// What it works on.
     pub workload: Workload,
     /// Where `kubectl` runs.
@@ -206,7 +206,7 @@ impl Row {
         let ended_at = self.ended_at.as_ref();
         Ok(OperationRecord {
             id: self.id,
-            action: at.read("action", self.action.parse())?,
+            operation: at.read("action", self.action.parse())?,
             workload: Workload {
                 kind: at.read("workload", self.workload.parse())?,
                 owner,
@@ -247,7 +247,7 @@ impl NewRow {
     fn new(new: NewOperation, holder: &Holder) -> Self {
         let owner = new.workload.owner.as_ref();
         Self {
-            action: new.action.into(),
+            action: new.operation.into(),
             workload: new.workload.kind.into(),
             owner_kind: owner.map(|owner| owner.kind().as_str()),
             owner_id: owner.map(|owner| owner.id().to_owned()),

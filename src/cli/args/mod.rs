@@ -23,7 +23,9 @@ pub(super) use self::{
         StopPodArgs,
     },
     ingress::{AlbStatusArgs, ListAlbIngressesArgs, ValidateAlbRoutingArgs},
-    pods::{CreateArgs, DeleteArgs, ExecuteArgs, ListArgs, LogsArgs, OwnerArgs, StatusArgs},
+    pods::{
+        CreateArgs, DeleteArgs, ExecuteArgs, HistoryArgs, ListArgs, LogsArgs, OwnerArgs, StatusArgs,
+    },
 };
 
 /// A berth for every project on a Kubernetes cluster that is reached by SSH and kubectl alone.
@@ -131,6 +133,8 @@ pub enum Command {
     Delete(DeleteArgs),
     /// List the recorded pods
     List(ListArgs),
+    /// List the operations on record: what changed a cluster, and how it ended
+    History(HistoryArgs),
     /// Show a pod as it is now
     Status(StatusArgs),
     /// Print what a pod has printed

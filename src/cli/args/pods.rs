@@ -163,6 +163,23 @@ pub struct ListArgs {
     pub(in crate::cli) status: Option<String>,
 }
 
+/// `berth history`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  berth history
+  berth history --project-id shop --limit 5
+  berth history -o json
+
+The cluster is not asked. Operations stay on record for BERTH_HISTORY.")]
+pub struct HistoryArgs {
+    #[command(flatten)]
+    pub(in crate::cli) owner: OwnerArgs,
+    /// Number of operations, the newest first
+    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    pub(in crate::cli) limit: u32,
+}
+
 /// `berth status`
 #[derive(Debug, ClapArgs)]
 #[command(override_usage = "berth status (--project-id|--conversation-id) ID [OPTIONS]")]

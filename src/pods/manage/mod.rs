@@ -21,7 +21,9 @@ use super::{
 };
 use crate::{
     cluster::{ClusterError, Observed, Resource, foreign_fields, own_spec, replaced_metadata},
-    domain::{Endpoint, Owner, OwnerLabels, PodSpec, PodStatus, Port, ServiceDetails},
+    domain::{
+        Endpoint, Operation, Owner, OwnerLabels, PodSpec, PodStatus, Port, ServiceDetails, Workload,
+    },
     error::Error,
     manifest::{Manifest, PodRender},
     site::still_deleting,
@@ -88,8 +90,21 @@ impl PodManager {
         request: ManageRequest,
         progress: &dyn Progress,
     ) -> Result<Managed, Error> {
-        let owner = request.owner().clone();
         request.check()?;
+        let workload = Workload::pod(request.owner());
+        let result = |managed: &Managed| Some(managed.action.to_string());
+        let work = self.bring_up(request, progress);
+        self.site()
+            .operate(Operation::Create, workload, result, work)
+            .await
+    }
+
+    async fn bring_up(
+        &self,
+        request: ManageRequest,
+        progress: &dyn Progress,
+    ) -> Result<Managed, Error> {
+        let owner = request.owner().clone();
         let _turn = self.take_turn(&owner, progress).await?;
         let new = self.new_record();
         let (record, held, existed) = self.claim(&owner, &new, progress).await?;

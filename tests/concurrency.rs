@@ -74,6 +74,13 @@ on_both_databases! {
         let output = world.berth(&["create", flag, id]).output().unwrap();
         let said = text(&output.stderr);
         assert!(output.status.success() && !said.contains("works on"), "{said}");
+        let history = world.berth(&["history", flag, id, "-o", "json"]).output().unwrap();
+        let history = stdout_json(&history);
+        let of = |status: &str| {
+            let operations = history.as_array().unwrap().iter();
+            operations.filter(|it| it["status"] == status).count()
+        };
+        assert_eq!((of("interrupted"), of("succeeded"), of("running")), (4, 4, 0), "{history}");
     }
 
     async fn several_processes_make_one_pod(world: World) {

@@ -1381,35 +1381,32 @@ fn make_login(world: &World, address: &str, namespace: &str, name: &str) {
     assert!(made.status.success(), "{}", text(&made.stderr));
 }
 
+/// The repository of an image whose tag `live` moves.
+const MOVING: &str = "team/moving";
+
+fn point_live_to(world: &World, manifest: &str) {
+    let path = format!("/v2/{MOVING}/manifests/live");
+    registry(world, "PUT", &path, manifest);
+}
+
+/// The image and the pull policy of the live Deployment.
+fn deployed_image(world: &World, project: &Project<'_>) -> (String, String) {
+    let app = live(world, project)["spec"]["template"]["spec"]["containers"][0].clone();
+    let text = |name: &str| app[name].as_str().unwrap().to_owned();
+    (text("image"), text("imagePullPolicy"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tag_is_what_the_registry_says_now() {
     if skipped_on_a_cluster("a tag that moves", "the registry is the sandbox's own") {
         return;
     }
-    // The registry's rules are changed.
-    let mut world = World::with_sandbox(&[]).await;
-    let builder = world.builder_namespace();
+    let world = World::with_sandbox(&[]).await;
     let project = world.project();
-    let name = "team/moving";
-    let (one, two) = two_images(&world, name);
-    let point_to = |manifest: &str| {
-        registry(
-            &world,
-            "PUT",
-            &format!("/v2/{name}/manifests/live"),
-            manifest,
-        );
-    };
+    let (one, two) = two_images(&world, MOVING);
     let manager = manager(&world).await;
-    let image = format!("{}/{name}:live", world.bench.var("IMAGE_REGISTRY"));
+    let image = format!("{}/{MOVING}:live", world.bench.var("IMAGE_REGISTRY"));
     let live_tag = || release(&project, 1).image(image.parse().unwrap());
-    let deployed_image = || {
-        let app = live(&world, &project)["spec"]["template"]["spec"]["containers"][0].clone();
-        (
-            app["image"].as_str().unwrap().to_owned(),
-            app["imagePullPolicy"].as_str().unwrap().to_owned(),
-        )
-    };
 
     // A tag that is pushed after a deploy of it has failed: that failure is not the next one's.
     let missing = manager.deploy(live_tag()).await.unwrap_err();
@@ -1430,12 +1427,12 @@ async fn a_tag_is_what_the_registry_says_now() {
         "name",
     ];
     assert_eq!(text(&world.bench.kubectl(&scene).stdout), "");
-    point_to(&one);
+    point_live_to(&world, &one);
     let first = manager.deploy(live_tag()).await.unwrap();
     assert_eq!(first.record.status, DeploymentStatus::Running);
     assert_eq!(first.record.diagnosis, None);
     assert!(first.record.image.digest().is_some(), "{:?}", first.record);
-    let (of_one, policy) = deployed_image();
+    let (of_one, policy) = deployed_image(&world, &project);
     assert_eq!(
         (of_one.as_str(), policy.as_str()),
         (first.record.image.as_str(), "IfNotPresent")
@@ -1453,12 +1450,33 @@ async fn a_tag_is_what_the_registry_says_now() {
         live(&world, &project)["metadata"]["resourceVersion"],
         before
     );
-    point_to(&two);
+    point_live_to(&world, &two);
     let told = Told::default();
     let moved = manager.deploy_with(live_tag(), &told).await.unwrap();
     assert_eq!(moved.action, DeployAction::Updated);
-    assert_ne!(deployed_image().0, of_one);
+    assert_ne!(deployed_image(&world, &project).0, of_one);
     assert!(told.all().contains("at its registry"), "{}", told.all());
+    stop(&manager, &project).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_is_looked_up_with_the_logins_of_pods_and_builder() {
+    if skipped_on_a_cluster(
+        "a registry with a login",
+        "the registry is the sandbox's own",
+    ) {
+        return;
+    }
+    // The registry's rules are changed.
+    let mut world = World::with_sandbox(&[]).await;
+    let builder = world.builder_namespace();
+    let project = world.project();
+    let (one, _) = two_images(&world, MOVING);
+    point_live_to(&world, &one);
+    let manager = manager(&world).await;
+    let image = format!("{}/{MOVING}:live", world.bench.var("IMAGE_REGISTRY"));
+    let live_tag = || release(&project, 1).image(image.parse().unwrap());
+    manager.deploy(live_tag()).await.unwrap();
 
     // A registry that asks for a login: that of the pods is used, or else the builder's.
     let login = json!({"username": "robot", "password": "hunter2-of-the-registry"});
@@ -1507,7 +1525,10 @@ async fn a_tag_is_what_the_registry_says_now() {
         ),
         "{error:?}"
     );
-    assert_eq!(deployed_image(), (image.clone(), "Always".to_owned()));
+    assert_eq!(
+        deployed_image(&world, &project),
+        (image.clone(), "Always".to_owned())
+    );
     assert!(
         told.all().contains("warning: the digest of"),
         "{}",

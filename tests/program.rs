@@ -614,3 +614,58 @@ async fn output_that_cannot_be_written_is_no_success() {
     assert_eq!(output.status.code(), Some(74));
     assert!(text(&output.stderr).contains("could not be written"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_tells_what_was_done_by_whom_and_how_it_ended() {
+    let world = World::sqlite().await;
+    let project = world.project();
+    let [flag, id] = project.flags();
+    let run = |args: &[&str]| world.berth(args).output().unwrap();
+    for args in [
+        &["create", flag, id][..],
+        &["create", flag, id],
+        &["create", flag, id, "--dry-run"],
+        &["create", flag, id, "--memory-limit", "1Mi"],
+        &["rollback", "web", flag, id],
+        &["delete", flag, id],
+    ] {
+        run(args);
+    }
+    let listed = run(&["history", flag, id, "-o", "json"]);
+    assert!(listed.status.success(), "{}", text(&listed.stderr));
+    let listed = stdout_json(&listed);
+    let told: Vec<_> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| {
+            let text = |name: &str| it[name].as_str().unwrap_or_default().to_owned();
+            assert_eq!(it["workload"]["owner_id"], id);
+            assert_eq!(it["ssh"]["host"], world.config().ssh.host.as_str());
+            assert!(!text("user").is_empty() && !text("host").is_empty(), "{it}");
+            assert!(text("ended_at") >= text("began_at"), "{it}");
+            [text("operation"), text("status"), text("result")]
+        })
+        .collect();
+    // What is refused before anything is sent is no operation.
+    assert_eq!(
+        told,
+        [
+            ["delete", "succeeded", "deleted"],
+            ["rollback", "failed", ""],
+            ["create", "succeeded", "unchanged"],
+            ["create", "succeeded", "created"],
+        ]
+    );
+    assert!(
+        listed[1]["error"].as_str().unwrap().contains("web"),
+        "{listed}"
+    );
+    let newest = run(&["history", "--limit", "1"]);
+    let table = text(&newest.stdout);
+    assert!(table.starts_with("BEGAN"), "{table}");
+    assert!(table.contains(&format!("pod of project {id}")), "{table}");
+    assert_eq!(table.lines().count(), 2, "{table}");
+    let other = run(&["history", "--project-id", "other", "-o", "json"]);
+    assert_eq!(stdout_json(&other), serde_json::json!([]));
+}

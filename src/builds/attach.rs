@@ -69,7 +69,7 @@ impl BuildManager {
             return Ok((record, Cancelled::Before));
         }
         let build = Workload::unowned(WorkloadKind::Build, Some(id.to_string()));
-        let work = self.cancel_running(id, record);
+        let work = Box::pin(self.cancel_running(id, record));
         self.site()
             .operate(Operation::Cancel, build, |_| None, work)
             .await

@@ -72,7 +72,7 @@ impl BuildManager {
         let build = Workload::unowned(WorkloadKind::Build, Some(plan.id.to_string()));
         let result = |built: &Built| Some(built.digest.to_string());
         let this = self.steady();
-        let work = this.run(plan, progress);
+        let work = Box::pin(this.run(plan, progress));
         self.site()
             .operate(Operation::Build, build, result, work)
             .await

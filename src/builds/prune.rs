@@ -63,7 +63,7 @@ impl BuildManager {
     /// # Errors
     /// When the records can't be read, or the cluster can't be asked.
     pub async fn prune(&self, older_than: Duration, dry_run: bool) -> Result<Pruned, Error> {
-        let work = self.find_and_prune(older_than, dry_run);
+        let work = Box::pin(self.find_and_prune(older_than, dry_run));
         if dry_run {
             return work.await;
         }

@@ -6,21 +6,20 @@ use std::process::ExitCode;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::{
-    args::HistoryArgs, exit, owner::owner, printer::table, session::Session, view::shorten,
-};
+use super::{args::HistoryArgs, exit, printer::table, session::Session, view::shorten};
 use crate::{
-    domain::{Operation, OwnerKind, WorkloadKind},
+    domain::{Operation, Owner, OwnerKind, WorkloadKind},
     error::Error,
     site::history,
     store::{OperationFilter, OperationRecord},
 };
 
 pub(super) async fn run(args: HistoryArgs, session: &Session) -> Result<ExitCode, Error> {
-    let of = &args.owner;
-    let is_of_one = of.project_id.is_some() || of.conversation_id.is_some();
+    let (project, conversation) = (args.project_id.as_deref(), args.conversation_id.as_deref());
+    let is_of_one = project.or(conversation).is_some();
+    let owner = is_of_one.then(|| Owner::from_ids(project, conversation));
     let filter = OperationFilter {
-        owner: is_of_one.then(|| owner(of)).transpose()?,
+        owner: owner.transpose()?,
         limit: Some(args.limit),
     };
     let listed = history(&session.database()?, filter).await?;
@@ -82,7 +81,7 @@ impl OperationView {
             operation: record.operation,
             workload: WorkloadView {
                 kind: record.workload.kind,
-                owner_kind: owner.map(crate::domain::Owner::kind),
+                owner_kind: owner.map(Owner::kind),
                 owner_id: owner.map(|owner| owner.id().to_owned()),
                 name: record.workload.name.clone(),
             },

@@ -88,7 +88,7 @@ impl DeploymentManager {
         request.check()?;
         self.check(&request).await?;
         let (owner, name) = (request.owner().clone(), request.name().clone());
-        let work = self.deploy_checked(request, progress);
+        let work = Box::pin(self.deploy_checked(request, progress));
         self.operate(Operation::Deploy, &owner, &name, Deployed::result, work)
             .await
     }

@@ -97,7 +97,7 @@ impl DeploymentManager {
         owner: &Owner,
         name: &DeploymentName,
         result: impl Fn(&T) -> Option<String> + Send,
-        work: impl Future<Output = Result<T, Error>> + Send,
+        work: futures::future::BoxFuture<'_, Result<T, Error>>,
     ) -> Result<T, Error> {
         let workload = Workload::named(WorkloadKind::Deployment, owner, name);
         let site = self.site();

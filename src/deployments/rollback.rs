@@ -51,7 +51,7 @@ impl DeploymentManager {
         to: Option<i64>,
         progress: &dyn DeployProgress,
     ) -> Result<Deployed, Error> {
-        let work = self.roll_back(owner, name, to, progress);
+        let work = Box::pin(self.roll_back(owner, name, to, progress));
         self.operate(Operation::Rollback, owner, name, Deployed::result, work)
             .await
     }

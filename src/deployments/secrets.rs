@@ -127,7 +127,7 @@ impl DeploymentManager {
             let result = if set.replaced { "replaced" } else { "set" };
             Some(result.to_owned())
         };
-        let work = self.set_checked(owner, name, value, progress);
+        let work = Box::pin(self.set_checked(owner, name, value, progress));
         self.site()
             .operate(Operation::SetSecret, secret, result, work)
             .await
@@ -202,7 +202,7 @@ impl DeploymentManager {
             };
             Some(result.to_owned())
         };
-        let work = self.unset(owner, name, force);
+        let work = Box::pin(self.unset(owner, name, force));
         self.site()
             .operate(Operation::UnsetSecret, secret, result, work)
             .await
@@ -289,7 +289,7 @@ impl DeploymentManager {
         name: &DeploymentName,
         progress: &dyn DeployProgress,
     ) -> Result<Deployed, Error> {
-        let work = self.replace_pods(owner, name, progress);
+        let work = Box::pin(self.replace_pods(owner, name, progress));
         self.operate(Operation::Restart, owner, name, Deployed::result, work)
             .await
     }

@@ -80,7 +80,7 @@ impl DeploymentManager {
         progress.step(&DeployStep::Observing);
         let owner = this.resolve(target).await?;
         let result = |_: &Stopped| Some("deleted".to_owned());
-        let work = this.stop_resolved(&owner, name, progress);
+        let work = Box::pin(this.stop_resolved(&owner, name, progress));
         self.operate(Operation::Stop, &owner, name, result, work)
             .await
     }

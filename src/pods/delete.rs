@@ -60,7 +60,7 @@ impl PodManager {
             };
             Some(result.to_owned())
         };
-        let work = self.delete_claimed(owner, progress);
+        let work = Box::pin(self.delete_claimed(owner, progress));
         self.site()
             .operate(Operation::Delete, Workload::pod(owner), result, work)
             .await

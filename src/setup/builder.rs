@@ -120,7 +120,7 @@ impl BuilderSetup {
 pub async fn setup_builder(site: &Site, setup: &BuilderSetup) -> Result<BuilderState, Error> {
     let name = setup.namespace.to_string();
     let builder = Workload::unowned(WorkloadKind::Builder, Some(name));
-    let work = set_up(site, setup);
+    let work = Box::pin(set_up(site, setup));
     site.operate(Operation::SetUp, builder, |_| None, work)
         .await
 }

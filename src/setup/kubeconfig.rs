@@ -88,7 +88,7 @@ pub async fn install_kubeconfig(
         return Err(refused(path, "is no path of a file", "name the file on the host").into());
     }
     let file = Workload::unowned(WorkloadKind::Kubeconfig, Some(path.to_owned()));
-    let work = async { Ok(site.cluster().install_kubeconfig(path, source).await?) };
+    let work = Box::pin(async { Ok(site.cluster().install_kubeconfig(path, source).await?) });
     site.operate(Operation::SetUp, file, |_| None, work).await
 }
 

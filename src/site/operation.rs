@@ -1,6 +1,6 @@
 //! Operations on record: each has a row from its begin to its end, whatever the end is.
 
-use std::future::Future;
+use futures::future::BoxFuture;
 
 use super::Site;
 use crate::{
@@ -20,7 +20,7 @@ impl Site {
         operation: Operation,
         workload: Workload,
         result: impl Fn(&T) -> Option<String> + Send,
-        work: impl Future<Output = Result<T, Error>> + Send,
+        work: BoxFuture<'_, Result<T, Error>>,
     ) -> Result<T, Error> {
         let new = NewOperation {
             operation,

@@ -21,7 +21,7 @@ pub struct SshSettings {
     pub key: KeySource,
     /// Opens an encrypted key. Ignored for a key that is not encrypted.
     pub passphrase: Option<Secret<String>>,
-    /// The user's ssh_config(5) file, which only explains a host name that has no address. Nothing else is
+    /// The user's `ssh_config(5)` file, which only explains a host name that has no address. Nothing else is
     /// read from it.
     pub config_file: Option<PathBuf>,
     /// Which host keys to believe.

@@ -173,8 +173,12 @@ Examples:
 
 The cluster is not asked. Operations stay on record for BERTH_HISTORY.")]
 pub struct HistoryArgs {
-    #[command(flatten)]
-    pub(in crate::cli) owner: OwnerArgs,
+    /// Only operations on workloads of this project
+    #[arg(long, value_name = "ID")]
+    pub(in crate::cli) project_id: Option<String>,
+    /// Only operations on the pod of this conversation, when no project is given
+    #[arg(long, value_name = "ID")]
+    pub(in crate::cli) conversation_id: Option<String>,
     /// Number of operations, the newest first
     #[arg(long, value_name = "NUMBER", default_value_t = 50)]
     pub(in crate::cli) limit: u32,

@@ -93,7 +93,7 @@ impl PodManager {
         request.check()?;
         let workload = Workload::pod(request.owner());
         let result = |managed: &Managed| Some(managed.action.to_string());
-        let work = self.bring_up(request, progress);
+        let work = Box::pin(self.bring_up(request, progress));
         self.site()
             .operate(Operation::Create, workload, result, work)
             .await

@@ -593,6 +593,7 @@ fn exec_kind(error: &ExecError) -> Kind {
         ExecError::TimedOut { .. } => Kind::TimedOut,
         ExecError::TooLong { .. } => Kind::BadInput,
         ExecError::Cluster(error) => cluster_kind(error),
+        _ => Kind::Internal,
     }
 }
 
@@ -611,8 +612,9 @@ fn exec_hint(error: &ExecError) -> Option<String> {
         } => "the command may still be running in the pod; allow more time with --timeout",
         ExecError::TimedOut { .. } => "the command was ended; allow more time with --timeout",
         ExecError::TooLong { .. } => "pass long input on stdin, or copy it into the pod first",
-        ExecError::Sink(_) | ExecError::Stdin(_) => return None,
         ExecError::Cluster(error) => return error.hint(),
+        // What reads or writes a stream of the caller's says what is wrong with it.
+        _ => return None,
     };
     Some(hint.to_owned())
 }

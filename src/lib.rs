@@ -86,7 +86,6 @@
 //! | [`registry`] | the digest that a tag has at its registry now |
 //! | [`setup`] | what is set up once: where images are built, the host's kubeconfig |
 //! | [`site`] | one cluster with its records and templates, shared by all managers |
-//! | [`cluster`] | what can be asked of a cluster, and [`cluster::kubectl`], the lane over SSH |
 //! | [`manifest`] | templates to checked manifests |
 //! | [`context`] | from a folder to the bytes that an image is built from |
 //! | [`config`] | settings, all bad ones reported at once |
@@ -95,13 +94,13 @@
 //!
 //! | crate | what for |
 //! |---|---|
+//! | [`cluster`] (`berth-kube`) | requests to a cluster, the backend [`cluster::kubectl`], the diagnosis of pods |
 //! | [`ssh`] (`berth-ssh`) | the connection: keys, host trust, channels, quoting; no Kubernetes |
 //! | [`store`] (`berth-store`) | records in SQLite or Postgres, leases |
 //! | [`domain`] (`berth-core`) | values checked when they are made, secrets that mask themselves |
 
 pub mod builds;
 pub mod cli;
-pub mod cluster;
 pub mod config;
 pub mod context;
 pub mod deployments;
@@ -115,6 +114,7 @@ pub mod site;
 
 use berth_core::files;
 pub use berth_core::{self as domain, secret, tls};
+pub use berth_kube as cluster;
 pub use berth_ssh as ssh;
 pub use berth_store as store;
 pub use builds::{BuildManager, BuildRequest};

@@ -21,7 +21,6 @@ const FLOORS: &[&[&str]] = &[
     &["pods", "builds", "ingress", "registry", "setup"],
     &["site"],
     &["error"],
-    &["cluster"],
     &["context", "manifest"],
     &["config"],
 ];
@@ -64,17 +63,6 @@ fn the_rooms_of_an_import_are_seen() {
         "use crate::{a::b, c::{d, e::f}, g}; let x = crate::h::i(); use crate::j::{k, l};",
     );
     assert_eq!(used, ["a", "c", "g", "h", "j"]);
-}
-
-#[test]
-fn the_cluster_knows_of_manifests_their_type_alone() {
-    let other: Vec<_> = code_lines()
-        .filter(|(room, ..)| room == "cluster")
-        .filter(|(.., code)| code.contains("manifest::"))
-        .filter(|(.., code)| !code.contains("manifest::Manifest"))
-        .map(|(_, file, line, code)| format!("{}:{line}: {code}", file.display()))
-        .collect();
-    assert!(other.is_empty(), "{}", other.join("\n"));
 }
 
 #[test]

@@ -24,13 +24,14 @@ pub use self::{
     builds::{BuildSettings, Builder, Cache, Registry},
     database::database_url,
     ingress::{GroupName, IngressSettings, Listeners, Scheme},
-    kubectl::KubectlSettings,
     limits::TimeLimits,
     pods::PodDefaults,
     source::Variables,
     user::{home_dir, login_name},
 };
-use crate::{domain::Invalid, ssh::SshSettings, store::DatabaseUrl};
+use crate::{
+    cluster::kubectl::KubectlSettings, domain::Invalid, ssh::SshSettings, store::DatabaseUrl,
+};
 
 /// Everything that berth needs to know before it can work.
 #[derive(Debug, Clone)]
@@ -69,7 +70,7 @@ impl Config {
         let lookup = |name: &str| lookup(name).map(Into::into);
         let mut reader = Reader::new(&lookup);
         let ssh = ssh::read(&mut reader);
-        let kubectl = KubectlSettings::read(&mut reader);
+        let kubectl = kubectl::read(&mut reader);
         let database = database::read(&mut reader);
         let templates = reader.path(&variables::BERTH_TEMPLATES);
         let pods = PodDefaults::read(&mut reader);

@@ -2,10 +2,8 @@
 
 use serde_json::Value;
 
-use super::{
-    Manifest, ManifestError,
-    kinds::{Kind, Undecodable},
-};
+use super::{Manifest, ManifestError, kinds::Kind};
+use crate::cluster::InvalidManifest;
 
 /// What a template must render: kind, name and namespace, and the fields that deletes, updates and
 /// adoption rely on. Everything else is the template's own affair.
@@ -83,24 +81,18 @@ impl<'a> Expected<'a> {
         for (pointer, expected) in &identity {
             compare(template, &object, pointer, expected, None)?;
         }
-        self.kind
-            .decode(&object)
-            .map_err(|error| undecodable(template, error))?;
+        let manifest = (self.kind)
+            .decode(text, object)
+            .map_err(|error| invalid(template, error))?;
         for Field {
             pointer,
             value,
             secret,
         } in &self.fields
         {
-            compare(template, &object, pointer, value, *secret)?;
+            compare(template, manifest.object(), pointer, value, *secret)?;
         }
-        Ok(Manifest {
-            kind: self.kind.name().to_owned(),
-            name: self.name.to_owned(),
-            namespace: self.namespace.map(str::to_owned),
-            text,
-            object,
-        })
+        Ok(manifest)
     }
 }
 
@@ -144,11 +136,11 @@ fn parse(template: &str, text: &str) -> Result<Value, ManifestError> {
     })
 }
 
-fn undecodable(template: &str, error: Undecodable) -> ManifestError {
+pub(super) fn invalid(template: &str, error: InvalidManifest) -> ManifestError {
     let template = template.to_owned();
     match error {
-        Undecodable::UnknownFields(fields) => ManifestError::UnknownFields { template, fields },
-        Undecodable::WrongType { field, problem } => ManifestError::WrongType {
+        InvalidManifest::UnknownFields(fields) => ManifestError::UnknownFields { template, fields },
+        InvalidManifest::WrongType { field, problem } => ManifestError::WrongType {
             template,
             field,
             problem,

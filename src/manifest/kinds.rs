@@ -1,4 +1,4 @@
-//! Decodes an object as the Kubernetes type that its kind names, and reports what that type drops.
+//! The kinds that berth renders.
 
 use k8s_openapi::{
     Resource,
@@ -9,8 +9,10 @@ use k8s_openapi::{
         networking::v1::Ingress,
     },
 };
-use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use super::Manifest;
+use crate::cluster::InvalidManifest;
 
 macro_rules! kinds {
     ($($kind:ident),+) => {
@@ -33,11 +35,14 @@ macro_rules! kinds {
                 }
             }
 
-            /// Decodes the value as this kind; unknown fields are refused, as the API server's strict
-            /// validation does.
-            pub(super) fn decode(self, object: &Value) -> Result<(), Undecodable> {
+            /// The manifest of an object that is of this kind; see [`Manifest::decode`].
+            pub(super) fn decode(
+                self,
+                text: String,
+                object: Value,
+            ) -> Result<Manifest, InvalidManifest> {
                 match self {
-                    $(Self::$kind => decode::<$kind>(object)),+
+                    $(Self::$kind => Manifest::decode::<$kind>(text, object)),+
                 }
             }
         }
@@ -54,39 +59,3 @@ kinds![
     Service,
     ServiceAccount
 ];
-
-/// Why a value is not an object of its kind.
-#[derive(Debug)]
-pub(super) enum Undecodable {
-    UnknownFields(Vec<String>),
-    WrongType { field: String, problem: String },
-}
-
-fn decode<T: DeserializeOwned>(object: &Value) -> Result<(), Undecodable> {
-    let mut unknown = Vec::new();
-    let mut track = serde_path_to_error::Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(object, &mut track);
-    let decoded: Result<T, _> = serde_ignored::deserialize(tracked, |path| {
-        // An optional object on the way shows as `?` in the path.
-        unknown.push(path.to_string().replace(".?", ""));
-    });
-    if let Err(error) = decoded {
-        return Err(Undecodable::WrongType {
-            field: track.path().to_string().replace(".?", ""),
-            problem: without_value(&error.to_string()),
-        });
-    }
-    if unknown.is_empty() {
-        Ok(())
-    } else {
-        Err(Undecodable::UnknownFields(unknown))
-    }
-}
-
-/// serde's words without the value that they repeat: it may be secret.
-fn without_value(words: &str) -> String {
-    match words.rsplit_once(", expected ") {
-        Some((_, expected)) => format!("expected {expected}"),
-        None => words.to_owned(),
-    }
-}

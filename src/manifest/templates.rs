@@ -7,11 +7,15 @@ use std::{
 };
 
 use serde::Serialize;
+use serde_json::Value;
 use tera::{Context, ErrorKind, Tera};
 
 use super::{
-    Manifest, ManifestError, build, builder, check::Expected, deployment, dockerfile,
-    escape::write_scalar, ingress, pod,
+    Manifest, ManifestError, build, builder,
+    check::{self, Expected},
+    deployment, dockerfile,
+    escape::write_scalar,
+    ingress, pod,
 };
 use crate::files;
 
@@ -111,6 +115,18 @@ impl Templates {
         let context = Context::from_serialize(values).map_err(unfilled)?;
         let text = self.tera.render(name, &context).map_err(unfilled)?;
         expected.check(&self.origin(name), text)
+    }
+
+    /// The manifest of this template with another object; see [`Manifest::changed`].
+    pub(super) fn changed(
+        &self,
+        name: &str,
+        manifest: &Manifest,
+        change: impl FnOnce(&mut Value),
+        text: impl FnOnce(&Value) -> String,
+    ) -> Result<Manifest, ManifestError> {
+        let changed = manifest.changed(change, text);
+        changed.map_err(|error| check::invalid(&self.origin(name), error))
     }
 
     /// The error of a template for which there are no values.

@@ -29,7 +29,7 @@ fn lines(text: &str) -> Vec<String> {
 }
 
 fn job(name: &str) -> Job {
-    serde_json::from_str(&recording(&format!("objects/{name}.json"))).unwrap()
+    serde_json::from_str(&recording(&format!("builds/{name}.json"))).unwrap()
 }
 
 /// The pod of a failed build with this state in the place of its container's.
@@ -338,7 +338,8 @@ fn builders_words_have_their_causes() {
 #[test]
 fn what_cannot_start_is_told_with_patience_or_without() {
     let recorded = |name: &str| {
-        let value: Value = serde_json::from_str(&recording(&format!("pods/{name}.json"))).unwrap();
+        let file = format!("../../../crates/kube/tests/fixtures/recordings/pods/{name}.json");
+        let value: Value = serde_json::from_str(&recording(&file)).unwrap();
         let seen = Seen {
             pod: Some(pod(value)),
             ..Seen::default()

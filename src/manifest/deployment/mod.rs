@@ -111,12 +111,15 @@ impl Templates {
         let mut mark = values.release;
         if let Some(template) = &render.template {
             mark = mark_of(template).unwrap_or_default();
-            deployment = with_template(&deployment, template).map_err(unfilled)?;
+            let template = restored(template).map_err(unfilled)?;
+            deployment = self.with_spec(&deployment, |spec| {
+                spec.insert("template".to_owned(), template);
+            })?;
         }
         if render.foreign_replicas {
-            deployment = with_spec(&deployment, |spec| {
+            deployment = self.with_spec(&deployment, |spec| {
                 spec.remove("replicas");
-            });
+            })?;
         }
         Ok(Release {
             manifests: vec![service, deployment],
@@ -154,6 +157,22 @@ impl Templates {
         }
         self.render(SECRET, &values, &expected)
     }
+
+    /// The Deployment with another specification.
+    fn with_spec(
+        &self,
+        deployment: &Manifest,
+        change: impl FnOnce(&mut Map<String, Value>),
+    ) -> Result<Manifest, ManifestError> {
+        let change = |object: &mut Value| {
+            if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+                change(spec);
+            }
+        };
+        let text =
+            |object: &Value| serde_saphyr::to_string(object).unwrap_or_else(|_| object.to_string());
+        self.changed(DEPLOYMENT, deployment, change, text)
+    }
 }
 
 /// The mark that pods made from this template carry.
@@ -189,11 +208,8 @@ fn in_key_order(value: &Value) -> Value {
     }
 }
 
-/// The Deployment with another template for its pods, as a revision has it.
-fn with_template(
-    deployment: &Manifest,
-    template: &PodTemplateSpec,
-) -> Result<Manifest, serde_json::Error> {
+/// The template for the pods of a Deployment, as a revision has it.
+fn restored(template: &PodTemplateSpec) -> Result<Value, serde_json::Error> {
     let mut template = template.clone();
     if let Some(labels) = template.metadata.as_mut().and_then(|it| it.labels.as_mut()) {
         labels.remove(TEMPLATE_HASH);
@@ -205,24 +221,7 @@ fn with_template(
         let account = account.filter(|account| !account.is_empty());
         pod.service_account_name = Some(account.unwrap_or_else(|| DEFAULT_ACCOUNT.to_owned()));
     }
-    let template = serde_json::to_value(&template)?;
-    Ok(with_spec(deployment, |spec| {
-        spec.insert("template".to_owned(), template);
-    }))
-}
-
-/// The Deployment with another specification.
-fn with_spec(deployment: &Manifest, change: impl FnOnce(&mut Map<String, Value>)) -> Manifest {
-    let mut object = deployment.object().clone();
-    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
-        change(spec);
-    }
-    let text = serde_saphyr::to_string(&object).unwrap_or_else(|_| object.to_string());
-    Manifest {
-        text,
-        object,
-        ..deployment.clone()
-    }
+    serde_json::to_value(&template)
 }
 
 fn deployment(values: &DeploymentValues) -> Expected<'_> {

@@ -430,7 +430,7 @@ fn a_secret_is_shown_to_nobody() {
         .project_secret_manifest(&owner, Some(&entry))
         .unwrap();
     let encoded = STANDARD.encode(value.expose());
-    let hidden = crate::manifest::redaction(std::slice::from_ref(&manifest));
+    let hidden = crate::cluster::redaction(std::slice::from_ref(&manifest));
     assert_eq!(hidden.hide(&format!("data: {encoded}")), "data: [hidden]");
     for shown in [
         format!("{manifest:?} {entry:?}"),

@@ -5,7 +5,7 @@ mod values;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::values::PodValues;
 use super::{Manifest, ManifestError, Templates, check::Expected, kinds::Kind, templates::BuiltIn};
@@ -118,15 +118,19 @@ impl Templates {
                 &[pod.as_slice(), &["containers", "0", "image"]].concat(),
                 values.image.as_str(),
             );
-        let mut check = self.render(IMAGE_CHECK, &values, &expected)?;
+        let check = self.render(IMAGE_CHECK, &values, &expected)?;
         // A template of the user's may place the pod where the image can be pulled, and nowhere else.
         let pod_values = self.pod_values(owner, render.spec, &PodRender::default())?;
         let deployment = self.render(DEPLOYMENT, &pod_values, &deployment(&pod_values))?;
         let pod_spec = "/spec/template/spec";
-        check.take_missing(&deployment, pod_spec, &PLACEMENT);
         let container = format!("{pod_spec}/containers/0");
-        check.take_missing(&deployment, &container, &["imagePullPolicy"]);
-        Ok(check)
+        let change = |check: &mut Value| {
+            let placed = deployment.object();
+            take_missing(check, placed, pod_spec, &PLACEMENT);
+            take_missing(check, placed, &container, &["imagePullPolicy"]);
+        };
+        // JSON is YAML too.
+        self.changed(IMAGE_CHECK, &check, change, Value::to_string)
     }
 
     /// The manifest of an owner's namespace.
@@ -138,6 +142,18 @@ impl Templates {
         let marks = Expected::new(Kind::Namespace, &values.namespace, None);
         let expected = marked(marks, &[], &values.labels, &values.owner_id);
         self.render(NAMESPACE, &values, &expected)
+    }
+}
+
+/// Takes those of another object's fields at this JSON pointer that this object lacks there.
+fn take_missing(object: &mut Value, other: &Value, at: &str, fields: &[&str]) {
+    let Some(into) = object.pointer_mut(at).and_then(Value::as_object_mut) else {
+        return;
+    };
+    for field in fields {
+        if let Some(value) = other.pointer(&format!("{at}/{field}")) {
+            into.entry(*field).or_insert_with(|| value.clone());
+        }
     }
 }
 

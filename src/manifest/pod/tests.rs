@@ -563,7 +563,7 @@ fn an_image_check_is_placed_as_the_pod_of_a_users_template_is() {
 fn what_the_cluster_repeats_of_an_object_shows_no_value() {
     let mut spec = spec();
     spec.environment.set("TOKEN", "hunter22").unwrap();
-    let hidden = crate::manifest::redaction(&render(&Owner::project("shop").unwrap(), &spec));
+    let hidden = crate::cluster::redaction(&render(&Owner::project("shop").unwrap(), &spec));
     let said = "admission webhook \"x\" denied the request: env TOKEN=hunter22, value hunter22";
     let shown = hidden.hide(said);
     assert_eq!(

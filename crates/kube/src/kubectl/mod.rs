@@ -1,0 +1,424 @@
+//! The backend that runs `kubectl` on the host over SSH.
+//!
+//! Builders return what is to be run and never run it (`reads`, `writes`, `watch`, `logs`,
+//! `exec::command`); this file runs it; `reply` alone reads kubectl's words. Nothing but namespaces and
+//! trips is logged: neither what goes to stdin nor what comes back.
+
+mod aws;
+pub mod describe;
+mod exec;
+mod host_words;
+mod kubeconfig;
+mod logs;
+mod objects;
+mod reads;
+#[cfg(test)]
+mod recorded;
+mod reply;
+mod settings;
+mod watch;
+mod writes;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use berth_core::{Digest, EcrRegistry, Namespace, OwnerLabels};
+use berth_ssh::{Output, RunLimits, Script, SshClient};
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use serde_json::Value;
+use tokio::sync::RwLock;
+
+use self::reply::classify;
+pub use self::settings::KubectlSettings;
+use super::{
+    Address, Applied, Change, Cluster, ClusterError, EcrOutcome, ExecError, ExecOutput,
+    ExecRequest, InstalledKubeconfig, KubeconfigSource, LoadBalancer, LogRequest, MANAGER,
+    Manifest, ObjectChange, Objects, Observed, PodRef, Query, Reply, Resource, Wire, redaction,
+};
+
+/// The most of an answer that is taken, in bytes.
+const ANSWER_MAX: usize = 64 * 1024 * 1024;
+
+/// The most of kubectl's words that is kept, in bytes.
+const WORDS_MAX: usize = 256 * 1024;
+
+/// The longest that ending what was abandoned may hold up the end of the connection.
+const TIDYING: Duration = Duration::from_secs(4);
+
+/// What a wait on the host may take beyond its own time: connecting, starting, answering.
+const AROUND_A_WAIT: Duration = Duration::from_secs(15);
+
+/// A cluster that is reached by kubectl on a host. Cheap to clone; clones share the connection.
+#[derive(Debug, Clone)]
+pub struct Kubectl {
+    ssh: SshClient,
+    /// A connection of its own: while the host looks a name up, it serves nothing else of one.
+    tunnels: SshClient,
+    settings: KubectlSettings,
+    /// Read-locked by whatever still ends or deletes something after its caller has gone.
+    tidying: Arc<RwLock<()>>,
+}
+
+impl Kubectl {
+    /// The cluster that this kubectl on this host speaks with. Does no I/O.
+    #[must_use]
+    pub fn new(ssh: SshClient, settings: KubectlSettings) -> Self {
+        Self {
+            tunnels: ssh.separate(),
+            ssh,
+            settings,
+            tidying: Arc::default(),
+        }
+    }
+
+    /// Runs a short call; its answer when kubectl succeeds.
+    async fn ask(&self, act: &str, script: &Script) -> Result<Vec<u8>, ClusterError> {
+        let output = self
+            .call(act, script, Bytes::new(), self.settings.call_limit)
+            .await?;
+        Ok(output.stdout.bytes)
+    }
+
+    /// Adds to an error what one more command can find out.
+    async fn explain(&self, mut error: ClusterError) -> ClusterError {
+        if let ClusterError::KubectlMissing { path, .. } = &mut error {
+            let script = Script::command(["/bin/sh", "-c", "printf %s \"$PATH\""]);
+            let limits = RunLimits::within(self.settings.call_limit);
+            match self.ssh.run(&script, Bytes::new(), limits).await {
+                Ok(output) if output.status.success() => *path = Some(output.stdout.text()),
+                result => tracing::debug!(?result, "the PATH of the session is not known"),
+            }
+        }
+        error
+    }
+
+    async fn call(
+        &self,
+        act: &str,
+        script: &Script,
+        stdin: Bytes,
+        limit: Duration,
+    ) -> Result<Output, ClusterError> {
+        let limits = RunLimits {
+            timeout: Some(limit),
+            keep_stdout: Some(ANSWER_MAX),
+            keep_stderr: Some(WORDS_MAX),
+        };
+        tracing::debug!(act, "kubectl");
+        let output = self.ssh.run(script, stdin, limits).await?;
+        if !output.status.success() {
+            let error = classify(Reply {
+                act: act.to_owned(),
+                exit: output.status.code(),
+                stderr: output.stderr.text(),
+                applied: Vec::new(),
+            });
+            return Err(self.explain(error).await);
+        }
+        if !output.stdout.is_complete() {
+            let problem = format!("it is longer than {ANSWER_MAX} bytes");
+            return Err(reads::unexpected(act, problem));
+        }
+        Ok(output)
+    }
+}
+
+impl Kubectl {
+    /// Runs a script of [`writes::gone`]; names what kubectl has deleted, or has seen gone.
+    async fn remove(
+        &self,
+        act: &str,
+        script: &Script,
+        at_most: Duration,
+    ) -> Result<Vec<Applied>, ClusterError> {
+        let limit = at_most + AROUND_A_WAIT;
+        let output = self.call(act, script, Bytes::new(), limit).await?;
+        writes::parse_gone(act, &output.stdout.bytes)
+    }
+
+    /// Applies manifests by this script, which takes them from stdin.
+    async fn send(
+        &self,
+        script: &Script,
+        manifests: &[Manifest],
+        dry_run: bool,
+    ) -> Result<Vec<Applied>, ClusterError> {
+        let stdin = Bytes::from(writes::apply_stdin(manifests));
+        let limits = RunLimits::within(self.settings.call_limit);
+        let output = self.ssh.run(script, stdin, limits).await?;
+        let applied = writes::parse_applied(&output.stdout.text());
+        let stderr = output.stderr.text();
+        if output.status.success()
+            || (dry_run && writes::lacks_only_the_namespace(&stderr, manifests))
+        {
+            if output.status.success() && applied.len() != manifests.len() {
+                let (seen, sent) = (applied.len(), manifests.len());
+                if seen == 0 {
+                    // Not the answer itself: it may be what was sent, secrets included.
+                    return Err(reads::foreign("apply", b"it names no object"));
+                }
+                let problem = format!("it names {seen} of {sent} objects");
+                return Err(reads::unexpected("apply", problem));
+            }
+            return Ok(applied);
+        }
+        let error = classify(Reply {
+            act: "apply".to_owned(),
+            exit: output.status.code(),
+            stderr,
+            applied,
+        });
+        let error = error.hiding(&redaction(manifests));
+        Err(self.explain(error).await)
+    }
+}
+
+#[async_trait]
+impl Cluster for Kubectl {
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
+    async fn observe(&self, namespace: &Namespace) -> Result<Observed, ClusterError> {
+        let script = reads::observe(&self.settings, namespace);
+        reads::parse_observed(&self.ask("observe", &script).await?, namespace)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(objects = manifests.len(), dry_run))]
+    async fn apply(
+        &self,
+        manifests: &[Manifest],
+        dry_run: bool,
+    ) -> Result<Vec<Applied>, ClusterError> {
+        let script = writes::apply(&self.settings, MANAGER, dry_run);
+        self.send(&script, manifests, dry_run).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(objects = manifests.len(), manager))]
+    async fn apply_as(
+        &self,
+        manager: &str,
+        manifests: &[Manifest],
+    ) -> Result<Vec<Applied>, ClusterError> {
+        let script = writes::apply(&self.settings, manager, false);
+        self.send(&script, manifests, false).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace, trip))]
+    async fn watch(
+        &self,
+        namespace: &Namespace,
+        owner: &OwnerLabels,
+        at_most: Duration,
+    ) -> Result<BoxStream<'static, Result<Change, ClusterError>>, ClusterError> {
+        let script = watch::watch(&self.settings, namespace, owner, at_most);
+        let process = self.ssh.listen(&script).await?;
+        tracing::Span::current().record("trip", process.trip());
+        Ok(watch::stream(process))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn find(&self, queries: &[Query]) -> Result<Objects, ClusterError> {
+        const ACT: &str = "get objects";
+        let Some(script) = objects::find(&self.settings, queries) else {
+            let most = objects::QUERIES_MAX;
+            let problem = format!("{} queries in one call, of 1 to {most}", queries.len());
+            return Err(reads::unexpected(ACT, problem));
+        };
+        let found = reads::lists(ACT, &self.ask(ACT, &script).await?, queries.len())?;
+        Ok(Objects::new(found))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(trip))]
+    async fn watch_objects(
+        &self,
+        queries: &[Query; 2],
+        at_most: Duration,
+    ) -> Result<BoxStream<'static, Result<ObjectChange, ClusterError>>, ClusterError> {
+        let Some(script) = watch::watch_objects(&self.settings, queries, at_most) else {
+            let problem = "each query of a watch must name one resource".to_owned();
+            return Err(reads::unexpected("watch objects", problem));
+        };
+        let process = self.ssh.listen(&script).await?;
+        tracing::Span::current().record("trip", process.trip());
+        Ok(watch::objects_stream(process))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace, name))]
+    async fn patch(
+        &self,
+        resource: Resource,
+        namespace: &Namespace,
+        name: &str,
+        patch: &Value,
+    ) -> Result<(), ClusterError> {
+        let script = objects::patch(&self.settings, resource, namespace, name, patch);
+        let answer = self.ask("patch", &script).await?;
+        if writes::parse_applied(&String::from_utf8_lossy(&answer)).is_empty() {
+            return Err(reads::foreign("patch", &answer));
+        }
+        Ok(())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn delete(&self, query: &Query, at_most: Duration) -> Result<Vec<Applied>, ClusterError> {
+        let script = objects::delete(&self.settings, query, at_most);
+        self.remove("delete", &script, at_most).await
+    }
+
+    fn delete_later(&self, query: Query) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let lane = self.clone();
+        let tidying = Arc::clone(&self.tidying).try_read_owned();
+        runtime.spawn(async move {
+            if let Err(error) = lane.delete(&query, TIDYING).await {
+                tracing::warn!(%error, "what an operation had left could not be deleted");
+            }
+            drop(tidying);
+        });
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace, node))]
+    async fn address(
+        &self,
+        namespace: &Namespace,
+        node: Option<&str>,
+    ) -> Result<Address, ClusterError> {
+        let script = reads::address(&self.settings, namespace, node);
+        let limits = RunLimits::within(self.settings.call_limit);
+        let output = self.ssh.run(&script, Bytes::new(), limits).await?;
+        let stderr = output.stderr.text();
+        let answer = &output.stdout.bytes;
+        if output.status.success() {
+            return reads::parse_address(answer);
+        }
+        if reads::lacks_only_the_dispensable(&stderr) {
+            return match answer.as_slice() {
+                [] => Ok(Address::default()),
+                answer => reads::parse_address(answer),
+            };
+        }
+        let error = classify(Reply {
+            act: "get node and service".to_owned(),
+            exit: output.status.code(),
+            stderr: reads::without_the_dispensable(&stderr),
+            applied: Vec::new(),
+        });
+        Err(self.explain(error).await)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace, trip))]
+    async fn exec(
+        &self,
+        namespace: &Namespace,
+        pod: &PodRef,
+        request: ExecRequest,
+    ) -> Result<ExecOutput, ExecError> {
+        exec::run(self, namespace, pod, request).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
+    async fn delete_service(
+        &self,
+        namespace: &Namespace,
+        owner: &OwnerLabels,
+    ) -> Result<(), ClusterError> {
+        let query = writes::owned_service(namespace, owner);
+        self.delete(&query, self.settings.call_limit).await?;
+        Ok(())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
+    async fn delete_namespace(
+        &self,
+        namespace: &Namespace,
+        owner: &OwnerLabels,
+        at_most: Duration,
+    ) -> Result<bool, ClusterError> {
+        let query = writes::owned_namespace(namespace, owner);
+        Ok(!self.delete(&query, at_most).await?.is_empty())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
+    async fn wait_until_gone(
+        &self,
+        namespace: &Namespace,
+        at_most: Duration,
+    ) -> Result<(), ClusterError> {
+        let script = writes::wait_until_gone(&self.settings, namespace, at_most);
+        match self.remove("wait", &script, at_most).await {
+            Ok(_) | Err(ClusterError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace, pod = request.pod, trip))]
+    async fn logs(
+        &self,
+        namespace: &Namespace,
+        request: &LogRequest,
+    ) -> Result<BoxStream<'static, Result<Bytes, ClusterError>>, ClusterError> {
+        let script = logs::logs(&self.settings, namespace, request);
+        // A reader that is slow with a long stream must hold up nobody else.
+        let ssh = if request.follow {
+            self.ssh.separate()
+        } else {
+            self.ssh.clone()
+        };
+        let process = ssh.listen(&script).await?;
+        tracing::Span::current().record("trip", process.trip());
+        Ok(logs::stream(process))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
+    async fn warnings(&self, namespace: &Namespace) -> Result<Vec<String>, ClusterError> {
+        let script = reads::warnings(&self.settings, namespace);
+        reads::parse_warnings(&self.ask("get events", &script).await?)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(host, port))]
+    async fn tunnel(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, ClusterError> {
+        Ok(Box::new(self.tunnels.tunnel(host, port).await?))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(repository, tag))]
+    async fn ecr_digest(
+        &self,
+        registry: &EcrRegistry,
+        repository: &str,
+        tag: &str,
+    ) -> Result<Option<Digest>, ClusterError> {
+        aws::digest(self, registry, repository, tag).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(repository))]
+    async fn ensure_ecr_repository(
+        &self,
+        registry: &EcrRegistry,
+        repository: &str,
+    ) -> Result<EcrOutcome, ClusterError> {
+        aws::ensure_repository(self, registry, repository).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn load_balancers(
+        &self,
+        region: Option<&str>,
+    ) -> Result<Option<Vec<LoadBalancer>>, ClusterError> {
+        aws::load_balancers(self, region).await
+    }
+
+    async fn install_kubeconfig(
+        &self,
+        path: &str,
+        source: &KubeconfigSource,
+    ) -> Result<InstalledKubeconfig, ClusterError> {
+        kubeconfig::install(self, path, source).await
+    }
+
+    async fn close(&self) {
+        // What was abandoned is ended or deleted first, for which the connection is needed.
+        drop(tokio::time::timeout(TIDYING, self.tidying.write()).await);
+        tokio::join!(self.tunnels.close(), self.ssh.close());
+    }
+}

@@ -1,0 +1,194 @@
+//! Any objects: command lines that find them and delete them.
+
+use std::time::Duration;
+
+use berth_core::Namespace;
+use berth_ssh::{Command, Script};
+use serde_json::Value;
+
+use super::{super::Query, KubectlSettings, writes::seconds};
+use crate::{MANAGER, Resource};
+
+/// The answers of several questions after one another; the first failure ends it.
+const IN_TURN: [&str; 5] = [
+    "",
+    "exec {} </dev/null",
+    "{} </dev/null && exec {} </dev/null",
+    "{} </dev/null && {} </dev/null && exec {} </dev/null",
+    "{} </dev/null && {} </dev/null && {} </dev/null && exec {} </dev/null",
+];
+
+/// Has kubectl print who has set which field.
+pub(super) const SHOW_MANAGERS: &str = "--show-managed-fields";
+
+/// The most queries that one call may carry.
+pub(super) const QUERIES_MAX: usize = IN_TURN.len() - 1;
+
+/// Prints what the queries find, one JSON document a query. None when there is nothing to ask, or more
+/// than [`QUERIES_MAX`].
+pub(super) fn find(settings: &KubectlSettings, queries: &[Query]) -> Option<Script> {
+    let commands: Vec<_> = queries.iter().map(|query| get(settings, query)).collect();
+    match commands.as_slice() {
+        [] => None,
+        [first, second] => Some(Script::both(first.clone(), second.clone())),
+        all => {
+            let template = IN_TURN.get(all.len())?;
+            let all: Vec<_> = all.iter().collect();
+            Some(Script::from_template(template, &all))
+        }
+    }
+}
+
+pub(super) fn get(settings: &KubectlSettings, query: &Query) -> Command {
+    let command = select(settings.kubectl(["get"]), query).args(["-o", "json"]);
+    if query.managers {
+        return command.arg(SHOW_MANAGERS);
+    }
+    command
+}
+
+/// Changes one object by a JSON patch.
+pub(super) fn patch(
+    settings: &KubectlSettings,
+    resource: Resource,
+    namespace: &Namespace,
+    name: &str,
+    patch: &Value,
+) -> Script {
+    settings
+        .kubectl(["patch", resource.name(), name, "-n", namespace.as_str()])
+        .args(["--type=json".to_owned(), format!("--patch={patch}")])
+        .args([format!("--field-manager={MANAGER}")])
+        .args(["-o", "name"])
+        .into()
+}
+
+/// Deletes what the query finds, and waits until it is gone; see [`gone`].
+pub(super) fn delete(settings: &KubectlSettings, query: &Query, at_most: Duration) -> Script {
+    gone(
+        &delete_command(settings, query, at_most),
+        &get(settings, query),
+    )
+}
+
+/// Deletes what the query finds, and waits until it is gone. Names what it deleted, a line each.
+pub(super) fn delete_command(
+    settings: &KubectlSettings,
+    query: &Query,
+    at_most: Duration,
+) -> Command {
+    select(settings.kubectl(["delete"]), query).args([
+        "--ignore-not-found".to_owned(),
+        "--wait=true".to_owned(),
+        format!("--timeout={}s", seconds(at_most)),
+        "-o".to_owned(),
+        "name".to_owned(),
+    ])
+}
+
+/// What `act` prints, which deletes objects or waits for their end. When it names none of them, the list of
+/// those that exist: only this shows that there is nothing, and that the output was not lost.
+pub(super) fn gone(act: &Command, list: &Command) -> Script {
+    Script::from_template(
+        "berth_gone=$({} </dev/null) || exit; case $berth_gone in \
+         ''|'No resources found') exec {} </dev/null;; *) printf '%s\\n' \"$berth_gone\";; esac",
+        &[act, list],
+    )
+}
+
+fn select(command: Command, query: &Query) -> Command {
+    let names: Vec<_> = query.resources.iter().map(|it| it.name()).collect();
+    let mut command = command.arg(names.join(","));
+    command = match &query.namespace {
+        Some(namespace) => command.args(["-n", namespace.as_str()]),
+        None if query.resources.iter().all(|it| !it.is_namespaced()) => command,
+        None => command.arg("--all-namespaces"),
+    };
+    if let Some(selector) = &query.labels {
+        command = command.arg(format!("--selector={selector}"));
+    }
+    if let Some(selector) = &query.fields {
+        command = command.arg(format!("--field-selector={selector}"));
+    }
+    command
+}
+
+/// The path in the API of the query's resource; none when it has several, or none.
+pub(super) fn path(query: &Query) -> Option<String> {
+    let [resource] = *query.resources else {
+        return None;
+    };
+    let (api, name) = (resource.api(), resource.name());
+    let plural = name.split_once('.').map_or(name, |(plural, _)| plural);
+    let namespace = query
+        .namespace
+        .as_ref()
+        .filter(|_| resource.is_namespaced());
+    Some(match namespace {
+        Some(namespace) => format!("/{api}/namespaces/{namespace}/{plural}"),
+        None => format!("/{api}/{plural}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_questions_are_one_command() {
+        let settings = KubectlSettings::default();
+        let namespace = "shop".parse().unwrap();
+        let query = Query::in_namespace([Resource::Deployments, Resource::Ingresses], &namespace)
+            .labelled("a=b; reboot")
+            .named("$(x)");
+        insta::assert_snapshot!(get(&settings, &query), @r#"kubectl get deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' -o json"#);
+        insta::assert_snapshot!(delete_command(&settings, &query, Duration::from_secs(5)), @r#"kubectl delete deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' --ignore-not-found --wait=true --timeout=5s -o name"#);
+        let claims = Query::in_namespace([Resource::PersistentVolumeClaims], &namespace);
+        insta::assert_snapshot!(delete(&settings, &claims, Duration::from_millis(1500)), @r#"berth_gone=$(kubectl delete persistentvolumeclaims -n shop --ignore-not-found --wait=true --timeout=2s -o name </dev/null) || exit; case $berth_gone in ''|'No resources found') exec kubectl get persistentvolumeclaims -n shop -o json </dev/null;; *) printf '%s\n' "$berth_gone";; esac"#);
+        let everywhere = Query::everywhere([Resource::Namespaces]);
+        insta::assert_snapshot!(find(&settings, &[everywhere.clone(), query.clone(), everywhere.clone()]).unwrap(), @r#"kubectl get namespaces -o json </dev/null && kubectl get deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' -o json </dev/null && exec kubectl get namespaces -o json </dev/null"#);
+        let managers = Query::in_namespace([Resource::Services], &namespace).with_managers();
+        insta::assert_snapshot!(get(&settings, &managers), @"kubectl get services -n shop -o json --show-managed-fields");
+        let document = serde_json::json!([{"op": "test", "path": "/a", "value": "$(id) 'x'"}]);
+        insta::assert_snapshot!(patch(&settings, Resource::Deployments, &namespace, "web", &document), @r#"kubectl patch deployments.apps web -n shop --type=json '--patch=[{"op":"test","path":"/a","value":"$(id) '"'"'x'"'"'"}]' --field-manager=berth -o name"#);
+        assert!(find(&settings, &[]).is_none());
+        let many = vec![everywhere; QUERIES_MAX + 1];
+        assert!(find(&settings, &many).is_none());
+        for script in (1..=QUERIES_MAX).map(|count| find(&settings, &many[..count]).unwrap()) {
+            script.check().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_path_is_that_of_the_resources_own_group() {
+        use Resource::*;
+        let namespace = "shop".parse().unwrap();
+        for resource in [
+            ConfigMaps,
+            Deployments,
+            EndpointSlices,
+            Events,
+            IngressClasses,
+            Ingresses,
+            Jobs,
+            Namespaces,
+            PersistentVolumeClaims,
+            Pods,
+            ReplicaSets,
+            Secrets,
+            ServiceAccounts,
+            Services,
+        ] {
+            let api = match resource.name().split_once('.') {
+                Some((_, group)) => format!("apis/{group}/v1"),
+                None => "api/v1".to_owned(),
+            };
+            assert_eq!(resource.api(), api, "{resource:?}");
+            let path = path(&Query::in_namespace([resource], &namespace)).unwrap();
+            let is_inside = path.starts_with(&format!("/{api}/namespaces/shop/"));
+            assert_eq!(is_inside, resource.is_namespaced(), "{path}");
+        }
+        let two = Query::in_namespace([Pods, Jobs], &namespace);
+        assert_eq!(path(&two), None);
+    }
+}

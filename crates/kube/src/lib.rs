@@ -1,0 +1,215 @@
+//! A Kubernetes cluster: what can be asked of it, the answers' types, and what they say about pods.
+//!
+//! Callers ask [`Cluster`] for acts and facts, never for command lines. How requests travel is the
+//! affair of a backend; [`kubectl`] is the one that runs `kubectl` on a host over SSH. [`Steady`] wraps
+//! any of them for one operation, which then survives a lost connection. [`assess`] turns the state of
+//! pods and Deployments into a diagnosis.
+//!
+//! What is applied is a [`Manifest`]: an object that was decoded strictly as its kind.
+//!
+//! This crate knows nothing of settings, records, templates or front doors.
+
+pub mod assess;
+mod error;
+mod events;
+mod exec;
+mod facts;
+mod host;
+mod host_fault;
+pub mod kubectl;
+mod last_lines;
+mod manifest;
+mod objects;
+mod outage;
+mod ownership;
+mod scale_up;
+mod steady;
+mod watch_pace;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use berth_core::{Digest, EcrRegistry, Namespace, OwnerLabels};
+use futures::stream::BoxStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use self::{
+    error::{ClusterError, Reply},
+    events::{event_phrase, event_phrases, event_time},
+    exec::{
+        Captured, ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, Partial, PodRef,
+        Program, Stdin, Stream,
+    },
+    facts::{Address, Applied, Change, LogRequest, NamespaceFacts, Observed},
+    host::{EcrOutcome, InstalledKubeconfig, KubeconfigSource, LoadBalancer},
+    host_fault::HostFault,
+    last_lines::add_last_lines,
+    manifest::{InvalidManifest, Manifest, redaction},
+    objects::{ObjectChange, Objects, Query, Resource},
+    outage::Outage,
+    ownership::{
+        ForeignField, Kept, MANAGER, foreign_fields, is_set_by_others, own_spec, replaced_metadata,
+    },
+    scale_up::is_node_coming,
+    steady::Steady,
+    watch_pace::WatchPace,
+};
+
+/// A connection that bytes go through in both directions.
+pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+/// The acts and facts that berth needs of a cluster. One call is one trip to the host, unless it
+/// says otherwise.
+#[async_trait]
+pub trait Cluster: Send + Sync + 'static {
+    /// Everything that bears on an owner's pod: the namespace, and in it the Deployment, Service
+    /// and pods. A namespace that does not exist is an empty observation.
+    async fn observe(&self, namespace: &Namespace) -> Result<Observed, ClusterError>;
+
+    /// Applies the manifests server-side as field manager `berth`, all in one call, in their order.
+    /// With `dry_run` the API server checks and answers as if, and keeps nothing; objects in a
+    /// namespace that does not exist yet can't be checked so, and are left out of the answer.
+    async fn apply(
+        &self,
+        manifests: &[Manifest],
+        dry_run: bool,
+    ) -> Result<Vec<Applied>, ClusterError>;
+
+    /// Applies the manifests as [`Cluster::apply`] does, as another field manager: what it applied
+    /// before and does not now is taken away, and what is others' stays.
+    async fn apply_as(
+        &self,
+        manager: &str,
+        manifests: &[Manifest],
+    ) -> Result<Vec<Applied>, ClusterError>;
+
+    /// The state of the owner's Deployment and pods as it is and as it changes, until the stream
+    /// is dropped or `at_most` is over. The first changes tell what exists already.
+    ///
+    /// The stream may end sooner, when the API server or the lane ends the watch: watch again.
+    async fn watch(
+        &self,
+        namespace: &Namespace,
+        owner: &OwnerLabels,
+        at_most: Duration,
+    ) -> Result<BoxStream<'static, Result<Change, ClusterError>>, ClusterError>;
+
+    /// What up to four queries find, in one trip. In a namespace that does not exist nothing is found.
+    async fn find(&self, queries: &[Query]) -> Result<Objects, ClusterError>;
+
+    /// What two queries of one resource each find, as it is and as it changes, until the stream is
+    /// dropped or `at_most` is over. It may end sooner, as [`Cluster::watch`] does.
+    async fn watch_objects(
+        &self,
+        queries: &[Query; 2],
+        at_most: Duration,
+    ) -> Result<BoxStream<'static, Result<ObjectChange, ClusterError>>, ClusterError>;
+
+    /// Changes one object by a JSON patch (RFC 6902). One that names a `resourceVersion` fails with
+    /// [`ClusterError::Modified`] when the object has changed since.
+    async fn patch(
+        &self,
+        resource: Resource,
+        namespace: &Namespace,
+        name: &str,
+        patch: &serde_json::Value,
+    ) -> Result<(), ClusterError>;
+
+    /// Deletes what the query finds, waits until it is gone, and names it. Finding nothing is no error.
+    async fn delete(&self, query: &Query, at_most: Duration) -> Result<Vec<Applied>, ClusterError>;
+
+    /// Deletes what the query finds in the background, for a caller that has gone; [`Cluster::close`] waits
+    /// for a moment until it is done.
+    fn delete_later(&self, query: Query);
+
+    /// Where the owner's pod is reached: the node's address, and the owner's Service.
+    async fn address(
+        &self,
+        namespace: &Namespace,
+        node: Option<&str>,
+    ) -> Result<Address, ClusterError>;
+
+    /// Runs a command in a pod's container.
+    ///
+    /// With [`PodRef::Current`] the lane finds the owner's pod in the same trip; the output names it.
+    async fn exec(
+        &self,
+        namespace: &Namespace,
+        pod: &PodRef,
+        request: ExecRequest,
+    ) -> Result<ExecOutput, ExecError>;
+
+    /// Deletes the owner's Service; one that is not there is no error.
+    async fn delete_service(
+        &self,
+        namespace: &Namespace,
+        owner: &OwnerLabels,
+    ) -> Result<(), ClusterError>;
+
+    /// Deletes the namespace when its labels are this owner's, waits until it is gone, and tells
+    /// whether there was one. A namespace that is not this owner's is left alone without an error;
+    /// one that is not gone in time is [`ClusterError::TimedOut`].
+    async fn delete_namespace(
+        &self,
+        namespace: &Namespace,
+        owner: &OwnerLabels,
+        at_most: Duration,
+    ) -> Result<bool, ClusterError>;
+
+    /// Waits until a namespace that is being deleted is gone.
+    async fn wait_until_gone(
+        &self,
+        namespace: &Namespace,
+        at_most: Duration,
+    ) -> Result<(), ClusterError>;
+
+    /// What a container printed, as it comes; ends when the container does, unless it is not followed.
+    async fn logs(
+        &self,
+        namespace: &Namespace,
+        request: &LogRequest,
+    ) -> Result<BoxStream<'static, Result<bytes::Bytes, ClusterError>>, ClusterError>;
+
+    /// The namespace's events of kind `Warning`, oldest first, one phrase each.
+    async fn warnings(&self, namespace: &Namespace) -> Result<Vec<String>, ClusterError>;
+
+    /// Opens a TCP connection from the host to this address. A trip of its own kind: it runs no command.
+    async fn tunnel(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, ClusterError>;
+
+    /// The digest that a tag has in Amazon ECR, by the host's own `aws`; none when there is no such tag.
+    async fn ecr_digest(
+        &self,
+        registry: &EcrRegistry,
+        repository: &str,
+        tag: &str,
+    ) -> Result<Option<Digest>, ClusterError>;
+
+    /// Makes sure that a repository exists in Amazon ECR, with the host's own `aws` and its rights. One
+    /// trip when it exists, two when it has to be made.
+    async fn ensure_ecr_repository(
+        &self,
+        registry: &EcrRegistry,
+        repository: &str,
+    ) -> Result<EcrOutcome, ClusterError>;
+
+    /// Returns the load balancers of the host's AWS account in a region, or in the host's own region;
+    /// `None` when the host has no `aws`.
+    async fn load_balancers(
+        &self,
+        region: Option<&str>,
+    ) -> Result<Option<Vec<LoadBalancer>>, ClusterError>;
+
+    /// Puts a kubeconfig on the host in the place of the one that is there, which is kept beside it.
+    /// The new one is tried first, with a call to its API server; when that fails nothing is changed.
+    /// `path` is a path on the host, of which a leading `~/` is the user's home.
+    async fn install_kubeconfig(
+        &self,
+        path: &str,
+        source: &KubeconfigSource,
+    ) -> Result<InstalledKubeconfig, ClusterError>;
+
+    /// Ends what still runs for this program on the host, and disconnects. A later call connects anew.
+    async fn close(&self);
+}

@@ -1,0 +1,258 @@
+//! Questions about any objects, and their answers.
+
+use std::fmt;
+
+use berth_core::Namespace;
+use k8s_openapi::{Resource as Kind, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::ClusterError;
+
+/// A resource that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "they are Kubernetes' own names")]
+pub enum Resource {
+    ConfigMaps,
+    Deployments,
+    EndpointSlices,
+    Events,
+    IngressClasses,
+    Ingresses,
+    Jobs,
+    Namespaces,
+    PersistentVolumeClaims,
+    Pods,
+    ReplicaSets,
+    Secrets,
+    ServiceAccounts,
+    Services,
+}
+
+impl Resource {
+    /// As kubectl takes it: the plural, with the group where it has one.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ConfigMaps => "configmaps",
+            Self::Deployments => "deployments.apps",
+            Self::EndpointSlices => "endpointslices.discovery.k8s.io",
+            Self::Events => "events",
+            Self::IngressClasses => "ingressclasses.networking.k8s.io",
+            Self::Ingresses => "ingresses.networking.k8s.io",
+            Self::Jobs => "jobs.batch",
+            Self::Namespaces => "namespaces",
+            Self::PersistentVolumeClaims => "persistentvolumeclaims",
+            Self::Pods => "pods",
+            Self::ReplicaSets => "replicasets.apps",
+            Self::Secrets => "secrets",
+            Self::ServiceAccounts => "serviceaccounts",
+            Self::Services => "services",
+        }
+    }
+
+    /// Returns the kind of its objects, such as `Deployment`.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::ConfigMaps => "ConfigMap",
+            Self::Deployments => "Deployment",
+            Self::EndpointSlices => "EndpointSlice",
+            Self::Events => "Event",
+            Self::IngressClasses => "IngressClass",
+            Self::Ingresses => "Ingress",
+            Self::Jobs => "Job",
+            Self::Namespaces => "Namespace",
+            Self::PersistentVolumeClaims => "PersistentVolumeClaim",
+            Self::Pods => "Pod",
+            Self::ReplicaSets => "ReplicaSet",
+            Self::Secrets => "Secret",
+            Self::ServiceAccounts => "ServiceAccount",
+            Self::Services => "Service",
+        }
+    }
+
+    /// The path of its group and version in the API.
+    #[must_use]
+    pub fn api(self) -> &'static str {
+        match self {
+            Self::Deployments | Self::ReplicaSets => "apis/apps/v1",
+            Self::EndpointSlices => "apis/discovery.k8s.io/v1",
+            Self::IngressClasses | Self::Ingresses => "apis/networking.k8s.io/v1",
+            Self::Jobs => "apis/batch/v1",
+            Self::ConfigMaps
+            | Self::Events
+            | Self::Namespaces
+            | Self::PersistentVolumeClaims
+            | Self::Pods
+            | Self::Secrets
+            | Self::ServiceAccounts
+            | Self::Services => "api/v1",
+        }
+    }
+
+    /// Whether its objects are in namespaces.
+    #[must_use]
+    pub fn is_namespaced(self) -> bool {
+        !matches!(self, Self::IngressClasses | Self::Namespaces)
+    }
+}
+
+/// Which objects are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// Of these resources, at least one. A watch takes one alone.
+    pub resources: Vec<Resource>,
+    /// In this namespace. None: in all of them, or those of the whole cluster.
+    pub namespace: Option<Namespace>,
+    /// With labels that this selector matches, as `kubectl -l` takes it.
+    pub labels: Option<String>,
+    /// With fields that this selector matches, as `kubectl --field-selector` takes it.
+    pub fields: Option<String>,
+    /// With `metadata.managedFields`: who has set which field.
+    pub managers: bool,
+}
+
+impl Query {
+    /// All objects of these resources in the namespace.
+    pub fn in_namespace(
+        resources: impl IntoIterator<Item = Resource>,
+        namespace: &Namespace,
+    ) -> Self {
+        Self {
+            namespace: Some(namespace.clone()),
+            ..Self::everywhere(resources)
+        }
+    }
+
+    /// All objects of these resources in all namespaces.
+    pub fn everywhere(resources: impl IntoIterator<Item = Resource>) -> Self {
+        Self {
+            resources: resources.into_iter().collect(),
+            namespace: None,
+            labels: None,
+            fields: None,
+            managers: false,
+        }
+    }
+
+    /// Of these, those that the label selector matches.
+    #[must_use]
+    pub fn labelled(self, selector: impl Into<String>) -> Self {
+        Self {
+            labels: Some(selector.into()),
+            ..self
+        }
+    }
+
+    /// The same with `metadata.managedFields` in the answer.
+    #[must_use]
+    pub fn with_managers(self) -> Self {
+        Self {
+            managers: true,
+            ..self
+        }
+    }
+
+    /// Of these, those of this name.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self {
+            fields: Some(format!("metadata.name={name}")),
+            ..self
+        }
+    }
+}
+
+/// What a question found, in the order of the answer.
+#[derive(Clone, Default)]
+pub struct Objects(Vec<Value>);
+
+impl Objects {
+    pub(super) fn new(objects: Vec<Value>) -> Self {
+        Self(objects)
+    }
+
+    /// The objects of one kind.
+    ///
+    /// # Errors
+    /// When one of them is not as its kind says.
+    pub fn of<T: Kind + DeserializeOwned>(&self) -> Result<Vec<T>, ClusterError> {
+        self.0
+            .iter()
+            .filter(|object| text(object, "/kind") == T::KIND)
+            .map(|object| decode(object.clone()))
+            .collect()
+    }
+
+    /// The metadata of all objects.
+    ///
+    /// # Errors
+    /// When one of them has none that can be read.
+    pub fn metadata(&self) -> Result<Vec<ObjectMeta>, ClusterError> {
+        let metadata = |object: &Value| decode(object.get("metadata").cloned().unwrap_or_default());
+        self.0.iter().map(metadata).collect()
+    }
+}
+
+/// Contents may be secret.
+impl fmt::Debug for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |object| (text(object, "/kind"), text(object, "/metadata/name"));
+        f.debug_list().entries(self.0.iter().map(name)).finish()
+    }
+}
+
+/// One change of an object that a watch saw.
+#[derive(Debug, Clone)]
+pub enum ObjectChange {
+    /// The object as it now is.
+    Is(Value),
+    /// The object is gone; as it was last.
+    Gone(Value),
+}
+
+impl ObjectChange {
+    /// The kind of the object, such as `Pod`.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        let (Self::Is(object) | Self::Gone(object)) = self;
+        text(object, "/kind")
+    }
+
+    /// The object's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let (Self::Is(object) | Self::Gone(object)) = self;
+        text(object, "/metadata/name")
+    }
+
+    /// The object as its type, or `None` when it is gone.
+    ///
+    /// # Errors
+    /// When it is not as its kind says.
+    pub fn into_object<T: DeserializeOwned>(self) -> Result<Option<T>, ClusterError> {
+        match self {
+            Self::Is(object) => decode(object).map(Some),
+            Self::Gone(_) => Ok(None),
+        }
+    }
+}
+
+fn decode<T: DeserializeOwned>(object: Value) -> Result<T, ClusterError> {
+    let what = format!(
+        "{} {}",
+        text(&object, "/kind"),
+        text(&object, "/metadata/name")
+    );
+    serde_path_to_error::deserialize(object).map_err(|error| ClusterError::Unexpected {
+        act: "read objects".to_owned(),
+        problem: format!("{what}: {error}"),
+    })
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    let text = object.pointer(pointer).and_then(Value::as_str);
+    text.unwrap_or_default()
+}

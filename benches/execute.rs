@@ -15,7 +15,7 @@ use std::{
 };
 
 use berth::{
-    ExecuteRequest, ManageRequest, PodManager, config::Config, domain::Owner, ssh::KeySource,
+    Berth, ExecuteRequest, ManageRequest, PodManager, config::Config, domain::Owner, ssh::KeySource,
 };
 
 const TURNS: usize = 40;
@@ -26,7 +26,8 @@ async fn main() {
         eprintln!("{error}\nrun scripts/bench, or set K8S_SSH_*");
         std::process::exit(78)
     });
-    let manager = PodManager::open(&config).await.unwrap();
+    let berth = Berth::open(config.clone()).await.unwrap();
+    let manager = berth.pods().clone();
     let id = format!("bench-{}", std::process::id());
     let owner = Owner::project(&id).unwrap();
     let request = || ManageRequest::new(owner.clone());

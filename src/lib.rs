@@ -1,20 +1,22 @@
-//! A berth for every project on a Kubernetes cluster that is reached by SSH and `kubectl` alone.
+//! Runs project workloads on a Kubernetes cluster that is reached by SSH to a host with `kubectl`.
 //!
 //! Many teams reach their cluster in one way only: SSH to a host on which `kubectl` works. Given that
-//! host and a key, berth makes a pod for a project or a conversation, runs commands in it, and deletes
-//! it again. No API server is exposed, and nothing is installed on the host.
+//! host and a key, berth creates a pod for a project or a conversation, runs commands in it and deletes
+//! it; builds images in the cluster; and deploys them under a public host name. No API server is
+//! exposed, and nothing is installed on the host.
 //!
-//! What it holds to:
-//! - **No result is a guess.** The exit code of a command in a pod is data; a lost link, a pod that is
-//!   gone, a program that could not start, and a time limit are errors of their own. Without proof of
+//! What it guarantees:
+//! - **No result is a guess.** The exit code of a command in a pod is data; a lost connection, a pod that
+//!   is gone, a program that could not start, and a time limit are errors of their own. Without proof of
 //!   a command's end there is no success.
-//! - **User text never meets the host's shell**, whatever the login shell is; nor does it become YAML.
-//! - **Secrets stay secret**: keys are masked and zeroised, values travel on stdin alone.
-//! - **A pod that can't start says why within seconds**, with its exit code and last log lines.
+//! - **User text never reaches the host's login shell**, whatever that shell is; nor does it become YAML.
+//! - **Secrets stay secret**: keys are masked and zeroed, values travel on stdin only.
+//! - **A pod that can't start fails within seconds**, with its cause, exit code and last log lines.
 //!
-//! # For a backend
+//! # Three functions
 //!
-//! Three functions, with settings from the environment or a `.env` file ([`config`] lists them):
+//! For a backend with one cluster, [`manage_pod`], [`execute_in_pod`] and [`delete_pod`] are enough. The
+//! settings come from the environment or a `.env` file ([`config`] lists them):
 //!
 //! ```no_run
 //! use berth::{ExecuteRequest, ManageRequest, delete_pod, domain::Owner, execute_in_pod, manage_pod};
@@ -38,39 +40,69 @@
 //! # }
 //! ```
 //!
-//! # With more than one cluster, or settings of your own
+//! # One client
 //!
-//! A [`PodManager`] is the same three operations and more, on one cluster and one database. It is cheap
-//! to clone, and any number of its calls may go on at once over its one SSH connection:
+//! The functions share one [`Berth`]: a client of one cluster and one database. A program opens its own
+//! for everything else, or with settings of its own. The client is cheap to clone; any number of calls
+//! may run at once over its one SSH connection, which is made when the first call needs it.
+//!
+//! Each capability has a manager: [`pods`](Berth::pods), [`deployments`](Berth::deployments),
+//! [`builds`](Berth::builds), [`ingress`](Berth::ingress), [`secrets`](Berth::secrets) and
+//! [`setup`](Berth::setup); [`history`](Berth::history) lists what was done.
+//!
+//! All errors are one [`Error`]. Its [`kind`](Error::kind) chooses an HTTP status or an exit code, its
+//! [`hint`](Error::hint) says what helps; match on a variant for its details:
 //!
 //! ```no_run
-//! use std::time::Duration;
+//! use std::{collections::HashMap, time::Duration};
 //!
-//! use berth::{Error, ExecuteRequest, ManageRequest, PodManager, cluster::ExecError, config::Config};
+//! use berth::{Berth, Error, ExecuteRequest, ManageRequest, cluster::ExecError, config::Config};
 //!
-//! # async fn example(settings: std::collections::HashMap<String, String>) -> Result<(), Error> {
-//! let config = Config::from_vars(|name| settings.get(name).cloned())?;
-//! let manager = PodManager::open(&config).await?;
-//! match manager.manage(ManageRequest::project("shop")?).await {
+//! # async fn example(settings: HashMap<String, String>) -> Result<(), Error> {
+//! let berth = Berth::open(Config::from_vars(|name| settings.get(name).cloned())?).await?;
+//! match berth.pods().manage(ManageRequest::project("shop")?).await {
 //!     Ok(pod) => println!("{}: {}", pod.action, pod.record.status),
 //!     Err(Error::PodFailed { diagnosis, .. }) => println!("{diagnosis}; {}", diagnosis.cause.hint()),
 //!     Err(error) => return Err(error),
 //! }
-//! let build = ExecuteRequest::shell_in_project("shop", "make -C /workspace 2>&1")?
+//! let make = ExecuteRequest::shell_in_project("shop", "make -C /workspace 2>&1")?
 //!     .time_limit(Duration::from_secs(300));
-//! match manager.execute(build).await {
-//!     Ok(output) => println!("make ended with {}", output.exit_code),
+//! match berth.pods().execute(make).await {
+//!     Ok(output) => println!("make exited with {}", output.exit_code),
 //!     Err(Error::Exec(ExecError::LinkLost { partial, .. })) => {
-//!         println!("nobody knows how it ended; it had said {}", partial.stdout.to_text());
+//!         println!("its end is not known; output so far: {}", partial.stdout.to_text());
 //!     }
+//!     Err(error) => return Err(error),
+//! }
+//! berth.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # From source to a public address
+//!
+//! A build runs in the cluster and ends with the digest of what was pushed. Deploying that digest returns
+//! when all replicas are available. A rollout that can't get better fails at once, and the error says
+//! what still serves:
+//!
+//! ```no_run
+//! use berth::{Berth, BuildRequest, DeployRequest, Error, builds::SilentBuild, domain::Owner};
+//!
+//! # async fn example(berth: Berth) -> Result<(), Error> {
+//! let source = BuildRequest::folder("shop/web", "./web")?;
+//! let built = berth.builds().build(source, &SilentBuild).await?;
+//!
+//! let request = DeployRequest::new(Owner::project("shop")?, built.image)?
+//!     .port(8080)?
+//!     .rollback_on_failure(true);
+//! match berth.deployments().deploy(request).await {
+//!     Ok(deployed) => println!("{:?}", deployed.record.host),
+//!     Err(Error::DeployFailed { diagnosis, serving, .. }) => println!("{diagnosis}; {serving:?}"),
 //!     Err(error) => return Err(error),
 //! }
 //! # Ok(())
 //! # }
 //! ```
-//!
-//! Errors are folded into one [`Error`]; its [`kind`](Error::kind) is what an HTTP status or an exit code
-//! is chosen by, its [`hint`](Error::hint) what a person can do.
 //!
 //! # The layers
 //!
@@ -79,15 +111,16 @@
 //! | room | what for |
 //! |---|---|
 //! | [`cli`] | the program `berth` |
-//! | [`deployments`] | a project's images: deploy, roll back, list, stop; and its secrets |
+//! | [`Berth`] | the client: all managers on one cluster and one database |
+//! | [`deployments`] | a project's images: deploy, roll back, list, stop, restart; and its secrets |
 //! | [`pods`] | the operations: manage, execute, delete, status, logs |
-//! | [`ingress`] | how deployments are reached from outside: names, groups, the way to an answer |
-//! | [`builds`] | an image built in the cluster and pushed, its digest the truth |
+//! | [`ingress`] | how deployments are reached from outside: host names, groups, the route to a response |
+//! | [`builds`] | images built in the cluster and pushed |
 //! | [`registry`] | the digest that a tag has at its registry now |
-//! | [`setup`] | what is set up once: where images are built, the host's kubeconfig |
+//! | [`setup`] | what is set up once: the namespace for builds, the host's kubeconfig |
 //! | [`site`] | one cluster with its records and templates, shared by all managers |
 //! | [`manifest`] | templates to checked manifests |
-//! | [`context`] | from a folder to the bytes that an image is built from |
+//! | [`context`] | packs a folder into the bytes that an image is built from |
 //! | [`config`] | settings, all bad ones reported at once |
 //!
 //! Below them are crates of their own, so that cargo holds the layers:
@@ -101,6 +134,7 @@
 
 pub mod builds;
 pub mod cli;
+mod client;
 pub mod config;
 pub mod context;
 pub mod deployments;
@@ -118,7 +152,9 @@ pub use berth_kube as cluster;
 pub use berth_ssh as ssh;
 pub use berth_store as store;
 pub use builds::{BuildManager, BuildRequest};
-pub use deployments::{DeployRequest, DeploymentManager};
+pub use client::{Berth, BerthBuilder, Records, delete_pod, execute_in_pod, manage_pod};
+pub use deployments::{DeployRequest, DeploymentManager, SecretManager};
 pub use error::{Error, Kind, Rollback};
 pub use ingress::IngressManager;
-pub use pods::{ExecuteRequest, ManageRequest, PodManager, delete_pod, execute_in_pod, manage_pod};
+pub use pods::{ExecuteRequest, ManageRequest, PodManager};
+pub use setup::SetupManager;

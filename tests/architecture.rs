@@ -17,6 +17,7 @@ use std::{
 /// own room alone.
 const FLOORS: &[&[&str]] = &[
     &["cli"],
+    &["client"],
     &["deployments"],
     &["pods", "builds", "ingress", "registry", "setup"],
     &["site"],

@@ -657,7 +657,8 @@ async fn a_check_that_is_interrupted_leaves_nothing_and_the_pod_as_it_was() {
         return;
     }
     let world = World::sqlite().await;
-    let manager = world.manager().await;
+    let berth = world.client().await;
+    let manager = berth.pods().clone();
     let project = world.project();
     let made = project.create(&manager).await.unwrap();
     let request = project.request().image("slow.invalid/other:600").unwrap();
@@ -674,7 +675,7 @@ async fn a_check_that_is_interrupted_leaves_nothing_and_the_pod_as_it_was() {
             () = seen => {}
         }
     }
-    manager.close().await;
+    berth.close().await;
     // The cluster's garbage collection may take a moment for the Job's pod.
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     while checks(&world, &project.namespace()).await > 0 {

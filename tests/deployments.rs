@@ -18,10 +18,9 @@ use std::{
 
 use berth::{
     DeployRequest, DeploymentManager, Error, Kind, Rollback,
-    deployments::{DeployAction, DeployProgress, DeployStep, Quiet, SecretName, Settings, Target},
+    deployments::{DeployAction, DeployProgress, DeployStep, Quiet, SecretName, Target},
     domain::{Cause, DeploymentName, DeploymentStatus, HostName},
     secret::Secret,
-    site::Site,
     ssh::{Command, RunLimits, Script, SshClient},
     store::{DeploymentFilter, DeploymentRecord, Holder, NewDeployment},
 };
@@ -35,9 +34,7 @@ use support::{
 };
 
 async fn manager(world: &World) -> DeploymentManager {
-    let config = world.config();
-    let site = Site::open(&config).await.unwrap();
-    DeploymentManager::new(site, Settings::of(&config))
+    world.client().await.deployments().clone()
 }
 
 fn name() -> DeploymentName {
@@ -240,7 +237,8 @@ on_both_databases! {
     }
 
     async fn secrets_are_kept_listed_and_given_to_pods(world: World) {
-        let manager = manager(&world).await;
+        let berth = world.client().await;
+        let (manager, secrets) = (berth.deployments(), berth.secrets());
         let project = world.project();
         let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
         let names: Vec<SecretName> = (0..6)
@@ -248,7 +246,7 @@ on_both_databases! {
             .collect();
         // Set at the same time, none is lost.
         let all = names.iter().map(|name| {
-            manager.set_secret(&project.owner, name, secret("first value"), &Quiet)
+            secrets.set(&project.owner, name, secret("first value"), &Quiet)
         });
         for set in futures::future::join_all(all).await {
             assert!(!set.unwrap().replaced);
@@ -256,31 +254,31 @@ on_both_databases! {
         let check = |value: &str| format!("test \"$_KEY_0_\" = '{value}' && {WELL}");
         let first = script(&project, &check("first value"));
         manager.deploy(first).await.unwrap();
-        let listed = manager.list_secrets(&project.owner).await.unwrap();
+        let listed = secrets.list(&project.owner).await.unwrap();
         assert_eq!(listed.len(), 6);
         assert_eq!((listed[0].bytes, &listed[0].used_by[..]), (11, &["web".to_owned()][..]));
         assert!(listed[0].set_at.is_some());
 
         // A new value is there once the pods are replaced.
-        let set = manager
-            .set_secret(&project.owner, &names[0], secret("second"), &Quiet)
+        let set = secrets
+            .set(&project.owner, &names[0], secret("second"), &Quiet)
             .await
             .unwrap();
         assert!(set.replaced && set.used_by == ["web"]);
         let request = script(&project, &check("second"))
             .secrets([names[0].as_variable().clone()]);
         assert_eq!(manager.deploy(request).await.unwrap().record.revision, Some(2));
-        let in_use = manager
-            .unset_secret(&project.owner, &names[0], false)
+        let in_use = secrets
+            .unset(&project.owner, &names[0], false)
             .await
             .unwrap_err();
         assert_eq!(in_use.kind(), Kind::Conflict);
-        let gone = manager.unset_secret(&project.owner, &names[1], false).await.unwrap();
+        let gone = secrets.unset(&project.owner, &names[1], false).await.unwrap();
         assert!(gone.was_there && gone.used_by.is_empty());
-        assert_eq!(manager.list_secrets(&project.owner).await.unwrap().len(), 5);
+        assert_eq!(secrets.list(&project.owner).await.unwrap().len(), 5);
 
         let third = secret("second");
-        manager.set_secret(&project.owner, &names[0], third, &Quiet).await.unwrap();
+        secrets.set(&project.owner, &names[0], third, &Quiet).await.unwrap();
         let again = manager.restart(&project.owner, &name(), &Quiet).await.unwrap();
         assert_eq!(again.record.revision, Some(3));
         // Secrets that are still there keep the namespace.
@@ -288,7 +286,7 @@ on_both_databases! {
         let stopped = manager.stop(&target, &name()).await.unwrap();
         assert_eq!(stopped.kept, ["Secret project-secrets"]);
         for name in &names {
-            manager.unset_secret(&project.owner, name, false).await.unwrap();
+            secrets.unset(&project.owner, name, false).await.unwrap();
         }
     }
 }
@@ -302,12 +300,13 @@ async fn a_secret_that_others_have_set_too_is_taken_away() {
         return;
     }
     let world = World::sqlite().await;
-    let manager = manager(&world).await;
+    let berth = world.client().await;
+    let secrets = berth.secrets();
     let project = world.project();
     let [ours, theirs]: [SecretName; 2] = ["OURS", "THEIRS"].map(|it| it.parse().unwrap());
     let value = Secret::new(b"value".to_vec());
-    manager
-        .set_secret(&project.owner, &ours, value, &Quiet)
+    secrets
+        .set(&project.owner, &ours, value, &Quiet)
         .await
         .unwrap();
     world.bench.kubectl_apply(&json!({
@@ -315,18 +314,12 @@ async fn a_secret_that_others_have_set_too_is_taken_away() {
         "metadata": { "name": "project-secrets", "namespace": project.namespace() },
         "stringData": { "THEIRS": "value" }
     }));
-    let unset = manager
-        .unset_secret(&project.owner, &theirs, false)
-        .await
-        .unwrap();
+    let unset = secrets.unset(&project.owner, &theirs, false).await.unwrap();
     assert!(unset.was_there);
-    let left = manager.list_secrets(&project.owner).await.unwrap();
+    let left = secrets.list(&project.owner).await.unwrap();
     let left: Vec<_> = left.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(left, ["OURS"]);
-    manager
-        .unset_secret(&project.owner, &ours, false)
-        .await
-        .unwrap();
+    secrets.unset(&project.owner, &ours, false).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

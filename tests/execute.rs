@@ -410,7 +410,8 @@ async fn a_reader_that_goes_after_the_command_has_ended_ends_nothing() {
         }
     }
     let world = World::sqlite().await;
-    let manager = world.manager().await;
+    let berth = world.client().await;
+    let manager = berth.pods().clone();
     let project = world.project();
     project.create(&manager).await.unwrap();
     let script =
@@ -418,7 +419,7 @@ async fn a_reader_that_goes_after_the_command_has_ended_ends_nothing() {
     let request = line(&project, script).sink(Box::new(Refuses));
     // It comes within the moment that is left for the rest of the output, or is not waited for.
     let _ = manager.execute(request).await;
-    manager.close().await;
+    berth.close().await;
     let alive = run(
         &manager,
         line(&project, "ps -o args | grep -c '^sleep 1065'"),

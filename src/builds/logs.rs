@@ -31,18 +31,19 @@ pub trait LogSink: Send + Sync {
 }
 
 impl BuildManager {
-    /// Tells what the builds of a namespace have printed that the cluster still knows, each build's
-    /// lines in their order. With `follow` it goes on with what the running ones print, and with those
-    /// that start later, until it is dropped.
+    /// Prints the log lines of a namespace's builds that the cluster still has, each build's lines in
+    /// their order. Without a namespace it is the one of the settings. With `follow` it goes on with the
+    /// output of running builds, and of those that start later, until it is dropped.
     ///
     /// # Errors
     /// When the cluster can't be asked.
     pub async fn logs(
         &self,
-        namespace: &Namespace,
+        namespace: Option<&Namespace>,
         follow: bool,
         sink: &dyn LogSink,
     ) -> Result<(), Error> {
+        let namespace = namespace.unwrap_or(&self.settings().namespace);
         let queries = [Resource::Jobs, Resource::Pods].map(|resource| {
             Query::in_namespace([resource], namespace)
                 .labelled(format!("{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_BUILD}"))

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cluster::Cluster,
-    config::{BuildSettings, Config},
+    config::BuildSettings,
     domain::{BuildId, Operation, Workload, WorkloadKind},
     error::Error,
     site::Site,
@@ -18,12 +18,12 @@ use crate::{
 /// Builds images in one cluster. Cheap to clone; any number of calls may go on at once.
 ///
 /// ```no_run
-/// use berth::{builds::{BuildManager, BuildRequest, SilentBuild}, config::Config};
+/// use berth::{Berth, BuildRequest, builds::SilentBuild};
 ///
 /// # async fn example() -> Result<(), berth::Error> {
-/// let manager = BuildManager::open(&Config::load()?).await?;
+/// let berth = Berth::from_env().await?;
 /// let request = BuildRequest::folder("hosting/agent-images", "./agent")?;
-/// let built = manager.build(request, &SilentBuild).await?;
+/// let built = berth.builds().build(request, &SilentBuild).await?;
 /// println!("{}", built.image);
 /// # Ok(())
 /// # }
@@ -38,19 +38,8 @@ struct Inner {
 }
 
 impl BuildManager {
-    /// A manager with these settings. Opens the database and brings it up to date; nothing is sent to
-    /// the host yet.
-    ///
-    /// # Errors
-    /// When the database can't be used, or a template of one's own can't.
-    pub async fn open(config: &Config) -> Result<Self, Error> {
-        let site = Site::open(config).await?;
-        Ok(Self::new(site, config.builds.clone()))
-    }
-
-    /// A manager of the builds of this site.
-    #[must_use]
-    pub fn new(site: Site, settings: BuildSettings) -> Self {
+    /// Returns a manager of the builds of this site.
+    pub(crate) fn new(site: Site, settings: BuildSettings) -> Self {
         Self(Arc::new(Inner { site, settings }))
     }
 

@@ -22,9 +22,9 @@ pub(super) async fn run(args: CreateArgs, session: &Session) -> Result<ExitCode,
         session.printer.value(&plan, || plan.to_string());
         return Ok(ExitCode::SUCCESS);
     }
-    let manager = session.manager().await?;
+    let berth = session.berth().await?;
     let steps = session.steps();
-    let pod = manager.manage_with(request, &steps).await?;
+    let pod = berth.pods().manage_with(request, &steps).await?;
     drop(steps);
     let view = PodView::of_managed(&pod);
     session.printer.value(&view, || view.to_fields());

@@ -5,10 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{args::DeleteArgs, owner::owner, session::Session};
-use crate::{
-    error::Error,
-    pods::{DryRun, forget},
-};
+use crate::{error::Error, pods::DryRun};
 
 pub(super) async fn run(args: DeleteArgs, session: &Session) -> Result<ExitCode, Error> {
     let owner = owner(&args.owner)?;
@@ -18,7 +15,7 @@ pub(super) async fn run(args: DeleteArgs, session: &Session) -> Result<ExitCode,
         return Ok(ExitCode::SUCCESS);
     }
     if args.forget {
-        let was_there = forget(&session.database()?, &owner).await?;
+        let was_there = session.records().await?.forget_pod(&owner).await?;
         let value = json!({
             "owner": { "kind": owner.kind(), "id": owner.id() },
             "forgotten": was_there,
@@ -32,9 +29,9 @@ pub(super) async fn run(args: DeleteArgs, session: &Session) -> Result<ExitCode,
         });
         return Ok(ExitCode::SUCCESS);
     }
-    let manager = session.manager().await?;
+    let berth = session.berth().await?;
     let steps = session.steps();
-    let deleted = manager.delete_with(&owner, &steps).await?;
+    let deleted = berth.pods().delete_with(&owner, &steps).await?;
     drop(steps);
     let value = json!({
         "owner": { "kind": owner.kind(), "id": owner.id() },

@@ -37,8 +37,8 @@ pub(super) async fn run(args: ExecuteArgs, session: &Session) -> Result<ExitCode
     if session.printer.is_for_people() {
         request = request.sink(Box::new(PassOn::new())).keep_bytes(0);
     }
-    let manager = session.manager().await?;
-    let output = match manager.execute(request).await {
+    let berth = session.berth().await?;
+    let output = match berth.pods().execute(request).await {
         // The reader has gone (`| head`): an end like any other, and nothing to talk about.
         Err(Error::Exec(ExecError::Sink(error))) if error.kind() == ErrorKind::BrokenPipe => {
             return Ok(ExitCode::from(BROKEN_PIPE));

@@ -10,7 +10,6 @@ use super::{args::HistoryArgs, exit, printer::table, session::Session, view::sho
 use crate::{
     domain::{Operation, Owner, OwnerKind, WorkloadKind},
     error::Error,
-    site::history,
     store::{OperationFilter, OperationRecord},
 };
 
@@ -22,7 +21,7 @@ pub(super) async fn run(args: HistoryArgs, session: &Session) -> Result<ExitCode
         owner: owner.transpose()?,
         limit: Some(args.limit),
     };
-    let listed = history(&session.database()?, filter).await?;
+    let listed = session.records().await?.history(filter).await?;
     let operations: Vec<_> = listed.records.iter().map(OperationView::of).collect();
     session.printer.value(&operations, || {
         let rows: Vec<_> = operations.iter().map(OperationView::to_row).collect();

@@ -4,11 +4,11 @@
 use std::process::ExitCode;
 
 use super::{args::ListArgs, exit, printer::table, session::Session, view::PodView};
-use crate::{error::Error, pods::recorded};
+use crate::error::Error;
 
 pub(super) async fn run(args: ListArgs, session: &Session) -> Result<ExitCode, Error> {
     let status = args.status.as_deref().map(str::parse).transpose()?;
-    let listed = recorded(&session.database()?, status).await?;
+    let listed = session.records().await?.pods(status).await?;
     let pods: Vec<PodView> = listed.records.iter().map(PodView::of_record).collect();
     session.printer.value(&pods, || {
         let rows: Vec<Vec<String>> = pods.iter().map(PodView::to_row).collect();

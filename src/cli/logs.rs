@@ -18,8 +18,8 @@ pub(super) async fn run(args: LogsArgs, session: &Session) -> Result<ExitCode, E
         tail_lines: args.tail,
         timestamps: args.timestamps,
     };
-    let manager = session.manager().await?;
-    let mut logs = manager.logs(&owner, options).await?;
+    let berth = session.berth().await?;
+    let mut logs = berth.pods().logs(&owner, options).await?;
     if !session.printer.is_for_people() {
         return as_values(logs, session).await;
     }

@@ -1,4 +1,4 @@
-//! One run of the program: what was typed for all commands, and the site once one is needed.
+//! One run of the program: the options of all commands, and the client once one is needed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,28 +6,19 @@ use tokio::sync::OnceCell;
 
 use super::{args::Global, printer::Printer, progress::Steps};
 use crate::{
+    Berth, Records,
     config::{Config, ConfigError, Variables, database_url, variables},
     domain::Namespace,
     error::Error,
-    pods::{PodManager, Settings},
-    site::Site,
-    store::DatabaseUrl,
 };
 
 /// What every command is given.
 pub(super) struct Session {
     pub(super) global: Global,
     pub(super) printer: Printer,
-    opened: OnceCell<Opened>,
+    opened: OnceCell<Berth>,
     /// Whether the user has been told that `KUBECONFIG` is not used.
     is_told: AtomicBool,
-}
-
-/// The settings, and the site that they name.
-struct Opened {
-    config: Config,
-    site: Site,
-    pods: PodManager,
 }
 
 impl Session {
@@ -59,10 +50,10 @@ impl Session {
         Ok(parsed.transpose().map_err(|it| it.named(variable.name))?)
     }
 
-    /// Where the records are; no other setting is looked at.
-    pub(super) fn database(&self) -> Result<DatabaseUrl, ConfigError> {
+    /// The records. No setting but the database's is read.
+    pub(super) async fn records(&self) -> Result<Records, Error> {
         let found = self.variables()?;
-        database_url(|name| found.get(name))
+        Berth::open_records(&database_url(|name| found.get(name))?).await
     }
 
     /// The variables that are set, by flags, the environment and the `.env` file.
@@ -92,28 +83,11 @@ impl Session {
         Ok(found)
     }
 
-    /// The site of these settings, with the settings. Nothing has been sent yet when it is first
-    /// returned.
-    async fn opened(&self) -> Result<&Opened, Error> {
+    /// The client with these settings. Nothing has been sent yet when it is first returned.
+    pub(super) async fn berth(&self) -> Result<&Berth, Error> {
         self.opened
-            .get_or_try_init(|| async {
-                let config = self.config()?;
-                let site = Site::open(&config).await?;
-                let pods = PodManager::new(site.clone(), Settings::of(&config));
-                Ok(Opened { config, site, pods })
-            })
+            .get_or_try_init(|| async { Berth::open(self.config()?).await })
             .await
-    }
-
-    /// The site of these settings.
-    pub(super) async fn site(&self) -> Result<(&Site, &Config), Error> {
-        let opened = self.opened().await?;
-        Ok((&opened.site, &opened.config))
-    }
-
-    /// The manager of pods.
-    pub(super) async fn manager(&self) -> Result<&PodManager, Error> {
-        Ok(&self.opened().await?.pods)
     }
 
     /// Shows the steps of one operation, unless nobody wants to see them.
@@ -163,8 +137,8 @@ impl Session {
 
     /// Ends what still runs on the host.
     pub(super) async fn close(&self) {
-        if let Some(opened) = self.opened.get() {
-            opened.site.close().await;
+        if let Some(berth) = self.opened.get() {
+            berth.close().await;
         }
     }
 }

@@ -25,13 +25,11 @@ use crate::{
 /// once; those that change one deployment exclude each other, also between processes.
 ///
 /// ```no_run
-/// use berth::{DeployRequest, DeploymentManager, config::Config, deployments::Settings, site::Site};
+/// use berth::{Berth, DeployRequest};
 ///
-/// # async fn example(config: Config) -> Result<(), berth::Error> {
-/// let site = Site::open(&config).await?;
-/// let manager = DeploymentManager::new(site, Settings::of(&config));
+/// # async fn example(berth: Berth) -> Result<(), berth::Error> {
 /// let request = DeployRequest::project("shop", "registry.example.com/shop:1")?;
-/// match manager.deploy(request.rollback_on_failure(true)).await {
+/// match berth.deployments().deploy(request.rollback_on_failure(true)).await {
 ///     Ok(deployed) => println!("{} at {:?}", deployed.record.name, deployed.record.host),
 ///     Err(berth::Error::DeployFailed { diagnosis, serving, .. }) => {
 ///         println!("{diagnosis}; {serving:?} serves on");
@@ -76,9 +74,8 @@ impl Settings {
 }
 
 impl DeploymentManager {
-    /// A manager of the deployments of this site.
-    #[must_use]
-    pub fn new(site: Site, settings: Settings) -> Self {
+    /// Returns a manager of the deployments of this site.
+    pub(crate) fn new(site: Site, settings: Settings) -> Self {
         Self(Arc::new(Inner { site, settings }))
     }
 

@@ -13,6 +13,7 @@ mod instances;
 mod manager;
 mod progress;
 mod request;
+mod restart;
 mod revisions;
 mod rollback;
 mod scene;
@@ -32,7 +33,7 @@ pub use self::{
     progress::{DeployProgress, DeployStep, Quiet},
     request::DeployRequest,
     revisions::Revision,
-    secrets::{ProjectSecret, SecretName, SecretSet, SecretUnset},
+    secrets::{ProjectSecret, SecretManager, SecretName, SecretSet, SecretUnset},
     stop::{Stopped, StoppedPod},
     target::Target,
 };

@@ -6,27 +6,19 @@
 use std::{fmt, str::FromStr};
 
 use chrono::Utc;
-use k8s_openapi::api::apps::v1::Deployment;
 use serde::Serialize;
 
 use super::{
-    DeployAction, DeployProgress, Deployed, DeploymentManager, failure,
-    foreign::{self, Scale},
-    manager::existing,
-    scene::{Scene, named, spec_of, unknown_spec},
-    wait::Outcome,
-    work::{Plan, Rendering, Work, hidden},
+    DeployProgress, DeploymentManager,
+    scene::{Scene, named, spec_of},
 };
 use crate::{
     domain::{
-        DeploymentName, EnvName, Invalid, Operation, Owner, PROJECT_SECRETS, SecretUse, Workload,
-        WorkloadKind,
+        EnvName, Invalid, Operation, Owner, PROJECT_SECRETS, SecretUse, Workload, WorkloadKind,
     },
     error::Error,
     manifest::SecretEntry,
     secret::Secret,
-    site::LeaseWait,
-    store::NewDeployment,
 };
 
 /// The most that a Secret may hold, in bytes: keys and values
@@ -106,14 +98,27 @@ pub struct SecretUnset {
     pub used_by: Vec<String>,
 }
 
-impl DeploymentManager {
+/// Manages the secrets of all projects on one cluster. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SecretManager(DeploymentManager);
+
+impl SecretManager {
+    /// Returns a manager of the secrets that these deployments get.
+    pub(crate) fn new(deployments: DeploymentManager) -> Self {
+        Self(deployments)
+    }
+
+    fn steady(&self) -> Self {
+        Self(self.0.steady(self.0.settings().limits.delete))
+    }
+
     /// Sets one of a project's secrets, at most 1 MiB together with all others. The namespace is made
     /// when it is missing. Two trips to the host.
     ///
     /// # Errors
     /// [`Error::Invalid`] when it is too large, or no environment variable can have the value, which is how
     /// deployments get it; others when the cluster can't be asked or refuses.
-    pub async fn set_secret(
+    pub async fn set(
         &self,
         owner: &Owner,
         name: &SecretName,
@@ -128,7 +133,8 @@ impl DeploymentManager {
             Some(result.to_owned())
         };
         let work = Box::pin(self.set_checked(owner, name, value, progress));
-        self.site()
+        self.0
+            .site()
             .operate(Operation::SetSecret, secret, result, work)
             .await
     }
@@ -140,9 +146,10 @@ impl DeploymentManager {
         value: Secret<Vec<u8>>,
         progress: &dyn DeployProgress,
     ) -> Result<SecretSet, Error> {
-        let this = self.steady(self.settings().limits.delete);
+        let this = self.steady();
         let scene = this
-            .look_when_settled(owner, this.settings().limits.delete, progress)
+            .0
+            .look_when_settled(owner, this.0.settings().limits.delete, progress)
             .await?;
         let others = scene
             .secrets
@@ -154,8 +161,8 @@ impl DeploymentManager {
             .sum();
         check_size(name, value.expose().len(), others)?;
         if scene.namespace.is_none() {
-            let namespace = this.site().templates().namespace_manifest(owner)?;
-            this.cluster().apply(&[namespace], false).await?;
+            let namespace = this.0.site().templates().namespace_manifest(owner)?;
+            this.0.cluster().apply(&[namespace], false).await?;
         }
         this.apply_secret(owner, name, &value).await?;
         Ok(SecretSet {
@@ -168,8 +175,8 @@ impl DeploymentManager {
     ///
     /// # Errors
     /// When the cluster can't be asked.
-    pub async fn list_secrets(&self, owner: &Owner) -> Result<Vec<ProjectSecret>, Error> {
-        let scene = self.look(owner).await?;
+    pub async fn list(&self, owner: &Owner) -> Result<Vec<ProjectSecret>, Error> {
+        let scene = self.0.look(owner).await?;
         let entries = scene.secrets.entries.iter();
         Ok(entries
             .map(|(name, fact)| ProjectSecret {
@@ -187,7 +194,7 @@ impl DeploymentManager {
     /// # Errors
     /// [`Error::SecretInUse`] when a deployment asks for it by name and could not start its next pod
     /// without it, unless it is forced; [`Error::Invalid`] when somebody sets it anew; others when the cluster can't be asked or refuses.
-    pub async fn unset_secret(
+    pub async fn unset(
         &self,
         owner: &Owner,
         name: &SecretName,
@@ -202,20 +209,21 @@ impl DeploymentManager {
             };
             Some(result.to_owned())
         };
-        let work = Box::pin(self.unset(owner, name, force));
-        self.site()
+        let work = Box::pin(self.unset_now(owner, name, force));
+        self.0
+            .site()
             .operate(Operation::UnsetSecret, secret, result, work)
             .await
     }
 
-    async fn unset(
+    async fn unset_now(
         &self,
         owner: &Owner,
         name: &SecretName,
         force: bool,
     ) -> Result<SecretUnset, Error> {
-        let this = self.steady(self.settings().limits.delete);
-        let scene = this.look(owner).await?;
+        let this = self.steady();
+        let scene = this.0.look(owner).await?;
         if !scene.secrets.entries.contains_key(&name.0) {
             return Ok(SecretUnset {
                 was_there: false,
@@ -257,112 +265,26 @@ impl DeploymentManager {
             value,
             set_at: Utc::now(),
         };
-        let templates = self.site().templates();
+        let templates = self.0.site().templates();
         let manifest = templates.project_secret_manifest(owner, Some(&entry))?;
         let manager = name.field_manager();
-        self.cluster().apply_as(&manager, &[manifest]).await?;
+        self.0.cluster().apply_as(&manager, &[manifest]).await?;
         Ok(())
     }
 
     /// Says that berth does not want this secret any more; who else has set it keeps it.
     async fn let_go(&self, owner: &Owner, name: &SecretName) -> Result<(), Error> {
-        let templates = self.site().templates();
+        let templates = self.0.site().templates();
         let manifest = templates.project_secret_manifest(owner, None)?;
         let manager = name.field_manager();
-        self.cluster().apply_as(&manager, &[manifest]).await?;
+        self.0.cluster().apply_as(&manager, &[manifest]).await?;
         Ok(())
     }
 
     async fn has_secret(&self, owner: &Owner, name: &SecretName) -> Result<bool, Error> {
-        let scene = self.look(owner).await?;
+        let scene = self.0.look(owner).await?;
         Ok(scene.secrets.entries.contains_key(&name.0))
     }
-
-    /// Replaces the pods of a deployment, so that they have the project's secrets as they are now, and
-    /// waits for them as [`DeploymentManager::deploy`] does. Nothing is done when they have them.
-    ///
-    /// # Errors
-    /// As [`DeploymentManager::deploy`].
-    pub async fn restart(
-        &self,
-        owner: &Owner,
-        name: &DeploymentName,
-        progress: &dyn DeployProgress,
-    ) -> Result<Deployed, Error> {
-        let work = Box::pin(self.replace_pods(owner, name, progress));
-        self.operate(Operation::Restart, owner, name, Deployed::result, work)
-            .await
-    }
-
-    async fn replace_pods(
-        &self,
-        owner: &Owner,
-        name: &DeploymentName,
-        progress: &dyn DeployProgress,
-    ) -> Result<Deployed, Error> {
-        let scene = self.look(owner).await?;
-        let deployment = existing(&scene, owner, name)?;
-        let spec = spec_of(&deployment.metadata).ok_or_else(unknown_spec)?;
-        let new = NewDeployment {
-            image: spec.image,
-            host: None,
-            replicas: spec.replicas.into(),
-            ssh: self.site().place().clone(),
-        };
-        let limit = self.settings().limits.rollout;
-        let wait = LeaseWait::for_turn(limit);
-        let (_, held, existed) = self.claim(owner, name, &new, wait, progress).await?;
-        let manager = self.steady(limit);
-        let work = Work::new(&manager, owner, name, &held, limit, progress);
-        let result = work.restart().await;
-        if let Err(error) = &result {
-            failure::write_down(&work, error, existed).await;
-        }
-        held.give_back().await;
-        result
-    }
-}
-
-impl Work<'_> {
-    async fn restart(&self) -> Result<Deployed, Error> {
-        let scene = self.observe().await?;
-        let deployment = existing(&scene, self.owner, self.name)?;
-        let before = spec_of(&deployment.metadata).ok_or_else(unknown_spec)?;
-        let scale = Scale::of(deployment);
-        let mut spec = before.clone();
-        scale.keep(&mut spec, Some(&before));
-        let exposure = self.manager.exposure(self.owner, &spec).unwrap_or_default();
-        let how = Rendering {
-            foreign_replicas: scale.is_foreign,
-            use_node_copy: uses_node_copy(deployment),
-        };
-        let release = self.render(&spec, exposure.as_ref(), &scene, how)?;
-        self.own(&scene, foreign::DEPLOY, &release.manifests)
-            .await?;
-        self.send(&release.manifests).await?;
-        let plan = Plan {
-            hidden: hidden(&spec, &scene),
-            exposure,
-            spec,
-            release,
-            action: DeployAction::Restarted,
-            replicas: scale.live,
-        };
-        match self.wait(&plan, &scene, self.deadline).await? {
-            Outcome::Done { revision, replicas } => self.save_done(&plan, revision, replicas).await,
-            Outcome::Failed { diagnosis, serving } => {
-                Err(self.tell_failure(diagnosis, serving, &plan).await)
-            }
-            Outcome::Replaced { deleted } => Err(self.replaced(deleted)),
-        }
-    }
-}
-
-/// Whether a node's copy of the image is used as it is.
-fn uses_node_copy(deployment: &Deployment) -> bool {
-    let template = deployment.spec.as_ref().map(|spec| &spec.template);
-    let container = template.and_then(|template| template.spec.as_ref()?.containers.first());
-    container.is_some_and(|it| it.image_pull_policy.as_deref() == Some("IfNotPresent"))
 }
 
 fn held_by_others(owner: &Owner, name: &SecretName) -> Invalid {

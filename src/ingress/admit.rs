@@ -18,19 +18,11 @@ pub struct Admission {
     pub notes: Vec<String>,
 }
 
-/// Looks whether the deployment `name` of `owner` can have the host name and the group that it asks
-/// for: one trip over all Ingresses of the cluster.
-///
-/// A user who may not list them all is told so by the note, and what is in the owner's namespace is
-/// looked at alone; what the cluster itself refuses comes out later.
+/// See [`IngressManager::admit`](super::IngressManager::admit).
 ///
 /// Of two that claim one host name the older Ingress has it. So a second look after the Ingress was
 /// made finds out when two were made at once.
-///
-/// # Errors
-/// [`Error::HostTaken`] and [`Error::GroupConflict`], which name the Ingress that stands against it;
-/// others when the cluster can't be asked.
-pub async fn admit(
+pub(crate) async fn admit(
     site: &Site,
     owner: &Owner,
     name: &DeploymentName,

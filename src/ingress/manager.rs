@@ -3,13 +3,13 @@
 use k8s_openapi::api::networking::v1::Ingress;
 
 use super::{
-    GroupStatus, IngressEntry, Resolved, RoutingReport, ValidateRequest, gather, reading, routing,
-    status::Elb,
+    Admission, Exposure, GroupStatus, IngressEntry, Resolved, RoutingReport, ValidateRequest,
+    admit, gather, reading, routing, status::Elb,
 };
 use crate::{
     cluster::{LoadBalancer, Query, Resource},
     config::{GroupName, IngressSettings},
-    domain::Namespace,
+    domain::{DeploymentName, Namespace, Owner},
     error::Error,
     site::Site,
 };
@@ -17,10 +17,10 @@ use crate::{
 /// Looks at how deployments are reached from outside. Nothing is changed, and nothing recorded.
 ///
 /// ```no_run
-/// use berth::{IngressManager, config::Config, ingress::ValidateRequest, site::Site};
+/// use berth::{Berth, ingress::ValidateRequest};
 ///
-/// # async fn example(config: Config) -> Result<(), berth::Error> {
-/// let ingress = IngressManager::new(Site::open(&config).await?, config.ingress.clone());
+/// # async fn example(berth: Berth) -> Result<(), berth::Error> {
+/// let ingress = berth.ingress();
 /// let status = ingress.status(None).await?;
 /// println!("{} has {:?}", status.group, status.addresses);
 ///
@@ -38,9 +38,8 @@ pub struct IngressManager {
 }
 
 impl IngressManager {
-    /// A manager of this site's Ingresses.
-    #[must_use]
-    pub fn new(site: Site, settings: IngressSettings) -> Self {
+    /// Returns a manager of this site's Ingresses.
+    pub(crate) fn new(site: Site, settings: IngressSettings) -> Self {
         Self { site, settings }
     }
 
@@ -114,6 +113,24 @@ impl IngressManager {
     pub async fn validate(&self, request: &ValidateRequest) -> Result<RoutingReport, Error> {
         let domain = self.settings.domain.as_ref();
         routing::validate(self.site.cluster(), request, domain).await
+    }
+
+    /// Checks whether the deployment `name` of `owner` can have the host name and the group that it
+    /// asks for: one round trip for all Ingresses of the cluster.
+    ///
+    /// A user who may not list them all learns so from a note, and only the owner's namespace is
+    /// checked; what the cluster itself refuses fails later.
+    ///
+    /// # Errors
+    /// [`Error::HostTaken`] and [`Error::GroupConflict`], which name the Ingress in conflict; others when
+    /// the cluster can't be asked.
+    pub async fn admit(
+        &self,
+        owner: &Owner,
+        name: &DeploymentName,
+        exposure: &Exposure,
+    ) -> Result<Admission, Error> {
+        admit(&self.site, owner, name, exposure).await
     }
 }
 

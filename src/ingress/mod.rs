@@ -19,8 +19,9 @@ mod resolved;
 mod routing;
 mod status;
 
+pub(crate) use self::admit::admit;
 pub use self::{
-    admit::{Admission, admit},
+    admit::Admission,
     controller::{Controller, ControllerState},
     disagreement::{Disagreement, Said},
     exposure::Exposure,

@@ -103,7 +103,7 @@ impl PodManager {
     /// # Errors
     /// When the records fail, or somebody works on this pod.
     pub async fn forget(&self, owner: &Owner) -> Result<bool, Error> {
-        recorded::forget_in(self.store(), owner).await
+        recorded::forget(self.store(), owner).await
     }
 
     /// Removes what is the pod's: its namespace with everything in it, or, where deployments or secrets

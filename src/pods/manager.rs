@@ -59,19 +59,8 @@ impl Settings {
 }
 
 impl PodManager {
-    /// A manager with these settings. Opens the database and brings it up to date; nothing is sent to
-    /// the host yet.
-    ///
-    /// # Errors
-    /// When the database can't be used, or a template of one's own can't.
-    pub async fn open(config: &Config) -> Result<Self, Error> {
-        let site = Site::open(config).await?;
-        Ok(Self::new(site, Settings::of(config)))
-    }
-
-    /// A manager of the pods of this site.
-    #[must_use]
-    pub fn new(site: Site, settings: Settings) -> Self {
+    /// Returns a manager of the pods of this site.
+    pub(crate) fn new(site: Site, settings: Settings) -> Self {
         Self(Arc::new(Inner {
             site,
             settings,
@@ -94,14 +83,7 @@ impl PodManager {
     /// # Errors
     /// When the database can't be asked.
     pub async fn list(&self, status: Option<PodStatus>) -> Result<Listed<PodRecord>, Error> {
-        super::recorded::list(self.store(), status).await
-    }
-
-    /// Ends what still runs for this manager on the host, and disconnects. A later call connects anew.
-    ///
-    /// To be called before a program ends; a command that is left alone may outlive its connection.
-    pub async fn close(&self) {
-        self.0.site.close().await;
+        super::recorded::recorded(self.store(), status).await
     }
 
     pub(super) fn site(&self) -> &Site {

@@ -8,7 +8,6 @@
 mod delete;
 mod dry_run;
 mod execute;
-mod functions;
 mod lease;
 mod logs;
 mod manage;
@@ -20,15 +19,14 @@ mod recorded;
 mod request;
 mod status;
 
+pub(crate) use self::recorded::{forget, recorded};
 pub use self::{
     delete::Deleted,
     dry_run::DryRun,
-    functions::{delete_pod, execute_in_pod, manage_pod},
     logs::LogOptions,
     manage::{Action, Managed},
     manager::{PodManager, Settings},
     progress::{Progress, Silent, Step},
-    recorded::{forget, recorded},
     request::{ExecuteRequest, ManageRequest},
     status::PodReport,
 };

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
 };
 use serde::Serialize;
 
-use super::{AwsAccess, RegistryLogin, docker_config};
+use super::{AwsAccess, RegistryLogin, SetupManager, docker_config};
 use crate::{
     cluster::{Query, Resource},
     domain::{
@@ -110,19 +110,22 @@ impl BuilderSetup {
     }
 }
 
-/// Makes the builder's namespace, service account and credentials, or brings them up to date. Two trips,
-/// and one when nothing is to be done. A role takes the place of access keys, whose Secret is deleted,
-/// and access keys that are named take the place of a role.
-///
-/// # Errors
-/// [`Error::ForeignNamespace`] when somebody else made the namespace; others when the cluster or the
-/// way to it fails.
-pub async fn setup_builder(site: &Site, setup: &BuilderSetup) -> Result<BuilderState, Error> {
-    let name = setup.namespace.to_string();
-    let builder = Workload::unowned(WorkloadKind::Builder, Some(name));
-    let work = Box::pin(set_up(site, setup));
-    site.operate(Operation::SetUp, builder, |_| None, work)
-        .await
+impl SetupManager {
+    /// Creates the builder's namespace, service account and credentials, or updates them. Two round
+    /// trips, and one when nothing has to be done. A role replaces access keys, whose Secret is
+    /// deleted; access keys that are named replace a role.
+    ///
+    /// # Errors
+    /// [`Error::ForeignNamespace`] when the namespace exists and is not managed by berth; others when
+    /// the cluster or the connection to it fails.
+    pub async fn builder(&self, setup: &BuilderSetup) -> Result<BuilderState, Error> {
+        let name = setup.namespace.to_string();
+        let builder = Workload::unowned(WorkloadKind::Builder, Some(name));
+        let work = Box::pin(set_up(&self.site, setup));
+        let site = &self.site;
+        site.operate(Operation::SetUp, builder, |_| None, work)
+            .await
+    }
 }
 
 async fn set_up(site: &Site, setup: &BuilderSetup) -> Result<BuilderState, Error> {

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::SetupManager;
 use crate::{
     cluster::{InstalledKubeconfig, KubeconfigSource},
     domain::{Invalid, Operation, Workload, WorkloadKind},
     error::Error,
     secret::Secret,
-    site::Site,
 };
 
 /// The path at which kubectl looks by itself.
@@ -74,22 +74,28 @@ impl Kubeconfig {
     }
 }
 
-/// Puts a kubeconfig in place of the host's, which is kept beside it.
-///
-/// # Errors
-/// When its API server can't be reached from the host with it, or does not take its credentials; the
-/// host's own is then as it was.
-pub async fn install_kubeconfig(
-    site: &Site,
-    path: &str,
-    source: &KubeconfigSource,
-) -> Result<InstalledKubeconfig, Error> {
-    if path.is_empty() || path.ends_with('/') || path.contains(['\0', '\n']) {
-        return Err(refused(path, "is no path of a file", "name the file on the host").into());
+impl SetupManager {
+    /// Replaces the host's kubeconfig, of which a copy is kept. Without a path it is the one of the
+    /// settings, and without that [`DEFAULT_KUBECONFIG`].
+    ///
+    /// # Errors
+    /// When its API server can't be reached from the host with it, or refuses its credentials; the
+    /// host's kubeconfig is then unchanged.
+    pub async fn kubeconfig(
+        &self,
+        path: Option<&str>,
+        source: &KubeconfigSource,
+    ) -> Result<InstalledKubeconfig, Error> {
+        let path = path.or(self.kubeconfig.as_deref());
+        let path = path.unwrap_or(DEFAULT_KUBECONFIG);
+        if path.is_empty() || path.ends_with('/') || path.contains(['\0', '\n']) {
+            return Err(refused(path, "is no path of a file", "name the file on the host").into());
+        }
+        let file = Workload::unowned(WorkloadKind::Kubeconfig, Some(path.to_owned()));
+        let site = &self.site;
+        let work = Box::pin(async { Ok(site.cluster().install_kubeconfig(path, source).await?) });
+        site.operate(Operation::SetUp, file, |_| None, work).await
     }
-    let file = Workload::unowned(WorkloadKind::Kubeconfig, Some(path.to_owned()));
-    let work = Box::pin(async { Ok(site.cluster().install_kubeconfig(path, source).await?) });
-    site.operate(Operation::SetUp, file, |_| None, work).await
 }
 
 /// The entry of this name in a list of the kubeconfig.

@@ -6,10 +6,12 @@ mod aws;
 mod builder;
 mod docker_config;
 mod kubeconfig;
+mod manager;
 
 pub use self::{
     aws::{AwsAccess, AwsCredentials, AwsFiles},
-    builder::{BuilderSetup, BuilderState, Change, setup_builder},
+    builder::{BuilderSetup, BuilderState, Change},
     docker_config::RegistryLogin,
-    kubeconfig::{DEFAULT_KUBECONFIG, Kubeconfig, install_kubeconfig},
+    kubeconfig::{DEFAULT_KUBECONFIG, Kubeconfig},
+    manager::SetupManager,
 };

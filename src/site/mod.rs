@@ -20,11 +20,8 @@ use crate::{
     error::Error,
     manifest::{DockerfileTemplateError, DockerfileTemplates, Templates},
     ssh::SshClient,
-    store::{DatabaseUrl, Holder, Listed, OperationFilter, OperationRecord, SshPlace, Store},
+    store::{Holder, SshPlace, Store},
 };
-
-/// How long operations stay on record where no setting says it.
-const DEFAULT_HISTORY: Duration = Duration::from_hours(90 * 24);
 
 fn local_user() -> String {
     login_name().unwrap_or_else(|| "unknown".to_owned())
@@ -50,33 +47,31 @@ struct Inner {
     history: Duration,
 }
 
-/// The recorded operations, the newest first. The database is all that is needed.
-///
-/// # Errors
-/// When the database can't be asked.
-pub async fn history(
-    database: &DatabaseUrl,
-    filter: OperationFilter,
-) -> Result<Listed<OperationRecord>, Error> {
-    Ok(Store::open(database).await?.list_operations(filter).await?)
-}
-
 impl Site {
-    /// The site of these settings. Opens the database and brings it up to date; nothing is sent to the
-    /// host yet.
+    /// Opens the site of these settings, with this cluster and these records where they are given.
+    /// Opens the database and brings it up to date; nothing is sent to the host yet.
     ///
     /// # Errors
     /// When the database can't be used, or a template of one's own can't.
-    pub async fn open(config: &Config) -> Result<Self, Error> {
+    pub(crate) async fn open(
+        config: &Config,
+        cluster: Option<Arc<dyn Cluster>>,
+        store: Option<Store>,
+    ) -> Result<Self, Error> {
         let templates = Templates::load(config.templates.as_deref())?;
-        let store = Store::open(&config.database).await?;
-        let ssh = SshClient::new(config.ssh.clone());
+        let store = match store {
+            Some(store) => store,
+            None => Store::open(&config.database).await?,
+        };
+        let cluster = cluster.unwrap_or_else(|| {
+            let ssh = SshClient::new(config.ssh.clone());
+            Arc::new(Kubectl::new(ssh, config.kubectl.clone()))
+        });
         let place = SshPlace {
             host: config.ssh.host.clone(),
             port: config.ssh.port,
             user: config.ssh.user.clone(),
         };
-        let cluster = Kubectl::new(ssh, config.kubectl.clone());
         let inner = Inner {
             store,
             templates,
@@ -87,33 +82,9 @@ impl Site {
             history: config.history,
         };
         Ok(Self {
-            cluster: Arc::new(cluster),
-            inner: Arc::new(inner),
-        })
-    }
-
-    /// A site of its parts, for another way to the cluster than SSH and kubectl. `place` is recorded
-    /// with what is made there.
-    #[must_use]
-    pub fn new(
-        cluster: Arc<dyn Cluster>,
-        store: Store,
-        templates: Templates,
-        place: SshPlace,
-    ) -> Self {
-        let inner = Inner {
-            store,
-            templates,
-            template_folder: None,
-            place,
-            holder: Holder::this_process(),
-            local_user: local_user(),
-            history: DEFAULT_HISTORY,
-        };
-        Self {
             cluster,
             inner: Arc::new(inner),
-        }
+        })
     }
 
     /// The same site for one operation that begins now and ends within this time: a connection to the

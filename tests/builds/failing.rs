@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use berth::{
-    Error, Kind,
-    builds::{BuildManager, BuildRequest},
-    domain::BuildCause,
-};
+use berth::{Error, Kind, builds::BuildRequest, domain::BuildCause};
 use serde_json::json;
 
 use crate::{
@@ -114,7 +110,7 @@ async fn a_builder_that_cannot_be_pulled_is_told_and_not_left_behind() {
 async fn without_a_place_to_build_in_nothing_is_begun() {
     let mut world = World::sqlite().await;
     world.set("BUILDER_NAMESPACE", "builder-that-nobody-made");
-    let manager = BuildManager::open(&world.config()).await.unwrap();
+    let manager = world.client().await.builds().clone();
     let folder = world.scratch.path().to_owned();
     std::fs::write(folder.join("Dockerfile"), "FROM scratch\n").unwrap();
     let request = BuildRequest::folder("a.invalid/app", &folder).unwrap();
@@ -133,7 +129,7 @@ async fn without_a_place_to_build_in_nothing_is_begun() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_input_dies_before_anything_is_sent() {
     let world = World::sqlite().await;
-    let manager = BuildManager::open(&world.config()).await.unwrap();
+    let manager = world.client().await.builds().clone();
     let empty = world.scratch.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     for request in [

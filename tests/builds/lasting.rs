@@ -281,6 +281,6 @@ async fn followed_logs_take_in_builds_that_start_later() {
     };
     tokio::select! {
         () = builds => {}
-        ended = yard.manager.logs(&namespace, true, &ears) => panic!("{ended:?}"),
+        ended = yard.manager.logs(Some(&namespace), true, &ears) => panic!("{ended:?}"),
     }
 }

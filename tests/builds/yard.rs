@@ -13,8 +13,7 @@ use berth::{
     Error,
     builds::{BuildManager, BuildProgress, BuildRequest, BuildStep, Built},
     domain::{BuildCause, BuildFailure, BuildId, Image},
-    setup::{BuilderSetup, setup_builder},
-    site::Site,
+    setup::BuilderSetup,
 };
 
 use crate::support::bench::{OwnNamespace, World, image, is_cluster};
@@ -58,15 +57,15 @@ impl Yard {
         }
         let namespace = world.builder_namespace();
         let config = world.config();
-        let site = Site::open(&config).await.unwrap();
+        let berth = world.client().await;
         let setup = BuilderSetup {
             namespace: config.builds.namespace.clone(),
             aws: None,
             login: None,
             adopt: false,
         };
-        setup_builder(&site, &setup).await.unwrap();
-        let manager = BuildManager::new(site, config.builds);
+        berth.setup().builder(&setup).await.unwrap();
+        let manager = berth.builds().clone();
         let folder = world.scratch.path().join("context");
         fs::create_dir(&folder).unwrap();
         Self {

@@ -3,21 +3,23 @@
 use std::fs;
 
 use berth::{
-    Error, IngressManager,
-    ingress::{Exposure, Rung, ValidateRequest, admit},
+    Error,
+    ingress::{Exposure, Rung, ValidateRequest},
+    manifest::Templates,
 };
 use serde_json::{Value, json};
 
 use crate::{
-    street::{exposure, group, manifest, publish, site, web, world, world_in},
+    street::{exposure, group, manifest, publish, web, world, world_in},
     support::bench::{Project, World, skipped_on_a_cluster, text},
 };
 
 /// Makes the project's namespace, with nothing in it.
 async fn settle(world: &World, project: &Project<'_>) {
-    let site = site(world).await;
-    let namespace = site.templates().namespace_manifest(&project.owner).unwrap();
-    site.cluster().apply(&[namespace], false).await.unwrap();
+    let berth = world.client().await;
+    let templates = Templates::built_in().unwrap();
+    let namespace = templates.namespace_manifest(&project.owner).unwrap();
+    berth.cluster().apply(&[namespace], false).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,7 +27,7 @@ async fn the_manifest_is_what_the_cluster_takes() {
     let world = world().await;
     let project = world.project();
     settle(&world, &project).await;
-    let site = site(&world).await;
+    let berth = world.client().await;
     for (listeners, scheme) in [("http", "internal"), ("https", "internet-facing")] {
         let mut world = self::world().await;
         world.set("ALB_LISTENERS", listeners);
@@ -34,8 +36,8 @@ async fn the_manifest_is_what_the_cluster_takes() {
             "ALB_CERTIFICATE_ARN",
             "arn:aws:acm:eu-west-1:1:certificate/a",
         );
-        let ingress = manifest(&site, &project, &exposure(&world, &project));
-        let applied = site.cluster().apply(&[ingress], true).await.unwrap();
+        let ingress = manifest(&project, &exposure(&world, &project));
+        let applied = berth.cluster().apply(&[ingress], true).await.unwrap();
         assert_eq!(applied[0].object, "ingress.networking.k8s.io/web");
     }
 }
@@ -45,15 +47,25 @@ async fn the_second_project_with_a_host_name_is_refused_with_the_firsts_name() {
     let world = world().await;
     let (first, second) = (world.project(), world.project());
     settle(&world, &first).await;
-    let site = site(&world).await;
+    let berth = world.client().await;
     let theirs = exposure(&world, &first);
-    let before = admit(&site, &first.owner, &web(), &theirs).await.unwrap();
+    let before = berth
+        .ingress()
+        .admit(&first.owner, &web(), &theirs)
+        .await
+        .unwrap();
     publish(&world, &first, &theirs).await;
     // Its own host name is no conflict.
-    let again = admit(&site, &first.owner, &web(), &theirs).await.unwrap();
+    let again = berth
+        .ingress()
+        .admit(&first.owner, &web(), &theirs)
+        .await
+        .unwrap();
     assert_eq!(again.notes, before.notes);
 
-    let error = admit(&site, &second.owner, &web(), &theirs)
+    let error = berth
+        .ingress()
+        .admit(&second.owner, &web(), &theirs)
         .await
         .unwrap_err();
     let Error::HostTaken { host, by } = &error else {
@@ -69,7 +81,9 @@ async fn the_second_project_with_a_host_name_is_refused_with_the_firsts_name() {
         )
     );
     let other = "api".parse().unwrap();
-    let error = admit(&site, &first.owner, &other, &theirs)
+    let error = berth
+        .ingress()
+        .admit(&first.owner, &other, &theirs)
         .await
         .unwrap_err();
     assert!(matches!(error, Error::HostTaken { .. }), "{error:?}");
@@ -85,8 +99,10 @@ async fn a_newcomer_that_does_not_fit_its_group_is_refused() {
     settle(&world, &first).await;
     publish(&world, &first, &exposure(&world, &first)).await;
     let ours = exposure(&internal, &second);
-    let site = site(&world).await;
-    let error = admit(&site, &second.owner, &web(), &ours)
+    let berth = world.client().await;
+    let error = berth
+        .ingress()
+        .admit(&second.owner, &web(), &ours)
         .await
         .unwrap_err();
     let Error::GroupConflict {
@@ -107,7 +123,11 @@ async fn a_newcomer_that_does_not_fit_its_group_is_refused() {
     assert!(by.contains(first.id()), "{by}");
     // A group of its own has no others.
     let own = Exposure::of(&second.owner, &internal.config().ingress, None, true).unwrap();
-    admit(&site, &second.owner, &web(), &own).await.unwrap();
+    berth
+        .ingress()
+        .admit(&second.owner, &web(), &own)
+        .await
+        .unwrap();
 }
 
 /// A world in which kubectl is a service account that may do what the rules say in one namespace.
@@ -151,8 +171,12 @@ async fn who_may_not_see_all_ingresses_is_told_so_and_sees_the_own() {
     ];
     let clerk = restricted(&world, &project, &rule).await;
 
-    let site = site(&clerk).await;
-    let admitted = admit(&site, &project.owner, &web(), &ours).await.unwrap();
+    let berth = clerk.client().await;
+    let admitted = berth
+        .ingress()
+        .admit(&project.owner, &web(), &ours)
+        .await
+        .unwrap();
     let note = admitted.notes.join("\n");
     assert!(note.contains(&project.namespace()), "{note}");
     assert!(
@@ -160,10 +184,14 @@ async fn who_may_not_see_all_ingresses_is_told_so_and_sees_the_own() {
         "{note}"
     );
     let api = "api".parse().unwrap();
-    let error = admit(&site, &project.owner, &api, &ours).await.unwrap_err();
+    let error = berth
+        .ingress()
+        .admit(&project.owner, &api, &ours)
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::HostTaken { .. }), "{error:?}");
 
-    let manager = IngressManager::new(site, clerk.config().ingress);
+    let manager = berth.ingress();
     let error = manager.status(None).await.unwrap_err();
     assert_eq!(error.kind(), berth::Kind::Denied);
     let request = ValidateRequest::new(ours.host.as_str()).unwrap();

@@ -8,8 +8,7 @@ use std::{
 use berth::{
     domain::{DeploymentName, PodCommand},
     ingress::Exposure,
-    manifest::Manifest,
-    site::Site,
+    manifest::{Manifest, Templates},
 };
 use serde_json::{Value, json};
 
@@ -45,10 +44,6 @@ fn settled(mut world: World, group: &str) -> World {
     world
 }
 
-pub(crate) async fn site(world: &World) -> Site {
-    Site::open(&world.config()).await.unwrap()
-}
-
 pub(crate) fn web() -> DeploymentName {
     "web".parse().unwrap()
 }
@@ -59,9 +54,10 @@ pub(crate) fn exposure(world: &World, project: &Project<'_>) -> Exposure {
 }
 
 /// The Ingress `web` of a project.
-pub(crate) fn manifest(site: &Site, project: &Project<'_>, exposure: &Exposure) -> Manifest {
+pub(crate) fn manifest(project: &Project<'_>, exposure: &Exposure) -> Manifest {
     let spec = exposure.spec(&project.owner, &web(), 80);
-    site.templates().ingress_manifest(&spec).unwrap()
+    let templates = Templates::built_in().unwrap();
+    templates.ingress_manifest(&spec).unwrap()
 }
 
 /// Makes the project's namespace with a pod that answers on 8080.
@@ -88,9 +84,9 @@ pub(crate) fn service(world: &World, project: &Project<'_>, target_port: u16) {
 }
 
 pub(crate) async fn publish(world: &World, project: &Project<'_>, exposure: &Exposure) {
-    let site = site(world).await;
-    let ingress = manifest(&site, project, exposure);
-    site.cluster().apply(&[ingress], false).await.unwrap();
+    let berth = world.client().await;
+    let ingress = manifest(project, exposure);
+    berth.cluster().apply(&[ingress], false).await.unwrap();
 }
 
 /// A project that is served, and published under its own name.

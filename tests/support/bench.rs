@@ -15,16 +15,14 @@ use std::{
 };
 
 use berth::{
-    Error, ManageRequest, PodManager,
+    Berth, Error, ManageRequest, PodManager,
     cluster::{Cluster as _, Query, Resource, kubectl::Kubectl},
     config::Config,
     deployments::{DeployProgress, DeployStep},
     domain::Owner,
-    manifest::Templates,
-    pods::{Managed, Progress, Settings, Step},
-    site::Site,
+    pods::{Managed, Progress, Step},
     ssh::SshClient,
-    store::{DatabaseUrl, SshPlace, Store},
+    store::{DatabaseUrl, Store},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -314,8 +312,13 @@ impl World {
         Config::from_vars(|name| self.lookup(name)).unwrap()
     }
 
+    /// A client of its own.
+    pub async fn client(&self) -> Berth {
+        Berth::open(self.config()).await.unwrap()
+    }
+
     pub async fn manager(&self) -> PodManager {
-        PodManager::open(&self.config()).await.unwrap()
+        self.client().await.pods().clone()
     }
 
     /// A manager, and the connection on which its commands can be counted.
@@ -323,15 +326,8 @@ impl World {
         let config = self.config();
         let ssh = SshClient::new(config.ssh.clone());
         let cluster = Kubectl::new(ssh.clone(), config.kubectl.clone());
-        let place = SshPlace {
-            host: config.ssh.host.clone(),
-            port: config.ssh.port,
-            user: config.ssh.user.clone(),
-        };
-        let templates = Templates::built_in().unwrap();
-        let site = Site::new(Arc::new(cluster), self.store().await, templates, place);
-        let manager = PodManager::new(site, Settings::of(&config));
-        (manager, ssh)
+        let berth = Berth::builder().config(config).cluster(Arc::new(cluster));
+        (berth.open().await.unwrap().pods().clone(), ssh)
     }
 
     pub async fn store(&self) -> Store {

@@ -15,8 +15,6 @@ pub(in crate::cli) async fn run(
     session: &Session,
 ) -> Result<ExitCode, Error> {
     let typed = args.namespace.as_deref().map(str::parse).transpose()?;
-    let (_, config) = session.site().await?;
-    let namespace = typed.unwrap_or_else(|| config.builds.namespace.clone());
     let manager = manager(session).await?;
     let lines = Lines {
         session,
@@ -24,7 +22,7 @@ pub(in crate::cli) async fn run(
         unread: tokio::sync::Notify::new(),
     };
     tokio::select! {
-        done = manager.logs(&namespace, args.follow, &lines) => done?,
+        done = manager.logs(typed.as_ref(), args.follow, &lines) => done?,
         // The reader has gone (`| head`): so is the wish to read on.
         () = lines.unread.notified() => {}
     }

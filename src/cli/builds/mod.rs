@@ -26,7 +26,6 @@ pub(super) async fn run(args: BuildArgs, session: &Session) -> Result<ExitCode, 
     }
 }
 
-async fn manager(session: &Session) -> Result<BuildManager, Error> {
-    let (site, config) = session.site().await?;
-    Ok(BuildManager::new(site.clone(), config.builds.clone()))
+async fn manager(session: &Session) -> Result<&BuildManager, Error> {
+    Ok(session.berth().await?.builds())
 }

@@ -10,15 +10,14 @@ mod view;
 
 use super::{args::ProjectArgs, progress::Steps, session::Session};
 use crate::{
-    deployments::{DeployProgress, DeployStep, DeploymentManager, Settings, Target},
+    deployments::{DeployProgress, DeployStep, DeploymentManager, Target},
     domain::{Invalid, Owner},
     error::Error,
 };
 
 /// The manager of deployments.
-async fn manager(session: &Session) -> Result<DeploymentManager, Error> {
-    let (site, config) = session.site().await?;
-    Ok(DeploymentManager::new(site.clone(), Settings::of(config)))
+async fn manager(session: &Session) -> Result<&DeploymentManager, Error> {
+    Ok(session.berth().await?.deployments())
 }
 
 /// The project or namespace that was typed, or else the namespace of the settings.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{manager, target};
+use super::target;
 use crate::{
     cli::{
         args::{SecretArgs, SecretCommand, SecretListArgs, SecretSetArgs, SecretUnsetArgs},
@@ -30,11 +30,18 @@ async fn set(args: SecretSetArgs, session: &Session) -> Result<ExitCode, Error> 
     let name: SecretName = args.name.parse()?;
     let target = target(&args.project, session)?;
     let value = value(&args)?;
-    let manager = manager(session).await?;
-    let owner = manager.resolve(&target).await?;
+    let berth = session.berth().await?;
+    let owner = berth.deployments().resolve(&target).await?;
     let steps = session.steps();
-    let set = manager.set_secret(&owner, &name, value, &steps).await?;
-    let restarted = restart(&manager, &owner, &set.used_by, args.restart, session).await?;
+    let set = berth.secrets().set(&owner, &name, value, &steps).await?;
+    let restarted = restart(
+        berth.deployments(),
+        &owner,
+        &set.used_by,
+        args.restart,
+        session,
+    )
+    .await?;
     drop(steps);
     let value = json!({
         "name": name.to_string(),
@@ -52,9 +59,9 @@ async fn set(args: SecretSetArgs, session: &Session) -> Result<ExitCode, Error> 
 
 async fn list(args: SecretListArgs, session: &Session) -> Result<ExitCode, Error> {
     let target = target(&args.project, session)?;
-    let manager = manager(session).await?;
-    let owner = manager.resolve(&target).await?;
-    let secrets = manager.list_secrets(&owner).await?;
+    let berth = session.berth().await?;
+    let owner = berth.deployments().resolve(&target).await?;
+    let secrets = berth.secrets().list(&owner).await?;
     session.printer.value(&secrets, || {
         let rows: Vec<_> = secrets.iter().map(row).collect();
         table(&["NAME", "BYTES", "SET", "USED BY"], &rows)
@@ -65,10 +72,17 @@ async fn list(args: SecretListArgs, session: &Session) -> Result<ExitCode, Error
 async fn unset(args: SecretUnsetArgs, session: &Session) -> Result<ExitCode, Error> {
     let name: SecretName = args.name.parse()?;
     let target = target(&args.project, session)?;
-    let manager = manager(session).await?;
-    let owner = manager.resolve(&target).await?;
-    let unset = manager.unset_secret(&owner, &name, args.force).await?;
-    let restarted = restart(&manager, &owner, &unset.used_by, args.restart, session).await?;
+    let berth = session.berth().await?;
+    let owner = berth.deployments().resolve(&target).await?;
+    let unset = berth.secrets().unset(&owner, &name, args.force).await?;
+    let restarted = restart(
+        berth.deployments(),
+        &owner,
+        &unset.used_by,
+        args.restart,
+        session,
+    )
+    .await?;
     let value = json!({
         "name": name.to_string(),
         "was_there": unset.was_there,

@@ -9,9 +9,8 @@ use super::session::Session;
 use crate::{config::GroupName, domain::Invalid, error::Error, ingress::IngressManager};
 
 /// The manager of the way in.
-async fn manager(session: &Session) -> Result<IngressManager, Error> {
-    let (site, config) = session.site().await?;
-    Ok(IngressManager::new(site.clone(), config.ingress.clone()))
+async fn manager(session: &Session) -> Result<&IngressManager, Error> {
+    Ok(session.berth().await?.ingress())
 }
 
 /// The group that was typed.

@@ -10,10 +10,7 @@ use crate::{
     domain::{Invalid, RoleArn, aws_region},
     error::Error,
     manifest::Templates,
-    setup::{
-        AwsAccess, AwsCredentials, AwsFiles, BuilderSetup, BuilderState, RegistryLogin,
-        setup_builder,
-    },
+    setup::{AwsAccess, AwsCredentials, AwsFiles, BuilderSetup, BuilderState, RegistryLogin},
 };
 
 pub(in crate::cli) async fn run(
@@ -36,10 +33,10 @@ pub(in crate::cli) async fn run(
         session.printer.value(&value, || shown.join("---\n"));
         return Ok(ExitCode::SUCCESS);
     }
-    let (site, _) = session.site().await?;
+    let berth = session.berth().await?;
     let steps = session.steps();
     steps.say("setting up the namespace in which images are built");
-    let state = setup_builder(site, &setup).await?;
+    let state = berth.setup().builder(&setup).await?;
     drop(steps);
     session.printer.value(&state, || table(&state));
     if session.printer.is_for_people() && !session.global.quiet {

@@ -11,7 +11,7 @@ use crate::{
     cluster::KubeconfigSource,
     domain::{Invalid, RoleArn, aws_region},
     error::Error,
-    setup::{DEFAULT_KUBECONFIG, Kubeconfig, install_kubeconfig},
+    setup::Kubeconfig,
 };
 
 pub(in crate::cli) async fn run(
@@ -19,13 +19,14 @@ pub(in crate::cli) async fn run(
     session: &Session,
 ) -> Result<ExitCode, Error> {
     let source = source(&args, session)?;
-    let (site, config) = session.site().await?;
-    let path = args.path.or_else(|| config.kubectl.kubeconfig.clone());
-    let path = path.as_deref().unwrap_or(DEFAULT_KUBECONFIG);
+    let berth = session.berth().await?;
     // It is not misled by KUBECONFIG, as other commands may be.
     let steps = Steps::new(session.global.quiet);
     steps.say("trying the kubeconfig on the host");
-    let installed = install_kubeconfig(site, path, &source).await?;
+    let installed = berth
+        .setup()
+        .kubeconfig(args.path.as_deref(), &source)
+        .await?;
     drop(steps);
     let value = json!({
         "path": installed.path,

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use crate::{
     BuildManager, DeploymentManager, ExecuteRequest, IngressManager, ManageRequest, PodManager,
     SecretManager, SetupManager,
-    cluster::{Cluster, ExecOutput},
+    cluster::{Cluster, ExecOutput, Host},
     config::Config,
     deployments,
     domain::{Owner, PodStatus},
@@ -146,6 +146,12 @@ impl Berth {
         self.0.site.cluster()
     }
 
+    /// Returns the host, for what is no Kubernetes request and no manager has.
+    #[must_use]
+    pub fn host(&self) -> &dyn Host {
+        self.0.site.host()
+    }
+
     /// Ends the commands that still run on the host, and disconnects. A later call connects again.
     ///
     /// To be called before a program ends: a command on the host may outlive its connection.
@@ -165,6 +171,7 @@ impl fmt::Debug for Berth {
 pub struct BerthBuilder {
     config: Option<Config>,
     cluster: Option<Arc<dyn Cluster>>,
+    host: Option<Arc<dyn Host>>,
     store: Option<Store>,
 }
 
@@ -181,6 +188,13 @@ impl BerthBuilder {
     #[must_use]
     pub fn cluster(mut self, cluster: Arc<dyn Cluster>) -> Self {
         self.cluster = Some(cluster);
+        self
+    }
+
+    /// Uses this host in place of the one that is reached by SSH, for what is no Kubernetes request.
+    #[must_use]
+    pub fn host(mut self, host: Arc<dyn Host>) -> Self {
+        self.host = Some(host);
         self
     }
 
@@ -201,7 +215,7 @@ impl BerthBuilder {
             Some(config) => config,
             None => Config::load()?,
         };
-        let site = Site::open(&config, self.cluster, self.store).await?;
+        let site = Site::open(&config, self.cluster, self.host, self.store).await?;
         let settings = deployments::Settings::of(&config);
         let deployments = DeploymentManager::new(site.clone(), settings);
         Ok(Berth(Arc::new(Inner {

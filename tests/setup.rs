@@ -18,7 +18,7 @@ use std::{
 };
 
 use berth::{
-    cluster::{Cluster, EcrOutcome, kubectl::Kubectl},
+    cluster::{EcrOutcome, Host, SshHost},
     domain::EcrRegistry,
     ssh::SshClient,
 };
@@ -466,25 +466,22 @@ async fn repositories_of_ecr_are_made_when_they_are_missing() {
     }
     let world = World::with_sandbox(&["--aws"]).await;
     let config = world.config();
-    let cluster = Kubectl::new(SshClient::new(config.ssh.clone()), config.kubectl.clone());
+    let host = SshHost::new(SshClient::new(config.ssh.clone()), config.kubectl.clone());
     let registry = |host: &str| EcrRegistry::of_host(host).unwrap();
     let ours = registry("123456789012.dkr.ecr.eu-west-1.amazonaws.com");
     for outcome in [EcrOutcome::Created, EcrOutcome::Existed] {
-        let found = cluster
+        let found = host
             .ensure_ecr_repository(&ours, "hosting/agent-images")
             .await;
         assert_eq!(found.unwrap(), outcome);
     }
     let nobodys = registry("000000000000.dkr.ecr.eu-west-1.amazonaws.com");
-    let denied = cluster
-        .ensure_ecr_repository(&nobodys, "a")
-        .await
-        .unwrap_err();
+    let denied = host.ensure_ecr_repository(&nobodys, "a").await.unwrap_err();
     assert!(denied.to_string().contains("AccessDenied"), "{denied}");
     let away = registry("123456789012.dkr.ecr.xx-away-1.amazonaws.com");
-    let away = cluster.ensure_ecr_repository(&away, "a").await.unwrap_err();
+    let away = host.ensure_ecr_repository(&away, "a").await.unwrap_err();
     assert!(away.hint().is_some(), "{away}");
-    cluster.close().await;
+    host.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,8 +20,8 @@ impl BuildManager {
             let registry = image.registry().and_then(EcrRegistry::of_host);
             let Some(registry) = registry else { continue };
             progress.step(&BuildStep::EnsuringRepository);
-            let cluster = self.cluster();
-            let asked = cluster.ensure_ecr_repository(&registry, image.repository());
+            let host = self.site().host();
+            let asked = host.ensure_ecr_repository(&registry, image.repository());
             // The builder has credentials of its own: the host's need not do.
             let why = match asked.await {
                 Ok(EcrOutcome::Existed | EcrOutcome::Created) => continue,

@@ -68,7 +68,7 @@ impl IngressManager {
             return;
         };
         let region = Elb::of(first).map(|elb| elb.region);
-        let note = match self.site.cluster().load_balancers(region).await {
+        let note = match self.site.host().load_balancers(region).await {
             Ok(None) => return,
             Ok(Some(found)) => {
                 let is_ours = |it: &LoadBalancer| {

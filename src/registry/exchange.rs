@@ -15,7 +15,7 @@ use tokio::{net::TcpStream, sync::OnceCell, task::JoinSet};
 
 use super::place::Url;
 use crate::{
-    cluster::{Cluster, Wire},
+    cluster::{Host, Wire},
     files,
     secret::Secret,
     tls,
@@ -33,7 +33,7 @@ pub(super) trait Door: Send + Sync {
 }
 
 /// From the host, by SSH.
-pub(super) struct ThroughHost<'a>(pub(super) &'a dyn Cluster);
+pub(super) struct ThroughHost<'a>(pub(super) &'a dyn Host);
 
 #[async_trait]
 impl Door for ThroughHost<'_> {

@@ -29,7 +29,7 @@ use self::{
     place::Place,
 };
 use crate::{
-    cluster::{Cluster, Query, Resource},
+    cluster::{Cluster, Host, Query, Resource},
     config::Config,
     domain::{Digest, EcrRegistry, Image, Namespace, REGISTRY_CREDENTIALS},
     site::Site,
@@ -123,16 +123,16 @@ pub async fn resolve(
         },
         reason: failure.to_string(),
     };
-    let cluster = site.cluster();
+    let host = site.host();
     let of_ecr = match EcrRegistry::of_host(&place.registry) {
-        Some(ecr) => Some(of_ecr(cluster, &ecr, &place, PATIENCE.min(at_most)).await),
+        Some(ecr) => Some(of_ecr(host, &ecr, &place, PATIENCE.min(at_most)).await),
         None => None,
     };
     if let Some(Ok(found)) = of_ecr {
         return found.ok_or_else(|| unresolved(Failure::NoSuchTag));
     }
     let secrets = Secrets {
-        cluster,
+        cluster: site.cluster(),
         namespace,
         pulled_with,
         builder_namespace: &settings.builder_namespace,
@@ -140,7 +140,7 @@ pub async fn resolve(
     let ca_file = settings.ca_file.as_ref();
     let ca_file = ca_file.filter(|(host, _)| *host == place.registry);
     let tls = Tls::trusting(ca_file.map(|(_, file)| file.clone()));
-    let asked = timeout_at(deadline, from_anywhere(cluster, &tls, &place, &secrets)).await;
+    let asked = timeout_at(deadline, from_anywhere(host, &tls, &place, &secrets)).await;
     let in_time = asked.unwrap_or_else(|_| {
         let seconds = at_most.as_secs();
         Err(Failure::Unreachable(format!("no answer within {seconds}s")))
@@ -156,14 +156,14 @@ pub async fn resolve(
 
 /// Asks from the host, or else from here.
 async fn from_anywhere(
-    cluster: &dyn Cluster,
+    host: &dyn Host,
     tls: &Tls,
     place: &Place,
     secrets: &Secrets<'_>,
 ) -> Result<Digest, Failure> {
     let mut is_untrusted = false;
     let mut failures = Vec::new();
-    let doors: [(&str, &dyn Door); 2] = [("the host", &ThroughHost(cluster)), ("here", &FromHere)];
+    let doors: [(&str, &dyn Door); 2] = [("the host", &ThroughHost(host)), ("here", &FromHere)];
     for (whence, door) in doors {
         if whence == "here" && !place.url.tls {
             break;
@@ -252,12 +252,12 @@ impl Secrets<'_> {
 
 /// Asks ECR by the host's own `aws`, whose credentials can't be in a Secret for long.
 async fn of_ecr(
-    cluster: &dyn Cluster,
+    host: &dyn Host,
     registry: &EcrRegistry,
     place: &Place,
     at_most: Duration,
 ) -> Result<Option<Digest>, String> {
-    let asking = cluster.ecr_digest(registry, &place.repository, &place.tag);
+    let asking = host.ecr_digest(registry, &place.repository, &place.tag);
     match tokio::time::timeout(at_most, asking).await {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(error)) => Err(error.to_string()),

@@ -93,7 +93,7 @@ impl SetupManager {
         }
         let file = Workload::unowned(WorkloadKind::Kubeconfig, Some(path.to_owned()));
         let site = &self.site;
-        let work = Box::pin(async { Ok(site.cluster().install_kubeconfig(path, source).await?) });
+        let work = Box::pin(async { Ok(site.host().install_kubeconfig(path, source).await?) });
         site.operate(Operation::SetUp, file, |_| None, work).await
     }
 }

@@ -15,7 +15,7 @@ pub use self::ending::still_deleting;
 pub use self::held::{Held, LEASE_TTL, LeaseWait, Leased};
 
 use crate::{
-    cluster::{Cluster, Steady, kubectl::Kubectl},
+    cluster::{Cluster, Host, SshHost, Steady, kubectl::Kubectl},
     config::{Config, login_name},
     error::Error,
     manifest::{DockerfileTemplateError, DockerfileTemplates, Templates},
@@ -31,6 +31,7 @@ fn local_user() -> String {
 #[derive(Clone)]
 pub struct Site {
     cluster: Arc<dyn Cluster>,
+    host: Arc<dyn Host>,
     inner: Arc<Inner>,
 }
 
@@ -48,14 +49,15 @@ struct Inner {
 }
 
 impl Site {
-    /// Opens the site of these settings, with this cluster and these records where they are given.
-    /// Opens the database and brings it up to date; nothing is sent to the host yet.
+    /// Opens the site of these settings, with this cluster, host and records where they are
+    /// given. Opens the database and brings it up to date; nothing is sent to the host yet.
     ///
     /// # Errors
     /// When the database can't be used, or a template of one's own can't.
     pub(crate) async fn open(
         config: &Config,
         cluster: Option<Arc<dyn Cluster>>,
+        host: Option<Arc<dyn Host>>,
         store: Option<Store>,
     ) -> Result<Self, Error> {
         let templates = Templates::load(config.templates.as_deref())?;
@@ -63,10 +65,10 @@ impl Site {
             Some(store) => store,
             None => Store::open(&config.database).await?,
         };
-        let cluster = cluster.unwrap_or_else(|| {
-            let ssh = SshClient::new(config.ssh.clone());
-            Arc::new(Kubectl::new(ssh, config.kubectl.clone()))
-        });
+        let ssh = SshClient::new(config.ssh.clone());
+        let kubectl = || config.kubectl.clone();
+        let cluster = cluster.unwrap_or_else(|| Arc::new(Kubectl::new(ssh.clone(), kubectl())));
+        let host = host.unwrap_or_else(|| Arc::new(SshHost::new(ssh, kubectl())));
         let place = SshPlace {
             host: config.ssh.host.clone(),
             port: config.ssh.port,
@@ -83,6 +85,7 @@ impl Site {
         };
         Ok(Self {
             cluster,
+            host,
             inner: Arc::new(inner),
         })
     }
@@ -92,8 +95,11 @@ impl Site {
     #[must_use]
     pub fn steady(&self, at_most: Option<Duration>) -> Self {
         let until = at_most.map(|at_most| Instant::now() + at_most);
+        let (cluster, host) = (Arc::clone(&self.cluster), Arc::clone(&self.host));
+        let steady = Arc::new(Steady::new(cluster, host, until));
         Self {
-            cluster: Arc::new(Steady::new(Arc::clone(&self.cluster), until)),
+            cluster: steady.clone(),
+            host: steady,
             inner: Arc::clone(&self.inner),
         }
     }
@@ -103,12 +109,19 @@ impl Site {
     /// To be called before a program ends; a command that is left alone may outlive its connection.
     pub async fn close(&self) {
         self.cluster().close().await;
+        self.host().close().await;
     }
 
     /// The cluster.
     #[must_use]
     pub fn cluster(&self) -> &dyn Cluster {
         self.cluster.as_ref()
+    }
+
+    /// The host, for what is no Kubernetes request.
+    #[must_use]
+    pub fn host(&self) -> &dyn Host {
+        self.host.as_ref()
     }
 
     /// The records.

@@ -16,7 +16,7 @@ use std::{
 
 use berth::{
     Berth, Error, ManageRequest, PodManager,
-    cluster::{Cluster as _, Query, Resource, kubectl::Kubectl},
+    cluster::{Cluster as _, Query, Resource, SshHost, kubectl::Kubectl},
     config::Config,
     deployments::{DeployProgress, DeployStep},
     domain::Owner,
@@ -326,7 +326,11 @@ impl World {
         let config = self.config();
         let ssh = SshClient::new(config.ssh.clone());
         let cluster = Kubectl::new(ssh.clone(), config.kubectl.clone());
-        let berth = Berth::builder().config(config).cluster(Arc::new(cluster));
+        let host = SshHost::new(ssh.clone(), config.kubectl.clone());
+        let berth = Berth::builder()
+            .config(config)
+            .cluster(Arc::new(cluster))
+            .host(Arc::new(host));
         (berth.open().await.unwrap().pods().clone(), ssh)
     }
 

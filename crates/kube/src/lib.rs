@@ -1,9 +1,10 @@
 //! A Kubernetes cluster: what can be asked of it, the answers' types, and what they say about pods.
 //!
 //! Callers ask [`Cluster`] for acts and facts, never for command lines. How requests travel is the
-//! affair of a backend; [`kubectl`] is the one that runs `kubectl` on a host over SSH. [`Steady`] wraps
-//! any of them for one operation, which then survives a lost connection. [`assess`] turns the state of
-//! pods and Deployments into a diagnosis.
+//! affair of a backend; [`kubectl`] is the one that runs `kubectl` on a host over SSH. What a host does
+//! that is no Kubernetes request (`aws`, its kubeconfig, TCP connections) is asked of a [`Host`].
+//! [`Steady`] wraps both for one operation, which then survives a lost connection. [`assess`] turns the
+//! state of pods and Deployments into a diagnosis.
 //!
 //! What is applied is a [`Manifest`]: an object that was decoded strictly as its kind.
 //!
@@ -29,9 +30,8 @@ mod watch_pace;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_core::{Digest, EcrRegistry, Namespace, OwnerLabels};
+use berth_core::{Namespace, OwnerLabels};
 use futures::stream::BoxStream;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::{
     error::{ClusterError, Reply},
@@ -41,7 +41,7 @@ pub use self::{
         Program, Stdin, Stream,
     },
     facts::{Address, Applied, Change, LogRequest, NamespaceFacts, Observed},
-    host::{EcrOutcome, InstalledKubeconfig, KubeconfigSource, LoadBalancer},
+    host::{EcrOutcome, Host, InstalledKubeconfig, KubeconfigSource, LoadBalancer, SshHost, Wire},
     host_fault::HostFault,
     last_lines::add_last_lines,
     manifest::{InvalidManifest, Manifest, redaction},
@@ -54,11 +54,6 @@ pub use self::{
     steady::Steady,
     watch_pace::WatchPace,
 };
-
-/// A connection that bytes go through in both directions.
-pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 /// The acts and facts that berth needs of a cluster. One call is one trip to the host, unless it
 /// says otherwise.
@@ -174,41 +169,6 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// The namespace's events of kind `Warning`, oldest first, one phrase each.
     async fn warnings(&self, namespace: &Namespace) -> Result<Vec<String>, ClusterError>;
-
-    /// Opens a TCP connection from the host to this address. A trip of its own kind: it runs no command.
-    async fn tunnel(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, ClusterError>;
-
-    /// The digest that a tag has in Amazon ECR, by the host's own `aws`; none when there is no such tag.
-    async fn ecr_digest(
-        &self,
-        registry: &EcrRegistry,
-        repository: &str,
-        tag: &str,
-    ) -> Result<Option<Digest>, ClusterError>;
-
-    /// Makes sure that a repository exists in Amazon ECR, with the host's own `aws` and its rights. One
-    /// trip when it exists, two when it has to be made.
-    async fn ensure_ecr_repository(
-        &self,
-        registry: &EcrRegistry,
-        repository: &str,
-    ) -> Result<EcrOutcome, ClusterError>;
-
-    /// Returns the load balancers of the host's AWS account in a region, or in the host's own region;
-    /// `None` when the host has no `aws`.
-    async fn load_balancers(
-        &self,
-        region: Option<&str>,
-    ) -> Result<Option<Vec<LoadBalancer>>, ClusterError>;
-
-    /// Puts a kubeconfig on the host in the place of the one that is there, which is kept beside it.
-    /// The new one is tried first, with a call to its API server; when that fails nothing is changed.
-    /// `path` is a path on the host, of which a leading `~/` is the user's home.
-    async fn install_kubeconfig(
-        &self,
-        path: &str,
-        source: &KubeconfigSource,
-    ) -> Result<InstalledKubeconfig, ClusterError>;
 
     /// Ends what still runs for this program on the host, and disconnects. A later call connects anew.
     async fn close(&self);

@@ -1,4 +1,4 @@
-//! One operation's view of a cluster, in which a connection that is lost midway is made again.
+//! One operation's view of a cluster and its host, in which a connection that is lost midway is made again.
 //!
 //! All calls that may be repeated without another effect go on after an outage, for at most a minute and
 //! not beyond the operation's deadline. What must not be repeated (a command in a pod), and what its
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::{
     Address, Applied, Change, Cluster, ClusterError, EcrOutcome, ExecError, ExecOutput,
-    ExecRequest, InstalledKubeconfig, KubeconfigSource, LoadBalancer, LogRequest, Manifest,
+    ExecRequest, Host, InstalledKubeconfig, KubeconfigSource, LoadBalancer, LogRequest, Manifest,
     ObjectChange, Objects, Observed, PodRef, Query, Resource, Wire,
     outage::{Outage, is_passing},
 };
@@ -27,10 +27,11 @@ const PAUSE_MIN: Duration = Duration::from_millis(250);
 /// The longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// A cluster for the calls of one operation. Its first call fails as the cluster's own does: only a
-/// cluster that has answered once is waited for.
+/// A cluster and its host for the calls of one operation. The first call fails as the cluster's own does:
+/// only what has answered once is waited for.
 pub struct Steady {
     cluster: Arc<dyn Cluster>,
+    host: Arc<dyn Host>,
     contact: Arc<Contact>,
 }
 
@@ -49,10 +50,14 @@ struct State {
 impl Steady {
     /// A view for an operation that begins now. After `until` nothing is tried again.
     #[must_use]
-    pub fn new(cluster: Arc<dyn Cluster>, until: Option<Instant>) -> Self {
+    pub fn new(cluster: Arc<dyn Cluster>, host: Arc<dyn Host>, until: Option<Instant>) -> Self {
         let state = Mutex::default();
         let contact = Arc::new(Contact { until, state });
-        Self { cluster, contact }
+        Self {
+            cluster,
+            host,
+            contact,
+        }
     }
 
     /// Repeats the call until the cluster answers, or is out of reach for too long.
@@ -264,8 +269,15 @@ impl Cluster for Steady {
         self.bear(|| self.cluster.warnings(namespace)).await
     }
 
+    async fn close(&self) {
+        self.cluster.close().await;
+    }
+}
+
+#[async_trait]
+impl Host for Steady {
     async fn tunnel(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, ClusterError> {
-        self.cluster.tunnel(host, port).await
+        self.host.tunnel(host, port).await
     }
 
     async fn ecr_digest(
@@ -274,7 +286,7 @@ impl Cluster for Steady {
         repository: &str,
         tag: &str,
     ) -> Result<Option<Digest>, ClusterError> {
-        self.bear(|| self.cluster.ecr_digest(registry, repository, tag))
+        self.bear(|| self.host.ecr_digest(registry, repository, tag))
             .await
     }
 
@@ -282,7 +294,7 @@ impl Cluster for Steady {
         &self,
         region: Option<&str>,
     ) -> Result<Option<Vec<LoadBalancer>>, ClusterError> {
-        self.bear(|| self.cluster.load_balancers(region)).await
+        self.bear(|| self.host.load_balancers(region)).await
     }
 
     async fn ensure_ecr_repository(
@@ -290,7 +302,7 @@ impl Cluster for Steady {
         registry: &EcrRegistry,
         repository: &str,
     ) -> Result<EcrOutcome, ClusterError> {
-        self.bear(|| self.cluster.ensure_ecr_repository(registry, repository))
+        self.bear(|| self.host.ensure_ecr_repository(registry, repository))
             .await
     }
 
@@ -299,10 +311,10 @@ impl Cluster for Steady {
         path: &str,
         source: &KubeconfigSource,
     ) -> Result<InstalledKubeconfig, ClusterError> {
-        self.cluster.install_kubeconfig(path, source).await
+        self.host.install_kubeconfig(path, source).await
     }
 
     async fn close(&self) {
-        self.cluster.close().await;
+        self.host.close().await;
     }
 }

@@ -4,11 +4,9 @@
 //! `exec::command`); this file runs it; `reply` alone reads kubectl's words. Nothing but namespaces and
 //! trips is logged: neither what goes to stdin nor what comes back.
 
-mod aws;
 pub mod describe;
 mod exec;
 mod host_words;
-mod kubeconfig;
 mod logs;
 mod objects;
 mod reads;
@@ -22,19 +20,19 @@ mod writes;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use berth_core::{Digest, EcrRegistry, Namespace, OwnerLabels};
+use berth_core::{Namespace, OwnerLabels};
 use berth_ssh::{Output, RunLimits, Script, SshClient};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use serde_json::Value;
 use tokio::sync::RwLock;
 
-use self::reply::classify;
 pub use self::settings::KubectlSettings;
+pub(crate) use self::{reads::unexpected, reply::classify};
 use super::{
-    Address, Applied, Change, Cluster, ClusterError, EcrOutcome, ExecError, ExecOutput,
-    ExecRequest, InstalledKubeconfig, KubeconfigSource, LoadBalancer, LogRequest, MANAGER,
-    Manifest, ObjectChange, Objects, Observed, PodRef, Query, Reply, Resource, Wire, redaction,
+    Address, Applied, Change, Cluster, ClusterError, ExecError, ExecOutput, ExecRequest,
+    LogRequest, MANAGER, Manifest, ObjectChange, Objects, Observed, PodRef, Query, Reply, Resource,
+    redaction,
 };
 
 /// The most of an answer that is taken, in bytes.
@@ -53,8 +51,6 @@ const AROUND_A_WAIT: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub struct Kubectl {
     ssh: SshClient,
-    /// A connection of its own: while the host looks a name up, it serves nothing else of one.
-    tunnels: SshClient,
     settings: KubectlSettings,
     /// Read-locked by whatever still ends or deletes something after its caller has gone.
     tidying: Arc<RwLock<()>>,
@@ -65,7 +61,6 @@ impl Kubectl {
     #[must_use]
     pub fn new(ssh: SshClient, settings: KubectlSettings) -> Self {
         Self {
-            tunnels: ssh.separate(),
             ssh,
             settings,
             tidying: Arc::default(),
@@ -376,49 +371,9 @@ impl Cluster for Kubectl {
         reads::parse_warnings(&self.ask("get events", &script).await?)
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(host, port))]
-    async fn tunnel(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, ClusterError> {
-        Ok(Box::new(self.tunnels.tunnel(host, port).await?))
-    }
-
-    #[tracing::instrument(level = "debug", skip_all, fields(repository, tag))]
-    async fn ecr_digest(
-        &self,
-        registry: &EcrRegistry,
-        repository: &str,
-        tag: &str,
-    ) -> Result<Option<Digest>, ClusterError> {
-        aws::digest(self, registry, repository, tag).await
-    }
-
-    #[tracing::instrument(level = "debug", skip_all, fields(repository))]
-    async fn ensure_ecr_repository(
-        &self,
-        registry: &EcrRegistry,
-        repository: &str,
-    ) -> Result<EcrOutcome, ClusterError> {
-        aws::ensure_repository(self, registry, repository).await
-    }
-
-    #[tracing::instrument(level = "debug", skip_all)]
-    async fn load_balancers(
-        &self,
-        region: Option<&str>,
-    ) -> Result<Option<Vec<LoadBalancer>>, ClusterError> {
-        aws::load_balancers(self, region).await
-    }
-
-    async fn install_kubeconfig(
-        &self,
-        path: &str,
-        source: &KubeconfigSource,
-    ) -> Result<InstalledKubeconfig, ClusterError> {
-        kubeconfig::install(self, path, source).await
-    }
-
     async fn close(&self) {
         // What was abandoned is ended or deleted first, for which the connection is needed.
         drop(tokio::time::timeout(TIDYING, self.tidying.write()).await);
-        tokio::join!(self.tunnels.close(), self.ssh.close());
+        self.ssh.close().await;
     }
 }

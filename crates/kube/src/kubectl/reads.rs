@@ -254,7 +254,7 @@ pub(super) fn foreign(act: &str, answer: &[u8]) -> ClusterError {
     }
 }
 
-pub(super) fn unexpected(act: &str, problem: String) -> ClusterError {
+pub(crate) fn unexpected(act: &str, problem: String) -> ClusterError {
     ClusterError::Unexpected {
         act: act.to_owned(),
         problem,

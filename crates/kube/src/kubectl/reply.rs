@@ -10,7 +10,7 @@ use super::{
 };
 
 /// What a failed reply means.
-pub(super) fn classify(reply: Reply) -> ClusterError {
+pub(crate) fn classify(reply: Reply) -> ClusterError {
     let text = words(&reply.stderr);
     let first = first_failure(&text);
     let reply = Box::new(reply);

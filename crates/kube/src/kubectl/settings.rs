@@ -35,7 +35,7 @@ impl Default for KubectlSettings {
 
 impl KubectlSettings {
     /// kubectl with these arguments.
-    pub(super) fn kubectl<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Command {
+    pub(crate) fn kubectl<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Command {
         self.kubectl_after(Command::new(Vec::<String>::new()), words)
     }
 

@@ -5,10 +5,8 @@ use berth_ssh::{Command, Output, RunLimits, Script};
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{
-    super::{ClusterError, EcrOutcome, LoadBalancer, Reply},
-    Kubectl,
-};
+use super::{EcrOutcome, LoadBalancer, SshHost};
+use crate::{ClusterError, Reply};
 
 /// The exit status of a shell for a program that is not there.
 const NO_PROGRAM: u32 = 127;
@@ -18,11 +16,13 @@ const LISTING: usize = 4 * 1024 * 1024;
 
 /// Makes the repository when it is not there.
 pub(super) async fn ensure_repository(
-    lane: &Kubectl,
+    host: &SshHost,
     registry: &EcrRegistry,
     repository: &str,
 ) -> Result<EcrOutcome, ClusterError> {
-    let found = ask(lane, describe_repository(registry, repository)).await?;
+    let found = host
+        .run(&describe_repository(registry, repository), Bytes::new())
+        .await?;
     if found.status.success() {
         return Ok(EcrOutcome::Existed);
     }
@@ -33,7 +33,9 @@ pub(super) async fn ensure_repository(
             error => Err(error),
         };
     }
-    let created = ask(lane, create_repository(registry, repository)).await?;
+    let created = host
+        .run(&create_repository(registry, repository), Bytes::new())
+        .await?;
     let failed = reply("create the repository", &created);
     if created.status.success() || has_the_repository(&failed.stderr) {
         return Ok(EcrOutcome::Created);
@@ -43,13 +45,15 @@ pub(super) async fn ensure_repository(
 
 /// The digest of a tag, when there is one.
 pub(super) async fn digest(
-    lane: &Kubectl,
+    host: &SshHost,
     registry: &EcrRegistry,
     repository: &str,
     tag: &str,
 ) -> Result<Option<Digest>, ClusterError> {
     const ACT: &str = "find the image";
-    let found = ask(lane, describe_image(registry, repository, tag)).await?;
+    let found = host
+        .run(&describe_image(registry, repository, tag), Bytes::new())
+        .await?;
     let failed = reply(ACT, &found);
     if !found.status.success() {
         return if failed.stderr.contains("(ImageNotFoundException)") {
@@ -67,15 +71,15 @@ pub(super) async fn digest(
 
 /// The load balancers of a region; none when there is no `aws`.
 pub(super) async fn load_balancers(
-    lane: &Kubectl,
+    host: &SshHost,
     region: Option<&str>,
 ) -> Result<Option<Vec<LoadBalancer>>, ClusterError> {
     let limits = RunLimits {
         keep_stdout: Some(LISTING),
-        ..RunLimits::within(lane.settings.call_limit)
+        ..RunLimits::within(host.kubectl.call_limit)
     };
     let script = describe_load_balancers(region);
-    let found = lane.ssh.run(&script, Bytes::new(), limits).await?;
+    let found = host.ssh.run(&script, Bytes::new(), limits).await?;
     let reply = reply("list the load balancers", &found);
     if !found.status.success() {
         return match aws_failure(reply) {
@@ -129,11 +133,6 @@ impl Described {
         })
         .collect()
     }
-}
-
-async fn ask(lane: &Kubectl, script: Script) -> Result<Output, ClusterError> {
-    let limits = RunLimits::within(lane.settings.call_limit);
-    Ok(lane.ssh.run(&script, Bytes::new(), limits).await?)
 }
 
 /// What a failed command of the host's said.

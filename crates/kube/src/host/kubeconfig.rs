@@ -3,21 +3,20 @@
 //! The new file is made in a folder of its own beside the old one, which nobody else may enter, and takes
 //! its place by a rename: it is never half there. Paths are words and the text travels on stdin.
 
-use berth_ssh::{Command, Output, RunLimits, Script};
+use berth_ssh::{Command, Output};
 use bytes::Bytes;
 
-use super::{
-    super::{ClusterError, InstalledKubeconfig, KubeconfigSource},
-    Kubectl, KubectlSettings, aws,
-    reads::unexpected,
-    reply::classify,
+use super::{InstalledKubeconfig, KubeconfigSource, SshHost, aws};
+use crate::{
+    ClusterError,
+    kubectl::{KubectlSettings, classify, unexpected},
 };
 
 const ACT: &str = "install the kubeconfig";
 
-/// Puts the kubeconfig in place; see [`Cluster::install_kubeconfig`](crate::Cluster).
+/// Puts the kubeconfig in place; see [`Host::install_kubeconfig`](super::Host).
 pub(super) async fn install(
-    lane: &Kubectl,
+    host: &SshHost,
     path: &str,
     source: &KubeconfigSource,
 ) -> Result<InstalledKubeconfig, ClusterError> {
@@ -25,14 +24,14 @@ pub(super) async fn install(
     let path = path.strip_prefix("~/").unwrap_or(path);
     let parent = path.rsplit_once('/').map_or(".", |(parent, _)| parent);
     if !parent.is_empty() {
-        host(lane, Command::new(["mkdir", "-p", "--", parent])).await?;
+        checked(host, Command::new(["mkdir", "-p", "--", parent])).await?;
     }
     // What is a link stays one, and the file that it leads to is replaced.
-    let real = host(lane, Command::new(["readlink", "-f", "--", path])).await?;
+    let real = checked(host, Command::new(["readlink", "-f", "--", path])).await?;
     let place = Place::beside(real.trim_end_matches('\n'))?;
-    let installed = replace(lane, &place, source).await;
+    let installed = replace(host, &place, source).await;
     // Gone already when all went well; what is left of it holds credentials.
-    let tidied = host(lane, Command::new(["rm", "-rf", "--", &place.folder])).await;
+    let tidied = checked(host, Command::new(["rm", "-rf", "--", &place.folder])).await;
     match (installed, tidied) {
         (Err(error), Err(_)) => Err(ClusterError::Host {
             act: ACT,
@@ -65,33 +64,33 @@ impl Place {
 }
 
 async fn replace(
-    lane: &Kubectl,
+    host: &SshHost,
     place: &Place,
     source: &KubeconfigSource,
 ) -> Result<InstalledKubeconfig, ClusterError> {
-    host(
-        lane,
+    checked(
+        host,
         Command::new(["mkdir", "-m", "700", "--", &place.folder]),
     )
     .await?;
-    write(lane, place, source).await?;
-    host(lane, Command::new(["chmod", "600", "--", &place.new])).await?;
-    let server = check(lane, &place.new).await?;
-    let exists = run(
-        lane,
-        Command::new(["test", "-e", &place.path]).into(),
-        Bytes::new(),
-    )
-    .await?;
+    write(host, place, source).await?;
+    checked(host, Command::new(["chmod", "600", "--", &place.new])).await?;
+    let server = check(host, &place.new).await?;
+    let exists = host
+        .run(
+            &Command::new(["test", "-e", &place.path]).into(),
+            Bytes::new(),
+        )
+        .await?;
     let mut kept = None;
     if exists.status.success() {
         let now = chrono::Utc::now().format("%Y%m%dT%H%M%SZ");
         let old = format!("{}.berth-old-{now}", place.path);
-        host(lane, Command::new(["cp", "-p", "--", &place.path, &old])).await?;
+        checked(host, Command::new(["cp", "-p", "--", &place.path, &old])).await?;
         kept = Some(old);
     }
-    host(
-        lane,
+    checked(
+        host,
         Command::new(["mv", "-f", "--", &place.new, &place.path]),
     )
     .await?;
@@ -103,7 +102,7 @@ async fn replace(
 }
 
 async fn write(
-    lane: &Kubectl,
+    host: &SshHost,
     place: &Place,
     source: &KubeconfigSource,
 ) -> Result<(), ClusterError> {
@@ -111,10 +110,12 @@ async fn write(
         KubeconfigSource::Text(text) => {
             let text = text.expose();
             let script = Command::new(["dd".to_owned(), format!("of={}", place.new)]).into();
-            let output = run(lane, script, Bytes::from(text.clone().into_bytes())).await?;
+            let output = host
+                .run(&script, Bytes::from(text.clone().into_bytes()))
+                .await?;
             succeeded(&output)?;
             // A link that was cut ends stdin too early.
-            let counted = host(lane, Command::new(["wc", "-c", &place.new])).await?;
+            let counted = checked(host, Command::new(["wc", "-c", &place.new])).await?;
             let written = counted.split_whitespace().next();
             if written != Some(text.len().to_string().as_str()) {
                 return Err(unexpected(ACT, "the file did not arrive whole".to_owned()));
@@ -131,7 +132,7 @@ async fn write(
                 .args(["--name", cluster, "--region", region])
                 .args(["--kubeconfig", &place.new])
                 .args(role);
-            let output = run(lane, command.into(), Bytes::new()).await?;
+            let output = host.run(&command.into(), Bytes::new()).await?;
             if output.status.success() {
                 return Ok(());
             }
@@ -145,18 +146,18 @@ async fn write(
 
 /// Asks the API server through the new file, first who it is, then whether it takes the credentials:
 /// anybody may ask the first. The server's version.
-async fn check(lane: &Kubectl, new: &str) -> Result<String, ClusterError> {
+async fn check(host: &SshHost, new: &str) -> Result<String, ClusterError> {
     let settings = KubectlSettings {
         kubeconfig: Some(new.to_owned()),
-        ..lane.settings.clone()
+        ..host.kubectl.clone()
     };
     let version = settings.kubectl(["get", "--raw", "/version"]);
-    let version = run(lane, version.into(), Bytes::new()).await?;
+    let version = host.run(&version.into(), Bytes::new()).await?;
     if !version.status.success() {
         return Err(classify(aws::reply("get /version", &version)));
     }
     let may = settings.kubectl(["auth", "can-i", "get", "pods"]);
-    let may = run(lane, may.into(), Bytes::new()).await?;
+    let may = host.run(&may.into(), Bytes::new()).await?;
     // `no` is an answer too, and exits with 1.
     let answer = may.stdout.text();
     if !["yes", "no"]
@@ -173,9 +174,9 @@ async fn check(lane: &Kubectl, new: &str) -> Result<String, ClusterError> {
     Ok(version.unwrap_or("an unknown version").to_owned())
 }
 
-/// Runs a command of the host's own that must succeed; what it printed.
-async fn host(lane: &Kubectl, command: Command) -> Result<String, ClusterError> {
-    succeeded(&run(lane, command.into(), Bytes::new()).await?)
+/// Runs a command that must succeed; returns what it printed.
+async fn checked(host: &SshHost, command: Command) -> Result<String, ClusterError> {
+    succeeded(&host.run(&command.into(), Bytes::new()).await?)
 }
 
 fn succeeded(output: &Output) -> Result<String, ClusterError> {
@@ -191,9 +192,4 @@ fn succeeded(output: &Output) -> Result<String, ClusterError> {
             words
         },
     })
-}
-
-async fn run(lane: &Kubectl, script: Script, stdin: Bytes) -> Result<Output, ClusterError> {
-    let limits = RunLimits::within(lane.settings.call_limit);
-    Ok(lane.ssh.run(&script, stdin, limits).await?)
 }

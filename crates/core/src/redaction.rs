@@ -1,5 +1,7 @@
 //! What no message may hold.
 
+mod credentials;
+
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -38,19 +40,24 @@ impl Redaction {
             .chain((!value.is_empty()).then(|| format!("{name}={value}")))
             .collect();
         for part in parts {
-            // As Go's %q prints it.
-            let quoted = part.escape_debug().to_string();
-            if quoted != part {
-                self.parts.push(quoted.into());
+            let quoted = [
+                go_quoted(&part),
+                json_quoted(&part),
+                part.escape_debug().to_string(),
+            ];
+            for text in quoted.into_iter().chain([part]).map(Zeroizing::new) {
+                if !self.parts.contains(&text) {
+                    self.parts.push(text);
+                }
             }
-            self.parts.push(part.into());
         }
         self.sort();
     }
 
     /// Adds a value of a Secret: as [`Redaction::add`], its base64 text, and, when it is too short to be
     /// hidden everywhere, the value as a word of its own. A short value of letters alone, such as `prod`,
-    /// is an ordinary word and is hidden behind `NAME=` only.
+    /// is an ordinary word and is hidden behind `NAME=` only. Of a Docker `config.json` and an AWS
+    /// credentials file, the passwords, tokens and keys are hidden by themselves too.
     pub fn add_secret(&mut self, name: &str, value: &[u8]) {
         self.parts.extend(
             Some(STANDARD.encode(value))
@@ -59,13 +66,20 @@ impl Redaction {
         );
         // Files end with a newline that programs do not repeat.
         if let Ok(text) = std::str::from_utf8(value.trim_ascii_end()) {
-            self.add(name, text);
-            let is_short = (SHORT..DISTINCT).contains(&text.len());
-            if is_short && !text.chars().all(char::is_alphabetic) {
-                self.words.push(text.to_owned().into());
+            self.add_text(name, text);
+            for (name, inner) in credentials::within(text) {
+                self.add_text(&name, &inner);
             }
         }
         self.sort();
+    }
+
+    fn add_text(&mut self, name: &str, text: &str) {
+        self.add(name, text);
+        let is_short = (SHORT..DISTINCT).contains(&text.len());
+        if is_short && !text.chars().all(char::is_alphabetic) {
+            self.words.push(text.to_owned().into());
+        }
     }
 
     /// Adds all that another one hides.
@@ -89,6 +103,44 @@ impl Redaction {
             .iter()
             .fold(text, |text, word| hide_word(&text, word))
     }
+}
+
+/// The text as Go's `%q` prints it, without the quotation marks (`strconv.Quote`).
+fn go_quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\x07' => quoted.push_str("\\a"),
+            '\x08' => quoted.push_str("\\b"),
+            '\x0c' => quoted.push_str("\\f"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            '\x0b' => quoted.push_str("\\v"),
+            c if c.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if c != ' ' && (c.is_control() || c.is_whitespace()) => {
+                quoted.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted
+}
+
+/// The text as it is within a string of JSON that Go has encoded (`encoding/json`).
+fn json_quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    for c in serde_json::Value::from(text).to_string().chars() {
+        match c {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                quoted.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => quoted.push(c),
+        }
+    }
+    let inner = quoted.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+    inner.unwrap_or(&quoted).to_owned()
 }
 
 /// The text without a word, where no letter or digit is next to it.
@@ -135,6 +187,23 @@ mod tests {
             assert_eq!(redaction.hide(said), shown);
         }
         assert!(!format!("{redaction:?}").contains("hunter22"));
+    }
+
+    #[test]
+    fn values_are_hidden_as_programs_written_in_go_quote_them() {
+        let value = "it's \"a\\b\"\t\x07\x1b\x7f<&>\u{a0}é\n!";
+        let mut redaction = Redaction::default();
+        redaction.add("TEXT", value);
+        // As `fmt.Printf("%q", value)`, `json.Marshal(value)` and `{value:?}` print it.
+        for quoted in [
+            r#""it's \"a\\b\"\t\a\x1b\x7f<&>\u00a0é\n!""#,
+            "\"it's \\\"a\\\\b\\\"\\t\\u0007\\u001b\u{7f}\\u003c\\u0026\\u003e\u{a0}é\\n!\"",
+            &format!("\"{}\"", value.escape_debug()),
+        ] {
+            assert_eq!(redaction.hide(quoted), "\"[hidden]\"", "{quoted}");
+        }
+        redaction.add("NAME", "o'brien");
+        assert_eq!(redaction.hide(r#"user "o'brien""#), r#"user "[hidden]""#);
     }
 
     #[test]

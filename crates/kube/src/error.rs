@@ -302,49 +302,95 @@ impl ClusterError {
     /// of the object that they refuse.
     #[must_use]
     pub fn hiding(mut self, redaction: &Redaction) -> Self {
-        let (Self::HostSetup { words, reply, .. }
-        | Self::ApiUnreachable { words, reply }
-        | Self::Forbidden { words, reply }
-        | Self::NotRunning { words, reply }
-        | Self::Kubectl { words, reply }
-        | Self::UnknownField {
-            field: words,
-            reply,
-        }
-        | Self::Invalid {
-            details: words,
-            reply,
-            ..
-        }
-        | Self::Immutable {
-            details: words,
-            reply,
-            ..
-        }
-        | Self::Quota {
-            details: words,
-            reply,
-        }
-        | Self::PodSecurity {
-            details: words,
-            reply,
-        }
-        | Self::Refused {
-            details: words,
-            reply,
-        }
-        | Self::TooLarge {
-            details: words,
-            reply,
-        }
-        | Self::BadYaml {
-            details: words,
-            reply,
-        }) = &mut self
-        else {
-            return self;
+        let reply = match &mut self {
+            // These hold no words of the cluster.
+            Self::Ssh(_) | Self::AwsMissing => return self,
+            Self::Unexpected { problem: text, .. } | Self::Host { words: text, .. } => {
+                *text = redaction.hide(text);
+                return self;
+            }
+            Self::SudoPassword { reply }
+            | Self::Unauthorized { reply }
+            | Self::Modified { reply } => reply,
+            Self::Conflict { managers, reply } => {
+                for manager in managers {
+                    *manager = redaction.hide(manager);
+                }
+                reply
+            }
+            Self::KubeconfigMissing {
+                path: object,
+                problem: text,
+                reply,
+            }
+            | Self::Invalid {
+                object,
+                details: text,
+                reply,
+            }
+            | Self::Immutable {
+                object,
+                details: text,
+                reply,
+            } => {
+                *object = redaction.hide(object);
+                *text = redaction.hide(text);
+                reply
+            }
+            Self::KubectlMissing {
+                words: text, reply, ..
+            }
+            | Self::HostSetup {
+                words: text, reply, ..
+            }
+            | Self::ContextMissing {
+                context: text,
+                reply,
+            }
+            | Self::ApiUnreachable { words: text, reply }
+            | Self::ApiUntrusted { words: text, reply }
+            | Self::Forbidden { words: text, reply }
+            | Self::NotFound {
+                object: text,
+                reply,
+            }
+            | Self::UnknownField { field: text, reply }
+            | Self::Quota {
+                details: text,
+                reply,
+            }
+            | Self::PodSecurity {
+                details: text,
+                reply,
+            }
+            | Self::Refused {
+                details: text,
+                reply,
+            }
+            | Self::Terminating {
+                namespace: text,
+                reply,
+            }
+            | Self::NodePortTaken { port: text, reply }
+            | Self::TooLarge {
+                details: text,
+                reply,
+            }
+            | Self::BadYaml {
+                details: text,
+                reply,
+            }
+            | Self::NotRunning { words: text, reply }
+            | Self::TimedOut {
+                condition: text,
+                reply,
+            }
+            | Self::Aws { words: text, reply }
+            | Self::Kubectl { words: text, reply } => {
+                *text = redaction.hide(text);
+                reply
+            }
         };
-        *words = redaction.hide(words);
         reply.stderr = redaction.hide(&reply.stderr);
         self
     }
@@ -459,5 +505,63 @@ fn aws_hint(words: &str) -> Option<&'static str> {
 impl fmt::Display for Applied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_kind_of_failure_shows_a_hidden_value() {
+        let mut redaction = Redaction::default();
+        redaction.add("TOKEN", "hunter22");
+        let said = || "got hunter22".to_owned();
+        let reply = || {
+            Box::new(Reply {
+                stderr: said(),
+                ..Reply::default()
+            })
+        };
+        for error in [
+            ClusterError::KubectlMissing {
+                words: said(),
+                path: None,
+                reply: reply(),
+            },
+            ClusterError::ApiUntrusted {
+                words: said(),
+                reply: reply(),
+            },
+            ClusterError::NotFound {
+                object: said(),
+                reply: reply(),
+            },
+            ClusterError::Conflict {
+                managers: vec![said()],
+                reply: reply(),
+            },
+            ClusterError::TimedOut {
+                condition: said(),
+                reply: reply(),
+            },
+            ClusterError::NodePortTaken {
+                port: said(),
+                reply: reply(),
+            },
+            ClusterError::Invalid {
+                object: said(),
+                details: said(),
+                reply: reply(),
+            },
+            ClusterError::Modified { reply: reply() },
+            ClusterError::Unexpected {
+                act: "apply".to_owned(),
+                problem: said(),
+            },
+        ] {
+            let told = format!("{:?}", error.hiding(&redaction));
+            assert!(!told.contains("hunter22"), "{told}");
+        }
     }
 }

@@ -215,24 +215,11 @@ impl Question<'_> {
         Ok(format!("Bearer {token}").into())
     }
 
-    /// What a 404 means. A repository that is unknown without a login may be a private one, and a page
-    /// that is not the registry's says nothing about tags
-    /// (<https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes>).
-    fn missing(&self, body: &[u8]) -> Failure {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let code = body.pointer("/errors/0/code").and_then(Value::as_str);
-        match code {
-            Some("MANIFEST_UNKNOWN") => Failure::NoSuchTag,
-            Some("NAME_UNKNOWN") if self.login.is_some() => Failure::NoSuchTag,
-            _ => Failure::Unknown,
-        }
-    }
-
     fn check(&self, answer: &Answer) -> Result<(), Failure> {
         let status = answer.status.as_u16();
         match answer.status {
             StatusCode::OK => Ok(()),
-            StatusCode::NOT_FOUND => Err(self.missing(&answer.body)),
+            StatusCode::NOT_FOUND => Err(missing(&answer.body)),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(Failure::Denied(match self.login {
                     Some(_) => format!("refuses the login (HTTP {status})"),
@@ -244,6 +231,17 @@ impl Question<'_> {
             )),
             _ => Err(Failure::Refused(format!("answers with HTTP {status}"))),
         }
+    }
+}
+
+/// What a 404 means. A repository that is unknown may be a private one, which this login may not see while
+/// that of the nodes may, and a page that is not the registry's says nothing about tags
+/// (<https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes>).
+fn missing(body: &[u8]) -> Failure {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    match body.pointer("/errors/0/code").and_then(Value::as_str) {
+        Some("MANIFEST_UNKNOWN") => Failure::NoSuchTag,
+        _ => Failure::Unknown,
     }
 }
 

@@ -128,8 +128,10 @@ pub async fn resolve(
         Some(ecr) => Some(of_ecr(host, &ecr, &place, PATIENCE.min(at_most)).await),
         None => None,
     };
-    if let Some(Ok(found)) = of_ecr {
-        return found.ok_or_else(|| unresolved(Failure::NoSuchTag));
+    // `aws` lists what a repository holds. A pull through cache fetches a tag at the first request for its
+    // manifest, so that one which is not listed may still be there.
+    if let Some(Ok(Some(found))) = of_ecr {
+        return Ok(found);
     }
     let secrets = Secrets {
         cluster: site.cluster(),
@@ -145,13 +147,25 @@ pub async fn resolve(
         let seconds = at_most.as_secs();
         Err(Failure::Unreachable(format!("no answer within {seconds}s")))
     });
-    in_time.map_err(|failure| match (of_ecr, failure) {
+    in_time.map_err(|failure| unresolved(with_ecr(of_ecr, failure)))
+}
+
+/// Why there is no digest, with what ECR's own API said before the registry was asked. Only the registry
+/// knows for certain that there is no such tag.
+fn with_ecr(listed: Option<Result<Option<Digest>, String>>, failure: Failure) -> Failure {
+    match (listed, failure) {
         // ECR's own words are the better ones.
         (Some(Err(reason)), Failure::Denied(_) | Failure::Refused(_) | Failure::Unknown) => {
-            unresolved(Failure::Refused(reason))
+            Failure::Refused(reason)
         }
-        (_, failure) => unresolved(failure),
-    })
+        (
+            Some(Ok(None)),
+            failure @ (Failure::Denied(_) | Failure::Refused(_) | Failure::Unknown),
+        ) => Failure::Refused(format!(
+            "`aws` on the host lists no such tag, and the registry {failure}"
+        )),
+        (_, failure) => failure,
+    }
 }
 
 /// Asks from the host, or else from here.

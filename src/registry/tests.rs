@@ -271,7 +271,8 @@ async fn only_a_registrys_own_word_is_a_definite_no() {
         ("MANIFEST_UNKNOWN", false, Failure::NoSuchTag),
         ("MANIFEST_UNKNOWN", true, Failure::NoSuchTag),
         ("NAME_UNKNOWN", false, Failure::Unknown),
-        ("NAME_UNKNOWN", true, Failure::NoSuchTag),
+        // Another login, such as that of the nodes, may see the repository.
+        ("NAME_UNKNOWN", true, Failure::Unknown),
         ("NOT_FOUND", true, Failure::Unknown),
     ] {
         // The answer to a HEAD has no body.
@@ -336,4 +337,26 @@ async fn a_registry_that_is_not_trusted_is_not_one_that_is_away() {
         nowhere.to_string().contains("nosuch can't be read"),
         "{nowhere}"
     );
+}
+
+#[test]
+fn a_tag_that_ecrs_api_does_not_list_is_missing_only_by_the_registrys_own_word() {
+    let not_listed = || Some(Ok(None));
+    assert_eq!(
+        super::with_ecr(not_listed(), Failure::NoSuchTag),
+        Failure::NoSuchTag
+    );
+    let denied = Failure::Denied("refuses the login (HTTP 401)".to_owned());
+    match super::with_ecr(not_listed(), denied) {
+        Failure::Refused(why) => {
+            assert!(why.contains("lists no such tag"), "{why}");
+            assert!(why.contains("HTTP 401"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let unlisted = Failure::Unreachable("no route".to_owned());
+    assert_eq!(super::with_ecr(not_listed(), unlisted.clone()), unlisted);
+    let failed = Some(Err("AccessDenied".to_owned()));
+    let answered = super::with_ecr(failed, Failure::Unknown);
+    assert_eq!(answered, Failure::Refused("AccessDenied".to_owned()));
 }

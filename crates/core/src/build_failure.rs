@@ -158,7 +158,7 @@ impl BuildFailure {
     pub fn hint(&self) -> &'static str {
         match self.cause {
             BuildCause::RunFailed if self.log_tail.is_empty() => {
-                "it printed nothing; the step's command must end with 0"
+                "the step's command must end with 0"
             }
             BuildCause::Other if self.log_tail.is_empty() => "read the message",
             cause => cause.hint(),
@@ -185,6 +185,8 @@ mod tests {
             failure.to_string(),
             "a RUN step failed (exit code 9): exit status 9"
         );
+        // Whether a log was read is not known of a failure without lines.
+        assert_eq!(failure.hint(), "the step's command must end with 0");
         let deadline = BuildFailure::new(BuildCause::Deadline, "");
         assert_eq!(deadline.to_string(), "the build is not done in time");
     }

@@ -162,6 +162,10 @@ pub struct Diagnosis {
     pub restarts: u32,
     /// The last lines that the container printed.
     pub log_tail: Vec<String>,
+    /// Whether the container's log was read and is empty. Without log lines and without this, the log
+    /// was not read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub printed_nothing: bool,
 }
 
 impl Diagnosis {
@@ -169,10 +173,23 @@ impl Diagnosis {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self.cause {
-            Cause::CrashLoop | Cause::Exited if self.log_tail.is_empty() => {
+            Cause::CrashLoop | Cause::Exited if self.printed_nothing => {
                 "it printed nothing; a command that ends at once does not keep a pod up"
             }
+            Cause::CrashLoop | Cause::Exited if self.log_tail.is_empty() => {
+                "check the command; one that ends at once does not keep a pod up"
+            }
             cause => cause.hint(),
+        }
+    }
+
+    /// The cause and the exit code, without the message, which may hold what the program printed.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let phrase = self.cause.as_phrase();
+        match self.exit_code {
+            Some(code) => format!("{phrase} (exit code {code})"),
+            None => phrase.to_owned(),
         }
     }
 
@@ -195,6 +212,7 @@ impl Diagnosis {
             exit_code: None,
             restarts: 0,
             log_tail: Vec::new(),
+            printed_nothing: false,
         }
     }
 }
@@ -225,6 +243,26 @@ pub(super) fn describe(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn that_nothing_was_printed_is_said_only_of_a_log_that_was_read() {
+        let mut diagnosis = Diagnosis::new(Cause::CrashLoop, "");
+        assert!(
+            !diagnosis.hint().contains("printed"),
+            "{}",
+            diagnosis.hint()
+        );
+        assert!(!diagnosis.hint().contains("log"), "{}", diagnosis.hint());
+        let plain = serde_json::to_value(&diagnosis).unwrap();
+        assert_eq!(plain.get("printed_nothing"), None);
+        diagnosis.printed_nothing = true;
+        assert!(diagnosis.hint().starts_with("it printed nothing"));
+        let text = serde_json::to_string(&diagnosis).unwrap();
+        assert_eq!(serde_json::from_str::<Diagnosis>(&text).unwrap(), diagnosis);
+        diagnosis.printed_nothing = false;
+        diagnosis.log_tail = vec!["bye".to_owned()];
+        assert!(diagnosis.hint().contains("log lines"));
+    }
 
     #[test]
     fn a_program_that_the_kernel_refuses_is_explained() {

@@ -27,7 +27,12 @@ pub async fn add_last_lines(
 ) {
     if !matches!(
         diagnosis.cause,
-        Cause::CrashLoop | Cause::Exited | Cause::OutOfMemory | Cause::NotReady | Cause::InitFailed
+        Cause::CrashLoop
+            | Cause::Exited
+            | Cause::OutOfMemory
+            | Cause::Architecture
+            | Cause::NotReady
+            | Cause::InitFailed
     ) {
         return;
     }
@@ -53,6 +58,7 @@ pub async fn add_last_lines(
             if !lines.is_empty() && said.all(|said| lines.iter().any(|line| line == said)) {
                 diagnosis.message.clear();
             }
+            diagnosis.printed_nothing = lines.is_empty();
             diagnosis.log_tail = lines;
         }
         Err(error) => tracing::debug!(pod, %error, "no log lines of the failing pod"),
@@ -73,9 +79,16 @@ async fn read(
         Ok::<(), ClusterError>(())
     };
     // A node that is lost answers late or never; what has come by then is kept.
-    tokio::time::timeout(LOG_PATIENCE, read)
-        .await
-        .unwrap_or(Ok(()))?;
+    match tokio::time::timeout(LOG_PATIENCE, read).await {
+        Ok(read) => read?,
+        Err(_) if bytes.is_empty() => {
+            return Err(ClusterError::TimedOut {
+                condition: "the log".to_owned(),
+                reply: Box::default(),
+            });
+        }
+        Err(_) => {}
+    }
     Ok(String::from_utf8_lossy(&bytes)
         .lines()
         .map(|line| line.chars().take(LINE_LENGTH).collect())

@@ -111,9 +111,9 @@ impl Work<'_> {
         self.send_back(&plan, set, &scene).await?;
         match self.wait(&plan, &scene, self.deadline).await? {
             Outcome::Done { revision, replicas } => self.save_done(&plan, revision, replicas).await,
-            Outcome::Failed { diagnosis, serving } => {
-                Err(self.tell_failure(diagnosis, serving, &plan).await)
-            }
+            Outcome::Failed {
+                diagnosis, serving, ..
+            } => Err(self.tell_failure(diagnosis, serving, &plan).await),
             Outcome::Replaced { deleted } => Err(self.replaced(deleted)),
         }
     }

@@ -20,7 +20,7 @@ use crate::{
             missing,
         },
     },
-    domain::{Cause, Diagnosis},
+    domain::{Cause, Diagnosis, Redaction},
 };
 
 /// How long the Deployment must have been gone to be taken for that.
@@ -147,8 +147,15 @@ impl Seen {
         Ok(())
     }
 
-    /// Takes in what the cluster warns of; what is new about this release's pods is told.
-    pub(super) fn take_warnings(&mut self, warnings: &[String], progress: &dyn DeployProgress) {
+    /// Takes in what the cluster warns of, and reports what is new about this release's pods without the
+    /// hidden values. Warnings are matched as the cluster gave them: a hidden value may be a part of a
+    /// pod's name or of the cluster's own words.
+    pub(super) fn take_warnings(
+        &mut self,
+        warnings: &[String],
+        hidden: &Redaction,
+        progress: &dyn DeployProgress,
+    ) {
         for warning in warnings {
             let about = self.pods.iter().find(|(name, pod)| {
                 is_of_release(pod, &self.mark) && warning.contains(&format!("(pod {name})"))
@@ -162,7 +169,7 @@ impl Seen {
                 let words = words.to_owned();
                 self.warned.insert(name.clone(), Warned { volume, words });
             }
-            let said = format!("{name}: {words}");
+            let said = format!("{name}: {}", hidden.hide(words));
             if self.told.warnings.insert(said.clone()) {
                 progress.step(&DeployStep::Warning(said));
             }
@@ -371,13 +378,7 @@ pub(super) fn doing(pod: &Pod) -> String {
         Assessment::Failing { diagnosis, .. } if diagnosis.cause == Cause::Unschedulable => {
             format!("waits for room on a node: {}", missing(&diagnosis.message))
         }
-        Assessment::Failing { diagnosis, .. } => {
-            let phrase = diagnosis.cause.as_phrase();
-            match diagnosis.exit_code {
-                Some(code) => format!("{phrase} (exit code {code})"),
-                None => phrase.to_owned(),
-            }
-        }
+        Assessment::Failing { diagnosis, .. } => diagnosis.summary(),
         Assessment::Absent | Assessment::Stopped => String::new(),
     }
 }

@@ -16,9 +16,13 @@ fn deployment() -> ObjectChange {
 }
 
 fn pod(conditions: &Value) -> ObjectChange {
+    pod_named("web-1", conditions)
+}
+
+fn pod_named(name: &str, conditions: &Value) -> ObjectChange {
     ObjectChange::Is(json!({
         "kind": "Pod",
-        "metadata": {"name": "web-1", "annotations": {ANNOTATION_RELEASE: "new"}},
+        "metadata": {"name": name, "annotations": {ANNOTATION_RELEASE: "new"}},
         "spec": {"containers": [{"name": "app"}]},
         "status": {"phase": "Pending", "conditions": conditions},
     }))
@@ -77,15 +81,42 @@ async fn a_volume_that_was_mounted_after_all_is_forgotten() {
         "FailedAttachVolume",
         "Multi-Attach error for volume \"data\"",
     );
-    seen.take_warnings(&attach, &Quiet);
+    seen.take_warnings(&attach, &Redaction::default(), &Quiet);
     assert_eq!(urgency(&mut seen), Some(Urgency::After(MOUNTING)));
     let missing = warning(
         "FailedMount",
         "MountVolume.SetUp failed: secret \"x\" not found",
     );
-    seen.take_warnings(&missing, &Quiet);
+    seen.take_warnings(&missing, &Redaction::default(), &Quiet);
     assert_eq!(urgency(&mut seen), Some(Urgency::After(MISSING)));
     let mounted = json!([{"type": "PodReadyToStartContainers", "status": "True"}]);
     seen.take(pod(&mounted)).unwrap();
     assert_eq!(urgency(&mut seen), None);
+}
+
+#[tokio::test]
+async fn a_hidden_value_that_is_part_of_a_pods_name_does_not_lose_its_warnings() {
+    #[derive(Default)]
+    struct Steps(std::sync::Mutex<Vec<String>>);
+    impl DeployProgress for Steps {
+        fn step(&self, step: &DeployStep) {
+            if let DeployStep::Warning(said) = step {
+                self.0.lock().unwrap().push(said.clone());
+            }
+        }
+    }
+    let mut hidden = Redaction::default();
+    hidden.add("OTEL_SERVICE_NAME", "frontend");
+    hidden.add("STATE", "not found");
+    let mut seen = seen();
+    seen.take(deployment()).unwrap();
+    seen.take(pod_named("frontend-1", &json!([]))).unwrap();
+    let warning = "FailedMount (pod frontend-1): secret \"frontend-tls\" not found (3 times)";
+    let steps = Steps::default();
+    seen.take_warnings(&[warning.to_owned()], &hidden, &steps);
+    assert_eq!(
+        steps.0.into_inner().unwrap(),
+        ["frontend-1: secret \"[hidden]-tls\" [hidden]"]
+    );
+    assert_eq!(urgency(&mut seen), Some(Urgency::After(MISSING)));
 }

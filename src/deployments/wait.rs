@@ -61,6 +61,8 @@ pub(super) enum Outcome {
         diagnosis: Diagnosis,
         /// The image of the earlier release that goes on serving.
         serving: Option<String>,
+        /// Whether the nodes can't reach the image's registry.
+        no_registry: bool,
     },
     /// Another process has deployed something else since, or deleted the deployment.
     Replaced { deleted: bool },
@@ -133,10 +135,8 @@ impl DeploymentManager {
                 Err(_) => {
                     // They are welcome, and not everybody may read them.
                     let warnings = self.cluster().warnings(awaited.namespace).await;
-                    let warnings: Vec<_> = (warnings.unwrap_or_default().iter())
-                        .map(|warning| awaited.hidden.hide(warning))
-                        .collect();
-                    seen.take_warnings(&warnings, progress);
+                    let warnings = warnings.unwrap_or_default();
+                    seen.take_warnings(&warnings, awaited.hidden, progress);
                     if !seen.is_told_of() {
                         self.look_for(awaited, seen).await?;
                     }
@@ -222,10 +222,28 @@ impl DeploymentManager {
             hidden.extend(self.mounted(awaited).await);
         }
         Outcome::Failed {
+            // Looked at before a hidden value can be a part of the words.
+            no_registry: is_without_registry(&diagnosis),
             diagnosis: diagnosis.hiding(&hidden),
             serving: seen.serving(),
         }
     }
+}
+
+/// What is said of a registry that a node can't reach: by containerd, CRI-O and Docker.
+const UNREACHABLE: [&str; 6] = [
+    "failed to do request",
+    "pinging container registry",
+    "dial tcp",
+    "no such host",
+    "i/o timeout",
+    "connection refused",
+];
+
+/// Whether the image can't be pulled because the nodes can't reach its registry.
+fn is_without_registry(diagnosis: &Diagnosis) -> bool {
+    let says = |words: &&str| diagnosis.message.contains(*words);
+    diagnosis.cause == Cause::ImagePull && !says(&"x509:") && UNREACHABLE.iter().any(says)
 }
 
 /// What is watched.

@@ -122,7 +122,17 @@ impl<'a> Work<'a> {
             self.confirm_host(exposure).await?;
         }
         let mut outcome = self.wait(&plan, &scene, self.deadline).await?;
-        if let Some(unresolved) = unresolved.filter(|it| needs_node_copy(it, &outcome)) {
+        // A closed network has images that were put onto its nodes.
+        let is_unreachable = |it: &Unresolved| it.kind == UnresolvedKind::Unreachable;
+        if let Some(unresolved) = unresolved.filter(is_unreachable)
+            && matches!(
+                &outcome,
+                Outcome::Failed {
+                    no_registry: true,
+                    ..
+                }
+            )
+        {
             let registry = unresolved.registry;
             self.warn(&format!(
                 "the nodes can't reach the registry {registry} either: using the node's cached copy \
@@ -135,7 +145,9 @@ impl<'a> Work<'a> {
         }
         match outcome {
             Outcome::Done { revision, replicas } => self.save_done(&plan, revision, replicas).await,
-            Outcome::Failed { diagnosis, serving } => {
+            Outcome::Failed {
+                diagnosis, serving, ..
+            } => {
                 let failed = Failed {
                     diagnosis,
                     serving,
@@ -552,30 +564,6 @@ fn check_secrets(spec: &DeploymentSpec, scene: &Scene) -> Result<(), Invalid> {
             format!("set it with `berth secret set {name}`, or leave it out"),
         ))
     })
-}
-
-/// What is said of a registry that a node can't reach: by containerd, CRI-O and Docker.
-const UNREACHABLE: [&str; 6] = [
-    "failed to do request",
-    "pinging container registry",
-    "dial tcp",
-    "no such host",
-    "i/o timeout",
-    "connection refused",
-];
-
-/// Whether neither berth nor the nodes reach the registry. A closed network has images that
-/// were put onto its nodes.
-fn needs_node_copy(unresolved: &Unresolved, outcome: &Outcome) -> bool {
-    let Outcome::Failed { diagnosis, .. } = outcome else {
-        return false;
-    };
-    unresolved.kind == UnresolvedKind::Unreachable
-        && diagnosis.cause == Cause::ImagePull
-        && !diagnosis.message.contains("x509:")
-        && UNREACHABLE
-            .iter()
-            .any(|words| diagnosis.message.contains(words))
 }
 
 /// The manifest of the owner's namespace, unless berth did not create it.

@@ -157,7 +157,8 @@ fn why_not(endpoint: &Endpoint, pods: &[Pod]) -> String {
     let terminating = endpoint.conditions.as_ref().and_then(|it| it.terminating);
     let why = match pod.map(|pod| (pod, assess_pod(pod))) {
         Some((pod, _)) if pod.metadata.deletion_timestamp.is_some() => "is ending".to_owned(),
-        Some((_, Assessment::Failing { diagnosis, .. })) => diagnosis.to_string(),
+        // A termination message holds what the program printed.
+        Some((_, Assessment::Failing { diagnosis, .. })) => diagnosis.summary(),
         Some((_, Assessment::Progress(doing))) => doing,
         Some(_) => "has just become ready".to_owned(),
         None if terminating == Some(true) => "is ending".to_owned(),

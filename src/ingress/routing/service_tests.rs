@@ -137,7 +137,8 @@ fn pods_that_are_not_ready_are_named_with_why() {
         "containerStatuses": [{
             "name": "app", "image": "shop:1", "imageID": "", "ready": false, "restartCount": 3,
             "state": { "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 40s" } },
-            "lastState": { "terminated": { "exitCode": 7, "reason": "Error" } },
+            "lastState": { "terminated": { "exitCode": 7, "reason": "Error",
+                "message": "login with hunter22 failed" } },
         }],
     });
     let all = json!([
@@ -148,6 +149,8 @@ fn pods_that_are_not_ready_are_named_with_why() {
     assert!(is_ready);
     assert!(words.starts_with("warn  endpoints: 1 of 2 ready: 10.0.0.1; not ready: b: "));
     assert!(words.contains("exit code 7"), "{words}");
+    // What the program printed may be secret.
+    assert!(!words.contains("hunter22"), "{words}");
 
     let alone = json!([endpoint("b", "10.0.0.2", false)]);
     let (words, is_ready) = behind(&alone, &[pod("b", &crashing)]);

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use futures::{StreamExt as _, stream::BoxStream};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
-use super::PodManager;
+use super::{PodManager, plan};
 use crate::{
     cluster::{
         ExecError, LogRequest,
         assess::{Assessment, assess, assess_pod},
     },
-    domain::{CONTAINER, Owner},
+    domain::{CONTAINER, Owner, Redaction},
     error::Error,
 };
 
@@ -59,7 +59,7 @@ impl PodManager {
         };
         let is_seen = |it: &&Pod| it.metadata.name.as_ref() == Some(&pod);
         let seen = observed.pods.iter().find(is_seen);
-        if let Some(reason) = seen.and_then(not_started) {
+        if let Some(reason) = seen.and_then(|pod| not_started(pod, &plan::hidden(&observed))) {
             return Err(ExecError::NotRunning { pod, reason }.into());
         }
         let request = LogRequest {
@@ -77,7 +77,7 @@ impl PodManager {
 }
 
 /// Why the pod's container has never run, so that it has no log; `None` when it has run.
-fn not_started(pod: &Pod) -> Option<String> {
+fn not_started(pod: &Pod, hidden: &Redaction) -> Option<String> {
     let has_run = |container: &ContainerStatus| {
         let last = container.last_state.as_ref();
         let state = container.state.as_ref();
@@ -92,7 +92,7 @@ fn not_started(pod: &Pod) -> Option<String> {
     }
     match assess_pod(pod) {
         Assessment::Progress(doing) => Some(format!("it is still {doing}")),
-        Assessment::Failing { diagnosis, .. } => Some(diagnosis.to_string()),
+        Assessment::Failing { diagnosis, .. } => Some(diagnosis.hiding(hidden).to_string()),
         Assessment::Ready { .. } | Assessment::Absent | Assessment::Stopped => None,
     }
 }
@@ -106,7 +106,9 @@ mod tests {
     fn reason(status: &Value) -> Option<String> {
         let pod = json!({ "metadata": { "name": "a" }, "spec": { "containers": [] },
             "status": status });
-        not_started(&serde_json::from_value(pod).unwrap())
+        let mut hidden = Redaction::default();
+        hidden.add("TOKEN", "hunter22");
+        not_started(&serde_json::from_value(pod).unwrap(), &hidden)
     }
 
     fn container(state: &Value, last: &Value) -> Value {
@@ -120,6 +122,11 @@ mod tests {
             "message": "Back-off pulling image \"i\"" } });
         let found = reason(&container(&pulling, &json!({}))).unwrap();
         assert!(found.contains("image"), "{found}");
+        // The runtime repeats the environment of a container that it can't start.
+        let refused = json!({ "waiting": { "reason": "RunContainerError",
+            "message": "env TOKEN: hunter22: executable file not found" } });
+        let found = reason(&container(&refused, &json!({}))).unwrap();
+        assert!(found.contains("[hidden]: executable file"), "{found}");
         let unschedulable = json!({ "phase": "Pending", "conditions": [{ "type": "PodScheduled",
             "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available" }] });
         let found = reason(&unschedulable).unwrap();

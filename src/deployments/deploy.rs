@@ -8,7 +8,7 @@ use super::{DeployProgress, DeployRequest, DeploymentManager, Quiet, failure, wo
 use crate::{
     domain::{Operation, PublicHost},
     error::Error,
-    ingress,
+    ingress::{self, Exposure},
     site::LeaseWait,
     store::{DeploymentRecord, NewDeployment},
 };
@@ -86,7 +86,7 @@ impl DeploymentManager {
         progress: &dyn DeployProgress,
     ) -> Result<Deployed, Error> {
         request.check()?;
-        self.check(&request).await?;
+        self.wanted_exposure(&request).await?;
         let (owner, name) = (request.owner().clone(), request.name().clone());
         let work = Box::pin(self.deploy_checked(request, progress));
         self.operate(Operation::Deploy, &owner, &name, Deployed::result, work)
@@ -132,6 +132,18 @@ impl DeploymentManager {
     /// [`Error::HostTaken`] and [`Error::GroupConflict`] when another Ingress has it; others when the
     /// cluster can't be asked.
     pub async fn check(&self, request: &DeployRequest) -> Result<(), Error> {
+        let Some(exposure) = self.wanted_exposure(request).await? else {
+            return Ok(());
+        };
+        let manager = self.steady(request.limit.unwrap_or(self.settings().limits.rollout));
+        ingress::admit(manager.site(), request.owner(), request.name(), &exposure)
+            .await
+            .map(|_| ())
+    }
+
+    /// Where the deployment is to be reached, as far as the request and the records tell; nothing is sent
+    /// to the cluster.
+    async fn wanted_exposure(&self, request: &DeployRequest) -> Result<Option<Exposure>, Error> {
         let mut spec = request.onto(&request.base(&self.settings().resources)?)?;
         let (owner, name) = (request.owner(), request.name());
         if request.asked_host().is_none() && !request.is_fresh() {
@@ -140,11 +152,6 @@ impl DeploymentManager {
                 spec.public.host = PublicHost::Nothing;
             }
         }
-        let Some(exposure) = self.exposure(owner, &spec)? else {
-            return Ok(());
-        };
-        ingress::admit(self.site(), owner, name, &exposure)
-            .await
-            .map(|_| ())
+        self.exposure(owner, &spec)
     }
 }

@@ -10,9 +10,9 @@ use crate::{
     store::DeploymentChanges,
 };
 
-/// Writes down why the call failed. What is known of the deployment itself is left as it was, unless
-/// something was changed in the cluster; what goes on unseen is not called failed; a record that this call made and that nothing came of is taken
-/// back.
+/// Records why the call failed. The deployment's state stays as it was, unless something was changed in
+/// the cluster; a rollout that may still be running when the connection was lost is not recorded as failed;
+/// deletes the record if this call created it and nothing was applied.
 pub(super) async fn write_down(work: &Work<'_>, error: &Error, existed: bool) {
     let store = work.manager.store();
     let lock = work.held.lease();
@@ -24,7 +24,7 @@ pub(super) async fn write_down(work: &Work<'_>, error: &Error, existed: bool) {
     let written = if !existed && !has_applied {
         store.delete_deployment(lock).await
     } else if has_applied && is_lost(error) {
-        // The rollout goes on without a witness, and its record says that it is under way.
+        // The rollout may still be running, and its record says that it is in progress.
         Ok(())
     } else if has_applied {
         let diagnosis = Diagnosis::new(cause(error), error.to_string());

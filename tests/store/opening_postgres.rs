@@ -67,7 +67,7 @@ async fn another_kind_of_server_is_told_from_one_of_postgres() {
         .await;
         let shown = chain(&error);
         assert!(
-            shown.contains("what answers there does not speak"),
+            shown.contains("the server at this address") && shown.contains("PostgreSQL"),
             "{mode}: {shown}"
         );
         assert!(error.hint().unwrap().contains("host and port"), "{mode}");

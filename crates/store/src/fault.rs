@@ -136,8 +136,9 @@ fn of_handshake(source: Box<dyn Error + Send + Sync>, database: String) -> Store
         // The answer to the request for TLS was the first letter of an SSH server's banner.
         None if source.to_string().contains("InvalidContentType") => StoreError::Tls {
             database,
-            source: "what answers there does not speak TLS, and may not be a Postgres server"
-                .into(),
+            source:
+                "the server at this address does not support TLS and may not be a PostgreSQL server"
+                    .into(),
             remedy: "check host and port in DATABASE_URL",
         },
         None => StoreError::Tls {
@@ -183,8 +184,8 @@ pub(super) fn of_postgres_connect(error: tokio_postgres::Error, database: &str) 
         None if kind == "error parsing response from server" || is_cut(&*source) => {
             StoreError::Unreachable {
                 database,
-                source: "what answers there does not speak the protocol of Postgres, as an SSH or \
-                         web server, or closes the connection"
+                source: "the server at this address is not a PostgreSQL server, or it closed the \
+                         connection"
                     .into(),
             }
         }

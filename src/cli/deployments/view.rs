@@ -64,7 +64,7 @@ impl DeploymentView {
 
 fn pods(replicas: u32) -> String {
     match replicas {
-        0 => "0: nothing runs; use --replicas N".to_owned(),
+        0 => "0 (scaled to zero; `berth deploy --replicas N` starts pods)".to_owned(),
         replicas => replicas.to_string(),
     }
 }

@@ -100,13 +100,13 @@ pub(super) fn failure(pod: &Pod, log: &[String]) -> BuildFailure {
 fn ended_failure(container: &str, end: &ContainerStateTerminated, log: &[String]) -> BuildFailure {
     let own = end.message.as_deref().unwrap_or_default();
     let said = own.lines().chain(log.iter().map(String::as_str));
+    if end.reason.as_deref() == Some("OOMKilled") {
+        return BuildFailure::new(BuildCause::OutOfMemory, "its container was killed for that");
+    }
     if let Some(message) = other_architecture(said) {
         return BuildFailure::new(BuildCause::Architecture, message);
     }
     match end.reason.as_deref() {
-        Some("OOMKilled") => {
-            return BuildFailure::new(BuildCause::OutOfMemory, "its container was killed for that");
-        }
         Some("StartError" | "ContainerCannotRun") => {
             let message = format!("the program of the container {container} can't start: {own}");
             return BuildFailure::new(BuildCause::Other, message);
@@ -193,6 +193,8 @@ fn failing(pod: &Pod, diagnosis: Diagnosis, urgency: Urgency) -> Standing {
     } = diagnosis;
     let build_cause = match cause {
         Cause::ImagePull | Cause::InvalidImageName | Cause::ImageNeverPull => BuildCause::ImagePull,
+        Cause::Architecture => BuildCause::Architecture,
+        Cause::OutOfMemory => BuildCause::OutOfMemory,
         Cause::Unschedulable => BuildCause::Unschedulable,
         Cause::Evicted | Cause::NodeLost => BuildCause::Evicted,
         Cause::Quota => BuildCause::Quota,

@@ -62,7 +62,7 @@ fn container_failure(container: &ContainerStatus) -> Option<(Diagnosis, Urgency)
         (None, None) => return None,
     };
     let end = state.terminated.as_ref().or(last_end(container));
-    let (cause, message) = match other_architecture(message.lines()) {
+    let (cause, message) = match foreign_program(cause, &message) {
         Some(explained) => (Cause::Architecture, explained),
         None => (cause, message),
     };
@@ -74,6 +74,16 @@ fn container_failure(container: &ContainerStatus) -> Option<(Diagnosis, Urgency)
         },
         urgency,
     ))
+}
+
+/// Explains that the container's own program is for another architecture: then nothing has run after the
+/// kernel's words. A program may have printed the same words earlier, of another one that it tried to run.
+fn foreign_program(cause: Cause, message: &str) -> Option<String> {
+    if !matches!(cause, Cause::CrashLoop | Cause::Exited | Cause::BadCommand) {
+        return None;
+    }
+    let last = message.lines().rfind(|line| !line.trim().is_empty());
+    other_architecture(last.into_iter())
 }
 
 fn last_end(container: &ContainerStatus) -> Option<&ContainerStateTerminated> {

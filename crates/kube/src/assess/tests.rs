@@ -390,3 +390,44 @@ fn a_program_for_another_architecture_is_told_as_that() {
         }
     }
 }
+
+#[test]
+fn words_about_another_program_do_not_replace_the_containers_own_cause() {
+    for (reason, code, message, cause) in [
+        (
+            "OOMKilled",
+            137,
+            "exec /app: exec format error\n",
+            Cause::OutOfMemory,
+        ),
+        (
+            "Error",
+            3,
+            "exec /plugin: exec format error\nusing none\nno database\n\n",
+            Cause::Exited,
+        ),
+        (
+            "Error",
+            255,
+            "starting\nexec /app: exec format error\n \n",
+            Cause::Architecture,
+        ),
+    ] {
+        let pod = with_container(&json!({"restartCount": 0, "state": {"terminated": {
+            "exitCode": code, "reason": reason, "message": message }}}));
+        assert_eq!(cause_of(&pod), cause, "{message}");
+    }
+}
+
+fn with_container(fields: &Value) -> Pod {
+    let mut container = json!({"name": "app", "image": "", "imageID": "", "ready": false});
+    let own = fields.as_object().unwrap().clone();
+    container.as_object_mut().unwrap().extend(own);
+    serde_json::from_value(json!({"metadata": {"name": "a"},
+        "status": {"phase": "Running", "containerStatuses": [container]}}))
+    .unwrap()
+}
+
+fn cause_of(pod: &Pod) -> Cause {
+    cause(&assess_pod(pod)).0
+}

@@ -299,7 +299,7 @@ async fn a_signal_is_told_from_a_pod_that_is_gone() {
         let request = line(&project, &format!("kill -{signal} $PPID"));
         let error = manager.execute(request).await.unwrap_err();
         assert_eq!(error.kind(), Kind::LinkLost, "{error}");
-        assert!(error.to_string().contains("not known"), "{error}");
+        assert!(error.to_string().contains("is unknown"), "{error}");
     }
 
     let stranger = World::sqlite().await;

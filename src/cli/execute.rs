@@ -45,6 +45,9 @@ pub(super) async fn run(args: ExecuteArgs, session: &Session) -> Result<ExitCode
         }
         result => result?,
     };
+    if let Some(end) = &output.container_end {
+        session.printer.note(&format!("pod {}: {end}", output.pod));
+    }
     if !session.printer.is_for_people() {
         session.printer.value(&value(&output), String::new);
     }
@@ -73,6 +76,9 @@ fn value(output: &ExecOutput) -> serde_json::Value {
         "exit_code": output.exit_code,
         "signal": output.signal(),
     });
+    if let (Some(end), Some(fields)) = (&output.container_end, value.as_object_mut()) {
+        fields.insert("container_end".to_owned(), json!(end));
+    }
     if let Some(fields) = value.as_object_mut() {
         fields.extend(streams(&output.stdout, &output.stderr));
     }

@@ -3,7 +3,7 @@
 use std::{fmt, pin::Pin, time::Duration};
 
 use async_trait::async_trait;
-use berth_core::{CONTAINER, Environment};
+use berth_core::{CONTAINER, Diagnosis, Environment};
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 
@@ -146,6 +146,8 @@ pub struct ExecOutput {
     pub pod: String,
     /// Its exit code, 0 to 255.
     pub exit_code: u8,
+    /// Why the container ended, and all of its processes with it, when that is why the command did.
+    pub container_end: Option<Diagnosis>,
     /// What it printed.
     pub stdout: Captured,
     /// What it printed to standard error, without kubectl's own words.

@@ -1,11 +1,11 @@
 //! What the state of a pod's containers says. Reasons are the kubelet's
 //! (`k8s.io/kubernetes/pkg/kubelet/{container,images}`).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use berth_core::{Cause, Diagnosis, other_architecture};
 use k8s_openapi::api::core::v1::{
-    ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, PodStatus,
+    ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod, PodStatus,
 };
 
 use super::{Urgency, image_pull};
@@ -84,6 +84,45 @@ fn foreign_program(cause: Cause, message: &str) -> Option<String> {
     }
     let last = message.lines().rfind(|line| !line.trim().is_empty());
     other_architecture(last.into_iter())
+}
+
+/// How the container of this name ended, when it does not run, was started more than `restarts` times, or
+/// ended at `since` or later: none of the processes that were in it then is left.
+#[must_use]
+pub fn container_end(
+    pod: &Pod,
+    name: &str,
+    since: SystemTime,
+    restarts: Option<i32>,
+) -> Option<Diagnosis> {
+    let container = container_status(pod, name)?;
+    let state = container.state.as_ref();
+    let end = state.and_then(|it| it.terminated.as_ref());
+    let end = end.or(last_end(container))?;
+    let at = end.finished_at.as_ref();
+    let at = at.and_then(|it| u64::try_from(it.0.as_second()).ok());
+    // The kubelet writes whole seconds.
+    let since = since
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |it| it.as_secs());
+    let is_new = state.is_some_and(|it| it.running.is_none())
+        || restarts.is_some_and(|before| container.restart_count > before)
+        || at.is_some_and(|at| at >= since);
+    is_new.then(|| Diagnosis {
+        exit_code: Some(end.exit_code),
+        restarts: self::restarts(container),
+        ..Diagnosis::new(
+            end_cause(end, false),
+            end.reason.clone().unwrap_or_default(),
+        )
+    })
+}
+
+/// What is known of the pod's container of this name.
+#[must_use]
+pub fn container_status<'a>(pod: &'a Pod, name: &str) -> Option<&'a ContainerStatus> {
+    let mut containers = pod.status.as_ref()?.container_statuses.iter().flatten();
+    containers.find(|it| it.name == name)
 }
 
 fn last_end(container: &ContainerStatus) -> Option<&ContainerStateTerminated> {

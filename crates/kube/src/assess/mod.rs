@@ -18,6 +18,7 @@ use berth_core::Diagnosis;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 
 pub use self::{
+    container::{container_end, container_status},
     pod::assess_pod,
     rollout::{Headcount, Rollout, assess_rollout, is_of_release},
     sandbox::sandbox_failure,

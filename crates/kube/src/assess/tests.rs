@@ -431,3 +431,31 @@ fn with_container(fields: &Value) -> Pod {
 fn cause_of(pod: &Pod) -> Cause {
     cause(&assess_pod(pod)).0
 }
+
+#[test]
+fn a_containers_end_is_told_from_one_before_the_command() {
+    let end = |at: &str| {
+        json!({"terminated": {"exitCode": 137, "reason": "OOMKilled",
+            "finishedAt": at, "startedAt": "2026-11-26T09:00:00Z"}})
+    };
+    // 2026-11-26T10:00:00.7Z
+    let since = std::time::UNIX_EPOCH + Duration::from_millis(1_795_687_200_700);
+    let seen = |restarts: i32, state: &Value, last: &Value, before: Option<i32>| {
+        let pod =
+            with_container(&json!({"restartCount": restarts, "state": state, "lastState": last}));
+        assert!(container_end(&pod, "other", since, None).is_none());
+        container_end(&pod, "app", since, before).map(|end| (end.cause, end.exit_code))
+    };
+    let (before, after) = (end("2026-11-26T09:59:59Z"), end("2026-11-26T10:00:00Z"));
+    let running = json!({"running": {}});
+    let waiting = json!({"waiting": {"reason": "CrashLoopBackOff"}});
+    let oom = Some((Cause::OutOfMemory, Some(137)));
+    assert_eq!(seen(0, &running, &json!({}), Some(0)), None);
+    assert_eq!(seen(1, &running, &before, None), None);
+    assert_eq!(seen(1, &running, &before, Some(1)), None);
+    // The clocks of the node and of this machine may differ.
+    assert_eq!(seen(1, &running, &before, Some(0)), oom);
+    assert_eq!(seen(1, &running, &after, None), oom);
+    assert_eq!(seen(1, &after, &json!({}), None), oom);
+    assert_eq!(seen(1, &waiting, &before, None), oom);
+}

@@ -29,8 +29,8 @@ pub(super) enum Ending {
     /// It ended with this exit code.
     Exited(u8),
     /// The prelude was ended by a signal, as this exit code says, before it reported the command's end.
-    /// That happens to all processes of a pod that goes away, and to the prelude alone when something in
-    /// the pod kills it: the command may have ended otherwise, or run on.
+    /// That happens to all processes of a pod that goes away or a container that ends, and to the prelude
+    /// alone when something in the pod kills it: the command may have ended otherwise, or run on.
     Unreported(u8),
     /// The program could not be started; the runtime's words.
     CouldNotStart(String),

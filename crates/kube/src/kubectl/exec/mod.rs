@@ -1,9 +1,11 @@
 //! Runs a command in a pod: one trip to the host, and a second one only when the first leaves open
 //! whether the pod was lost (exit code 137 or 143) or left something running (a time limit), or when it
-//! found no shell there, so that nothing ran.
+//! found no shell there, so that nothing ran. When the shell that reports the command's end was killed, up
+//! to five more for the state of its container.
 
 mod command;
 mod ending;
+mod fate;
 mod kubectl_lines;
 mod outlet;
 mod stderr;
@@ -13,7 +15,7 @@ mod sweep;
 use std::{
     io,
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use berth_core::{CONTAINER, Namespace};
@@ -24,6 +26,7 @@ use tokio::{io::AsyncReadExt as _, sync::Notify, time::Instant};
 use self::{
     command::Watched,
     ending::Ending,
+    fate::{Fate, Place},
     outlet::Outlet,
     stderr::{Around, Stderr},
     stdout::Stdout,
@@ -73,6 +76,7 @@ pub(super) async fn run(
     let (mark, token) = (random_word()?, format!("^{}", random_word()?));
     let plan = command::plan(&command, &mark, &token)?;
     let mut outlet = Outlet::new(sink, keep_bytes);
+    let since = SystemTime::now();
     let mut attempt = Attempt {
         lane,
         namespace,
@@ -96,7 +100,13 @@ pub(super) async fn run(
         (name, ending) = attempt.make(String::new(), &mut stdin, &mut outlet).await?;
     }
     let folder = command.working_dir.unwrap_or_default();
-    conclude(lane, namespace, name, folder, ending, outlet.into_kept()).await
+    let place = Place {
+        namespace,
+        pod: &name,
+        container: pod.place().1,
+        since,
+    };
+    conclude(lane, place, folder, ending, outlet.into_kept()).await
 }
 
 /// One run of kubectl for a command.
@@ -251,36 +261,41 @@ pub(super) fn described(
 /// Turns what is known of the end into the answer.
 async fn conclude(
     lane: &Kubectl,
-    namespace: &Namespace,
-    pod: String,
+    place: Place<'_>,
     folder: String,
     ending: Ending,
     kept: Partial,
 ) -> Result<ExecOutput, ExecError> {
+    let pod = place.pod.to_owned();
+    let output = |exit_code, container_end, kept: Partial| ExecOutput {
+        pod: place.pod.to_owned(),
+        exit_code,
+        container_end,
+        stdout: kept.stdout,
+        stderr: kept.stderr,
+    };
     match ending {
         Ending::Exited(exit_code) => {
             // SIGKILL and SIGTERM are how a pod's processes end when it is taken away.
-            if matches!(exit_code, 137 | 143) && is_gone(lane, namespace, &pod).await {
+            if matches!(exit_code, 137 | 143) && place.is_gone(lane).await {
                 return Err(ExecError::PodGone { pod, started: true });
             }
-            Ok(ExecOutput {
-                pod,
-                exit_code,
-                stdout: kept.stdout,
-                stderr: kept.stderr,
-            })
+            Ok(output(exit_code, None, kept))
         }
-        Ending::Unreported(_) if is_gone(lane, namespace, &pod).await => {
-            Err(ExecError::PodGone { pod, started: true })
-        }
-        Ending::Unreported(code) => Err(ExecError::LinkLost {
-            reason: format!(
-                "signal {} ended the shell in the pod that reports how the command ends, so that \
-                 is not known",
-                code - 128
-            ),
-            partial: Box::new(kept),
-        }),
+        Ending::Unreported(code) => match place.fate(lane).await {
+            Fate::Gone => Err(ExecError::PodGone { pod, started: true }),
+            // The kernel ends all processes of a container at once when it ends, and with cgroup v2 also
+            // when one of them takes more memory than the limit.
+            Fate::Ended(end) => Ok(output(code, Some(end), kept)),
+            Fate::Running => Err(ExecError::LinkLost {
+                reason: format!(
+                    "signal {} ended the shell in the pod that reports how the command ends; the \
+                     command's exit code is unknown",
+                    code - 128
+                ),
+                partial: Box::new(kept),
+            }),
+        },
         Ending::CouldNotStart(reason) | Ending::NoShell(reason) => {
             Err(ExecError::CouldNotStart { reason })
         }
@@ -295,24 +310,6 @@ async fn conclude(
             partial: Box::new(kept),
         }),
         Ending::Failed(error) => Err(ExecError::Cluster(lane.explain(error).await)),
-    }
-}
-
-/// Whether the pod is gone, on its way out, or over. When that can't be found out, the exit code stands.
-async fn is_gone(lane: &Kubectl, namespace: &Namespace, pod: &str) -> bool {
-    let script = reads::pod(&lane.settings, namespace, pod);
-    let answer = lane.ask("get pod", &script).await;
-    match answer.and_then(|answer| reads::parse_pod(&answer)) {
-        Ok(Some(pod)) => {
-            let phase = pod.status.and_then(|status| status.phase);
-            pod.metadata.deletion_timestamp.is_some()
-                || matches!(phase.as_deref(), Some("Succeeded" | "Failed"))
-        }
-        Ok(None) => true,
-        Err(error) => {
-            tracing::debug!(%error, "could not look at the pod again");
-            false
-        }
     }
 }
 

@@ -104,13 +104,19 @@
 //! # }
 //! ```
 //!
+//! # Features
+//!
+//! Both are on by default. Without `cli` there is no program, and neither clap nor indicatif is compiled.
+//! Without `sqlite` the records are in Postgres only, no C sources of SQLite are compiled, and the URL
+//! of an SQLite file is refused.
+//!
 //! # The layers
 //!
 //! Imports run strictly downward.
 //!
 //! | room | what for |
 //! |---|---|
-//! | [`cli`] | the program `berth` |
+//! | `cli` | the program `berth` (feature `cli`) |
 //! | [`Berth`] | the client: all managers on one cluster and one database |
 //! | [`deployments`] | a project's images: deploy, roll back, list, stop, restart; and its secrets |
 //! | [`pods`] | the operations: manage, execute, delete, status, logs |
@@ -133,6 +139,7 @@
 //! | [`domain`] (`berth-core`) | values checked when they are made, secrets that mask themselves |
 
 pub mod builds;
+#[cfg(feature = "cli")]
 pub mod cli;
 mod client;
 pub mod config;

@@ -9,8 +9,10 @@
 )]
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// The rooms from the top down. A file may use the rooms of lower floors and, on its own floor, its
@@ -82,6 +84,43 @@ fn each_library_stays_in_its_room() {
         }
     }
     assert!(strays.is_empty(), "{}", strays.join("\n"));
+}
+
+/// Each feature, and what is compiled for it alone.
+const FEATURES: &[(&str, &[&str])] = &[
+    ("cli", &["clap", "clap_complete", "indicatif"]),
+    ("sqlite", &["libsqlite3-sys"]),
+];
+
+#[test]
+fn without_a_feature_its_libraries_are_not_needed() {
+    let needed = |feature: &str| {
+        let mut tree = Command::new(env!("CARGO"));
+        tree.args(["tree", "--offline", "--locked", "--package", "berth"]);
+        tree.args(["--no-default-features", "--features", feature]);
+        tree.args([
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ]);
+        let output = tree.current_dir(root()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let tree = String::from_utf8(output.stdout).unwrap();
+        let names = tree.lines().filter_map(|line| line.split(' ').next());
+        names.map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    for (feature, libraries) in FEATURES {
+        for (other, _) in FEATURES {
+            let needed = needed(other);
+            for library in *libraries {
+                let is_needed = needed.contains(*library);
+                assert_eq!(is_needed, feature == other, "{library} for {other}");
+            }
+        }
+    }
 }
 
 #[test]

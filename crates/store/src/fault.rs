@@ -73,6 +73,7 @@ fn of_query(error: QueryError, act: &'static str, database: &str) -> StoreError 
 }
 
 /// What SQLite could not open.
+#[cfg(feature = "sqlite")]
 pub(super) fn of_sqlite_open(error: ConnectionError, database: &str) -> StoreError {
     if let ConnectionError::BadConnection(message) = &error
         && let Some(known) = of_message(message, database.to_owned())

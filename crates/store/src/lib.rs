@@ -13,6 +13,9 @@
 //! (`migrations/`). A row that can't be read is named by the one that asks for it, and stands beside
 //! the others in a [list](Listed).
 //!
+//! Without the feature `sqlite`, which is on by default, there is Postgres alone, and the URL of an
+//! SQLite file is refused.
+//!
 //! This crate knows nothing of clusters, SSH or front doors, and never stores a secret. diesel is
 //! used here and nowhere else: its types are not in the public face.
 //!
@@ -94,11 +97,14 @@ mod query;
 mod record;
 mod row;
 mod schema;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 mod url;
 
 use std::{fmt, sync::Arc};
 
+#[cfg(feature = "sqlite")]
+use self::sqlite::Sqlite;
 pub use self::url::DatabaseUrl;
 use self::url::Place;
 pub use self::{
@@ -114,7 +120,7 @@ pub use self::{
     operations::{NewOperation, OperationEnd, OperationFilter, OperationRecord},
     record::{NewPod, PodChanges, PodFilter, PodRecord, SshPlace},
 };
-use self::{pools::Pools, postgres::Postgres, sqlite::Sqlite};
+use self::{pools::Pools, postgres::Postgres};
 
 /// The records. Clones share one pool of connections.
 ///
@@ -140,6 +146,7 @@ impl Store {
     pub async fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
         let database: Arc<str> = url.to_string().into();
         let pools = match url.place() {
+            #[cfg(feature = "sqlite")]
             Place::Sqlite { path, make_folder } => {
                 Pools::Sqlite(Sqlite::open(path, *make_folder, &database).await?)
             }

@@ -13,7 +13,6 @@ use super::{
     fault::Fault,
     pools::{Clock, write},
     schema::leases,
-    sqlite::AsyncSqliteConnection,
 };
 
 /// A lease on a name that was taken by [`Store::lock`] or [`Store::claim_deployment`].
@@ -217,7 +216,8 @@ macro_rules! leases_on {
     };
 }
 
-leases_on!(AsyncSqliteConnection);
+#[cfg(feature = "sqlite")]
+leases_on!(super::sqlite::AsyncSqliteConnection);
 leases_on!(AsyncPgConnection);
 
 /// A row of the table `leases` just as it is stored.

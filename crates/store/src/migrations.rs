@@ -6,15 +6,18 @@
 use std::collections::BTreeSet;
 
 use diesel::{
-    Connection, QueryableByName, RunQueryDsl, SqliteConnection, backend::Backend,
-    connection::SimpleConnection, migration::MigrationSource, pg::Pg, query_builder::SqlQuery,
-    query_dsl::methods::LoadQuery, result::Error as QueryError, sql_types::Text, sqlite::Sqlite,
+    Connection, QueryableByName, RunQueryDsl, backend::Backend, connection::SimpleConnection,
+    migration::MigrationSource, pg::Pg, query_builder::SqlQuery, query_dsl::methods::LoadQuery,
+    result::Error as QueryError, sql_types::Text,
 };
+#[cfg(feature = "sqlite")]
+use diesel::{SqliteConnection, sqlite::Sqlite};
 use diesel_async::{AsyncPgConnection, async_connection_wrapper::AsyncConnectionWrapper};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::{StoreError, fault::Fault};
 
+#[cfg(feature = "sqlite")]
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
@@ -27,6 +30,7 @@ const POSTGRES_LOCK: &str = "
 ";
 
 /// Whether there is nothing to do. Only reads.
+#[cfg(feature = "sqlite")]
 pub(super) fn sqlite_is_current(
     connection: &mut SqliteConnection,
     database: &str,
@@ -35,6 +39,7 @@ pub(super) fn sqlite_is_current(
 }
 
 /// Runs what is missing. Blocks.
+#[cfg(feature = "sqlite")]
 pub(super) fn migrate_sqlite(
     connection: &mut SqliteConnection,
     database: &str,

@@ -12,12 +12,9 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::bb8};
 use tokio::task::JoinError;
 use tracing::Instrument;
 
-use super::{
-    StoreError,
-    fault::Fault,
-    postgres::Postgres,
-    sqlite::{AsyncSqliteConnection, Sqlite},
-};
+#[cfg(feature = "sqlite")]
+use super::sqlite::{AsyncSqliteConnection, Sqlite};
+use super::{StoreError, fault::Fault, postgres::Postgres};
 
 /// How long a free connection is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,6 +22,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// One of the two databases, with its connections. Clones share them.
 #[derive(Clone)]
 pub(super) enum Pools {
+    #[cfg(feature = "sqlite")]
     Sqlite(Sqlite),
     Postgres(Postgres),
 }
@@ -35,6 +33,7 @@ macro_rules! read {
         let pools = $store.pools.clone();
         let work = async move {
             match pools {
+                #[cfg(feature = "sqlite")]
                 $crate::pools::Pools::Sqlite(sqlite) => {
                     let connected = sqlite.pool.get().await;
                     let mut pooled = connected.map_err(|error| sqlite.failure.of(&error))?;
@@ -63,6 +62,7 @@ macro_rules! write {
         let pools = $store.pools.clone();
         let work = async move {
             match pools {
+                #[cfg(feature = "sqlite")]
                 $crate::pools::Pools::Sqlite(sqlite) => {
                     let _turn = sqlite.writer.lock().await;
                     let connected = sqlite.pool.get().await;
@@ -163,6 +163,7 @@ pub(super) trait Clock {
     async fn now(&mut self) -> QueryResult<DateTime<Utc>>;
 }
 
+#[cfg(feature = "sqlite")]
 impl Clock for AsyncSqliteConnection {
     async fn now(&mut self) -> QueryResult<DateTime<Utc>> {
         Ok(Utc::now())

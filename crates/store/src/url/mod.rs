@@ -2,18 +2,20 @@
 
 mod postgres;
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+#[cfg(feature = "sqlite")]
+use std::path::{Path, PathBuf};
+use std::{fmt, str::FromStr};
 
 use tokio_postgres::Config;
 
 use berth_core::Invalid;
 
 const FIELD: &str = "DATABASE_URL";
+#[cfg(feature = "sqlite")]
 const FORMS: &str = "use sqlite:///path/to/file or postgres://user:password@host/database";
+#[cfg(not(feature = "sqlite"))]
+const FORMS: &str =
+    "use postgres://user:password@host/database, or compile berth with its feature `sqlite`";
 
 /// The database of the records: an SQLite file or a database on a Postgres server.
 ///
@@ -46,6 +48,7 @@ pub struct DatabaseUrl(Place);
 /// What a [`DatabaseUrl`] names.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Place {
+    #[cfg(feature = "sqlite")]
     Sqlite {
         path: PathBuf,
         /// The user's data folder is made when it is missing; any other must be there.
@@ -59,13 +62,24 @@ impl DatabaseUrl {
         &self.0
     }
 
+    /// Fails: the file in the user's data folder is SQLite's.
+    ///
+    /// # Errors
+    /// Always, since this build is without the feature `sqlite`.
+    #[cfg(not(feature = "sqlite"))]
+    pub fn in_user_data(_: Option<&str>, _: Option<&str>) -> Result<Self, Invalid> {
+        let problem = "is missing, and this build has no SQLite to use instead";
+        Err(Invalid::new(FIELD, "", problem, FORMS))
+    }
+
     /// The file that is used when no URL is given: `berth/berth.sqlite3` in the user's data folder,
     /// which is `$XDG_DATA_HOME` or else `~/.local/share`
     /// (<https://specifications.freedesktop.org/basedir-spec/latest/>). Its folder is created
     /// when it is missing, and nobody else may read it.
     ///
     /// # Errors
-    /// When neither variable holds an absolute path.
+    /// When neither variable holds an absolute path, and without the feature `sqlite`.
+    #[cfg(feature = "sqlite")]
     pub fn in_user_data(xdg_data_home: Option<&str>, home: Option<&str>) -> Result<Self, Invalid> {
         let absolute = |path: &Path| path.is_absolute();
         let data = xdg_data_home
@@ -112,6 +126,13 @@ impl FromStr for DatabaseUrl {
     }
 }
 
+#[cfg(not(feature = "sqlite"))]
+fn sqlite(text: &str, _: &str) -> Result<DatabaseUrl, Invalid> {
+    let problem = "names an SQLite database, and this build has no SQLite";
+    Err(Invalid::new(FIELD, text, problem, FORMS))
+}
+
+#[cfg(feature = "sqlite")]
 fn sqlite(text: &str, path: &str) -> Result<DatabaseUrl, Invalid> {
     let refuse = |problem: &str, remedy: &str| Err(Invalid::new(FIELD, text, problem, remedy));
     let Some(path) = path.strip_prefix("//").filter(|path| *path != ":memory:") else {
@@ -148,19 +169,10 @@ fn sqlite(text: &str, path: &str) -> Result<DatabaseUrl, Invalid> {
 /// The URL, without the password of a Postgres server.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let config = match &self.0 {
-            Place::Sqlite { path, .. } => return write!(f, "sqlite://{}", path.display()),
-            Place::Postgres(config) => config,
-        };
-        f.write_str("postgres://")?;
-        if let Some(user) = config.get_user() {
-            write!(f, "{user}@")?;
-        }
-        f.write_str(&postgres::servers(config))?;
-        // Without a name, the server takes the user's.
-        match config.get_dbname() {
-            Some(name) => write!(f, "/{name}"),
-            None => Ok(()),
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite { path, .. } => write!(f, "sqlite://{}", path.display()),
+            Place::Postgres(config) => f.write_str(&postgres::url(config)),
         }
     }
 }
@@ -179,6 +191,7 @@ mod tests {
         text.parse()
     }
 
+    #[cfg(feature = "sqlite")]
     #[test]
     fn sqlite_urls_name_files() {
         for (url, expected) in [
@@ -222,10 +235,25 @@ mod tests {
             assert!(!refused.remedy().is_empty());
             assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
         }
-        let memory = parse("sqlite::memory:").unwrap_err().to_string();
-        assert!(memory.contains("forgotten"), "{memory}");
+        #[cfg(feature = "sqlite")]
+        {
+            let memory = parse("sqlite::memory:").unwrap_err().to_string();
+            assert!(memory.contains("forgotten"), "{memory}");
+        }
     }
 
+    #[cfg(not(feature = "sqlite"))]
+    #[test]
+    fn without_sqlite_its_urls_are_refused_with_the_features_name() {
+        let of_url = parse("sqlite:///var/lib/berth.db").unwrap_err();
+        let of_none = DatabaseUrl::in_user_data(None, Some("/home/jo")).unwrap_err();
+        for refused in [of_url, of_none] {
+            assert!(refused.to_string().contains("this build has no SQLite"));
+            assert!(refused.remedy().contains("feature `sqlite`"));
+        }
+    }
+
+    #[cfg(feature = "sqlite")]
     #[test]
     fn the_default_is_in_the_users_data_folder() {
         let of = |xdg, home| DatabaseUrl::in_user_data(xdg, home).map(|url| url.to_string());

@@ -123,8 +123,22 @@ fn is_local(config: &Config) -> bool {
     })
 }
 
+/// The URL without the password.
+pub(super) fn url(config: &Config) -> String {
+    let mut url = "postgres://".to_owned();
+    if let Some(user) = config.get_user() {
+        url.push_str(&format!("{user}@"));
+    }
+    url.push_str(&servers(config));
+    // Without a name, the server takes the user's.
+    if let Some(name) = config.get_dbname() {
+        url.push_str(&format!("/{name}"));
+    }
+    url
+}
+
 /// The servers, as in `host1:5432,host2:5433`.
-pub(super) fn servers(config: &Config) -> String {
+fn servers(config: &Config) -> String {
     let mut names: Vec<_> = config.get_hosts().iter().map(host).collect();
     if names.is_empty() {
         names.extend(config.get_hostaddrs().iter().map(ToString::to_string));

@@ -13,14 +13,16 @@ use std::{
     collections::HashSet,
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
 use berth::{
-    ExecuteRequest, Kind,
+    Berth, ExecuteRequest, Kind,
     cluster::Program,
+    domain::Operation,
     pods::{Action, Progress, Step},
+    store::OperationFilter,
 };
 use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
 use support::{
@@ -113,6 +115,48 @@ fn kill_midway(mut command: Command, said: &str) {
     assert!(line.is_some(), "never said {said}");
     process.kill().unwrap();
     process.wait().unwrap();
+}
+
+/// Whatever a client is asked, one connection and one database answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_managers_of_a_client_share_its_connection_and_its_records() {
+    let world = World::sqlite().await;
+    let (berth, ssh) = world.counted_client().await;
+    let (project, other) = (world.project(), berth.clone());
+    let asked = AtomicU64::new(0);
+    let is_asked =
+        || ssh.commands_started() > asked.swap(ssh.commands_started(), Ordering::Relaxed);
+    project.create(berth.pods()).await.unwrap();
+    assert!(is_asked(), "pods");
+    assert!(
+        berth
+            .secrets()
+            .list(&project.owner)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(is_asked(), "secrets");
+    let namespace = project.owner.namespace();
+    other
+        .deployments()
+        .list_instances(Some(&namespace))
+        .await
+        .unwrap();
+    assert!(is_asked(), "deployments");
+    berth.ingress().list(Some(&namespace), None).await.unwrap();
+    assert!(is_asked(), "ingress");
+    let deleted = other.pods().delete(&project.owner).await.unwrap();
+    assert!(deleted.was_there && is_asked());
+    // The records alone are asked for what was done.
+    let done = berth.history(OperationFilter::default()).await.unwrap();
+    let done: Vec<_> = done.records.iter().map(|it| it.operation).collect();
+    assert_eq!(done, [Operation::Delete, Operation::Create]);
+    let records = Berth::open_records(&world.config().database).await.unwrap();
+    let again = records.history(OperationFilter::default()).await.unwrap();
+    assert_eq!(again.records.len(), done.len());
+    assert!(records.pods(None).await.unwrap().records.is_empty() && !is_asked());
+    berth.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -415,15 +415,35 @@ fn interrupt(berth: &Child) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_list_needs_no_host() {
+async fn what_needs_only_the_database_needs_no_host() {
     let world = World::sqlite().await;
-    let mut berth = world.berth(&["list", "-o", "json"]);
-    for variable in berth::config::variables::ALL {
-        if variable.name != "DATABASE_URL" {
-            berth.env_remove(variable.name);
+    let owner = Owner::project("gone").unwrap();
+    let new = NewPod {
+        image: "busybox".parse().unwrap(),
+        resources: world.config().pods.resources,
+        ssh: SshPlace {
+            host: "bastion".to_owned(),
+            port: 22,
+            user: "ops".to_owned(),
+        },
+    };
+    let (store, holder) = (world.store().await, Holder::this_process());
+    let claim = store.claim(&owner, &new, &holder, std::time::Duration::ZERO);
+    assert!(matches!(claim.await.unwrap(), Claim::Taken { .. }));
+    let printed = |args: &[&str]| {
+        let mut berth = world.berth(&[&["-o", "json"], args].concat());
+        for variable in berth::config::variables::ALL {
+            if variable.name != "DATABASE_URL" {
+                berth.env_remove(variable.name);
+            }
         }
-    }
-    assert_eq!(stdout_json(&ok(berth)), serde_json::json!([]));
+        stdout_json(&ok(berth))
+    };
+    assert_eq!(printed(&["list"])[0]["project_id"], "gone");
+    let forget = ["delete", "--forget", "--project-id", "gone"];
+    assert_eq!(printed(&forget)["forgotten"], true);
+    assert_eq!(printed(&["list"]), serde_json::json!([]));
+    assert_eq!(printed(&["history"]), serde_json::json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

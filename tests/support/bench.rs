@@ -321,8 +321,8 @@ impl World {
         self.client().await.pods().clone()
     }
 
-    /// A manager, and the connection on which its commands can be counted.
-    pub async fn counted_manager(&self) -> (PodManager, SshClient) {
+    /// A client, and the connection on which its commands can be counted.
+    pub async fn counted_client(&self) -> (Berth, SshClient) {
         let config = self.config();
         let ssh = SshClient::new(config.ssh.clone());
         let cluster = Kubectl::new(ssh.clone(), config.kubectl.clone());
@@ -331,7 +331,13 @@ impl World {
             .config(config)
             .cluster(Arc::new(cluster))
             .host(Arc::new(host));
-        (berth.open().await.unwrap().pods().clone(), ssh)
+        (berth.open().await.unwrap(), ssh)
+    }
+
+    /// The manager of pods of such a client.
+    pub async fn counted_manager(&self) -> (PodManager, SshClient) {
+        let (berth, ssh) = self.counted_client().await;
+        (berth.pods().clone(), ssh)
     }
 
     pub async fn store(&self) -> Store {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use berth::{
     Error, ExecuteRequest, Kind, PodManager,
     cluster::{ExecError, ExecOutput, Program, Stdin},
-    domain::{Environment, Owner},
+    domain::{Cause, Environment, Owner},
 };
 use bytes::Bytes;
 use serde_json::json;
@@ -321,6 +321,21 @@ async fn a_signal_is_told_from_a_pod_that_is_gone() {
         matches!(error, ExecError::PodGone { started: false, .. }),
         "{error:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_takes_too_much_memory_ends_with_its_container() {
+    let world = World::sqlite().await;
+    let manager = world.manager().await;
+    let project = world.project();
+    let request = project.request().memory_limit("64Mi").unwrap();
+    manager.manage(request).await.unwrap();
+    // tail keeps its whole last line in memory.
+    let output = run(&manager, line(&project, "tail -n 1 /dev/zero")).await;
+    assert_eq!(output.exit_code, 137, "{output:?}");
+    // The kernel ends all of the container's processes, also what would have reported the command's end.
+    let end = output.container_end.unwrap();
+    assert_eq!(end.cause, Cause::OutOfMemory, "{end}");
 }
 
 /// Waits until a `sleep 60` runs in the pod.

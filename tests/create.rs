@@ -17,7 +17,10 @@ use berth::{
     ssh::SshClient,
     store::{Claim, Holder, NewPod, SshPlace},
 };
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Node, Pod},
+};
 use serde_json::json;
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -566,7 +569,7 @@ async fn checks(world: &World, namespace: &str) -> usize {
     let config = world.config();
     let cluster = Kubectl::new(SshClient::new(config.ssh), config.kubectl);
     let query = Query::in_namespace(
-        [Resource::Jobs, Resource::Pods],
+        [Resource::JOBS, Resource::PODS],
         &namespace.parse().unwrap(),
     );
     let found = cluster
@@ -698,11 +701,23 @@ async fn every_pod_says_whose_it_is_in_the_label_app() {
     let config = world.config();
     let cluster = Kubectl::new(SshClient::new(config.ssh), config.kubectl);
     let namespace = project.namespace().parse().unwrap();
-    let query = Query::in_namespace([Resource::Pods], &namespace);
+    let query = Query::in_namespace([Resource::PODS], &namespace);
     let labelled = query.labelled(format!("app={}", project.id()));
     let found = cluster.find(&[labelled]).await.unwrap();
     cluster.close().await;
     assert_eq!(found.of::<Pod>().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_berth_has_no_name_for_is_found() {
+    let world = World::sqlite().await;
+    let config = world.config();
+    let cluster = Kubectl::new(SshClient::new(config.ssh), config.kubectl);
+    let nodes = Query::everywhere([Resource::of::<Node>()]);
+    let found = cluster.find(&[nodes]).await.unwrap();
+    cluster.close().await;
+    assert!(!found.of::<Node>().unwrap().is_empty());
+    assert!(found.of::<Pod>().unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

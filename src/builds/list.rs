@@ -106,7 +106,7 @@ impl BuildManager {
     pub(super) async fn present(&self, namespace: &Namespace) -> Result<Present, ClusterError> {
         let selector = format!("{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_BUILD}");
         let query =
-            Query::in_namespace([Resource::Jobs, Resource::Pods], namespace).labelled(selector);
+            Query::in_namespace([Resource::JOBS, Resource::PODS], namespace).labelled(selector);
         let found = self.cluster().find(&[query]).await?;
         Ok(Present {
             jobs: found.of()?,

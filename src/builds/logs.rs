@@ -44,7 +44,7 @@ impl BuildManager {
         sink: &dyn LogSink,
     ) -> Result<(), Error> {
         let namespace = namespace.unwrap_or(&self.settings().namespace);
-        let queries = [Resource::Jobs, Resource::Pods].map(|resource| {
+        let queries = [Resource::JOBS, Resource::PODS].map(|resource| {
             Query::in_namespace([resource], namespace)
                 .labelled(format!("{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_BUILD}"))
         });
@@ -65,7 +65,7 @@ impl BuildManager {
 
     /// A namespace that is not there looks like one without builds.
     async fn check_namespace(&self, namespace: &Namespace) -> Result<(), Error> {
-        let query = Query::everywhere([Resource::Namespaces]).named(namespace.as_str());
+        let query = Query::everywhere([Resource::NAMESPACES]).named(namespace.as_str());
         match self.cluster().find(&[query]).await {
             Ok(found) if found.of::<NamespaceObject>()?.is_empty() => Err(Error::NoBuilder {
                 namespace: namespace.to_string(),

@@ -91,10 +91,10 @@ impl BuildManager {
         let found = self
             .cluster()
             .find(&[
-                of(Resource::ConfigMaps, LABEL_CONTEXT),
-                of(Resource::Jobs, LABEL_BUILD),
-                of(Resource::Secrets, LABEL_BUILD),
-                of(Resource::Pods, LABEL_BUILD),
+                of(Resource::CONFIG_MAPS, LABEL_CONTEXT),
+                of(Resource::JOBS, LABEL_BUILD),
+                of(Resource::SECRETS, LABEL_BUILD),
+                of(Resource::PODS, LABEL_BUILD),
             ])
             .await?;
         let hashes = running.iter().filter_map(|it| it.context_hash.as_deref());
@@ -114,16 +114,16 @@ impl BuildManager {
         );
         pruned.builds_closed = before.len().saturating_sub(running.len());
         if !dry_run {
-            self.remove_all(Resource::Jobs, LABEL_BUILD, &pruned.jobs)
+            self.remove_all(Resource::JOBS, LABEL_BUILD, &pruned.jobs)
                 .await?;
             let builds: Vec<String> = pruned
                 .tokens
                 .iter()
                 .map(|name| name.strip_suffix("-git").unwrap_or(name).to_owned())
                 .collect();
-            self.remove_all(Resource::Secrets, LABEL_BUILD, &builds)
+            self.remove_all(Resource::SECRETS, LABEL_BUILD, &builds)
                 .await?;
-            self.remove_all(Resource::ConfigMaps, LABEL_CONTEXT, &pruned.contexts)
+            self.remove_all(Resource::CONFIG_MAPS, LABEL_CONTEXT, &pruned.contexts)
                 .await?;
         }
         Ok(pruned)

@@ -41,7 +41,7 @@ const NOTHING_SENT: [&str; 5] = [
 ];
 /// What a build that may be alive consists of. A Job's pods are named too, so that their end is
 /// waited for.
-pub(super) const EVERYTHING: [Resource; 3] = [Resource::Jobs, Resource::Pods, Resource::Secrets];
+pub(super) const EVERYTHING: [Resource; 3] = [Resource::JOBS, Resource::PODS, Resource::SECRETS];
 
 impl BuildManager {
     pub(super) async fn run(
@@ -219,7 +219,7 @@ impl BuildManager {
         let id = &record.id;
         let mut leftovers: &[Resource] = match end {
             End::Done { has_token, .. } | End::Failed { has_token, .. } if has_token => {
-                &[Resource::Secrets]
+                &[Resource::SECRETS]
             }
             _ => &[],
         };

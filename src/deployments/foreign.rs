@@ -82,7 +82,7 @@ fn replaced(scene: &Scene, name: &DeploymentName, manifests: &[Manifest]) -> Vec
     let objects = objects(scene, name, &[]);
     let named = |manifest: &Manifest| {
         let (resource, live, _) =
-            (objects.iter()).find(|(resource, ..)| resource.kind() == manifest.kind())?;
+            (objects.iter()).find(|(resource, ..)| resource.kind == manifest.kind())?;
         let fields = replaced_metadata(live, manifest.object());
         Some(
             fields
@@ -114,13 +114,13 @@ fn objects<'a>(
 ) -> Vec<(Resource, &'a ObjectMeta, Kept<'a>)> {
     let deployment = scene
         .deployment(name)
-        .map(|it| (Resource::Deployments, &it.metadata, kept));
+        .map(|it| (Resource::DEPLOYMENTS, &it.metadata, kept));
     let service = scene
         .service(name)
-        .map(|it| (Resource::Services, &it.metadata, &[][..]));
+        .map(|it| (Resource::SERVICES, &it.metadata, &[][..]));
     let ingress = scene
         .ingress(name)
-        .map(|it| (Resource::Ingresses, &it.metadata, &[][..]));
+        .map(|it| (Resource::INGRESSES, &it.metadata, &[][..]));
     deployment
         .into_iter()
         .chain(service)
@@ -155,7 +155,7 @@ impl Work<'_> {
 
     /// Makes sure that the Deployment has the revision's pod template and nothing else.
     pub(super) async fn confirm_restored(&self, set: &ReplicaSet) -> Result<(), Error> {
-        let query = Query::in_namespace([Resource::Deployments], &self.owner.namespace())
+        let query = Query::in_namespace([Resource::DEPLOYMENTS], &self.owner.namespace())
             .named(self.name.as_str())
             .with_managers();
         let found = self.manager.cluster().find(&[query]).await?;

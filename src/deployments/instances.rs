@@ -80,7 +80,7 @@ impl DeploymentManager {
     /// # Errors
     /// When the cluster can't be asked.
     pub async fn list_instances(&self, namespace: Option<&Namespace>) -> Result<Instances, Error> {
-        let resources = [Resource::Deployments, Resource::Ingresses, Resource::Pods];
+        let resources = [Resource::DEPLOYMENTS, Resource::INGRESSES, Resource::PODS];
         let query = match namespace {
             Some(namespace) => Query::in_namespace(resources, namespace),
             None => Query::everywhere(resources),

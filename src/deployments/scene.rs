@@ -170,18 +170,18 @@ impl Scene {
 /// What is looked at.
 pub(super) fn queries(namespace: &Namespace) -> [Query; 4] {
     [
-        Query::everywhere([Resource::Namespaces]).named(namespace.as_str()),
+        Query::everywhere([Resource::NAMESPACES]).named(namespace.as_str()),
         Query::in_namespace(
             [
-                Resource::Deployments,
-                Resource::Services,
-                Resource::Ingresses,
+                Resource::DEPLOYMENTS,
+                Resource::SERVICES,
+                Resource::INGRESSES,
             ],
             namespace,
         )
         .with_managers(),
-        Query::in_namespace([Resource::ReplicaSets, Resource::Pods], namespace),
-        Query::in_namespace([Resource::Secrets], namespace).named(PROJECT_SECRETS),
+        Query::in_namespace([Resource::REPLICA_SETS, Resource::PODS], namespace),
+        Query::in_namespace([Resource::SECRETS], namespace).named(PROJECT_SECRETS),
     ]
 }
 

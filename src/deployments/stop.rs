@@ -18,13 +18,13 @@ use crate::{
 
 /// What of a deployment is deleted. Pods are named too, so that they are waited for.
 const ALL: [Resource; 7] = [
-    Resource::Ingresses,
-    Resource::Deployments,
-    Resource::ReplicaSets,
-    Resource::Services,
-    Resource::Pods,
-    Resource::Secrets,
-    Resource::ConfigMaps,
+    Resource::INGRESSES,
+    Resource::DEPLOYMENTS,
+    Resource::REPLICA_SETS,
+    Resource::SERVICES,
+    Resource::PODS,
+    Resource::SECRETS,
+    Resource::CONFIG_MAPS,
 ];
 
 /// A deployment that is gone.
@@ -140,7 +140,7 @@ impl DeploymentManager {
     /// [`Error::NotThere`] when there is no such pod or it is not berth's; others when the cluster or
     /// the way to it fails.
     pub async fn stop_pod(&self, namespace: &Namespace, pod: &str) -> Result<StoppedPod, Error> {
-        let query = Query::in_namespace([Resource::Pods], namespace)
+        let query = Query::in_namespace([Resource::PODS], namespace)
             .labelled(format!("{LABEL_MANAGED_BY}={MANAGED_BY}"))
             .named(pod);
         let found = self.cluster().find(std::slice::from_ref(&query)).await?;

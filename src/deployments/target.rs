@@ -59,7 +59,7 @@ impl DeploymentManager {
             Target::Project(owner) => return Ok(owner.clone()),
             Target::Namespace(namespace) => namespace,
         };
-        let query = Query::everywhere([Resource::Namespaces]).named(namespace.as_str());
+        let query = Query::everywhere([Resource::NAMESPACES]).named(namespace.as_str());
         let found = self.cluster().find(&[query]).await?;
         match found.of::<NamespaceObject>()?.pop() {
             Some(object) => Ok(owner_of(namespace, &object)?),

@@ -49,15 +49,15 @@ impl DeploymentManager {
             return Ok(vec!["its creator: berth did not create it".to_owned()]);
         }
         let resources = [
-            Resource::Deployments,
-            Resource::Services,
-            Resource::Ingresses,
-            Resource::Jobs,
-            Resource::Pods,
-            Resource::ConfigMaps,
-            Resource::Secrets,
-            Resource::ServiceAccounts,
-            Resource::PersistentVolumeClaims,
+            Resource::DEPLOYMENTS,
+            Resource::SERVICES,
+            Resource::INGRESSES,
+            Resource::JOBS,
+            Resource::PODS,
+            Resource::CONFIG_MAPS,
+            Resource::SECRETS,
+            Resource::SERVICE_ACCOUNTS,
+            Resource::PERSISTENT_VOLUME_CLAIMS,
         ];
         let query = Query::in_namespace(resources, &namespace);
         let mut kept = residents(&self.cluster().find(&[query]).await?)?;

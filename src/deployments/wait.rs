@@ -172,7 +172,7 @@ impl DeploymentManager {
             });
         let queries: Vec<_> = secrets
             .map(|name| {
-                Query::in_namespace([Resource::Secrets], awaited.namespace).named(name.as_str())
+                Query::in_namespace([Resource::SECRETS], awaited.namespace).named(name.as_str())
             })
             .collect();
         let mut hidden = Redaction::default();
@@ -249,8 +249,8 @@ fn is_without_registry(diagnosis: &Diagnosis) -> bool {
 /// What is watched.
 pub(super) fn queries(namespace: &Namespace, name: &DeploymentName) -> [Query; 2] {
     [
-        Query::in_namespace([Resource::Deployments], namespace).named(name.as_str()),
-        Query::in_namespace([Resource::Pods], namespace)
+        Query::in_namespace([Resource::DEPLOYMENTS], namespace).named(name.as_str()),
+        Query::in_namespace([Resource::PODS], namespace)
             .labelled(format!("{LABEL_DEPLOYMENT}={name}")),
     ]
 }

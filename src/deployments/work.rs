@@ -384,7 +384,7 @@ impl<'a> Work<'a> {
     }
 
     pub(super) async fn delete_ingress(&self, at_most: Duration) -> Result<(), Error> {
-        let query = Query::in_namespace([Resource::Ingresses], &self.owner.namespace())
+        let query = Query::in_namespace([Resource::INGRESSES], &self.owner.namespace())
             .labelled(selector(self.name));
         let at_most = at_most.min(self.manager.settings().limits.delete);
         self.held.confirm().await?;
@@ -426,7 +426,7 @@ impl<'a> Work<'a> {
                 "pod {name} failed before this deploy; replacing it"
             )));
             self.held.confirm().await?;
-            let query = Query::in_namespace([Resource::Pods], &namespace).named(name);
+            let query = Query::in_namespace([Resource::PODS], &namespace).named(name);
             let at_most = REPLACING.min(self.deadline - Instant::now());
             match self.manager.cluster().delete(&query, at_most).await {
                 // Its end is seen by the wait for the rollout.
@@ -445,7 +445,7 @@ impl<'a> Work<'a> {
             return Ok(false);
         };
         self.held.confirm().await?;
-        let query = Query::in_namespace([Resource::ReplicaSets], &self.owner.namespace())
+        let query = Query::in_namespace([Resource::REPLICA_SETS], &self.owner.namespace())
             .named(named(&set.metadata));
         let at_most = self.deadline - Instant::now();
         match self.manager.cluster().delete(&query, at_most).await {

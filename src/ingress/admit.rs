@@ -28,7 +28,7 @@ pub(crate) async fn admit(
     name: &DeploymentName,
     exposure: &Exposure,
 ) -> Result<Admission, Error> {
-    let all = Query::everywhere([Resource::Ingresses]);
+    let all = Query::everywhere([Resource::INGRESSES]);
     let [deployments, classes] = gather::controller();
     let queries = [all.clone(), deployments, classes];
     let mut notes = Vec::new();
@@ -48,7 +48,7 @@ pub(crate) async fn admit(
     }
     let found = match site.cluster().find(&[all]).await {
         Err(ClusterError::Forbidden { words, .. }) => {
-            let own = Query::in_namespace([Resource::Ingresses], &owner.namespace());
+            let own = Query::in_namespace([Resource::INGRESSES], &owner.namespace());
             notes.push(format!(
                 "whether {} is free and fits the group {} was looked at in the namespace {} alone: \
                  {words}",

@@ -57,16 +57,16 @@ pub(super) async fn find(cluster: &dyn Cluster, queries: &[Query]) -> Result<Fou
 /// The load balancers' controller, wherever it runs, and the class of its Ingresses.
 pub(super) fn controller() -> [Query; 2] {
     [
-        Query::everywhere([Resource::Deployments])
+        Query::everywhere([Resource::DEPLOYMENTS])
             .labelled("app.kubernetes.io/name=aws-load-balancer-controller"),
-        Query::everywhere([Resource::IngressClasses]).named(IngressSpec::CLASS),
+        Query::everywhere([Resource::INGRESS_CLASSES]).named(IngressSpec::CLASS),
     ]
 }
 
 /// What has happened to Ingresses.
 pub(super) fn events(ingresses: &Query) -> Query {
     Query {
-        resources: vec![Resource::Events],
+        resources: vec![Resource::EVENTS],
         fields: Some("involvedObject.kind=Ingress".to_owned()),
         ..ingresses.clone()
     }

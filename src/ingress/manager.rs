@@ -50,7 +50,7 @@ impl IngressManager {
     /// When the cluster can't be asked, or its Ingresses may not be listed.
     pub async fn status(&self, group: Option<&GroupName>) -> Result<GroupStatus, Error> {
         let group = group.unwrap_or(&self.settings.shared_group);
-        let ingresses = Query::everywhere([Resource::Ingresses]);
+        let ingresses = Query::everywhere([Resource::INGRESSES]);
         let events = gather::events(&ingresses);
         let [controller, class] = gather::controller();
         let queries = [ingresses, controller, class, events];
@@ -135,7 +135,7 @@ impl IngressManager {
 }
 
 pub(super) fn ingresses(namespace: Option<&Namespace>) -> Query {
-    let resources = [Resource::Ingresses];
+    let resources = [Resource::INGRESSES];
     match namespace {
         Some(namespace) => Query::in_namespace(resources, namespace),
         None => Query::everywhere(resources),

@@ -163,10 +163,10 @@ impl PodManager {
 
 /// What of an owner's pod is deleted where the namespace is kept.
 const OWN: [Resource; 4] = [
-    Resource::Deployments,
-    Resource::Services,
-    Resource::ReplicaSets,
-    Resource::Pods,
+    Resource::DEPLOYMENTS,
+    Resource::SERVICES,
+    Resource::REPLICA_SETS,
+    Resource::PODS,
 ];
 
 /// What was removed, and what was not.
@@ -179,14 +179,14 @@ struct Removed {
 /// What is looked at before anything is deleted.
 pub(super) fn queries(namespace: &Namespace, labels: &OwnerLabels) -> [Query; 4] {
     [
-        Query::everywhere([Resource::Namespaces])
+        Query::everywhere([Resource::NAMESPACES])
             .labelled(labels.selector())
             .named(namespace.as_str()),
-        Query::in_namespace([Resource::Deployments], namespace).labelled(format!(
+        Query::in_namespace([Resource::DEPLOYMENTS], namespace).labelled(format!(
             "{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_DEPLOYMENT}"
         )),
-        Query::in_namespace([Resource::Secrets], namespace).named(PROJECT_SECRETS),
-        Query::in_namespace([Resource::PersistentVolumeClaims], namespace),
+        Query::in_namespace([Resource::SECRETS], namespace).named(PROJECT_SECRETS),
+        Query::in_namespace([Resource::PERSISTENT_VOLUME_CLAIMS], namespace),
     ]
 }
 

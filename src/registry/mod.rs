@@ -249,7 +249,7 @@ impl Secrets<'_> {
         let queries: Vec<_> = pods
             .chain([builder])
             .map(|(namespace, name)| {
-                Query::in_namespace([Resource::Secrets], namespace).named(name)
+                Query::in_namespace([Resource::SECRETS], namespace).named(name)
             })
             .collect();
         let mut logins = Vec::new();

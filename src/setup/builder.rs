@@ -163,7 +163,7 @@ async fn set_up(site: &Site, setup: &BuilderSetup) -> Result<BuilderState, Error
         && present.secret(AWS_CREDENTIALS).is_some()
     {
         let keys =
-            Query::in_namespace([Resource::Secrets], &setup.namespace).named(AWS_CREDENTIALS);
+            Query::in_namespace([Resource::SECRETS], &setup.namespace).named(AWS_CREDENTIALS);
         site.cluster().delete(&keys, DELETION).await?;
         objects.push(format!("Secret {AWS_CREDENTIALS}"));
         changes.push(Change::Deleted);
@@ -208,10 +208,10 @@ impl Present {
         let found = site
             .cluster()
             .find(&[
-                Query::everywhere([Resource::Namespaces]).named(namespace.as_str()),
-                Query::in_namespace([Resource::ServiceAccounts], namespace).named(BUILDER_ACCOUNT),
-                Query::in_namespace([Resource::Secrets], namespace).named(AWS_CREDENTIALS),
-                Query::in_namespace([Resource::Secrets], namespace).named(REGISTRY_CREDENTIALS),
+                Query::everywhere([Resource::NAMESPACES]).named(namespace.as_str()),
+                Query::in_namespace([Resource::SERVICE_ACCOUNTS], namespace).named(BUILDER_ACCOUNT),
+                Query::in_namespace([Resource::SECRETS], namespace).named(AWS_CREDENTIALS),
+                Query::in_namespace([Resource::SECRETS], namespace).named(REGISTRY_CREDENTIALS),
             ])
             .await?;
         Ok(Self {

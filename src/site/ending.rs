@@ -26,7 +26,7 @@ pub async fn still_deleting(
     namespace: &Namespace,
     waited: Duration,
 ) -> Error {
-    let query = Query::everywhere([Resource::Namespaces]).named(namespace.as_str());
+    let query = Query::everywhere([Resource::NAMESPACES]).named(namespace.as_str());
     let held_by = match cluster.find(&[query]).await {
         Ok(found) => {
             let found = found.of::<NamespaceObject>().unwrap_or_default();

@@ -413,7 +413,7 @@ impl Drop for OwnNamespace {
     fn drop(&mut self) {
         let ssh = SshClient::new(self.config.ssh.clone());
         let cluster = Kubectl::new(ssh, self.config.kubectl.clone());
-        let query = Query::everywhere([Resource::Namespaces]).named(&self.name);
+        let query = Query::everywhere([Resource::NAMESPACES]).named(&self.name);
         // A test's own runtime can't be waited for from here.
         let deleting = std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -23,6 +23,7 @@ mod manifest;
 mod objects;
 mod outage;
 mod ownership;
+mod resource;
 mod scale_up;
 mod steady;
 mod watch_pace;
@@ -45,11 +46,12 @@ pub use self::{
     host_fault::HostFault,
     last_lines::add_last_lines,
     manifest::{InvalidManifest, Manifest, redaction},
-    objects::{ObjectChange, Objects, Query, Resource},
+    objects::{ObjectChange, Objects, Query},
     outage::Outage,
     ownership::{
         ForeignField, Kept, MANAGER, foreign_fields, is_set_by_others, own_spec, replaced_metadata,
     },
+    resource::{Resource, Scope},
     scale_up::is_node_coming,
     steady::Steady,
     watch_pace::WatchPace,

@@ -7,97 +7,7 @@ use k8s_openapi::{Resource as Kind, apimachinery::pkg::apis::meta::v1::ObjectMet
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::ClusterError;
-
-/// A resource that can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "they are Kubernetes' own names")]
-pub enum Resource {
-    ConfigMaps,
-    Deployments,
-    EndpointSlices,
-    Events,
-    IngressClasses,
-    Ingresses,
-    Jobs,
-    Namespaces,
-    PersistentVolumeClaims,
-    Pods,
-    ReplicaSets,
-    Secrets,
-    ServiceAccounts,
-    Services,
-}
-
-impl Resource {
-    /// As kubectl takes it: the plural, with the group where it has one.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ConfigMaps => "configmaps",
-            Self::Deployments => "deployments.apps",
-            Self::EndpointSlices => "endpointslices.discovery.k8s.io",
-            Self::Events => "events",
-            Self::IngressClasses => "ingressclasses.networking.k8s.io",
-            Self::Ingresses => "ingresses.networking.k8s.io",
-            Self::Jobs => "jobs.batch",
-            Self::Namespaces => "namespaces",
-            Self::PersistentVolumeClaims => "persistentvolumeclaims",
-            Self::Pods => "pods",
-            Self::ReplicaSets => "replicasets.apps",
-            Self::Secrets => "secrets",
-            Self::ServiceAccounts => "serviceaccounts",
-            Self::Services => "services",
-        }
-    }
-
-    /// Returns the kind of its objects, such as `Deployment`.
-    #[must_use]
-    pub fn kind(self) -> &'static str {
-        match self {
-            Self::ConfigMaps => "ConfigMap",
-            Self::Deployments => "Deployment",
-            Self::EndpointSlices => "EndpointSlice",
-            Self::Events => "Event",
-            Self::IngressClasses => "IngressClass",
-            Self::Ingresses => "Ingress",
-            Self::Jobs => "Job",
-            Self::Namespaces => "Namespace",
-            Self::PersistentVolumeClaims => "PersistentVolumeClaim",
-            Self::Pods => "Pod",
-            Self::ReplicaSets => "ReplicaSet",
-            Self::Secrets => "Secret",
-            Self::ServiceAccounts => "ServiceAccount",
-            Self::Services => "Service",
-        }
-    }
-
-    /// The path of its group and version in the API.
-    #[must_use]
-    pub fn api(self) -> &'static str {
-        match self {
-            Self::Deployments | Self::ReplicaSets => "apis/apps/v1",
-            Self::EndpointSlices => "apis/discovery.k8s.io/v1",
-            Self::IngressClasses | Self::Ingresses => "apis/networking.k8s.io/v1",
-            Self::Jobs => "apis/batch/v1",
-            Self::ConfigMaps
-            | Self::Events
-            | Self::Namespaces
-            | Self::PersistentVolumeClaims
-            | Self::Pods
-            | Self::Secrets
-            | Self::ServiceAccounts
-            | Self::Services => "api/v1",
-        }
-    }
-
-    /// Whether its objects are in namespaces.
-    #[must_use]
-    pub fn is_namespaced(self) -> bool {
-        !matches!(self, Self::IngressClasses | Self::Namespaces)
-    }
-}
+use super::{ClusterError, Resource};
 
 /// Which objects are meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,14 +84,14 @@ impl Objects {
         Self(objects)
     }
 
-    /// The objects of one kind.
+    /// The objects of one kind. Another group's kind of the same name is another one.
     ///
     /// # Errors
-    /// When one of them is not as its kind says.
+    /// When one of them is not as its kind says, or is of another version.
     pub fn of<T: Kind + DeserializeOwned>(&self) -> Result<Vec<T>, ClusterError> {
         self.0
             .iter()
-            .filter(|object| text(object, "/kind") == T::KIND)
+            .filter(|object| is_of::<T>(object))
             .map(|object| decode(object.clone()))
             .collect()
     }
@@ -240,6 +150,13 @@ impl ObjectChange {
     }
 }
 
+/// Whether the object is of this kind in this group, of whichever version.
+fn is_of<T: Kind>(object: &Value) -> bool {
+    let version = text(object, "/apiVersion");
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    text(object, "/kind") == T::KIND && group == T::GROUP
+}
+
 fn decode<T: DeserializeOwned>(object: Value) -> Result<T, ClusterError> {
     let what = format!(
         "{} {}",
@@ -255,4 +172,30 @@ fn decode<T: DeserializeOwned>(object: Value) -> Result<T, ClusterError> {
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     let text = object.pointer(pointer).and_then(Value::as_str);
     text.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Service;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_kind_of_another_group_is_another_kind() {
+        let service = |version: &str, name: &str| json!({"apiVersion": version, "kind": "Service", "metadata": {"name": name}});
+        let objects = Objects::new(vec![
+            service("serving.knative.dev/v1", "a"),
+            service("v1", "b"),
+        ]);
+        let found = objects.of::<Service>().unwrap();
+        let names = found.iter().filter_map(|it| it.metadata.name.as_deref());
+        assert_eq!(names.collect::<Vec<_>>(), ["b"]);
+        // It is not passed over in silence.
+        assert!(
+            Objects::new(vec![service("v2", "c")])
+                .of::<Service>()
+                .is_err()
+        );
+    }
 }

@@ -11,7 +11,7 @@ const REASONS: [&str; 2] = ["TriggeredScaleUp", "Nominated"];
 /// Whether an autoscaler has said that it adds a node for this pod. One trip; what may not be read is
 /// taken for a no.
 pub async fn is_node_coming(cluster: &dyn Cluster, namespace: &Namespace, pod: &str) -> bool {
-    let mut query = Query::in_namespace([Resource::Events], namespace);
+    let mut query = Query::in_namespace([Resource::EVENTS], namespace);
     query.fields = Some(format!("involvedObject.name={pod}"));
     let events = match cluster.find(&[query]).await {
         Ok(found) => found.of::<Event>().unwrap_or_default(),

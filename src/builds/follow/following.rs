@@ -277,7 +277,7 @@ impl<'a> Following<'a> {
     /// Why the Job controller makes no pod is told by events alone.
     async fn ask_why(&mut self) -> Result<(), ClusterError> {
         let Followed { id, namespace, .. } = self.followed;
-        let mut query = Query::in_namespace([Resource::Events], namespace);
+        let mut query = Query::in_namespace([Resource::EVENTS], namespace);
         query.fields = Some(format!("involvedObject.name={id},reason=FailedCreate"));
         let events = self.manager.cluster().find(&[query]).await?;
         let mut events = events.of::<Event>()?;

@@ -140,8 +140,8 @@ impl Over {
 /// A build's Job and its pod.
 pub(super) fn queries(namespace: &Namespace, id: &BuildId) -> [Query; 2] {
     [
-        Query::in_namespace([Resource::Jobs], namespace).named(id.as_str()),
-        Query::in_namespace([Resource::Pods], namespace).labelled(format!(
+        Query::in_namespace([Resource::JOBS], namespace).named(id.as_str()),
+        Query::in_namespace([Resource::PODS], namespace).labelled(format!(
             "{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_BUILD}={id}"
         )),
     ]

@@ -118,9 +118,9 @@ async fn behind(
 fn behind_queries(namespace: &Namespace, service: &str) -> [Query; 3] {
     let of = |resource| Query::in_namespace([resource], namespace);
     [
-        of(Resource::Services).named(service),
-        of(Resource::EndpointSlices).labelled(format!("kubernetes.io/service-name={service}")),
-        of(Resource::Pods),
+        of(Resource::SERVICES).named(service),
+        of(Resource::ENDPOINT_SLICES).labelled(format!("kubernetes.io/service-name={service}")),
+        of(Resource::PODS),
     ]
 }
 

@@ -97,7 +97,7 @@ impl Work<'_> {
         let cluster = self.manager.cluster();
         let mut leftovers = Leftovers {
             cluster,
-            query: query(&namespace, &name, [Resource::Jobs, Resource::Pods]),
+            query: query(&namespace, &name, [Resource::JOBS, Resource::PODS]),
             is_there: true,
         };
         match cluster.apply(&[manifest], false).await {
@@ -128,7 +128,7 @@ impl Work<'_> {
     ) -> Result<Pull, Error> {
         let begun = Instant::now();
         let deadline = begun + limit;
-        let queries = [Resource::Jobs, Resource::Pods].map(|it| query(namespace, name, [it]));
+        let queries = [Resource::JOBS, Resource::PODS].map(|it| query(namespace, name, [it]));
         let mut pace = WatchPace::default();
         let mut last = Seen::Nowhere("it has no pod yet".to_owned());
         loop {
@@ -399,7 +399,7 @@ mod tests {
     fn a_check_sees_no_other_checks_pods() {
         let namespace = "project-shop".parse().unwrap();
         let [mine, other] = ["image-check-1", "image-check-2"]
-            .map(|name| query(&namespace, name, [Resource::Pods]).labels.unwrap());
+            .map(|name| query(&namespace, name, [Resource::PODS]).labels.unwrap());
         assert_eq!(
             mine,
             "app.kubernetes.io/managed-by=berth,berth.dev/image-check=image-check-1"

@@ -291,12 +291,12 @@ impl Work<'_> {
     async fn own(&self, observed: &Observed, manifests: &[Manifest]) -> Result<(), Error> {
         let (cluster, namespace) = (self.manager.cluster(), self.owner.namespace());
         let deployment = (observed.deployment.as_ref())
-            .map(|it| (Resource::Deployments, &it.metadata, plan::KEPT));
+            .map(|it| (Resource::DEPLOYMENTS, &it.metadata, plan::KEPT));
         let service =
-            (observed.service.as_ref()).map(|it| (Resource::Services, &it.metadata, &[][..]));
+            (observed.service.as_ref()).map(|it| (Resource::SERVICES, &it.metadata, &[][..]));
         for (resource, metadata, kept) in deployment.into_iter().chain(service) {
             let replaced = (manifests.iter())
-                .filter(|manifest| manifest.kind() == resource.kind())
+                .filter(|manifest| manifest.kind() == resource.kind)
                 .flat_map(|manifest| replaced_metadata(metadata, manifest.object()));
             for field in foreign_fields(metadata, kept).into_iter().chain(replaced) {
                 let field = format!("{} {field}", resource.name());

@@ -56,7 +56,7 @@ pub(super) fn patch(
     patch: &Value,
 ) -> Script {
     settings
-        .kubectl(["patch", resource.name(), name, "-n", namespace.as_str()])
+        .kubectl(["patch", &resource.name(), name, "-n", namespace.as_str()])
         .args(["--type=json".to_owned(), format!("--patch={patch}")])
         .args([format!("--field-manager={MANAGER}")])
         .args(["-o", "name"])
@@ -101,7 +101,7 @@ fn select(command: Command, query: &Query) -> Command {
     let mut command = command.arg(names.join(","));
     command = match &query.namespace {
         Some(namespace) => command.args(["-n", namespace.as_str()]),
-        None if query.resources.iter().all(|it| !it.is_namespaced()) => command,
+        None if query.resources.iter().all(|it| !it.is_namespaced) => command,
         None => command.arg("--all-namespaces"),
     };
     if let Some(selector) = &query.labels {
@@ -118,16 +118,8 @@ pub(super) fn path(query: &Query) -> Option<String> {
     let [resource] = *query.resources else {
         return None;
     };
-    let (api, name) = (resource.api(), resource.name());
-    let plural = name.split_once('.').map_or(name, |(plural, _)| plural);
-    let namespace = query
-        .namespace
-        .as_ref()
-        .filter(|_| resource.is_namespaced());
-    Some(match namespace {
-        Some(namespace) => format!("/{api}/namespaces/{namespace}/{plural}"),
-        None => format!("/{api}/{plural}"),
-    })
+    let namespace = query.namespace.as_ref().map(Namespace::as_str);
+    Some(resource.path(namespace))
 }
 
 #[cfg(test)]
@@ -138,19 +130,19 @@ mod tests {
     fn several_questions_are_one_command() {
         let settings = KubectlSettings::default();
         let namespace = "shop".parse().unwrap();
-        let query = Query::in_namespace([Resource::Deployments, Resource::Ingresses], &namespace)
+        let query = Query::in_namespace([Resource::DEPLOYMENTS, Resource::INGRESSES], &namespace)
             .labelled("a=b; reboot")
             .named("$(x)");
         insta::assert_snapshot!(get(&settings, &query), @r#"kubectl get deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' -o json"#);
         insta::assert_snapshot!(delete_command(&settings, &query, Duration::from_secs(5)), @r#"kubectl delete deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' --ignore-not-found --wait=true --timeout=5s -o name"#);
-        let claims = Query::in_namespace([Resource::PersistentVolumeClaims], &namespace);
+        let claims = Query::in_namespace([Resource::PERSISTENT_VOLUME_CLAIMS], &namespace);
         insta::assert_snapshot!(delete(&settings, &claims, Duration::from_millis(1500)), @r#"berth_gone=$(kubectl delete persistentvolumeclaims -n shop --ignore-not-found --wait=true --timeout=2s -o name </dev/null) || exit; case $berth_gone in ''|'No resources found') exec kubectl get persistentvolumeclaims -n shop -o json </dev/null;; *) printf '%s\n' "$berth_gone";; esac"#);
-        let everywhere = Query::everywhere([Resource::Namespaces]);
+        let everywhere = Query::everywhere([Resource::NAMESPACES]);
         insta::assert_snapshot!(find(&settings, &[everywhere.clone(), query.clone(), everywhere.clone()]).unwrap(), @r#"kubectl get namespaces -o json </dev/null && kubectl get deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' -o json </dev/null && exec kubectl get namespaces -o json </dev/null"#);
-        let managers = Query::in_namespace([Resource::Services], &namespace).with_managers();
+        let managers = Query::in_namespace([Resource::SERVICES], &namespace).with_managers();
         insta::assert_snapshot!(get(&settings, &managers), @"kubectl get services -n shop -o json --show-managed-fields");
         let document = serde_json::json!([{"op": "test", "path": "/a", "value": "$(id) 'x'"}]);
-        insta::assert_snapshot!(patch(&settings, Resource::Deployments, &namespace, "web", &document), @r#"kubectl patch deployments.apps web -n shop --type=json '--patch=[{"op":"test","path":"/a","value":"$(id) '"'"'x'"'"'"}]' --field-manager=berth -o name"#);
+        insta::assert_snapshot!(patch(&settings, Resource::DEPLOYMENTS, &namespace, "web", &document), @r#"kubectl patch deployments.apps web -n shop --type=json '--patch=[{"op":"test","path":"/a","value":"$(id) '"'"'x'"'"'"}]' --field-manager=berth -o name"#);
         assert!(find(&settings, &[]).is_none());
         let many = vec![everywhere; QUERIES_MAX + 1];
         assert!(find(&settings, &many).is_none());
@@ -160,35 +152,11 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_that_of_the_resources_own_group() {
-        use Resource::*;
+    fn a_query_of_several_resources_has_no_path() {
         let namespace = "shop".parse().unwrap();
-        for resource in [
-            ConfigMaps,
-            Deployments,
-            EndpointSlices,
-            Events,
-            IngressClasses,
-            Ingresses,
-            Jobs,
-            Namespaces,
-            PersistentVolumeClaims,
-            Pods,
-            ReplicaSets,
-            Secrets,
-            ServiceAccounts,
-            Services,
-        ] {
-            let api = match resource.name().split_once('.') {
-                Some((_, group)) => format!("apis/{group}/v1"),
-                None => "api/v1".to_owned(),
-            };
-            assert_eq!(resource.api(), api, "{resource:?}");
-            let path = path(&Query::in_namespace([resource], &namespace)).unwrap();
-            let is_inside = path.starts_with(&format!("/{api}/namespaces/shop/"));
-            assert_eq!(is_inside, resource.is_namespaced(), "{path}");
-        }
-        let two = Query::in_namespace([Pods, Jobs], &namespace);
+        let pods = Query::in_namespace([Resource::PODS], &namespace);
+        assert_eq!(path(&pods).unwrap(), "/api/v1/namespaces/shop/pods");
+        let two = Query::in_namespace([Resource::PODS, Resource::JOBS], &namespace);
         assert_eq!(path(&two), None);
     }
 }

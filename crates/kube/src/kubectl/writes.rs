@@ -88,7 +88,7 @@ pub(super) fn lacks_only_the_namespace(stderr: &str, manifests: &[Manifest]) -> 
 
 /// The namespace of this name.
 pub(super) fn namespace_of(namespace: &Namespace) -> Query {
-    Query::everywhere([Resource::Namespaces]).named(namespace.as_str())
+    Query::everywhere([Resource::NAMESPACES]).named(namespace.as_str())
 }
 
 /// The namespace if it carries all of the owner's labels.
@@ -101,7 +101,7 @@ pub(super) fn owned_namespace(namespace: &Namespace, owner: &OwnerLabels) -> Que
 
 /// The owner's Service, if it carries the owner's labels.
 pub(super) fn owned_service(namespace: &Namespace, owner: &OwnerLabels) -> Query {
-    Query::in_namespace([Resource::Services], namespace)
+    Query::in_namespace([Resource::SERVICES], namespace)
         .named(SERVICE)
         .labelled(owner.selector())
 }

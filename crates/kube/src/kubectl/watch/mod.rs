@@ -146,8 +146,8 @@ mod tests {
     fn any_two_queries_are_watched_in_one_command() {
         let namespace = "builder".parse().unwrap();
         let queries = [
-            Query::in_namespace([Resource::Jobs], &namespace).named("build-1"),
-            Query::in_namespace([Resource::Pods], &namespace).labelled("berth.dev/build=build-1"),
+            Query::in_namespace([Resource::JOBS], &namespace).named("build-1"),
+            Query::in_namespace([Resource::PODS], &namespace).labelled("berth.dev/build=build-1"),
         ];
         let script = watch_objects(&KubectlSettings::default(), &queries, WINDOW).unwrap();
         let line = script.to_string();

@@ -97,7 +97,7 @@ pub(super) fn gone(act: &Command, list: &Command) -> Script {
 }
 
 fn select(command: Command, query: &Query) -> Command {
-    let names: Vec<_> = query.resources.iter().map(|it| it.name()).collect();
+    let names: Vec<_> = query.resources.iter().map(Resource::name).collect();
     let mut command = command.arg(names.join(","));
     command = match &query.namespace {
         Some(namespace) => command.args(["-n", namespace.as_str()]),

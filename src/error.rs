@@ -320,6 +320,7 @@ fn after_failure(serving: Option<&str>, rollback: &Rollback) -> String {
 /// What became of going back to the revision before one that can't run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Rollback {
     /// It was not asked for: the cluster still wants the release that failed.
     NotAsked,

@@ -165,3 +165,5 @@ pub use error::{Error, Kind, Rollback};
 pub use ingress::IngressManager;
 pub use pods::{ExecuteRequest, ManageRequest, PodManager};
 pub use setup::SetupManager;
+#[doc(no_inline)]
+pub use {bytes, chrono, futures, k8s_openapi};

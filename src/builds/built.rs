@@ -13,6 +13,7 @@ use crate::{
 
 /// An image that was built and pushed.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Built {
     /// What is recorded of the build.
     pub record: BuildRecord,
@@ -29,6 +30,7 @@ pub struct Built {
 /// What became of wishing a build's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Cancelled {
     /// It was ended.
     Now,

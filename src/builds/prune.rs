@@ -36,6 +36,7 @@ const REMOVING: Duration = Duration::from_mins(1);
 
 /// What was removed, or would be: names of objects in the builder's namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Pruned {
     /// Contexts that no build uses any more.
     pub contexts: Vec<String>,

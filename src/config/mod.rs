@@ -35,6 +35,7 @@ use crate::{
 
 /// Everything that berth needs to know before it can work.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Config {
     /// The host and how to reach it.
     pub ssh: SshSettings,
@@ -110,6 +111,7 @@ impl Config {
 
 /// All the settings that can't be used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConfigError {
     problems: Vec<Invalid>,
 }

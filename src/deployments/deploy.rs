@@ -16,6 +16,7 @@ use crate::{
 /// What had to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum DeployAction {
     /// It was made.
     Created,
@@ -43,6 +44,7 @@ impl fmt::Display for DeployAction {
 
 /// A deployment whose pods are all available, and what had to be done for that.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Deployed {
     /// What is now recorded of it.
     pub record: DeploymentRecord,

@@ -23,6 +23,7 @@ use crate::{
 
 /// What of berth's runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Instances {
     /// Deployments, and the pods of projects and conversations, which are deployments too.
     pub deployments: Vec<DeploymentInstance>,
@@ -32,6 +33,7 @@ pub struct Instances {
 
 /// A deployment as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct DeploymentInstance {
     /// The namespace.
     pub namespace: String,
@@ -55,6 +57,7 @@ pub struct DeploymentInstance {
 
 /// A pod as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct PodInstance {
     /// The namespace.
     pub namespace: String,

@@ -19,6 +19,7 @@ const REVISION: &str = "deployment.kubernetes.io/revision";
 
 /// One revision of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Revision {
     /// Its number, counted by the cluster from 1; a revision that is gone back to gets a new one.
     pub number: i64,

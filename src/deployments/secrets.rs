@@ -69,6 +69,7 @@ impl SecretName {
 
 /// A project's secret, without its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ProjectSecret {
     /// Its name.
     pub name: String,
@@ -82,6 +83,7 @@ pub struct ProjectSecret {
 
 /// A secret that has been set.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SecretSet {
     /// Whether there was one of this name before.
     pub replaced: bool,
@@ -91,6 +93,7 @@ pub struct SecretSet {
 
 /// A secret that has been taken away.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SecretUnset {
     /// Whether there was one.
     pub was_there: bool,

@@ -29,6 +29,7 @@ const ALL: [Resource; 7] = [
 
 /// A deployment that is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Stopped {
     /// The namespace.
     pub namespace: String,
@@ -43,6 +44,7 @@ pub struct Stopped {
 
 /// A pod that is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct StoppedPod {
     /// The namespace.
     pub namespace: String,

@@ -13,6 +13,7 @@ use crate::{
 
 /// A deployment may have its host name and its group, as far as could be seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Admission {
     /// What could not be checked, and what is missing for the host name to be served.
     pub notes: Vec<String>,

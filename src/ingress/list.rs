@@ -9,6 +9,7 @@ use crate::domain::OwnerKind;
 
 /// An Ingress that a load balancer is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct IngressEntry {
     /// Its namespace.
     pub namespace: String,

@@ -14,6 +14,7 @@ use crate::{
 
 /// A group of Ingresses and its load balancer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct GroupStatus {
     /// The group.
     pub group: String,

@@ -20,6 +20,7 @@ use crate::{
 
 /// What a deletion found.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Deleted {
     /// The owner's namespace.
     pub namespace: String,

@@ -12,6 +12,7 @@ use crate::{
 
 /// An owner's pod as it is now, beside what is recorded.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct PodReport {
     /// What is recorded, with what has just been seen.
     pub record: PodRecord,

@@ -13,6 +13,7 @@ use crate::{
 
 /// How builds get access to AWS.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum AwsAccess {
     /// By access keys, which are kept in a Secret.
     Keys {

@@ -41,6 +41,7 @@ pub struct BuilderSetup {
 /// What had to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Change {
     /// It was made.
     Created,
@@ -65,6 +66,7 @@ impl fmt::Display for Change {
 
 /// What there is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct BuilderState {
     /// The namespace.
     pub namespace: String,

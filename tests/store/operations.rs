@@ -7,6 +7,8 @@ use berth::{
     store::{Holder, NewOperation, OperationEnd, OperationFilter, OperationRecord, Store},
 };
 
+use serde_json::json;
+
 use crate::{Database, LONG, new_pod, on_both, shop};
 
 fn new(operation: Operation, workload: Workload) -> NewOperation {
@@ -64,6 +66,11 @@ on_both! {
         assert_eq!(ended.outcome, Some(Outcome::Failed));
         assert_eq!(ended.error.as_deref(), Some("no \"room\" 🚢"));
         assert!(ended.ended_at.unwrap() >= ended.began_at);
+        let value = serde_json::to_value(&ended).unwrap();
+        let of = json!({ "kind": "project", "id": "shop" });
+        assert_eq!(value["workload"]["owner"], of);
+        assert_eq!((&value["operation"], &value["outcome"]), (&json!("deploy"), &json!("failed")));
+        assert_eq!(value["holder"], ended.holder.to_string());
     }
 
     async fn the_newest_are_first_and_the_filter_finds_its_own(database) {

@@ -5,6 +5,7 @@ use berth::{
     store::{PodChanges, PodFilter, StoreError},
 };
 use chrono::Utc;
+use serde_json::json;
 
 use crate::{LONG, chain, new_pod, on_both, resources, shop, take};
 
@@ -56,6 +57,11 @@ on_both! {
         assert_eq!((saved.id, saved.created_at), (before.id, before.created_at));
         assert_eq!((&saved.ssh, &saved.lease), (&before.ssh, &before.lease));
         assert_eq!(store.get(&shop()).await.unwrap(), saved);
+
+        let value = serde_json::to_value(&saved).unwrap();
+        assert_eq!(value["owner"], json!({ "kind": "project", "id": "shop" }));
+        assert_eq!((&value["status"], &value["image"]), (&json!("error"), &json!("alpine:3")));
+        assert_eq!(value["lease"]["holder"], saved.lease.as_ref().unwrap().holder.as_str());
 
         let cleared = PodChanges::new().pod_name(None).diagnosis(None);
         let cleared = store.save(&lease, cleared).await.unwrap();

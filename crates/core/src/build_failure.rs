@@ -9,6 +9,7 @@ use super::diagnosis::describe;
 /// The reason that a build failed, in the words of its users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum BuildCause {
     /// The Dockerfile is missing, or has a syntax error.
     Dockerfile,

@@ -9,6 +9,7 @@ use super::Redaction;
 /// The reason that a pod does not run, in the words of its users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Cause {
     /// The image can't be pulled: unknown, private, or its registry out of reach.
     ImagePull,

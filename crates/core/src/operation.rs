@@ -66,7 +66,7 @@ pub enum WorkloadKind {
 }
 
 /// What an operation works on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Workload {
     /// Its kind.
     pub kind: WorkloadKind,

@@ -67,10 +67,11 @@ impl FromStr for OwnerKind {
 
 /// The project or conversation that a pod belongs to; each has at most one pod. Deployments may also
 /// belong to a namespace that berth did not create.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Owner {
     kind: OwnerKind,
     id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     conversation: Option<String>,
 }
 

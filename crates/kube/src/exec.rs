@@ -141,6 +141,7 @@ impl Captured {
 
 /// How a command ended that did run to its end. Its exit code is data, whatever it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ExecOutput {
     /// The pod it ran in.
     pub pod: String,

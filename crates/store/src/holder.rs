@@ -7,6 +7,8 @@ use std::{
     process,
 };
 
+use serde::{Serialize, Serializer};
+
 /// The process that holds a lease: host name, process id and a random part, as `host:pid/random`.
 ///
 /// The name is for people. What keeps two holders apart is the lease's number, so one process may claim
@@ -97,6 +99,13 @@ impl Holder {
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
+    }
+}
+
+/// As it is displayed.
+impl Serialize for Holder {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

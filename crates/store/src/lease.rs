@@ -3,12 +3,14 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use super::{Holder, PodRecord, holder::Life};
 use berth_core::Owner;
 
 /// Who holds a lease, since when, and until when it holds unless it is renewed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct LeaseInfo {
     /// The process that holds it.
     pub holder: Holder,

@@ -5,6 +5,7 @@ use super::StoreError;
 /// What a list found: the records, and beside them what is wrong with each row that is none.
 #[derive(Debug)]
 #[must_use]
+#[non_exhaustive]
 pub struct Listed<T> {
     /// The records that can be read.
     pub records: Vec<T>,

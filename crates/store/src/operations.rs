@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use serde::Serialize;
 
 use berth_core::{Operation, Outcome, Owner, OwnerKind, Workload};
 
@@ -20,7 +21,7 @@ use super::{
 const LONGEST: TimeDelta = TimeDelta::days(3650);
 
 /// What is remembered of an operation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct OperationRecord {
     /// The record's number; a later operation has a higher one.

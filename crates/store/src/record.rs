@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use super::LeaseInfo;
 use berth_core::{
@@ -10,7 +11,8 @@ use berth_core::{
 };
 
 /// What is remembered of an owner's pod. The cluster is the truth; this is a memory of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct PodRecord {
     /// The record's number; it is never used again.
     pub id: i64,
@@ -41,7 +43,7 @@ pub struct PodRecord {
 }
 
 /// The host that is reached by SSH and on which `kubectl` runs. Never a key or a password.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SshPlace {
     /// Host name or address.
     pub host: String,

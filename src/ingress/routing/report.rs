@@ -75,6 +75,7 @@ impl StepState {
 
 /// A part of the way, as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct RoutingStep {
     /// Which part.
     pub step: Rung,
@@ -122,6 +123,7 @@ impl fmt::Display for RoutingStep {
 
 /// The way from a host name to an answer, as far as it could be followed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct RoutingReport {
     /// The host name.
     pub host: HostName,

@@ -33,6 +33,7 @@ use crate::{
 /// What had to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Action {
     /// Nothing: it was there, running, and as asked for.
     Unchanged,
@@ -60,6 +61,7 @@ impl fmt::Display for Action {
 
 /// An owner's pod that runs, and what had to be done for that.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Managed {
     /// What is now recorded of it.
     pub record: PodRecord,

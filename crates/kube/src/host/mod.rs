@@ -103,6 +103,7 @@ pub enum KubeconfigSource {
 
 /// A kubeconfig that has been put on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InstalledKubeconfig {
     /// Its path on the host.
     pub path: String,

@@ -1,12 +1,13 @@
 //! What is remembered of a build.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use crate::SshPlace;
 use berth_core::{BuildFailure, BuildId, BuildStatus, Digest, Image};
 
 /// What is remembered of a build. The cluster forgets a Job soon after its end; this stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BuildRecord {
     /// The build's and its Job's name.
     pub id: BuildId,
@@ -69,6 +70,7 @@ pub enum BuildEnd {
 /// A build that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub struct EndedBuild {
     /// The record with the first end that was written.
     pub record: BuildRecord,

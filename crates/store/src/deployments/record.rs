@@ -1,12 +1,13 @@
 //! What is remembered of a deployment, and the changes that can be made to it.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use crate::{LeaseInfo, Lock, SshPlace, record::Change};
 use berth_core::{DeploymentName, DeploymentStatus, Diagnosis, HostName, Image, Namespace, Owner};
 
 /// What is remembered of a deployment. The cluster is the truth; this is a memory of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeploymentRecord {
     /// Whose deployment it is. A conversation beside a project is not remembered here.
     pub owner: Owner,

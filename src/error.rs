@@ -283,11 +283,9 @@ fn deploy_hint(diagnosis: &Diagnosis) -> &'static str {
     match diagnosis.cause {
         Cause::NotReady => {
             "check that the container answers on its port and the health path; \
-             --start-period gives it more time"
+             a longer start period gives it more time"
         }
-        Cause::Slow => {
-            "`berth list-instances` shows how far it has come; --timeout allows more time"
-        }
+        Cause::Slow => "list the instances to see its progress; a longer time limit allows more",
         _ => diagnosis.hint(),
     }
 }
@@ -434,7 +432,8 @@ impl Error {
         }
     }
 
-    /// What to do about it, when there is something that a person can do.
+    /// What to do about it, when something helps, in the terms of this library and of the settings. The
+    /// program adds its commands and options.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -450,21 +449,21 @@ impl Error {
                     .to_owned(),
             ),
             Self::SecretInUse { .. } => {
-                Some("deploy again without it first, or take it away with --force".to_owned())
+                Some("deploy again without it first, or force the deletion".to_owned())
             }
             Self::Context(error) => Some(error.hint().to_owned()),
             Self::DockerfileTemplate(error) => Some(error.hint().to_owned()),
             Self::BuildFailed { failure, .. } => Some(failure.hint().to_owned()),
             Self::BuildUnfinished { id, .. } => Some(format!(
-                "`berth build attach {id}` waits for its end, `berth build cancel {id}` ends it"
+                "attach to {id} to wait for its end, or cancel it"
             )),
             Self::BuildCancelled { .. } => Some("build again if the image is wanted".to_owned()),
-            Self::NoBuild { .. } => Some("`berth build list` shows what there is".to_owned()),
+            Self::NoBuild { .. } => Some("list the builds to see their ids".to_owned()),
             Self::BuildElsewhere { recorded, .. } => {
                 Some(format!("use the settings of {recorded}"))
             }
             Self::NoBuilder { .. } => {
-                Some("`berth setup-builder` makes it, with the registry's credentials".to_owned())
+                Some("set up the builder, with the registry's credentials".to_owned())
             }
             Self::NotRestored { .. } => Some(
                 "remove what sets these fields, then roll back again; `kubectl get deployment -o yaml \
@@ -472,35 +471,32 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoNamespace { namespace } => Some(format!(
-                "a project is named by --project-id, and has a namespace of its own; to deploy into \
+                "a project is named by its id, and has a namespace of its own; to deploy into \
                  this one, create it with `kubectl create namespace {namespace}`"
             )),
             Self::NoDeployment { .. } | Self::NotThere { .. } => {
-                Some("`berth list-instances` shows what there is".to_owned())
+                Some("list the instances to see what exists".to_owned())
             }
             Self::HostTaken { .. } => Some(
-                "choose another name with --hostname, or stop the deployment that has it"
-                    .to_owned(),
+                "choose another host name, or stop the deployment that has it".to_owned(),
             ),
             Self::GroupConflict { setting, .. } => Some(format!(
-                "use the group's {setting}, or a load balancer of its own with --dedicated-alb"
+                "use the group's {setting}, or a load balancer of its own"
             )),
             Self::RoutingBroken { remedy, .. } => remedy.clone(),
             Self::Tls(_) => None,
-            Self::NoPod { .. } => Some("`berth create` makes one".to_owned()),
+            Self::NoPod { .. } => Some("create the pod first".to_owned()),
             Self::NotOurs { .. } => {
                 Some("use another id, or remove or label the namespace by hand".to_owned())
             }
             Self::ForeignNamespace { .. } => Some(
-                "name another with BUILDER_NAMESPACE, or use it all the same with --adopt"
-                    .to_owned(),
+                "name another with BUILDER_NAMESPACE, or adopt this one".to_owned(),
             ),
             Self::ForeignObject { .. } => {
                 Some("use another name, or remove the object by hand".to_owned())
             }
             Self::OtherHost { recorded, .. } => Some(format!(
-                "use the settings of {recorded}; or, if that host is no more, forget the pod: \
-                 `berth delete` with --forget"
+                "use the settings of {recorded}; or, if that host is no more, forget the pod"
             )),
             Self::Busy { .. } => Some("wait until it is done, then try again".to_owned()),
             Self::StillDeleting { namespace, .. } => Some(format!(
@@ -602,16 +598,16 @@ fn exec_hint(error: &ExecError) -> Option<String> {
     let hint = match error {
         ExecError::CouldNotStart { .. } => "check that the program exists in the pod's image",
         ExecError::NoSuchFolder { .. } => "make the folder first, or name another",
-        ExecError::PodGone { .. } => "`berth create` makes the pod again",
-        ExecError::NotRunning { .. } => "`berth status` says why; `berth create` starts it again",
+        ExecError::PodGone { .. } => "create the pod again",
+        ExecError::NotRunning { .. } => "the pod's status says why; creating it starts it again",
         ExecError::LinkLost { .. } => {
             "the command may still be running; look at its effect before you try again"
         }
         ExecError::TimedOut {
             ended_in_pod: false,
             ..
-        } => "the command may still be running in the pod; allow more time with --timeout",
-        ExecError::TimedOut { .. } => "the command was ended; allow more time with --timeout",
+        } => "the command may still be running in the pod; a longer time limit allows more",
+        ExecError::TimedOut { .. } => "the command was ended; a longer time limit allows more",
         ExecError::TooLong { .. } => "pass long input on stdin, or copy it into the pod first",
         ExecError::Cluster(error) => return error.hint(),
         // What reads or writes a stream of the caller's says what is wrong with it.

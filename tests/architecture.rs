@@ -86,6 +86,15 @@ fn each_library_stays_in_its_room() {
     assert!(strays.is_empty(), "{}", strays.join("\n"));
 }
 
+#[test]
+fn errors_name_no_command_of_the_program() {
+    let named: Vec<_> = code_lines()
+        .filter(|(room, .., code)| room == "error" && code.contains("`berth "))
+        .map(|(_, file, line, code)| format!("{}:{line}: {code}", file.display()))
+        .collect();
+    assert!(named.is_empty(), "{}", named.join("\n"));
+}
+
 /// Each feature, and what is compiled for it alone.
 const FEATURES: &[(&str, &[&str])] = &[
     ("cli", &["clap", "clap_complete", "indicatif"]),

@@ -536,6 +536,6 @@ async fn an_owner_without_a_pod_is_told_so() {
     let request = ExecuteRequest::new(owner, Program::Shell("true".into())).unwrap();
     let error = manager.execute(request).await.unwrap_err();
     assert!(matches!(error, Error::NoPod { .. }));
-    assert!(error.hint().unwrap().contains("berth create"));
+    assert_eq!(error.hint().unwrap(), "create the pod first");
     assert_eq!(ssh.commands_started(), 0);
 }

@@ -11,6 +11,7 @@ mod delete;
 mod deployments;
 mod execute;
 mod exit;
+mod hint;
 mod history;
 mod ingress;
 mod interrupt;

@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::args::Output;
+use super::{args::Output, hint::hint};
 use crate::{
     cluster::{Captured, ExecError},
     error::{Error, Kind},
@@ -153,7 +153,7 @@ fn talk(error: &Error, has_shown_log: bool) -> String {
     {
         talk.push_str(&log_tail(&failure.log_tail));
     }
-    if let Some(hint) = error.hint() {
+    if let Some(hint) = hint(error) {
         talk.push_str(&format!("hint: {}\n", one_line(&hint)));
     }
     talk
@@ -250,7 +250,7 @@ fn error_value(error: &Error) -> Value {
         "kind": error.kind(),
         "message": error.to_string(),
         "causes": error.causes(),
-        "hint": error.hint(),
+        "hint": hint(error),
         "diagnosis": error.diagnosis(),
     });
     let more = match error {

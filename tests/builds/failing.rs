@@ -117,7 +117,7 @@ async fn without_a_place_to_build_in_nothing_is_begun() {
     let error = manager.build(request, &Ears::default()).await.unwrap_err();
     assert!(matches!(error, Error::NoBuilder { .. }), "{error:?}");
     assert_eq!(error.kind(), Kind::Configuration);
-    assert!(error.hint().unwrap().contains("berth setup-builder"));
+    assert!(error.hint().unwrap().contains("set up the builder"));
     let listed = manager
         .list(berth::store::BuildFilter::default())
         .await

@@ -131,7 +131,7 @@ async fn a_link_that_stays_cut_leaves_the_build_to_be_picked_up() {
     let Error::BuildUnfinished { id, .. } = &error else {
         panic!("{error:?}");
     };
-    assert!(error.hint().unwrap().contains(&format!("attach {id}")));
+    assert!(error.hint().unwrap().contains(&format!("attach to {id}")));
     assert_eq!(
         yard.manager.recorded(id).await.unwrap().status,
         BuildStatus::Running

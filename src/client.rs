@@ -136,7 +136,7 @@ impl Berth {
     #[must_use]
     pub fn records(&self) -> Records {
         Records {
-            store: self.0.site.store().clone(),
+            store: self.0.site.store().in_all_clusters(),
         }
     }
 

@@ -85,7 +85,7 @@ impl BuildManager {
         let query = of_build(&namespace, id, &EVERYTHING);
         let deleted = self.cluster().delete(&query, ENDING).await?;
         if deleted.is_empty() {
-            self.check_place(&record)?;
+            self.check_place(&record).await?;
         }
         let ended = self.store().end_build(id, BuildEnd::Cancelled).await?;
         let was = if ended.is_first {

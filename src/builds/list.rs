@@ -125,7 +125,7 @@ impl BuildManager {
         let has_token = assess::may_have_token(&seen);
         let is_alive = false;
         if seen.job.is_none() && seen.pod.is_none() {
-            if self.check_place(record).is_err() || self.is_starting(record).await? {
+            if self.check_place(record).await.is_err() || self.is_starting(record).await? {
                 return Ok(None);
             }
             return Ok(Some(End::Failed {

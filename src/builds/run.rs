@@ -235,7 +235,7 @@ impl BuildManager {
                 failure, is_alive, ..
             } => {
                 if failure.cause == BuildCause::Vanished {
-                    self.check_place(record)?;
+                    self.check_place(record).await?;
                     if let Some(record) = self.end_by_others(id).await? {
                         return Ok(record);
                     }
@@ -269,9 +269,10 @@ impl BuildManager {
     }
 
     /// What is not here may be where the record says.
-    pub(super) fn check_place(&self, record: &BuildRecord) -> Result<(), Error> {
+    pub(super) async fn check_place(&self, record: &BuildRecord) -> Result<(), Error> {
+        self.site().bind().await?;
         let here = self.site().place();
-        if record.ssh.is_same_host(here) {
+        if self.store().cluster() == Some(record.cluster) {
             return Ok(());
         }
         Err(Error::BuildElsewhere {

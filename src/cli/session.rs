@@ -1,6 +1,9 @@
 //! One run of the program: the options of all commands, and the client once one is needed.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::sync::OnceCell;
 
@@ -16,6 +19,7 @@ use crate::{
 pub(super) struct Session {
     pub(super) global: Global,
     pub(super) printer: Printer,
+    variables: OnceLock<Result<Variables, ConfigError>>,
     opened: OnceCell<Berth>,
     /// Whether the user has been told that `KUBECONFIG` is not used.
     is_told: AtomicBool,
@@ -26,6 +30,7 @@ impl Session {
         Self {
             global,
             printer,
+            variables: OnceLock::new(),
             opened: OnceCell::new(),
             is_told: AtomicBool::new(false),
         }
@@ -56,8 +61,14 @@ impl Session {
         Berth::open_records(&database_url(|name| found.get(name))?).await
     }
 
-    /// The variables that are set, by flags, the environment and the `.env` file.
-    pub(super) fn variables(&self) -> Result<Variables, ConfigError> {
+    /// The variables that are set, by flags, the environment and the `.env` file. They are read once: the
+    /// file may be a pipe.
+    pub(super) fn variables(&self) -> Result<&Variables, ConfigError> {
+        let read = self.variables.get_or_init(|| self.read_variables());
+        read.as_ref().map_err(Clone::clone)
+    }
+
+    fn read_variables(&self) -> Result<Variables, ConfigError> {
         let global = &self.global;
         let mut found = match &global.env_file {
             Some(file) => Variables::load_file(file)?,

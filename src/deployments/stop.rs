@@ -13,7 +13,7 @@ use crate::{
     domain::{DeploymentName, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Operation, Owner},
     error::Error,
     site::{Held, LeaseWait},
-    store::{DeploymentRecord, Lock, NewDeployment},
+    store::{Lock, NewDeployment},
 };
 
 /// What of a deployment is deleted. Pods are named too, so that they are waited for.
@@ -95,11 +95,8 @@ impl DeploymentManager {
     ) -> Result<Stopped, Error> {
         let scene = self.look(owner).await?;
         let record = self.store().find_deployment(owner, name).await?;
-        if !scene.has_any_of(name) {
-            match &record {
-                None => return Err(no_deployment(&owner.namespace(), name)),
-                Some(record) => self.if_elsewhere(record)?,
-            }
+        if !scene.has_any_of(name) && record.is_none() {
+            return Err(self.not_here(owner, name).await?);
         }
         let new = NewDeployment {
             image: match record {
@@ -136,6 +133,19 @@ impl DeploymentManager {
         })
     }
 
+    /// The error for a deployment that neither the cluster nor its records have.
+    async fn not_here(&self, owner: &Owner, name: &DeploymentName) -> Result<Error, Error> {
+        let all = self.store().in_all_clusters();
+        Ok(match all.find_deployment(owner, name).await? {
+            Some(record) => Error::OtherHost {
+                owner: record.owner,
+                recorded: record.ssh.to_string(),
+                host: self.site().place().to_string(),
+            },
+            None => no_deployment(&owner.namespace(), name),
+        })
+    }
+
     /// Deletes one of berth's pods. What made it makes a new one.
     ///
     /// # Errors
@@ -162,19 +172,6 @@ impl DeploymentManager {
             namespace: namespace.to_string(),
             pod: pod.to_owned(),
             controller: controller.map(|owner| format!("{} {}", owner.kind, owner.name)),
-        })
-    }
-
-    /// The error for a deployment that is not in this cluster, when it was recorded on another host.
-    fn if_elsewhere(&self, record: &DeploymentRecord) -> Result<(), Error> {
-        let place = self.site().place();
-        if record.ssh.is_same_host(place) {
-            return Ok(());
-        }
-        Err(Error::OtherHost {
-            owner: record.owner.clone(),
-            recorded: record.ssh.to_string(),
-            host: place.to_string(),
         })
     }
 

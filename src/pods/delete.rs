@@ -38,8 +38,8 @@ impl PodManager {
     ///
     /// # Errors
     /// When the cluster or the records fail, or the namespace is not gone within the time limit
-    /// ([`Error::StillDeleting`]); the record is then kept. So it is when the pod was recorded on
-    /// another host and is not in this one's cluster ([`Error::OtherHost`]).
+    /// ([`Error::StillDeleting`]); the record is then kept. [`Error::OtherHost`] when the pod is on record
+    /// in another cluster alone.
     pub async fn delete(&self, owner: &Owner) -> Result<Deleted, Error> {
         self.delete_with(owner, &Silent).await
     }
@@ -78,8 +78,14 @@ impl PodManager {
         let manager = self.steady(self.settings().limits.delete);
         let removed = manager.remove(owner, &held, progress).await;
         let removed = match removed {
-            Ok(removed) if existed && !removed.was_there => {
-                self.if_elsewhere(&record).map(|()| removed)
+            Ok(removed) if !existed && !removed.was_there => {
+                let records = self.store().find_in_all_clusters(owner).await?;
+                let mut others = records
+                    .into_iter()
+                    .filter(|it| it.cluster != record.cluster);
+                others
+                    .next()
+                    .map_or(Ok(removed), |it| Err(self.other_host(it)))
             }
             removed => removed,
         };

@@ -33,13 +33,7 @@ impl PodManager {
     pub async fn execute(&self, request: ExecuteRequest) -> Result<ExecOutput, Error> {
         request.environment.check_exportable()?;
         let owner = request.owner.clone();
-        let record = self
-            .store()
-            .find(&owner)
-            .await?
-            .ok_or_else(|| Error::NoPod {
-                owner: owner.clone(),
-            })?;
+        let record = self.recorded(&owner).await?;
         let attempts = Attempts::new(request, self);
         let namespace = owner.namespace();
         let output = match record.pod_name.clone().zip(attempts.again()) {
@@ -85,11 +79,6 @@ impl PodManager {
             Err(unusable @ ClusterError::HostSetup { .. }) => return unusable.into(),
             Err(_) => return error.into(),
         };
-        if observed.deployment.is_none()
-            && let Err(elsewhere) = self.if_elsewhere(record)
-        {
-            return elsewhere;
-        }
         let not_running = |reason: String| {
             let pod = observed
                 .newest_pod()

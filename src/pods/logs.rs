@@ -38,14 +38,10 @@ impl PodManager {
         owner: &Owner,
         options: LogOptions,
     ) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
-        let no_pod = || Error::NoPod {
-            owner: owner.clone(),
-        };
-        let record = self.store().find(owner).await?.ok_or_else(no_pod)?;
+        self.recorded(owner).await?;
         let namespace = owner.namespace();
         let observed = self.cluster().observe(&namespace).await?;
         let Some(pod) = observed.newest_pod() else {
-            self.if_elsewhere(&record)?;
             let reason = match assess(observed.deployment.as_ref(), &observed.pods) {
                 Assessment::Absent => "it is not in the cluster".to_owned(),
                 Assessment::Progress(doing) => format!("it is still {doing}"),

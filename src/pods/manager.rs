@@ -77,13 +77,13 @@ impl PodManager {
         }))
     }
 
-    /// The recorded pods, those that were last seen in this state when one is given, and what is wrong
+    /// The recorded pods of all clusters, those that were last seen in this state when one is given, and what is wrong
     /// with records that can't be read.
     ///
     /// # Errors
     /// When the database can't be asked.
     pub async fn list(&self, status: Option<PodStatus>) -> Result<Listed<PodRecord>, Error> {
-        super::recorded::recorded(self.store(), status).await
+        super::recorded::recorded(&self.store().in_all_clusters(), status).await
     }
 
     pub(super) fn site(&self) -> &Site {
@@ -149,17 +149,32 @@ impl PodManager {
         }
     }
 
-    /// The error for a pod that is not in this cluster, when it was recorded on another host.
-    pub(super) fn if_elsewhere(&self, record: &PodRecord) -> Result<(), Error> {
-        let place = self.place();
-        if record.ssh.is_same_host(place) {
-            return Ok(());
+    /// The owner's record in this cluster. No host is asked about a pod that is on record nowhere.
+    ///
+    /// # Errors
+    /// [`Error::NoPod`]; [`Error::OtherHost`] when it is on record in another cluster alone.
+    pub(super) async fn recorded(&self, owner: &Owner) -> Result<PodRecord, Error> {
+        let everywhere = self.store().find_in_all_clusters(owner).await?;
+        let owner = owner.clone();
+        if everywhere.is_empty() {
+            return Err(Error::NoPod { owner });
         }
-        Err(Error::OtherHost {
-            owner: record.owner.clone(),
-            recorded: record.ssh.to_string(),
-            host: place.to_string(),
+        self.site().bind().await?;
+        let mut here = everywhere.clone().into_iter();
+        let here = here.find(|record| Some(record.cluster) == self.store().cluster());
+        here.ok_or_else(|| match everywhere.into_iter().next() {
+            Some(record) => self.other_host(record),
+            None => Error::NoPod { owner },
         })
+    }
+
+    /// The error for a pod that is on record in another cluster alone.
+    pub(super) fn other_host(&self, record: PodRecord) -> Error {
+        Error::OtherHost {
+            owner: record.owner,
+            recorded: record.ssh.to_string(),
+            host: self.place().to_string(),
+        }
     }
 
     /// Takes the lease on the owner's record, which is made when there is none.

@@ -2,7 +2,7 @@
 
 use super::lease::TTL;
 use crate::{
-    domain::{Owner, PodStatus},
+    domain::{Invalid, Owner, PodStatus},
     error::Error,
     site::LeaseWait,
     store::{Claim, Holder, Listed, PodFilter, PodRecord, Store},
@@ -18,6 +18,20 @@ pub(crate) async fn recorded(
 
 /// Deletes the record of an owner's pod; returns whether there was one.
 pub(crate) async fn forget(store: &Store, owner: &Owner) -> Result<bool, Error> {
+    let records = store.find_in_all_clusters(owner).await?;
+    let store = match records.as_slice() {
+        [] => return Ok(false),
+        [only] => store.in_cluster(only.cluster),
+        several => {
+            let hosts: Vec<_> = several.iter().map(|it| it.ssh.to_string()).collect();
+            let problem = format!(
+                "has pods on record in several clusters: {}",
+                hosts.join(", ")
+            );
+            let remedy = "delete each pod with the settings of its host";
+            return Err(Invalid::new("owner", owner.id(), problem, remedy).into());
+        }
+    };
     let holder = Holder::this_process();
     let mut wait = LeaseWait::for_the_dead(TTL);
     loop {

@@ -32,14 +32,8 @@ impl PodManager {
     /// [`Error::NoPod`] when nothing is recorded of this owner; others when the cluster, the way to
     /// it, or the records fail.
     pub async fn status(&self, owner: &Owner) -> Result<PodReport, Error> {
-        let no_pod = || Error::NoPod {
-            owner: owner.clone(),
-        };
-        let record = self.store().find(owner).await?.ok_or_else(no_pod)?;
+        let record = self.recorded(owner).await?;
         let observed = self.cluster().observe(&owner.namespace()).await?;
-        if observed.deployment.is_none() {
-            self.if_elsewhere(&record)?;
-        }
         let assessment = assess(observed.deployment.as_ref(), &observed.pods);
         let warnings = match assessment {
             Assessment::Ready { .. } | Assessment::Absent | Assessment::Stopped => Vec::new(),
@@ -76,7 +70,9 @@ impl PodManager {
             .store()
             .refresh(owner, seen)
             .await?
-            .ok_or_else(no_pod)?;
+            .ok_or_else(|| Error::NoPod {
+                owner: owner.clone(),
+            })?;
         Ok(PodReport {
             record,
             seen: view.phrase,

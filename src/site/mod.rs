@@ -3,13 +3,14 @@
 //! A site is made once and shared by the managers of pods, builds and deployments, so that they use
 //! one SSH connection and one pool of database connections. It does nothing by itself.
 
+mod binding;
 mod ending;
 mod held;
 mod operation;
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use tokio::{sync::OnceCell, time::Instant};
 
 pub use self::ending::still_deleting;
 pub use self::held::{Held, LEASE_TTL, LeaseWait, Leased};
@@ -20,7 +21,7 @@ use crate::{
     error::Error,
     manifest::{DockerfileTemplateError, DockerfileTemplates, Templates},
     ssh::SshClient,
-    store::{Holder, SshPlace, Store},
+    store::{ClusterAddress, Holder, SshPlace, Store},
 };
 
 fn local_user() -> String {
@@ -40,7 +41,9 @@ struct Inner {
     templates: Templates,
     /// The folder of templates of one's own.
     template_folder: Option<PathBuf>,
-    place: SshPlace,
+    address: ClusterAddress,
+    /// The records of the cluster, once it is known which one it is.
+    bound: OnceCell<Store>,
     holder: Holder,
     /// The user who runs this process.
     local_user: String,
@@ -69,16 +72,20 @@ impl Site {
         let kubectl = || config.kubectl.clone();
         let cluster = cluster.unwrap_or_else(|| Arc::new(Kubectl::new(ssh.clone(), kubectl())));
         let host = host.unwrap_or_else(|| Arc::new(SshHost::new(ssh, kubectl())));
-        let place = SshPlace {
-            host: config.ssh.host.clone(),
-            port: config.ssh.port,
-            user: config.ssh.user.clone(),
+        let address = ClusterAddress {
+            ssh: SshPlace {
+                host: config.ssh.host.clone(),
+                port: config.ssh.port,
+                user: config.ssh.user.clone(),
+            },
+            kubectl: config.kubectl.to_string(),
         };
         let inner = Inner {
             store,
             templates,
             template_folder: config.templates.clone(),
-            place,
+            address,
+            bound: OnceCell::new(),
             holder: Holder::this_process(),
             local_user: local_user(),
             history: config.history,
@@ -124,10 +131,10 @@ impl Site {
         self.host.as_ref()
     }
 
-    /// The records.
+    /// The records: those of this cluster once it [is known](Site::bind), until then those of all.
     #[must_use]
     pub fn store(&self) -> &Store {
-        &self.inner.store
+        self.inner.bound.get().unwrap_or(&self.inner.store)
     }
 
     /// The templates of all manifests.
@@ -147,7 +154,7 @@ impl Site {
     /// The host that the records name.
     #[must_use]
     pub fn place(&self) -> &SshPlace {
-        &self.inner.place
+        &self.inner.address.ssh
     }
 
     /// Under which name this process holds leases.
@@ -160,7 +167,7 @@ impl Site {
 impl fmt::Debug for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Site")
-            .field("place", &self.inner.place)
+            .field("address", &self.inner.address)
             .finish_non_exhaustive()
     }
 }

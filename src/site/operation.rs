@@ -14,7 +14,8 @@ impl Site {
     /// success has done. A future that is dropped is recorded as canceled.
     ///
     /// # Errors
-    /// Those of `work`; others when the begin can't be recorded, and then nothing was done.
+    /// Those of `work`; others when the cluster can't be [identified](Site::bind) or the begin can't be
+    /// recorded, and then nothing was done.
     pub(crate) async fn operate<T>(
         &self,
         operation: Operation,
@@ -22,6 +23,7 @@ impl Site {
         result: impl Fn(&T) -> Option<String> + Send,
         work: BoxFuture<'_, Result<T, Error>>,
     ) -> Result<T, Error> {
+        self.bind().await?;
         let new = NewOperation {
             operation,
             workload,

@@ -113,9 +113,20 @@ async fn a_failure_has_its_exit_code_its_hint_and_the_last_lines() {
     assert_eq!(error["failure"]["cause"], "run_failed");
     assert_eq!(error["failure"]["exit_code"], 9);
     let talk = text(&failed.stderr);
+    // The line is printed as it comes, and the command that prints it is named by Kaniko.
+    assert!(talk.lines().any(|line| line == "about to fail"), "{talk}");
     assert!(
-        talk.contains("last log lines:") && talk.contains("hint: "),
+        !talk.contains("last log lines:") && talk.contains("hint: "),
         "{talk}"
+    );
+    let quiet = run(
+        &yard,
+        &["-q", "build", folder, "--name", &name, "--no-cache"],
+    );
+    let quiet = text(&quiet.stderr);
+    assert!(
+        quiet.contains("last log lines:") && quiet.contains("about to fail"),
+        "{quiet}"
     );
     let missing = run(&yard, &["build", "attach", "build-nosuch"]);
     assert_eq!(missing.status.code(), Some(66));

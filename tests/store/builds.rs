@@ -62,6 +62,7 @@ on_both! {
             builder: new.builder,
             namespace: new.namespace,
             ssh: new.ssh,
+            cluster: record.cluster,
             status: BuildStatus::Running,
             digest: None,
             failure: None,

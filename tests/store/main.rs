@@ -16,6 +16,7 @@ mod postgres;
 
 mod builds;
 mod child;
+mod clusters;
 mod concurrency;
 mod deployments;
 mod leases;
@@ -33,13 +34,22 @@ use berth::{
     domain::{Owner, Resources},
     store::{Claim, Holder, Lease, NewPod, PodRecord, SshPlace, Store},
 };
-use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+use diesel::{
+    Connection, QueryableByName, RunQueryDsl as _, SqliteConnection, connection::SimpleConnection,
+    sql_types::Text,
+};
 use tempfile::TempDir;
 
 /// Long enough for any test.
 const LONG: Duration = Duration::from_mins(10);
 /// Over before the next look.
 const SHORT: Duration = Duration::from_millis(1);
+
+#[derive(QueryableByName)]
+struct Named {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
 
 /// A new, empty database.
 struct Database {
@@ -66,6 +76,30 @@ impl Database {
 
     async fn store(&self) -> Store {
         Store::open(&self.url.parse().unwrap()).await.unwrap()
+    }
+
+    /// `table.column`, with `?` where it may be empty, of all of berth's tables.
+    async fn columns(&self) -> Vec<String> {
+        let mut columns = if let Some(path) = self.url.strip_prefix("sqlite://") {
+            let mut connection = SqliteConnection::establish(path).unwrap();
+            let query = "SELECT m.name || '.' || c.name || iif(c.\"notnull\" OR c.pk, '', '?') AS name \
+                         FROM sqlite_master m JOIN pragma_table_info(m.name) c \
+                         WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' \
+                         AND m.name NOT LIKE '\\_\\_%' ESCAPE '\\'";
+            let rows: Vec<Named> = diesel::sql_query(query).load(&mut connection).unwrap();
+            rows.into_iter().map(|row| row.name).collect()
+        } else {
+            let (_, name) = self.url.rsplit_once('/').unwrap();
+            let query = "SELECT table_name || '.' || column_name || \
+                         CASE is_nullable WHEN 'NO' THEN '' ELSE '?' END \
+                         FROM information_schema.columns WHERE table_schema = 'public' \
+                         AND left(table_name, 2) <> '__'";
+            let client = postgres::server().connect(name).await;
+            let rows = client.query(query, &[]).await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect::<Vec<String>>()
+        };
+        columns.sort();
+        columns
     }
 
     /// Runs SQL beside the store.

@@ -1,6 +1,9 @@
 //! Databases of an older berth: what is in them stays, and what is new is made.
 
-use berth::store::{BuildFilter, DeploymentFilter, OperationFilter, PodFilter, Store, StoreError};
+use berth::{
+    domain::DeploymentName,
+    store::{BuildFilter, ClusterAddress, DeploymentFilter, Holder, Locked, Store, StoreError},
+};
 
 use crate::{Database, LONG, on_both, shop, take};
 
@@ -28,6 +31,31 @@ async fn make_first_version(database: &Database) {
     .await;
 }
 
+/// As the version before clusters and operations left it: with a deployment that is leased, and a build.
+async fn make_second_version(database: &Database) {
+    let tables = if database.url.starts_with("sqlite:") {
+        include_str!("../../migrations/sqlite/2026-11-21-000000_builds_and_deployments/up.sql")
+    } else {
+        include_str!("../../migrations/postgres/2026-11-21-000000_builds_and_deployments/up.sql")
+    };
+    database.execute(tables).await;
+    database.execute(
+        "INSERT INTO __diesel_schema_migrations (version) VALUES ('20261121000000'); \
+         INSERT INTO deployments (owner_kind, owner_id, name, namespace, lock_name, image, status, \
+             revision, replicas, ssh_host, ssh_port, ssh_user, created_at, updated_at) \
+         VALUES ('project', 'shop', 'web', 'project-shop', 'deployment project-shop/web', 'web:1', \
+             'running', 7, 2, 'bastion', 22, 'ops', '2026-11-22 11:00:00', '2026-11-22 12:00:00'); \
+         INSERT INTO leases (name, holder, since, until) \
+         VALUES ('deployment project-shop/web', 'old:1/0', '2026-11-22 12:00:00', \
+             '2026-11-22 12:00:15'); \
+         INSERT INTO builds (name, image, image_name, source, builder, namespace, ssh_host, ssh_port, \
+             ssh_user, status, started_at, updated_at) \
+         VALUES ('build-web-1', 'r.example.com/web:1', 'r.example.com/web', 'web', 'kaniko', 'builder', \
+             'bastion', 22, 'ops', 'running', '2026-11-22 12:00:00', '2026-11-22 12:00:00')",
+    )
+    .await;
+}
+
 on_both! {
     async fn pods_of_the_first_version_stay_as_they_are(database) {
         make_first_version(&database).await;
@@ -37,28 +65,36 @@ on_both! {
         assert_eq!(record.image.as_str(), "busybox:1");
         assert_eq!(record.lease.as_ref().unwrap().holder.as_str(), "old:1/0");
         assert_eq!(record.updated_at.to_rfc3339(), "2025-06-01T12:00:00+00:00");
-        let (again, _) = take(&store, &shop(), LONG).await;
+        let (again, _) = take(&store.in_cluster(record.cluster), &shop(), LONG).await;
         assert_eq!(again.id, record.id);
         let builds = store.list_builds(BuildFilter::default()).await.unwrap();
         let deployments = store.list_deployments(DeploymentFilter::default()).await.unwrap();
         assert_eq!((builds.records.len(), deployments.records.len()), (0, 0));
     }
 
-    async fn what_the_version_before_operations_wrote_is_carried_over(database) {
+    async fn what_the_second_version_wrote_is_carried_over(database) {
+        make_first_version(&database).await;
+        make_second_version(&database).await;
         let store = database.store().await;
-        let (record, _) = take(&store, &shop(), LONG).await;
-        drop(store);
-        // As that version left it.
-        database.execute(include_str!(
-            "../../migrations/sqlite/2026-11-26-000000_operations/down.sql"
-        )).await;
-        database.execute(
-            "DELETE FROM __diesel_schema_migrations WHERE version = '20261126000000'"
-        ).await;
-        let store = database.store().await;
-        assert_eq!(store.get(&shop()).await.unwrap().id, record.id);
-        let operations = store.list_operations(OperationFilter::default()).await.unwrap();
-        assert_eq!(operations.records.len(), 0);
+        let pod = store.get(&shop()).await.unwrap();
+        let web: DeploymentName = "web".parse().unwrap();
+        let deployment = store.get_deployment(&shop(), &web).await.unwrap();
+        assert_eq!(deployment.lease.unwrap().holder.as_str(), "old:1/0");
+        let builds = store.list_builds(BuildFilter::default()).await.unwrap().records;
+        assert_eq!((builds.len(), builds[0].cluster), (1, pod.cluster));
+        // The numbers of leases that are gone are not used again.
+        let Locked::Taken(lock) = store.lock("x", &Holder::this_process(), LONG).await.unwrap() else {
+            panic!("nobody has it");
+        };
+        store.unlock(&lock).await.unwrap();
+        let (again, _) = take(&store.in_cluster(pod.cluster), &shop(), LONG).await;
+        assert_eq!(again.id, pod.id);
+        // The first contact says which cluster it is.
+        let address = ClusterAddress { ssh: pod.ssh, kubectl: "kubectl".to_owned() };
+        let bound = store.bind_cluster(&address, Some("uid")).await.unwrap();
+        assert_eq!((bound.cluster, bound.collisions), (pod.cluster, Vec::new()));
+        let store = store.in_cluster(bound.cluster);
+        assert_eq!(store.get_deployment(&shop(), &web).await.unwrap().revision, Some(7));
     }
 
     async fn ten_at_once_upgrade_it_once(database) {
@@ -79,19 +115,5 @@ on_both! {
         assert!(matches!(&error, StoreError::Newer { unknown, .. } if unknown == &["29990101000000"]));
         // It would fail if the table had been made.
         database.execute("CREATE TABLE builds (id INTEGER)").await;
-    }
-
-    async fn what_was_taken_down_can_be_made_again(database) {
-        let store = database.store().await;
-        take(&store, &shop(), LONG).await;
-        database.execute(include_str!(
-            "../../migrations/sqlite/2026-11-21-000000_builds_and_deployments/down.sql"
-        )).await;
-        database.execute(
-            "DELETE FROM __diesel_schema_migrations WHERE version = '20261121000000'"
-        ).await;
-        let store = database.store().await;
-        assert_eq!(store.list(PodFilter::default()).await.unwrap().records.len(), 1);
-        assert_eq!(store.list_builds(BuildFilter::default()).await.unwrap().records.len(), 0);
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use diesel::prelude::*;
 use serde::Serialize;
 
-use super::{NewPod, PodChanges, StoreError, record::Change, schema::pods};
+use super::{ClusterId, NewPod, PodChanges, StoreError, record::Change, schema::pods};
 use berth_core::{Owner, PodStatus, ServiceDetails};
 
 /// The row of a new record. Its lease is taken in the same transaction, so that every row which
@@ -12,6 +12,7 @@ use berth_core::{Owner, PodStatus, ServiceDetails};
 #[derive(Debug, Clone, Insertable)]
 #[diesel(table_name = pods)]
 pub(super) struct NewRow {
+    cluster_id: i64,
     owner_kind: &'static str,
     owner_id: String,
     project_id: Option<String>,
@@ -30,8 +31,9 @@ pub(super) struct NewRow {
 }
 
 impl NewRow {
-    pub(super) fn new(owner: &Owner, new: &NewPod) -> Result<Self, StoreError> {
+    pub(super) fn new(cluster: ClusterId, owner: &Owner, new: &NewPod) -> Result<Self, StoreError> {
         Ok(Self {
+            cluster_id: cluster.0,
             owner_kind: owner.kind().as_str(),
             owner_id: owner.id().to_owned(),
             project_id: owner.project_id().map(str::to_owned),

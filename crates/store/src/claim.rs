@@ -39,8 +39,10 @@ impl Store {
         holder: &Holder,
         ttl: Duration,
     ) -> Result<Claim, StoreError> {
-        let row = NewRow::new(owner, new)?;
-        let claimed = self.take(owner, Some(row), holder, ttl).await?;
+        let cluster = self.cluster_for(&new.ssh).await?;
+        let row = NewRow::new(cluster, owner, new)?;
+        let this = self.in_cluster(cluster);
+        let claimed = this.take(owner, Some(row), holder, ttl).await?;
         claimed.ok_or_else(|| StoreError::Query {
             act: "claim the pod",
             source: "its record is deleted again and again, or its namespace is not its own".into(),
@@ -67,14 +69,18 @@ impl Store {
         holder: &Holder,
         ttl: Duration,
     ) -> Result<Option<Claim>, StoreError> {
-        let (owner, holder) = (owner.clone(), holder.clone());
+        let (owner, holder, clusters) = (owner.clone(), holder.clone(), self.clusters());
         write!(self, "claim the pod", async |connection| {
             let now = connection.now().await?;
             let mut found: Option<Row> = None;
             for _ in 0..ATTEMPTS {
                 // Writing a column to itself locks the row in both databases.
                 found = diesel::update(pods::table)
-                    .filter(is_of(owner.kind().as_str(), owner.id().to_owned()))
+                    .filter(is_of(
+                        clusters,
+                        owner.kind().as_str(),
+                        owner.id().to_owned(),
+                    ))
                     .set(pods::owner_id.eq(pods::owner_id))
                     .returning(Row::as_returning())
                     .get_result(connection)
@@ -192,10 +198,14 @@ pub(super) fn end(now: DateTime<Utc>, ttl: Duration) -> DateTime<Utc> {
     now + TimeDelta::from_std(ttl).unwrap_or(LONGEST).min(LONGEST)
 }
 
-/// The owner's row.
+/// The owner's row in clusters with numbers from the first to the second.
 #[diesel::dsl::auto_type]
-pub(super) fn is_of(kind: &'static str, id: String) -> _ {
-    pods::owner_kind.eq(kind).and(pods::owner_id.eq(id))
+pub(super) fn is_of(clusters: (i64, i64), kind: &'static str, id: String) -> _ {
+    let (first, last): (i64, i64) = clusters;
+    pods::owner_kind
+        .eq(kind)
+        .and(pods::owner_id.eq(id))
+        .and(pods::cluster_id.between(first, last))
 }
 
 /// The row, if the lease with this number is still on it.

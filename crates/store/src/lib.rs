@@ -82,6 +82,7 @@ mod builds;
 mod cell;
 mod changed;
 mod claim;
+mod clusters;
 mod deployments;
 mod error;
 mod fault;
@@ -109,6 +110,7 @@ pub use self::url::DatabaseUrl;
 use self::url::Place;
 pub use self::{
     builds::{BuildEnd, BuildFilter, BuildRecord, EndedBuild, NewBuild},
+    clusters::{Bound, ClusterAddress, ClusterId},
     deployments::{
         DeploymentChanges, DeploymentClaim, DeploymentFilter, DeploymentRecord, NewDeployment,
     },
@@ -130,6 +132,8 @@ use self::{pools::Pools, postgres::Postgres};
 pub struct Store {
     pools: Pools,
     database: Arc<str>,
+    /// Whose records are read and made; all clusters' when none is known.
+    cluster: Option<ClusterId>,
 }
 
 impl Store {
@@ -152,7 +156,11 @@ impl Store {
             }
             Place::Postgres(config) => Pools::Postgres(Postgres::open(config, &database).await?),
         };
-        Ok(Self { pools, database })
+        Ok(Self {
+            pools,
+            database,
+            cluster: None,
+        })
     }
 }
 

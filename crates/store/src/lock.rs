@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
-    Holder, LeaseInfo, Store, StoreError,
+    ClusterId, Holder, LeaseInfo, Store, StoreError,
     cell::{Moment, RowAt},
     changed::storable,
     claim::{ATTEMPTS, end},
@@ -21,6 +21,7 @@ use super::{
 /// run out *and* somebody else has taken it over; and it does not renew or release itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
+    pub(super) cluster: ClusterId,
     pub(super) name: String,
     number: i64,
     info: LeaseInfo,
@@ -75,8 +76,9 @@ impl Store {
         ttl: Duration,
     ) -> Result<Locked, StoreError> {
         let (name, holder) = (name.to_owned(), holder.clone());
+        let cluster = self.cluster.unwrap_or(ClusterId::NONE);
         write!(self, "take a lease", async |connection| {
-            connection.take(&name, &holder, ttl).await
+            connection.take(cluster, &name, &holder, ttl).await
         })
     }
 
@@ -116,7 +118,13 @@ impl Store {
 /// were rows locked in another order, two bodies could wait for each other.
 pub(super) trait Leases {
     /// Takes the lease, unless it is somebody else's.
-    async fn take(&mut self, name: &str, holder: &Holder, ttl: Duration) -> Result<Locked, Fault>;
+    async fn take(
+        &mut self,
+        cluster: ClusterId,
+        name: &str,
+        holder: &Holder,
+        ttl: Duration,
+    ) -> Result<Locked, Fault>;
 
     /// Makes sure of the lease until the transaction's end: nobody can take it over before.
     /// Returns who holds it and until when, or [`StoreError::LockLost`].
@@ -131,6 +139,7 @@ macro_rules! leases_on {
         impl Leases for $connection {
             async fn take(
                 &mut self,
+                cluster: ClusterId,
                 name: &str,
                 holder: &Holder,
                 ttl: Duration,
@@ -140,6 +149,7 @@ macro_rules! leases_on {
                     // Writing a column to itself locks the row in both databases.
                     let found: Option<LeaseRow> = diesel::update(leases::table)
                         .filter(leases::name.eq(name))
+                        .filter(leases::cluster_id.eq(cluster.0))
                         .set(leases::name.eq(leases::name))
                         .returning(LeaseRow::as_returning())
                         .get_result(self)
@@ -159,6 +169,7 @@ macro_rules! leases_on {
                     // Another one's at the same time is waited for, and then found.
                     let inserted: Option<LeaseRow> = diesel::insert_into(leases::table)
                         .values((
+                            leases::cluster_id.eq(cluster.0),
                             leases::name.eq(name),
                             leases::holder.eq(holder.to_text()),
                             leases::since.eq(storable(now)),
@@ -171,6 +182,7 @@ macro_rules! leases_on {
                         .optional()?;
                     if let Some(row) = inserted {
                         return Ok(Locked::Taken(Lock {
+                            cluster,
                             number: row.id,
                             info: row.info()?,
                             name: row.name,
@@ -196,6 +208,7 @@ macro_rules! leases_on {
                 }
                 let now: Option<LeaseRow> = leases::table
                     .filter(leases::name.eq(&lock.name))
+                    .filter(leases::cluster_id.eq(lock.cluster.0))
                     .select(LeaseRow::as_select())
                     .first(self)
                     .await

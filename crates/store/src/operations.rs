@@ -10,7 +10,7 @@ use serde::Serialize;
 use berth_core::{Operation, Outcome, Owner, OwnerKind, Workload};
 
 use super::{
-    Holder, Life, Listed, SshPlace, Store, StoreError,
+    ClusterId, Holder, Life, Listed, SshPlace, Store, StoreError,
     cell::{Moment, RowAt},
     changed::storable,
     pools::{Clock, read, write},
@@ -101,7 +101,7 @@ impl Store {
         holder: &Holder,
         keep: Duration,
     ) -> Result<i64, StoreError> {
-        let row = NewRow::new(new, holder);
+        let row = NewRow::new(self.cluster_for(&new.ssh).await?, new, holder);
         let keep = TimeDelta::from_std(keep).unwrap_or(LONGEST).min(LONGEST);
         write!(self, "record the operation", async |connection| {
             let now = connection.now().await?;
@@ -231,6 +231,7 @@ impl Row {
 #[derive(Debug, Clone, Insertable)]
 #[diesel(table_name = operations)]
 struct NewRow {
+    cluster_id: i64,
     action: &'static str,
     workload: &'static str,
     owner_kind: Option<&'static str>,
@@ -245,9 +246,10 @@ struct NewRow {
 }
 
 impl NewRow {
-    fn new(new: NewOperation, holder: &Holder) -> Self {
+    fn new(cluster: ClusterId, new: NewOperation, holder: &Holder) -> Self {
         let owner = new.workload.owner.as_ref();
         Self {
+            cluster_id: cluster.0,
             action: new.operation.into(),
             workload: new.workload.kind.into(),
             owner_kind: owner.map(|owner| owner.kind().as_str()),

@@ -30,10 +30,14 @@ impl Store {
     /// # Errors
     /// When the record can't be read, or the database can't be asked.
     pub async fn find(&self, owner: &Owner) -> Result<Option<PodRecord>, StoreError> {
-        let owner = owner.clone();
+        let (owner, clusters) = (owner.clone(), self.clusters());
         let row: Option<Row> = read!(self, "read the pod's record", async |connection| {
             let found = pods::table
-                .filter(is_of(owner.kind().as_str(), owner.id().to_owned()))
+                .filter(is_of(
+                    clusters,
+                    owner.kind().as_str(),
+                    owner.id().to_owned(),
+                ))
                 .select(Row::as_select())
                 .first(connection)
                 .await;
@@ -42,14 +46,39 @@ impl Store {
         row.map(Row::into_record).transpose()
     }
 
+    /// The owner's records in all clusters, also of a store [of one cluster](Store::in_cluster).
+    ///
+    /// # Errors
+    /// When a record can't be read, or the database can't be asked.
+    pub async fn find_in_all_clusters(&self, owner: &Owner) -> Result<Vec<PodRecord>, StoreError> {
+        let owner = owner.clone();
+        let rows: Vec<Row> = read!(self, "read the pod's records", async |connection| {
+            Ok(pods::table
+                .filter(is_of(
+                    (0, i64::MAX),
+                    owner.kind().as_str(),
+                    owner.id().to_owned(),
+                ))
+                .select(Row::as_select())
+                .order(pods::id)
+                .load(connection)
+                .await?)
+        })?;
+        rows.into_iter().map(Row::into_record).collect()
+    }
+
     /// The records that the filter lets through, in the order of their owners' kinds and ids, and what
     /// is wrong with rows that can't be read.
     ///
     /// # Errors
     /// When the database can't be asked.
     pub async fn list(&self, filter: PodFilter) -> Result<Listed<PodRecord>, StoreError> {
+        let (first, last) = self.clusters();
         let rows: Vec<Row> = read!(self, "list the pods' records", async |connection| {
-            let mut query = pods::table.select(Row::as_select()).into_boxed();
+            let mut query = pods::table
+                .select(Row::as_select())
+                .filter(pods::cluster_id.between(first, last))
+                .into_boxed();
             if let Some(status) = filter.status {
                 query = query.filter(pods::status.eq(status.as_str()));
             }
@@ -103,14 +132,14 @@ impl Store {
         changes: PodChanges,
     ) -> Result<Option<PodRecord>, StoreError> {
         let changes = ChangedRow::new(changes)?;
-        let of = owner.clone();
+        let (of, clusters) = (owner.clone(), self.clusters());
         let row: Option<Row> = write!(self, "refresh the pod's record", async |connection| {
             let now = connection.now().await?;
             let is_free = pods::lease_until
                 .is_null()
                 .or(pods::lease_until.le(storable(now)));
             let refreshed = diesel::update(pods::table)
-                .filter(is_of(of.kind().as_str(), of.id().to_owned()))
+                .filter(is_of(clusters, of.kind().as_str(), of.id().to_owned()))
                 .filter(is_free)
                 .set(changes.at(now))
                 .returning(Row::as_returning())

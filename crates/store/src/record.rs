@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::LeaseInfo;
+use super::{ClusterId, LeaseInfo};
 use berth_core::{
     Diagnosis, Image, Namespace, Owner, OwnerKind, PodStatus, Resources, ServiceDetails,
 };
@@ -32,6 +32,8 @@ pub struct PodRecord {
     pub service: ServiceDetails,
     /// Where `kubectl` runs.
     pub ssh: SshPlace,
+    /// The cluster in which the pod is.
+    pub cluster: ClusterId,
     /// Why the pod does not run, when it does not.
     pub diagnosis: Option<Diagnosis>,
     /// Who has leased the record; the lease may have run out.
@@ -51,14 +53,6 @@ pub struct SshPlace {
     pub port: u16,
     /// Whom to log in as.
     pub user: String,
-}
-
-impl SshPlace {
-    /// Whether both name the same server, whoever logs in.
-    #[must_use]
-    pub fn is_same_host(&self, other: &Self) -> bool {
-        (&self.host, self.port) == (&other.host, other.port)
-    }
 }
 
 /// `host:port`

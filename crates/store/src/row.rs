@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::{
-    LeaseInfo, PodRecord, StoreError,
+    ClusterId, LeaseInfo, PodRecord, StoreError,
     cell::{Moment, RowAt},
     schema::pods,
 };
@@ -14,6 +14,7 @@ use berth_core::{Owner, OwnerKind};
 #[diesel(table_name = pods)]
 pub(super) struct Row {
     pub(super) id: i64,
+    cluster_id: i64,
     owner_kind: String,
     owner_id: String,
     conversation_id: Option<String>,
@@ -54,6 +55,7 @@ impl Row {
             resources: at.json("resources", &self.resources)?,
             service: at.json("service_details", &self.service_details)?,
             ssh: at.ssh(&self.ssh_host, self.ssh_port, &self.ssh_user)?,
+            cluster: ClusterId(self.cluster_id),
             diagnosis: at.optional_json("diagnosis", self.diagnosis.as_deref())?,
             lease: self.lease()?,
             created_at: at.moment("created_at", &self.created_at)?,

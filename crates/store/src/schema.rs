@@ -3,6 +3,7 @@
 diesel::table! {
     pods (id) {
         id -> BigInt,
+        cluster_id -> BigInt,
         owner_kind -> Text,
         owner_id -> Text,
         project_id -> Nullable<Text>,
@@ -29,6 +30,7 @@ diesel::table! {
 diesel::table! {
     leases (id) {
         id -> BigInt,
+        cluster_id -> BigInt,
         name -> Text,
         holder -> Text,
         since -> Timestamp,
@@ -39,6 +41,7 @@ diesel::table! {
 diesel::table! {
     builds (id) {
         id -> BigInt,
+        cluster_id -> BigInt,
         name -> Text,
         image -> Text,
         image_name -> Text,
@@ -61,6 +64,7 @@ diesel::table! {
 diesel::table! {
     deployments (id) {
         id -> BigInt,
+        cluster_id -> BigInt,
         owner_kind -> Text,
         owner_id -> Text,
         name -> Text,
@@ -83,6 +87,7 @@ diesel::table! {
 diesel::table! {
     operations (id) {
         id -> BigInt,
+        cluster_id -> BigInt,
         action -> Text,
         workload -> Text,
         owner_kind -> Nullable<Text>,
@@ -98,6 +103,24 @@ diesel::table! {
         outcome -> Nullable<Text>,
         result -> Nullable<Text>,
         error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    clusters (id) {
+        id -> BigInt,
+        uid -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    cluster_addresses (id) {
+        id -> BigInt,
+        cluster_id -> BigInt,
+        ssh_host -> Text,
+        ssh_port -> Integer,
+        ssh_user -> Text,
+        kubectl -> Text,
     }
 }
 

@@ -21,7 +21,7 @@ pub(in crate::cli) async fn run(
     let login = login(&args)?;
     let setup = BuilderSetup {
         namespace: config.builds.namespace.clone(),
-        aws: aws(&args, &session.variables()?, &config, session)?,
+        aws: aws(&args, session.variables()?, &config, session)?,
         login,
         adopt: args.adopt,
     };

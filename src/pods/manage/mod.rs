@@ -147,10 +147,6 @@ impl Work<'_> {
         remembered: Option<&PodRecord>,
     ) -> Result<Managed, Error> {
         let observed = self.observe().await?;
-        // What is seen here was recorded by another way to the same cluster.
-        if let Some(record) = remembered.filter(|_| observed.deployment.is_none()) {
-            self.manager.if_elsewhere(record)?;
-        }
         let current = plan::current_spec(&observed);
         let base = current.unwrap_or_else(|| self.base(remembered));
         let desired = request.onto(&base)?;

@@ -1,6 +1,6 @@
 //! How kubectl is called on the host: the settings, and the command line that they give.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use berth_ssh::Command;
 
@@ -29,6 +29,20 @@ impl Default for KubectlSettings {
             context: None,
             node_address: None,
             call_limit: Duration::from_mins(1),
+        }
+    }
+}
+
+/// What decides which cluster kubectl talks to: its command, kubeconfig and context.
+impl fmt::Display for KubectlSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.program.join(" "))?;
+        if let Some(kubeconfig) = &self.kubeconfig {
+            write!(f, " --kubeconfig={kubeconfig}")?;
+        }
+        match &self.context {
+            Some(context) => write!(f, " --context={context}"),
+            None => Ok(()),
         }
     }
 }

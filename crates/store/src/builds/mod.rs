@@ -28,7 +28,7 @@ impl Store {
     /// database can't be asked.
     pub async fn begin_build(&self, new: NewBuild) -> Result<BuildRecord, StoreError> {
         let id = new.id.clone();
-        let new = NewRow::new(new);
+        let new = NewRow::new(self.cluster_for(&new.ssh).await?, new);
         let row: Option<Row> = write!(self, "record the build", async |connection| {
             let now = connection.now().await?;
             let inserted = diesel::insert_into(builds::table)

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::SshPlace;
+use crate::{ClusterId, SshPlace};
 use berth_core::{BuildFailure, BuildId, BuildStatus, Digest, Image};
 
 /// What is remembered of a build. The cluster forgets a Job soon after its end; this stays.
@@ -23,6 +23,8 @@ pub struct BuildRecord {
     pub namespace: String,
     /// Where `kubectl` runs.
     pub ssh: SshPlace,
+    /// The cluster in which it is built.
+    pub cluster: ClusterId,
     /// The state in which the build was seen last.
     pub status: BuildStatus,
     /// The image's digest, once it has been pushed.

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 
 use super::{BuildEnd, BuildRecord, NewBuild};
 use crate::{
-    StoreError,
+    ClusterId, StoreError,
     cell::{Moment, RowAt},
     changed::{storable, to_json},
     schema::builds,
@@ -19,6 +19,7 @@ use berth_core::BuildStatus;
 #[diesel(table_name = builds)]
 pub(super) struct Row {
     id: i64,
+    cluster_id: i64,
     name: String,
     image: String,
     source: String,
@@ -53,6 +54,7 @@ impl Row {
             builder: self.builder,
             namespace: self.namespace,
             ssh: at.ssh(&self.ssh_host, self.ssh_port, &self.ssh_user)?,
+            cluster: ClusterId(self.cluster_id),
             status: at.read("status", self.status.parse())?,
             digest: at.read("digest", digest)?,
             failure: at.optional_json("failure", self.failure.as_deref())?,
@@ -69,6 +71,7 @@ impl Row {
 #[derive(Debug, Clone, Insertable)]
 #[diesel(table_name = builds)]
 pub(super) struct NewRow {
+    cluster_id: i64,
     name: String,
     image: String,
     image_name: String,
@@ -85,8 +88,9 @@ pub(super) struct NewRow {
 }
 
 impl NewRow {
-    pub(super) fn new(new: NewBuild) -> Self {
+    pub(super) fn new(cluster: ClusterId, new: NewBuild) -> Self {
         Self {
+            cluster_id: cluster.0,
             name: new.id.into(),
             image_name: new.image.name().to_owned(),
             image: new.image.into(),

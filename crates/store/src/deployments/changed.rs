@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::{DeploymentChanges, NewDeployment};
 use crate::{
-    StoreError,
+    ClusterId, StoreError,
     changed::{storable, to_json},
     record::Change,
     schema::deployments,
@@ -16,6 +16,7 @@ use berth_core::{DeploymentName, DeploymentStatus, Owner};
 #[derive(Debug, Clone, Insertable)]
 #[diesel(table_name = deployments)]
 pub(super) struct NewRow {
+    cluster_id: i64,
     owner_kind: &'static str,
     owner_id: String,
     name: String,
@@ -33,8 +34,14 @@ pub(super) struct NewRow {
 }
 
 impl NewRow {
-    pub(super) fn new(owner: &Owner, name: &DeploymentName, new: &NewDeployment) -> Self {
+    pub(super) fn new(
+        cluster: ClusterId,
+        owner: &Owner,
+        name: &DeploymentName,
+        new: &NewDeployment,
+    ) -> Self {
         Self {
+            cluster_id: cluster.0,
             owner_kind: owner.kind().as_str(),
             owner_id: owner.id().to_owned(),
             name: name.to_string(),

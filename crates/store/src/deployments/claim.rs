@@ -36,8 +36,10 @@ impl Store {
         holder: &Holder,
         ttl: Duration,
     ) -> Result<DeploymentClaim, StoreError> {
-        let row = NewRow::new(owner, name, new);
-        let claimed = self.take_deployment(owner, name, Some(row), holder, ttl);
+        let cluster = self.cluster_for(&new.ssh).await?;
+        let row = NewRow::new(cluster, owner, name, new);
+        let this = self.in_cluster(cluster);
+        let claimed = this.take_deployment(owner, name, Some(row), holder, ttl);
         claimed.await?.ok_or_else(|| StoreError::Query {
             act: "claim the deployment",
             source: "its lease is held, and it has no record".into(),
@@ -67,12 +69,17 @@ impl Store {
         holder: &Holder,
         ttl: Duration,
     ) -> Result<Option<DeploymentClaim>, StoreError> {
+        let Some(cluster) = self.cluster_of_deployment(owner, name).await? else {
+            return Ok(None);
+        };
+        let clusters = (cluster.0, cluster.0);
         let (owner, name, holder) = (owner.clone(), name.clone(), holder.clone());
         write!(self, "claim the deployment", async |connection| {
             let lock_name = lock_name(&owner, &name);
-            let locked = connection.take(&lock_name, &holder, ttl).await?;
+            let locked = connection.take(cluster, &lock_name, &holder, ttl).await?;
             let found: Option<Row> = deployments::table
                 .filter(is_of(
+                    clusters,
                     owner.kind().as_str(),
                     owner.id().to_owned(),
                     name.into(),

@@ -18,7 +18,7 @@ use self::{
     row::{Found, Row, into_record},
 };
 use super::{
-    Holder, Listed, Lock, Locked, Store, StoreError,
+    ClusterId, Holder, Listed, Lock, Locked, Store, StoreError,
     fault::Fault,
     lock::Leases,
     pools::{Clock, read, write},
@@ -53,12 +53,17 @@ impl Store {
         owner: &Owner,
         name: &DeploymentName,
     ) -> Result<Option<DeploymentRecord>, StoreError> {
-        let (owner, name) = (owner.clone(), name.to_string());
+        let (owner, name, clusters) = (owner.clone(), name.to_string(), self.clusters());
         let found: Option<Found> =
             read!(self, "read the deployment's record", async |connection| {
                 let found = with_lease()
                     .select(Found::as_select())
-                    .filter(is_of(owner.kind().as_str(), owner.id().to_owned(), name))
+                    .filter(is_of(
+                        clusters,
+                        owner.kind().as_str(),
+                        owner.id().to_owned(),
+                        name,
+                    ))
                     .first(connection)
                     .await;
                 Ok(found.optional()?)
@@ -75,8 +80,12 @@ impl Store {
         &self,
         filter: DeploymentFilter,
     ) -> Result<Listed<DeploymentRecord>, StoreError> {
+        let (first, last) = self.clusters();
         let rows: Vec<Found> = read!(self, "list the deployments' records", async |connection| {
-            let mut query = with_lease().select(Found::as_select()).into_boxed();
+            let mut query = with_lease()
+                .select(Found::as_select())
+                .filter(deployments::cluster_id.between(first, last))
+                .into_boxed();
             if let Some(owner) = filter.owner {
                 query = query
                     .filter(deployments::owner_kind.eq(owner.kind().as_str()))
@@ -115,7 +124,7 @@ impl Store {
             let lease = connection.hold(&lock).await?;
             let now = connection.now().await?;
             let saved: Option<Row> = diesel::update(deployments::table)
-                .filter(deployments::lock_name.eq(lock.name()))
+                .filter(is_locked(&lock))
                 .set(changes.at(now))
                 .returning(Row::as_returning())
                 .get_result(connection)
@@ -143,16 +152,21 @@ impl Store {
         let (holder, at_once) = (Holder::this_process(), Duration::ZERO);
         let changes = ChangedRow::new(changes)?;
         let lock_name = lock_name(owner, name);
+        let Some(cluster) = self.cluster_of_deployment(owner, name).await? else {
+            return Ok(None);
+        };
         write!(
             self,
             "refresh the deployment's record",
             async |connection| {
                 // Held for this transaction alone.
-                let locked = connection.take(&lock_name, &holder, at_once).await?;
+                let locked = connection
+                    .take(cluster, &lock_name, &holder, at_once)
+                    .await?;
                 if let Locked::Taken(lock) = locked {
                     let now = connection.now().await?;
                     diesel::update(deployments::table)
-                        .filter(deployments::lock_name.eq(lock.name()))
+                        .filter(is_locked(&lock))
                         .set(changes.at(now))
                         .execute(connection)
                         .await?;
@@ -164,6 +178,32 @@ impl Store {
         self.find_deployment(owner, name).await
     }
 
+    /// The store's own cluster, or that of the deployment's record.
+    async fn cluster_of_deployment(
+        &self,
+        owner: &Owner,
+        name: &DeploymentName,
+    ) -> Result<Option<ClusterId>, StoreError> {
+        if self.cluster.is_some() {
+            return Ok(self.cluster);
+        }
+        let (owner, name, clusters) = (owner.clone(), name.to_string(), self.clusters());
+        let found: Option<i64> = read!(self, "read the deployment's record", async |connection| {
+            Ok(deployments::table
+                .filter(is_of(
+                    clusters,
+                    owner.kind().as_str(),
+                    owner.id().to_owned(),
+                    name,
+                ))
+                .select(deployments::cluster_id)
+                .first(connection)
+                .await
+                .optional()?)
+        })?;
+        Ok(found.map(ClusterId))
+    }
+
     /// Deletes the record, and with it the lease.
     ///
     /// # Errors
@@ -173,7 +213,7 @@ impl Store {
         write!(self, "delete the deployment's record", async |connection| {
             connection.hold(&lock).await?;
             let deleted = diesel::delete(deployments::table)
-                .filter(deployments::lock_name.eq(lock.name()))
+                .filter(is_locked(&lock))
                 .execute(connection)
                 .await?;
             if deleted == 0 {
@@ -194,14 +234,30 @@ fn not_a_deployments(lock: &Lock) -> Fault {
 /// Each record beside the lease on it.
 #[diesel::dsl::auto_type]
 fn with_lease() -> _ {
-    deployments::table.left_join(leases::table.on(leases::name.eq(deployments::lock_name)))
+    deployments::table.left_join(
+        leases::table.on(leases::name
+            .eq(deployments::lock_name)
+            .and(leases::cluster_id.eq(deployments::cluster_id))),
+    )
 }
 
-/// The row of the owner's deployment of this name.
+/// The row of the owner's deployment of this name in clusters with numbers from the first to the second.
 #[diesel::dsl::auto_type]
-fn is_of(kind: &'static str, id: String, name: String) -> _ {
+fn is_of(clusters: (i64, i64), kind: &'static str, id: String, name: String) -> _ {
+    let (first, last): (i64, i64) = clusters;
     deployments::owner_kind
         .eq(kind)
         .and(deployments::owner_id.eq(id))
         .and(deployments::name.eq(name))
+        .and(deployments::cluster_id.between(first, last))
+}
+
+/// The row of the deployment that is leased.
+#[diesel::dsl::auto_type]
+fn is_locked(lock: &Lock) -> _ {
+    let name: String = lock.name.clone();
+    let cluster: i64 = lock.cluster.0;
+    deployments::lock_name
+        .eq(name)
+        .and(deployments::cluster_id.eq(cluster))
 }

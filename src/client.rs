@@ -132,6 +132,13 @@ impl Berth {
         self.records().history(filter).await
     }
 
+    /// Returns what was noticed about the cluster's identity since the last call: that it could not be read,
+    /// or that records collide.
+    #[must_use]
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.0.site.take_warnings()
+    }
+
     /// Returns the records, for what needs no cluster.
     #[must_use]
     pub fn records(&self) -> Records {

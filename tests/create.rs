@@ -23,6 +23,7 @@ use k8s_openapi::api::{
 };
 use serde_json::json;
 use std::{
+    os::unix::fs::PermissionsExt as _,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
@@ -526,6 +527,35 @@ async fn one_cluster_by_two_host_names_has_one_record() {
     assert_eq!(listed.len(), 1, "{listed:?}");
     assert!(by_alias.delete(&project.owner).await.unwrap().was_there);
     assert!(manager.list(None).await.unwrap().records.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_hides_its_identity_is_known_by_its_host() {
+    if skipped_on_a_cluster(
+        "a right that is missing",
+        "the sandbox's kubectl is wrapped",
+    ) {
+        return;
+    }
+    let mut world = World::sqlite().await;
+    let kubectl = world.scratch.path().join("kubectl");
+    let script = "#!/bin/sh\ncase \" $* \" in *metadata.name=kube-system*)\n\
+                  echo 'Error from server (Forbidden): namespaces is forbidden: User \"dev\" cannot list \
+                  resource \"namespaces\" in API group \"\" at the cluster scope' >&2\nexit 1\nesac\n\
+                  exec kubectl \"$@\"\n";
+    std::fs::write(&kubectl, script).unwrap();
+    std::fs::set_permissions(&kubectl, std::fs::Permissions::from_mode(0o755)).unwrap();
+    world.set("K8S_KUBECTL", kubectl.to_str().unwrap());
+    let project = world.project();
+    let [flag, id] = project.flags();
+    let warning = "warning: the namespace kube-system can't be read";
+    // It is asked for once.
+    for is_warned in [true, false] {
+        let created = world.berth(&["create", flag, id]).output().unwrap();
+        let said = String::from_utf8_lossy(&created.stderr).into_owned();
+        assert!(created.status.success(), "{said}");
+        assert_eq!(said.contains(warning), is_warned, "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

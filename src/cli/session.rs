@@ -149,6 +149,10 @@ impl Session {
     /// Ends what still runs on the host.
     pub(super) async fn close(&self) {
         if let Some(berth) = self.opened.get() {
+            let warnings = berth.take_warnings().into_iter();
+            for warning in warnings.filter(|_| !self.global.quiet) {
+                self.printer.note(&format!("warning: {warning}"));
+            }
             berth.close().await;
         }
     }

@@ -1,6 +1,8 @@
 //! Which cluster this is. One cluster may be reached by several hosts, ports and users, and has one set of
 //! records; its UID is that of its namespace `kube-system`.
 
+use std::sync::PoisonError;
+
 use k8s_openapi::api::core::v1::Namespace;
 
 use super::Site;
@@ -15,7 +17,7 @@ impl Site {
     ///
     /// # Errors
     /// When the cluster or the records can't be asked. Where the namespace may not be read, the cluster is
-    /// known by its host, port and user instead, and a warning is logged.
+    /// known by its host, port and user instead, with a warning.
     pub async fn bind(&self) -> Result<(), Error> {
         let bound = self.inner.bound.get_or_try_init(|| async {
             let (store, address) = (&self.inner.store, &self.inner.address);
@@ -25,15 +27,27 @@ impl Site {
             let uid = self.uid().await?;
             let bound = store.bind_cluster(address, uid.as_deref()).await?;
             for record in bound.collisions {
-                tracing::warn!(
-                    %record,
-                    "this cluster has two records of it, from two ways to reach it; the older one is kept \
-                     apart and not used"
-                );
+                self.warn(format!(
+                    "{record} is on record twice in this cluster, by two ways to reach it; the older \
+                     record is kept apart and not used"
+                ));
             }
             Ok(store.in_cluster(bound.cluster))
         });
         bound.await.map(drop)
+    }
+
+    /// Returns what was noticed of the cluster's identity, each thing once.
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        let warnings = &self.inner.warnings;
+        std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn warn(&self, text: String) {
+        tracing::warn!("{text}");
+        let warnings = &self.inner.warnings;
+        let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        warnings.push(text);
     }
 
     async fn uid(&self) -> Result<Option<String>, Error> {
@@ -44,9 +58,10 @@ impl Site {
         };
         let uid = found.into_iter().find_map(|it| it.metadata.uid);
         if uid.is_none() {
-            tracing::warn!(
-                "the namespace kube-system can't be read, so this cluster is known by its SSH host, port and \
-                 user alone"
+            self.warn(
+                "the namespace kube-system can't be read, so this cluster is known by its SSH host, port \
+                 and user alone"
+                    .to_owned(),
             );
         }
         Ok(uid)

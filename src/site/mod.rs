@@ -8,7 +8,12 @@ mod ending;
 mod held;
 mod operation;
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::{sync::OnceCell, time::Instant};
 
@@ -44,6 +49,8 @@ struct Inner {
     address: ClusterAddress,
     /// The records of the cluster, once it is known which one it is.
     bound: OnceCell<Store>,
+    /// What was noticed when it became known.
+    warnings: Mutex<Vec<String>>,
     holder: Holder,
     /// The user who runs this process.
     local_user: String,
@@ -86,6 +93,7 @@ impl Site {
             template_folder: config.templates.clone(),
             address,
             bound: OnceCell::new(),
+            warnings: Mutex::default(),
             holder: Holder::this_process(),
             local_user: local_user(),
             history: config.history,

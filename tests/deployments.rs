@@ -215,11 +215,12 @@ on_both_databases! {
         let manager = manager(&world).await;
         let project = world.project();
         let store = world.store().await;
+        let ssh = world.config().ssh;
         let new = NewDeployment {
             image: image().parse().unwrap(),
             host: None,
             replicas: 1,
-            ssh: berth::store::SshPlace { host: "other".into(), port: 22, user: "u".into() },
+            ssh: berth::store::SshPlace { host: ssh.host, port: ssh.port, user: ssh.user },
         };
         let holder = Holder::this_process();
         let claim = store

@@ -17,7 +17,7 @@ const MASK: &str = "[hidden]";
 /// place where a secret is used.
 ///
 /// ```
-/// use berth::secret::Secret;
+/// use berth_core::secret::Secret;
 ///
 /// let token = Secret::new(String::from("hunter2"));
 /// assert_eq!(format!("{token} {token:?}"), "[hidden] [hidden]");

@@ -76,7 +76,8 @@ pub struct NewPod {
 /// Changes to a record; what is not named stays as it is.
 ///
 /// ```
-/// use berth::{domain::PodStatus, store::PodChanges};
+/// use berth_core::PodStatus;
+/// use berth_store::PodChanges;
 ///
 /// let changes = PodChanges::new()
 ///     .status(PodStatus::Running)

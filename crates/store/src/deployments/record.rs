@@ -75,7 +75,8 @@ pub enum DeploymentClaim {
 /// Changes to a record; what is not named stays as it is.
 ///
 /// ```
-/// use berth::{domain::DeploymentStatus, store::DeploymentChanges};
+/// use berth_core::DeploymentStatus;
+/// use berth_store::DeploymentChanges;
 ///
 /// let changes = DeploymentChanges::new()
 ///     .status(DeploymentStatus::Running)

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::{args::HistoryArgs, exit, printer::table, session::Session, view::shorten};
+use super::{args::HistoryArgs, printer::table, session::Session, view::shorten};
 use crate::{
     domain::{Operation, Owner, OwnerKind, WorkloadKind},
     error::Error,
-    store::{OperationFilter, OperationRecord},
+    store::{OperationFilter, OperationRecord, SshPlace},
 };
 
 pub(super) async fn run(args: HistoryArgs, session: &Session) -> Result<ExitCode, Error> {
@@ -27,13 +27,7 @@ pub(super) async fn run(args: HistoryArgs, session: &Session) -> Result<ExitCode
         let rows: Vec<_> = operations.iter().map(OperationView::to_row).collect();
         table(&OperationView::HEADLINE, &rows)
     });
-    let mut code = ExitCode::SUCCESS;
-    for problem in listed.unreadable {
-        let problem = Error::from(problem);
-        session.printer.problem(&problem);
-        code = exit::code(&problem);
-    }
-    Ok(code)
+    Ok(session.unreadable(listed.unreadable))
 }
 
 /// An operation as it is printed. Scripts read these names; a change of them is a change for users.
@@ -47,7 +41,7 @@ struct OperationView {
     error: Option<String>,
     user: String,
     host: String,
-    ssh: SshView,
+    ssh: SshPlace,
     began_at: String,
     ended_at: Option<String>,
     #[serde(skip)]
@@ -60,13 +54,6 @@ struct WorkloadView {
     owner_kind: Option<OwnerKind>,
     owner_id: Option<String>,
     name: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct SshView {
-    host: String,
-    port: u16,
-    user: String,
 }
 
 impl OperationView {
@@ -93,11 +80,7 @@ impl OperationView {
             error: record.error.clone(),
             user: record.local_user.clone(),
             host: record.holder.host().to_owned(),
-            ssh: SshView {
-                host: record.ssh.host.clone(),
-                port: record.ssh.port,
-                user: record.ssh.user.clone(),
-            },
+            ssh: record.ssh.clone(),
             began_at: time(record.began_at),
             ended_at: record.ended_at.map(time),
             subject: record.workload.to_string(),

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use super::{args::ListArgs, exit, printer::table, session::Session, view::PodView};
+use super::{args::ListArgs, printer::table, session::Session, view::PodView};
 use crate::error::Error;
 
 pub(super) async fn run(args: ListArgs, session: &Session) -> Result<ExitCode, Error> {
@@ -14,12 +14,7 @@ pub(super) async fn run(args: ListArgs, session: &Session) -> Result<ExitCode, E
         let rows: Vec<Vec<String>> = pods.iter().map(PodView::to_row).collect();
         table(&PodView::HEADLINE, &rows)
     });
-    let mut code = ExitCode::SUCCESS;
-    for problem in listed.unreadable {
-        let problem = Error::from(problem);
-        session.printer.problem(&problem);
-        code = exit::code(&problem);
-    }
+    let code = session.unreadable(listed.unreadable);
     if pods.is_empty()
         && code == ExitCode::SUCCESS
         && session.printer.is_for_people()

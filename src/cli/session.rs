@@ -1,18 +1,22 @@
 //! One run of the program: the options of all commands, and the client once one is needed.
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    process::ExitCode,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::sync::OnceCell;
 
-use super::{args::Global, printer::Printer, progress::Steps};
+use super::{args::Global, exit, printer::Printer, progress::Steps};
 use crate::{
     Berth, Records,
     config::{Config, ConfigError, Variables, database_url, variables},
     domain::Namespace,
     error::Error,
+    store::StoreError,
 };
 
 /// What every command is given.
@@ -115,6 +119,17 @@ impl Session {
         if error.is_from_cluster() {
             self.tell_of_kubeconfig();
         }
+    }
+
+    /// Prints what is wrong with records that can't be read; returns the exit code that they lead to.
+    pub(super) fn unreadable(&self, problems: Vec<StoreError>) -> ExitCode {
+        let mut code = ExitCode::SUCCESS;
+        for problem in problems {
+            let problem = Error::from(problem);
+            self.printer.problem(&problem);
+            code = exit::code(&problem);
+        }
+        code
     }
 
     /// Warns of settings that are probably misspelled, and so have no effect.

@@ -8,7 +8,7 @@ use super::printer::{fields, log_tail, one_line, printable};
 use crate::{
     domain::{Diagnosis, OwnerKind, PodStatus, Resources, ServiceDetails},
     pods::{Action, Managed, PodReport},
-    store::PodRecord,
+    store::{PodRecord, SshPlace},
 };
 
 /// A pod as it is recorded.
@@ -25,7 +25,7 @@ pub(super) struct PodView {
     image: String,
     resources: Resources,
     service: ServiceDetails,
-    ssh: SshView,
+    ssh: SshPlace,
     diagnosis: Option<Diagnosis>,
     created_at: String,
     updated_at: String,
@@ -37,13 +37,6 @@ pub(super) struct PodView {
 struct OwnerView {
     kind: OwnerKind,
     id: String,
-}
-
-#[derive(Debug, Serialize)]
-struct SshView {
-    host: String,
-    port: u16,
-    user: String,
 }
 
 impl PodView {
@@ -68,11 +61,7 @@ impl PodView {
             image: record.image.to_string(),
             resources: record.resources.clone(),
             service: record.service.clone(),
-            ssh: SshView {
-                host: record.ssh.host.clone(),
-                port: record.ssh.port,
-                user: record.ssh.user.clone(),
-            },
+            ssh: record.ssh.clone(),
             diagnosis: record.diagnosis.clone(),
             created_at: time(record.created_at),
             updated_at: time(record.updated_at),

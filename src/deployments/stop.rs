@@ -101,7 +101,7 @@ impl DeploymentManager {
         let new = NewDeployment {
             image: match record {
                 Some(record) => record.image,
-                // Nobody reads it: the record only holds the lease.
+                // The record only holds the lease; its image is not read.
                 None => "unknown".parse()?,
             },
             host: None,

@@ -1,5 +1,8 @@
-//! Which cluster this is. One cluster may be reached by several hosts, ports and users, and has one set of
-//! records; its UID is that of its namespace `kube-system`.
+//! Identifies the cluster, so that it has one set of records however it is reached. Its UID is that of its
+//! namespace `kube-system`.
+//!
+//! An address that is on record is not asked again, and nothing is recorded for a cluster that has not
+//! answered.
 
 use std::sync::PoisonError;
 

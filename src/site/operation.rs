@@ -1,4 +1,7 @@
-//! Operations on record: each has a row from its begin to its end, whatever the end is.
+//! Records each operation from its begin to its end, whatever the end is.
+//!
+//! All mutations go through [`Site::operate`]. An error's text is stored as it is, so secrets must be hidden in
+//! it before.
 
 use futures::future::BoxFuture;
 

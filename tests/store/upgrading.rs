@@ -84,7 +84,7 @@ on_both! {
         assert_eq!((builds.len(), builds[0].cluster), (1, pod.cluster));
         // The numbers of leases that are gone are not used again.
         let Locked::Taken(lock) = store.lock("x", &Holder::this_process(), LONG).await.unwrap() else {
-            panic!("nobody has it");
+            panic!("the lease is held");
         };
         store.unlock(&lock).await.unwrap();
         let (again, _) = take(&store.in_cluster(pod.cluster), &shop(), LONG).await;

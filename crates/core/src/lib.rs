@@ -1,8 +1,10 @@
 //! The values of berth, each checked when it is made: owners, names, images, builds, deployments,
 //! resources, ports, durations; and [secrets](secret) that mask themselves.
 //!
-//! Values are pure: no I/O, no clock. The exceptions are what all
-//! crates share: [`files`], how a file that a user names is opened, and [`tls`], whom TLS trusts. Below the command line and the library's requests there are no bare strings for these things.
+//! Values are pure: no I/O, no clock. The exceptions are what all crates share: [`files`] opens a file that a
+//! user names, and [`tls`] reads the certificate authorities that TLS trusts. Below the command line and the
+//! library's requests there are no bare strings for these things. Nothing here knows SSH, Kubernetes or a
+//! database.
 
 mod build;
 mod build_failure;

@@ -15,7 +15,7 @@
 //! | `launcher`, `preamble` | how a command is started, whatever the login shell does |
 //! | `command`, `process`, `run`, `listening` | one command: on the wire, for its caller, to its end, until nobody listens |
 //! | `tunnel` | a TCP connection from the host |
-//! | `settings` | the SSH target, the key and whom to trust |
+//! | `settings` | the SSH target, the key, the policy for host keys, limits |
 //! | `keys` | private keys |
 //! | `known_hosts`, `host_certificate`, `host_trust`, `fingerprint` | host keys |
 //!

@@ -1,4 +1,7 @@
-//! Which cluster records are of: one that is reached by several hosts, ports or users is the same one.
+//! The cluster that a record belongs to. A cluster that is reached by several hosts, ports or users is one.
+//!
+//! Nothing here asks a cluster: the caller passes its UID. Two clusters' records are never merged where they
+//! have the same name; such records are named and left as they are.
 
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -328,7 +331,7 @@ macro_rules! clusters_on {
                         .execute(self)
                         .await?;
                 }
-                // A lease that the cluster has by another name is the one that counts.
+                // Where both have a lease of the same name, that of the other cluster counts.
                 let names = leases::table
                     .filter(leases::cluster_id.eq(into))
                     .select(leases::name)

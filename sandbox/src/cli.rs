@@ -15,7 +15,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::alb::{self, Alb};
-use crate::api::{Settings, Store, tls};
+use crate::api::{self, Settings, tls};
 use crate::control::faults::Faults;
 use crate::control::{self, Controls};
 use crate::controllers;
@@ -151,14 +151,13 @@ async fn run(dir: &Path, options: &Options) -> Result<()> {
 type Pairs = Vec<(&'static str, String)>;
 
 async fn start(dir: &Path, options: &Options) -> Result<(Arc<Host>, Pairs)> {
-    let store = Store::new();
+    let node_ports = Arc::new(ports::NodePorts::default());
+    let probe = Arc::clone(&node_ports);
+    let store = api::store(move |port| probe.claim(port));
     let tls = tls::generate(&["127.0.0.1", "localhost", "kubernetes.default.svc"])?;
     let registry = Registry::start(&dir.join("registry"))?;
     let node = Node::new(&store, dir, registry.address())?;
-    let token = format!("sandbox-{}", crate::api::write::new_uid());
-    let node_ports = Arc::new(ports::NodePorts::default());
-    let probe = Arc::clone(&node_ports);
-    store.ask_before_node_port(move |port| probe.claim(port));
+    let token = format!("sandbox-{}", berth_objects::ids::new_uid());
     let faults = Faults::start(
         tls.config,
         store.clone(),

@@ -13,14 +13,14 @@ use super::group::{self, Group, GroupId};
 use super::ingress::{hold, publish, release};
 use super::model::{self, Flaw, Model};
 use super::{Alb, furnish};
-use crate::api::resources::{
-    DEPLOYMENTS, ENDPOINTSLICES, INGRESSCLASSES, INGRESSES, Kind, SERVICES,
-};
-use crate::api::store::Store;
 use crate::controllers::Loop;
 use crate::node::Node;
 use crate::node::events::{Event, Recorder};
 use crate::node::json::uid;
+use berth_objects::resources::{
+    DEPLOYMENTS, ENDPOINTSLICES, INGRESSCLASSES, INGRESSES, Kind, SERVICES,
+};
+use berth_objects::store::Store;
 
 /// After a failure, the next try; each further one comes after twice the time.
 const FIRST_RETRY: Duration = Duration::from_secs(1);

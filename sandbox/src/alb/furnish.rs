@@ -8,9 +8,9 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::api::resources::{DEPLOYMENTS, INGRESSCLASSES, NAMESPACES, SERVICEACCOUNTS};
-use crate::api::store::Store;
 use crate::node::json::{integer, text};
+use berth_objects::resources::{DEPLOYMENTS, INGRESSCLASSES, NAMESPACES, SERVICEACCOUNTS};
+use berth_objects::store::Store;
 
 /// The deployment's name, and the value of its `app.kubernetes.io/name` label.
 const NAME: &str = "aws-load-balancer-controller";

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::furnish::{CLASS, CONTROLLER};
 use super::{annotations, place};
-use crate::api::resources::{INGRESSCLASSES, INGRESSES};
-use crate::api::store::Store;
 use crate::node::json::{is_deleting, items, name, namespace, strings, text};
+use berth_objects::resources::{INGRESSCLASSES, INGRESSES};
+use berth_objects::store::Store;
 
 /// The annotation from before there were classes; it wins over the field.
 const OLD_CLASS: &str = "kubernetes.io/ingress.class";

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::api::json::child;
-use crate::api::resources::INGRESSES;
-use crate::api::store::Store;
 use crate::node::json::{items, name, namespace, uid};
+use berth_objects::json::child;
+use berth_objects::resources::INGRESSES;
+use berth_objects::store::Store;
 
 /// Lets the group hold the ingress until it has been let go.
 pub(super) fn hold(store: &Store, ingress: &Value, finalizer: &str) {

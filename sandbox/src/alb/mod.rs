@@ -21,9 +21,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use self::balancer::Shared;
-use crate::api::store::Store;
 use crate::node::Node;
 use crate::node::json::{name, namespace};
+use berth_objects::store::Store;
 
 /// The domain below which the stand-in of ACM has a certificate. Names in it are loopback
 /// everywhere (RFC 6761, 6.3).

@@ -9,11 +9,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::json::text;
-use super::resources::SERVICEACCOUNTS;
-use super::status_error::ApiError;
-use super::store::Store;
-use super::write::random_bytes;
+use berth_objects::ids::random_bytes;
+use berth_objects::json::text;
+use berth_objects::resources::SERVICEACCOUNTS;
+use berth_objects::status_error::ApiError;
+use berth_objects::store::Store;
 
 /// Somebody who asks.
 #[derive(Debug, Clone)]

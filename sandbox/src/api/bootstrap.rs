@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::json::text;
-use super::resources::{CLUSTERROLEBINDINGS, CLUSTERROLES, Kind, NAMESPACES, SERVICES};
-use super::status_error::ApiError;
-use super::store::Store;
+use berth_objects::json::text;
+use berth_objects::resources::{CLUSTERROLEBINDINGS, CLUSTERROLES, Kind, NAMESPACES, SERVICES};
+use berth_objects::status_error::ApiError;
+use berth_objects::store::Store;
 
 const READ: &[&str] = &["get", "list", "watch"];
 const WRITE: &[&str] = &["create", "delete", "deletecollection", "patch", "update"];

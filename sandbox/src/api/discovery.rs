@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Map, Value, json};
 
-use super::resources::{ALL, Kind};
+use berth_objects::resources::{ALL, Kind};
 
 const VERBS: &[&str] = &[
     "create",

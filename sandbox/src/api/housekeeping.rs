@@ -1,29 +1,25 @@
 //! What the real cluster's controllers do for every object: collecting what has lost its owner,
 //! emptying namespaces, making default accounts, counting quotas.
 
-mod namespaces;
-
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::admission::quota;
-use super::delete::{self, FOREGROUND, ORPHAN, Options};
-use super::json::{as_map, items, present, text};
-use super::resources::{
-    ALL, CONFIGMAPS, EVENTS, Kind, NAMESPACES, RESOURCEQUOTAS, SERVICEACCOUNTS,
-};
-use super::store::Store;
-use namespaces::Namespaces;
+use berth_objects::json::{as_map, present, text};
+use berth_objects::resources::{CONFIGMAPS, Kind, NAMESPACES, RESOURCEQUOTAS, SERVICEACCOUNTS};
+use berth_objects::store::Store;
+use berth_objects::{garbage, namespaces};
+use tokio::time::Instant;
 
 /// Runs until dropped.
 pub(super) async fn run(store: Store, ca_pem: String) {
     let mut watcher = store.watch_all();
-    let mut namespaces = Namespaces::default();
+    let mut leaving = Leaving::default();
     loop {
-        collect(&store);
-        let due = namespaces.empty(&store);
+        garbage::collect(&store);
+        let due = leaving.empty(&store);
         default_objects(&store, &ca_pem);
         count_quotas(&store);
         // Whatever has happened in the meantime is seen by the next round, lost or not.
@@ -35,120 +31,36 @@ pub(super) async fn run(store: Store, ca_pem: String) {
     }
 }
 
-fn everything(store: &Store) -> Vec<(Kind, Arc<Value>)> {
-    let of = |&kind: &Kind| {
-        store
-            .list_at(kind, None)
-            .0
-            .into_iter()
-            .map(move |object| (kind, object))
-    };
-    ALL.iter()
-        .filter(|kind| ***kind != EVENTS)
-        .flat_map(of)
-        .collect()
-}
+/// How long a terminating namespace is left as it is. The real controller waits for five seconds;
+/// this is long enough to be met, and short enough for tests that clean up after themselves.
+const PAUSE: Duration = Duration::from_millis(500);
 
-/// Deletes what has lost its owners, and lets go of owners that wait for what they own.
-fn collect(store: &Store) {
-    let objects = everything(store);
-    let alive: HashMap<&str, &Value> = objects
-        .iter()
-        .map(|(_, object)| (text(object, "/metadata/uid"), &**object))
-        .collect();
-    let mut owners_in_use = HashSet::new();
-    for (kind, object) in &objects {
-        let owners = items(object, "/metadata/ownerReferences");
-        if owners.is_empty() {
-            continue;
-        }
-        let owner_of = |owner: &Value| alive.get(text(owner, "/uid")).copied();
-        let leaving = |owner: &Value, finalizer: &str| {
-            present(owner, "/metadata/deletionTimestamp")
-                && items(owner, "/metadata/finalizers")
-                    .iter()
-                    .any(|f| f.as_str() == Some(finalizer))
-        };
-        if let Some(owner) = owners
-            .iter()
-            .filter_map(owner_of)
-            .find(|o| leaving(o, ORPHAN))
-        {
-            disown(store, kind, object, text(owner, "/metadata/uid"));
-            continue;
-        }
-        let kept = owners
-            .iter()
-            .filter_map(owner_of)
-            .any(|owner| !leaving(owner, FOREGROUND));
-        for owner in owners
-            .iter()
-            .filter(|o| o.get("blockOwnerDeletion") == Some(&true.into()))
-        {
-            owners_in_use.insert(text(owner, "/uid").to_owned());
-        }
-        if !kept && !present(object, "/metadata/deletionTimestamp") {
-            let options = Options {
-                uid: text(object, "/metadata/uid").to_owned(),
-                ..Options::default()
-            };
-            remove(store, kind, object, &options);
-        }
-    }
-    for (kind, object) in &objects {
-        if !present(object, "/metadata/deletionTimestamp") {
-            continue;
-        }
-        let in_use = owners_in_use.contains(text(object, "/metadata/uid"));
-        for finalizer in [FOREGROUND, ORPHAN] {
-            let held = items(object, "/metadata/finalizers")
-                .iter()
-                .any(|f| f.as_str() == Some(finalizer));
-            if held && !(finalizer == FOREGROUND && in_use) {
-                drop_finalizer(store, kind, object, finalizer);
+/// The namespaces that are on their way out, and since when.
+#[derive(Default)]
+struct Leaving(HashMap<String, Instant>);
+
+impl Leaving {
+    /// Empties and removes what is due; answers when to look again.
+    fn empty(&mut self, store: &Store) -> Instant {
+        let mut next = Instant::now() + Duration::from_hours(1);
+        let mut leaving = HashMap::new();
+        for namespace in store.list(&NAMESPACES, None) {
+            if !present(&namespace, "/metadata/deletionTimestamp") {
+                continue;
+            }
+            let uid = text(&namespace, "/metadata/uid").to_owned();
+            let since = self.0.get(&uid).copied().unwrap_or_else(Instant::now);
+            leaving.insert(uid, since);
+            let due = since + PAUSE;
+            if due > Instant::now() {
+                next = next.min(due);
+            } else {
+                namespaces::finalize(store, &namespace);
             }
         }
+        self.0 = leaving;
+        next
     }
-}
-
-fn disown(store: &Store, kind: Kind, object: &Value, owner: &str) {
-    let (ns, name) = place(object);
-    let done = store.update(kind, ns, name, |object| {
-        if let Some(Value::Array(list)) = object.pointer_mut("/metadata/ownerReferences") {
-            list.retain(|reference| text(reference, "/uid") != owner);
-        }
-    });
-    if let Err(error) = done {
-        tracing::debug!(%error, "orphaning");
-    }
-}
-
-fn drop_finalizer(store: &Store, kind: Kind, object: &Value, finalizer: &str) {
-    let (ns, name) = place(object);
-    let done = store.update(kind, ns, name, |object| {
-        if let Some(Value::Array(list)) = object.pointer_mut("/metadata/finalizers") {
-            list.retain(|held| held.as_str() != Some(finalizer));
-        }
-    });
-    if let Err(error) = done {
-        tracing::debug!(%error, "letting go");
-    }
-}
-
-fn remove(store: &Store, kind: Kind, object: &Value, options: &Options) {
-    let (ns, name) = place(object);
-    match delete::delete(store, kind, ns, name, options) {
-        Ok(_) => {}
-        Err(error) if error.code == 404 => {}
-        Err(error) => tracing::warn!(%error, "collecting"),
-    }
-}
-
-fn place(object: &Value) -> (&str, &str) {
-    (
-        text(object, "/metadata/namespace"),
-        text(object, "/metadata/name"),
-    )
 }
 
 /// Every namespace has a `default` account and the authority's certificate.
@@ -191,7 +103,10 @@ fn count_quotas(store: &Store) {
         if quota.get("status") == Some(&status) {
             continue;
         }
-        let (ns, name) = place(&quota);
+        let (ns, name) = (
+            text(&quota, "/metadata/namespace"),
+            text(&quota, "/metadata/name"),
+        );
         let done = store.update(&RESOURCEQUOTAS, ns, name, |quota| {
             as_map(quota).insert("status".to_owned(), status);
         });

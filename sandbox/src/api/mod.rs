@@ -1,34 +1,21 @@
-//! A small Kubernetes API server: discovery, storage, validation, admission and the HTTP front
-//! of exec and log. It knows nothing of processes; those belong to the [`NodeRuntime`].
+//! A small Kubernetes API server: discovery, validation, admission and the HTTP front of exec and log,
+//! over the object store of [`berth_objects`]. It knows nothing of processes; those belong to the [`NodeRuntime`].
 //!
 //! What it refuses, it refuses in the words of the real server. It must never be kinder.
 
 mod admission;
 mod auth;
+mod body;
 mod bootstrap;
-mod decode;
-mod defaults;
-pub mod delete;
 mod discovery;
 mod housekeeping;
 mod http;
-mod ids;
-pub mod json;
-mod managed;
 mod openapi;
-mod patch;
-pub mod quantity;
 mod rbac;
-pub mod resources;
 pub mod runtime;
-mod schema;
-pub mod selector;
 mod services;
-pub mod status_error;
-pub mod store;
 pub mod tls;
 mod validate;
-pub mod write;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,10 +24,8 @@ use async_trait::async_trait;
 use tokio::net::TcpListener;
 use tokio_rustls::rustls::ServerConfig;
 
-pub use resources::{Kind, Resource};
+use berth_objects::{ApiError, Store};
 pub use runtime::NodeRuntime;
-pub use status_error::ApiError;
-pub use store::{Change, Lagged, Store, StoreEvent, Watcher};
 
 /// What the API server has to be told.
 #[derive(Clone)]
@@ -94,6 +79,14 @@ pub enum GateAnswer {
     Refuse(ApiError),
     /// Cut the connection without an answer.
     Cut,
+}
+
+/// An empty store whose writes are checked as the API server checks them. `node_port_probe` says whether
+/// the node can have a port that a service did not ask for by number.
+pub fn store(node_port_probe: impl Fn(u16) -> bool + Send + Sync + 'static) -> Store {
+    Store::with_admission(admission::Plugins {
+        node_port_probe: Box::new(node_port_probe),
+    })
 }
 
 /// Serves until the returned future is dropped, which also cuts every connection.

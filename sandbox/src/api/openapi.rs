@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::discovery::GROUPS;
-use super::resources::{ALL, Kind};
-use super::schema;
+use berth_objects::resources::{ALL, Kind};
+use berth_objects::schema;
 
 /// The document at a path, if there is one.
 pub(super) fn document(path: &str) -> Option<Value> {

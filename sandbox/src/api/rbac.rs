@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::RequestInfo;
 use super::auth::User;
-use super::json::{items, text};
-use super::resources::{CLUSTERROLEBINDINGS, CLUSTERROLES, ROLEBINDINGS, ROLES};
-use super::status_error::ApiError;
-use super::store::Store;
+use berth_objects::json::{items, text};
+use berth_objects::resources::{CLUSTERROLEBINDINGS, CLUSTERROLES, ROLEBINDINGS, ROLES};
+use berth_objects::status_error::ApiError;
+use berth_objects::store::Store;
 
 /// Paths open to everybody.
 const PUBLIC: &[&str] = &["/healthz", "/livez", "/readyz", "/version"];

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::json::{as_map, child, each, integer, items, text};
-use super::resources::{Kind, SERVICES};
-use super::status_error::{ApiError, Cause};
-use super::store::State;
-use super::write::random_bytes;
+use berth_objects::ids::random_bytes;
+use berth_objects::json::{as_map, child, each, integer, items, text};
+use berth_objects::resources::{Kind, SERVICES};
+use berth_objects::status_error::{ApiError, Cause};
+use berth_objects::store::State;
 
 const FIRST: i64 = 30_000;
 const LAST: i64 = 32_767;
@@ -45,6 +45,7 @@ pub(super) fn keep(kind: Kind, current: &Value, next: &mut Value) {
 /// Gives a service its addresses, or says why it can't have those that it asks for.
 pub(super) fn allocate(
     state: &State,
+    probe: &dyn Fn(u16) -> bool,
     kind: Kind,
     current: Option<&Value>,
     service: &mut Value,
@@ -112,7 +113,7 @@ pub(super) fn allocate(
         if let Some(wanted) = integer(port, "/nodePort").filter(|&wanted| wanted != 0) {
             claim(kind, &name, index, wanted, &mut ports)?;
         } else {
-            let free = free_port(state, &ports).ok_or_else(|| {
+            let free = free_port(probe, &ports).ok_or_else(|| {
                 ApiError::new(
                     500,
                     "InternalError",
@@ -149,9 +150,8 @@ fn claim(
 }
 
 /// A random free port, then the next free one that the node can have too.
-fn free_port(state: &State, ports: &HashSet<i64>) -> Option<i64> {
-    let probe = state.node_port_probe.as_deref();
-    let possible = |port: i64| probe.is_none_or(|probe| u16::try_from(port).is_ok_and(probe));
+fn free_port(probe: &dyn Fn(u16) -> bool, ports: &HashSet<i64>) -> Option<i64> {
+    let possible = |port: i64| u16::try_from(port).is_ok_and(probe);
     let size = LAST - FIRST + 1;
     let start = i64::from(u16::from_be_bytes(random_bytes::<2>())) % size;
     (0..size)

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::api::{self, Gate, GateAnswer, NodeRuntime, RequestInfo, Settings, Store};
+use crate::api::{self, Gate, GateAnswer, NodeRuntime, RequestInfo, Settings};
+use berth_objects::Store;
 
 /// What it takes to start the API server again.
 struct Parts {

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Loop;
-use crate::api::json::{as_map, child};
-use crate::api::resources::{Kind, PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES};
-use crate::api::store::Store;
 use crate::host::guard::remove_tree;
 use crate::node::json::{is_deleting, name, namespace, text, uid};
+use berth_objects::json::{as_map, child};
+use berth_objects::resources::{Kind, PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES};
+use berth_objects::store::Store;
 
 /// The controller.
 pub(super) struct Claims {

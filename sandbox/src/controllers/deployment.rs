@@ -10,11 +10,11 @@ use super::deployment_status::{self, Found};
 use super::owned::{claim, reference, write_status};
 use super::rollout::Bounds;
 use super::template::{HASH_LABEL, hash, same};
-use crate::api::json::{as_map, child};
-use crate::api::resources::{DEPLOYMENTS, Kind, PODS, REPLICASETS};
-use crate::api::store::Store;
 use crate::node::events::{Event, Recorder};
 use crate::node::json::{integer, is_deleting, is_true, moment, name, namespace, strings, text};
+use berth_objects::json::{as_map, child};
+use berth_objects::resources::{DEPLOYMENTS, Kind, PODS, REPLICASETS};
+use berth_objects::store::Store;
 
 /// The annotation that numbers a deployment's replica sets.
 pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";

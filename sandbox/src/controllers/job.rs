@@ -9,13 +9,13 @@ use tokio::time::Instant;
 use super::Loop;
 use super::job_status::{self, Verdict};
 use super::owned::{delete_pod, is_active, is_controlled_by, pod_from, write_status};
-use crate::api::resources::{JOBS, Kind, PODS, RESOURCEQUOTAS};
-use crate::api::store::Store;
 use crate::node::events::{Event, Recorder};
 use crate::node::json::{
     integer, is_deleting, is_true, items, moment, name, namespace, now, text, uid,
 };
 use crate::node::ports::is_ready;
+use berth_objects::resources::{JOBS, Kind, PODS, RESOURCEQUOTAS};
+use berth_objects::store::Store;
 
 /// The first wait after a pod has failed; each further failure doubles it.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(10);
@@ -309,7 +309,7 @@ impl Loop for Jobs {
         for job in jobs.iter().filter(|job| !is_deleting(job)) {
             if text(job, "/status/startTime").is_empty() && !is_true(job, "/spec/suspend") {
                 let started = self.store.update(&JOBS, namespace(job), name(job), |job| {
-                    let status = crate::api::json::child(job, "status");
+                    let status = berth_objects::json::child(job, "status");
                     status.insert("startTime".to_owned(), now().into());
                 });
                 if let Ok(job) = started {

@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::resources::Kind;
-use crate::api::store::Store;
+use berth_objects::resources::Kind;
+use berth_objects::store::Store;
 
 /// Something that brings the world closer to what objects say.
 pub(crate) trait Loop: Send + 'static {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::api::json::as_map;
-use crate::api::resources::NODES;
-use crate::api::store::Store;
 use crate::node::events::NODE;
 use crate::node::image::architecture;
 use crate::node::json::now;
+use berth_objects::json::as_map;
+use berth_objects::resources::NODES;
+use berth_objects::store::Store;
 
 /// How often the node says that it lives.
 const BEAT: Duration = Duration::from_mins(1);

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::api::json::{as_map, child};
-use crate::api::resources::{Kind, PODS};
-use crate::api::selector::Labels;
-use crate::api::store::Store;
 use crate::node::json::{is_deleting, is_true, items, name, namespace, text, uid};
+use berth_objects::json::{as_map, child};
+use berth_objects::resources::{Kind, PODS};
+use berth_objects::selector::Labels;
+use berth_objects::store::Store;
 
 /// Whether `owner` controls `object`.
 pub(super) fn is_controlled_by(object: &Value, owner: &Value) -> bool {
@@ -108,7 +108,7 @@ pub(super) const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// Five random letters, as `generateName` appends them.
 fn suffix() -> String {
-    let random = crate::api::write::new_uid();
+    let random = berth_objects::ids::new_uid();
     random
         .bytes()
         .filter(|byte| *byte != b'-')

@@ -8,11 +8,11 @@ use tokio::time::Instant;
 
 use super::Loop;
 use super::owned::{claim, delete_pod, is_active, pod_from, put_count, write_status};
-use crate::api::resources::{Kind, PODS, REPLICASETS, RESOURCEQUOTAS};
-use crate::api::store::Store;
 use crate::node::events::{Event, Recorder};
 use crate::node::json::{integer, is_deleting, items, moment, name, now, text, uid};
 use crate::node::ports::is_ready;
+use berth_objects::resources::{Kind, PODS, REPLICASETS, RESOURCEQUOTAS};
+use berth_objects::store::Store;
 
 /// The longest time between two tries to create what is refused.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::deployment::{Deployments, available, replicas};
-use crate::api::json::child;
-use crate::api::resources::{PODS, REPLICASETS};
 use crate::node::json::{integer, name, namespace, text};
+use berth_objects::json::child;
+use berth_objects::resources::{PODS, REPLICASETS};
 
 /// How far a rollout may leave the wanted number.
 pub(super) struct Bounds {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::json::{integer, is_deleting, items, name, namespace, uid};
 use super::pod::{IDLE, Worker};
-use crate::api::resources::PODS;
+use berth_objects::resources::PODS;
 
 impl Worker {
     /// Ends what was told to end and did not.

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::json::{is_true, items, name, namespace, strings, text, uid};
-use crate::api::resources::{CONFIGMAPS, SECRETS};
-use crate::api::store::Store;
+use berth_objects::resources::{CONFIGMAPS, SECRETS};
+use berth_objects::store::Store;
 
 /// The `PATH` that the runtime sets if the image has none.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -252,7 +252,7 @@ fn resource_field(container: &Value, resource: &str) -> String {
         return String::new();
     };
     let quantity = text(container, &format!("/resources/{list}/{kind}"));
-    let Some(quantity) = crate::api::quantity::Quantity::parse(quantity) else {
+    let Some(quantity) = berth_objects::quantity::Quantity::parse(quantity) else {
         return "0".to_owned();
     };
     quantity.rounded_up().to_string()

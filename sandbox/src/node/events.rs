@@ -8,8 +8,8 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::json::{name, namespace, now, text, uid};
-use crate::api::resources::EVENTS;
-use crate::api::store::Store;
+use berth_objects::resources::EVENTS;
+use berth_objects::store::Store;
 
 /// The name of the one node.
 pub(crate) const NODE: &str = "node1";

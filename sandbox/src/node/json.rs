@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-pub(crate) use crate::api::json::{integer, items, text};
+pub(crate) use berth_objects::json::{integer, items, text};
 
 /// Whether a JSON pointer leads to `true`.
 pub(crate) fn is_true(object: &Value, pointer: &str) -> bool {

@@ -51,11 +51,11 @@ use self::pod::{Message, Worker};
 use self::root::Root;
 use self::slot::Slot;
 use self::volumes::Places;
-use crate::api::resources::PODS;
 use crate::api::runtime::{
     ExecProcess, ExecRequest, ExecStartError, LogError, LogRequest, LogSource, NodeRuntime,
 };
-use crate::api::store::{Change, Store};
+use berth_objects::resources::PODS;
+use berth_objects::store::{Change, Store};
 
 /// How often the scheduler looks again at pods that fit nowhere.
 const RESCHEDULE: Duration = Duration::from_secs(2);

@@ -17,7 +17,7 @@ use super::json::{integer, is_deleting, items, name, namespace, now, text, uid};
 use super::slot::{Probe, Slot, State};
 use super::status::{self, Conditions, Facts};
 use super::volumes::{self, Places, Volume};
-use crate::api::resources::PODS;
+use berth_objects::resources::PODS;
 
 /// How long a kubelet takes to notice that a container has ended.
 pub(super) const NOTICE: Duration = Duration::from_secs(1);
@@ -381,7 +381,8 @@ fn memory_fault(pod: &Value) -> Option<&'static str> {
     let containers = items(pod, "/spec/containers");
     let limits = containers.iter().map(|it| {
         let limit = text(it, "/resources/limits/memory");
-        crate::api::quantity::Quantity::parse(limit).map(crate::api::quantity::Quantity::rounded_up)
+        berth_objects::quantity::Quantity::parse(limit)
+            .map(berth_objects::quantity::Quantity::rounded_up)
     });
     // Without a limit on one of them there is none on the pod.
     let limit = limits.sum::<Option<u64>>()?;

@@ -18,8 +18,8 @@ use super::container::dial;
 use super::events::{Event, Recorder};
 use super::json::{integer, is_deleting, items, name, namespace, strings, text, uid};
 use super::probe::resolve_port;
-use crate::api::resources::{PODS, SERVICES};
-use crate::api::store::Store;
+use berth_objects::resources::{PODS, SERVICES};
+use berth_objects::store::Store;
 
 /// Ports that are bound and not yet given to a service, and those that are.
 #[derive(Debug, Default)]

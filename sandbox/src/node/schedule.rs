@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::events::{Event, NODE, Recorder};
 use super::json::{is_deleting, items, name, namespace, now, strings, text};
 use super::status::total;
-use crate::api::quantity::Quantity;
-use crate::api::resources::{NODES, PERSISTENTVOLUMECLAIMS, PODS};
-use crate::api::store::Store;
+use berth_objects::quantity::Quantity;
+use berth_objects::resources::{NODES, PERSISTENTVOLUMECLAIMS, PODS};
+use berth_objects::store::Store;
 
 /// Binds the pod to the node, or says why it can't be; true if it was bound.
 pub(crate) fn schedule(store: &Store, events: &Recorder, pod: &Value) -> bool {
@@ -98,7 +98,7 @@ fn refuse(store: &Store, events: &Recorder, pod: &Value, message: &str) {
 
 fn set_condition(pod: &mut Value, condition: &Value) {
     let qos = super::status::qos_class(pod);
-    let status = crate::api::json::child(pod, "status");
+    let status = berth_objects::json::child(pod, "status");
     status.insert("conditions".to_owned(), json!([condition]));
     status.insert("phase".to_owned(), "Pending".into());
     status.insert("qosClass".to_owned(), qos.into());
@@ -174,7 +174,7 @@ fn affinity_fits(pod: &Value, labels: &Value) -> bool {
     terms.is_empty()
         || terms
             .iter()
-            .any(|term| crate::api::selector::Labels::of(term).matches(&node))
+            .any(|term| berth_objects::selector::Labels::of(term).matches(&node))
 }
 
 /// Whether the scheduler has to look at this pod.

@@ -22,7 +22,7 @@ use super::probing::keep_asking;
 use super::root::Names;
 use super::slot::{Probe, Slot, State, terminated};
 use super::view::View;
-use crate::api::quantity::Quantity;
+use berth_objects::quantity::Quantity;
 
 /// How often a kubelet looks again at what it can't solve.
 pub(super) const RESYNC: Duration = Duration::from_secs(11);
@@ -310,6 +310,6 @@ fn check(plan: &Plan) -> Result<Option<String>, String> {
 
 /// 64 hexadecimal digits, as containerd numbers containers.
 pub(super) fn random_hex() -> String {
-    let half = || crate::api::write::new_uid().replace('-', "");
+    let half = || berth_objects::ids::new_uid().replace('-', "");
     half() + &half()
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::image::canonical;
 use super::json::{items, now, text};
 use super::slot::{Slot, State};
-use crate::api::quantity::Quantity;
+use berth_objects::quantity::Quantity;
 
 /// What goes into a pod's status beside its containers.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::env::data;
 use super::json::{integer, is_true, items, name, namespace, strings, text};
-use crate::api::store::Store;
+use berth_objects::store::Store;
 
 /// One volume, ready to be mounted.
 #[derive(Clone, Debug)]

@@ -69,7 +69,7 @@ pub(super) async fn begin(
         storage.link_blob(name, &digest)?;
         return Ok(kept(name, &digest));
     }
-    let id = crate::api::write::new_uid();
+    let id = berth_objects::ids::new_uid();
     let progress = Progress {
         name: name.to_owned(),
         ..Progress::default()

@@ -9,8 +9,8 @@ use super::Parameters;
 use super::digest::Digest;
 use super::refusal::{Code, Refusal};
 use super::storage::{Manifest, Storage};
-use crate::api::json::{items, text};
 use crate::node::image::is_tag;
+use berth_objects::json::{items, text};
 
 /// The spec asks for at least this much; nobody has manifests so large.
 const LARGEST: usize = 4 * 1024 * 1024;

@@ -134,7 +134,7 @@ impl Storage {
 fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = file.parent().unwrap_or(file);
     fs::create_dir_all(folder)?;
-    let draft = folder.join(format!(".{}", crate::api::write::new_uid()));
+    let draft = folder.join(format!(".{}", berth_objects::ids::new_uid()));
     fs::write(&draft, bytes)?;
     fs::rename(draft, file)
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base64::Engine as _;
-use berth_sandbox::api::resources::{
+use berth_objects::resources::{
     CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, RESOURCEQUOTAS, SERVICEACCOUNTS, SERVICES,
 };
+use berth_objects::{Kind, Store};
 use berth_sandbox::api::runtime::{
     ExecProcess, ExecRequest, ExecStartError, LogError, LogRequest, LogSource,
 };
-use berth_sandbox::api::{Kind, NodeRuntime, Settings, Store, serve, tls};
+use berth_sandbox::api::{NodeRuntime, Settings, serve, store, tls};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -77,7 +78,7 @@ impl Cluster {
         let tls = tls::generate(&["127.0.0.1", "localhost"]).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let store = Store::new();
+        let store = store(|_| true);
         let (_, exec_cuts) = tokio::sync::watch::channel(0);
         let settings = Settings {
             admin_token: "admin".to_owned(),

@@ -102,7 +102,7 @@ fn prepared(request: Request<Incoming>, origin: &Origin) -> Option<Request<Incom
     let trace = format!(
         "Root=1-{:08x}-{}",
         chrono::Utc::now().timestamp(),
-        crate::api::write::new_uid().replace('-', "").get(..24)?
+        berth_objects::ids::new_uid().replace('-', "").get(..24)?
     );
     for (name, value) in [
         ("x-forwarded-for", chain),

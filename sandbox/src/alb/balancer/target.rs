@@ -8,11 +8,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::super::model::{TargetGroup, TargetKind};
-use crate::api::resources::ENDPOINTSLICES;
-use crate::api::store::Store;
 use crate::node::Node;
 use crate::node::json::{integer, is_true, items, strings, text};
 use crate::node::stream::PodStream;
+use berth_objects::resources::ENDPOINTSLICES;
+use berth_objects::store::Store;
 
 /// Something that requests are sent to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::group::GroupId;
-use crate::api::store::Store;
+use berth_objects::store::Store;
 
 pub(super) use rules::{Action, Rule};
 pub(super) use targets::{HealthCheck, TargetGroup, TargetKind};

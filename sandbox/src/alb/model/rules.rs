@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::targets::{self, TargetGroup};
 use super::{Listener, targets::Backend};
 use crate::alb::place;
-use crate::api::store::Store;
 use crate::node::json::{integer, items, text};
+use berth_objects::store::Store;
 
 /// Conditions and what follows when they hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

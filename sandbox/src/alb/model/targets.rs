@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::alb::{annotations, place};
-use crate::api::resources::SERVICES;
-use crate::api::store::Store;
 use crate::node::json::{integer, items, name, namespace, text};
+use berth_objects::resources::SERVICES;
+use berth_objects::store::Store;
 
 /// The backend of a rule.
 pub(super) struct Backend<'a> {

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::api::json::{as_map, child, each, items, object, text};
-use crate::api::quantity::Quantity;
-use crate::api::resources::{LIMITRANGES, PODS};
-use crate::api::status_error::ApiError;
-use crate::api::store::State;
+use berth_objects::json::{as_map, child, each, items, object, text};
+use berth_objects::quantity::Quantity;
+use berth_objects::resources::{LIMITRANGES, PODS};
+use berth_objects::status_error::ApiError;
+use berth_objects::store::State;
 
 pub(super) fn apply(state: &State, pod: &mut Value) -> Result<(), ApiError> {
     let namespace = text(pod, "/metadata/namespace").to_owned();

@@ -8,37 +8,55 @@ mod service_account;
 
 use serde_json::{Value, json};
 
-use super::json::{as_map, child, default, text};
-use super::resources::{INGRESSES, Kind, NAMESPACES, PODS};
-use super::status_error::ApiError;
-use super::store::State;
+use super::services;
+use berth_objects::json::{child, default, text};
+use berth_objects::resources::{INGRESSES, Kind, PODS};
+use berth_objects::status_error::ApiError;
+use berth_objects::store::State;
+use berth_objects::write::Admission;
 
 /// How an ingress named its class before it had a field for it.
 const OLD_CLASS: &str = "kubernetes.io/ingress.class";
 
-/// The namespace of a new object must be there, and stay.
-pub(super) fn namespace(state: &State, kind: Kind, object: &Value) -> Result<(), ApiError> {
-    if !kind.namespaced {
-        return Ok(());
+/// Whether the node can have a port.
+type NodePortProbe = Box<dyn Fn(u16) -> bool + Send + Sync>;
+
+/// All of it, with validation and the addresses of services.
+pub(super) struct Plugins {
+    /// Asked before a service is given a node port that it did not ask for by number: all sandboxes of
+    /// a machine share its ports.
+    pub(super) node_port_probe: NodePortProbe,
+}
+
+impl Admission for Plugins {
+    fn create(
+        &self,
+        state: &State,
+        kind: Kind,
+        object: &mut Value,
+    ) -> Result<Vec<String>, ApiError> {
+        mutate(state, kind, object)?;
+        super::validate::create(kind, object)?;
+        services::allocate(state, &self.node_port_probe, kind, None, object)?;
+        validate(state, kind, None, object)
     }
-    let name = text(object, "/metadata/namespace");
-    let Some(namespace) = state.get(&NAMESPACES, "", name) else {
-        return Err(ApiError::not_found(&NAMESPACES, name));
-    };
-    if text(&namespace, "/metadata/deletionTimestamp").is_empty() {
-        return Ok(());
+
+    fn update(
+        &self,
+        state: &State,
+        kind: Kind,
+        current: &Value,
+        next: &mut Value,
+    ) -> Result<Vec<String>, ApiError> {
+        services::keep(kind, current, next);
+        super::validate::update(kind, current, next)?;
+        services::allocate(state, &self.node_port_probe, kind, Some(current), next)?;
+        validate(state, kind, Some(current), next)
     }
-    let why =
-        format!("unable to create new content in namespace {name} because it is being terminated");
-    let mut error = ApiError::forbidden(kind, text(object, "/metadata/name"), &why);
-    let cause = json!([{"reason": "NamespaceTerminating",
-        "message": format!("namespace {name} is being terminated"), "field": "metadata.namespace"}]);
-    as_map(&mut error.details).insert("causes".to_owned(), cause);
-    Err(error)
 }
 
 /// What admission writes into a new object.
-pub(super) fn mutate(state: &State, kind: Kind, object: &mut Value) -> Result<(), ApiError> {
+fn mutate(state: &State, kind: Kind, object: &mut Value) -> Result<(), ApiError> {
     if *kind != PODS {
         return Ok(());
     }
@@ -69,7 +87,7 @@ pub(super) fn mutate(state: &State, kind: Kind, object: &mut Value) -> Result<()
 }
 
 /// What admission refuses; answers with warnings. `current` is the object before an update.
-pub(super) fn validate(
+fn validate(
     state: &State,
     kind: Kind,
     current: Option<&Value>,

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::api::json::{integer, items, object, present, text};
-use crate::api::resources::{DEPLOYMENTS, JOBS, Kind, NAMESPACES, PODS, REPLICASETS};
-use crate::api::status_error::ApiError;
-use crate::api::store::State;
+use berth_objects::json::{integer, items, object, present, text};
+use berth_objects::resources::{DEPLOYMENTS, JOBS, Kind, NAMESPACES, PODS, REPLICASETS};
+use berth_objects::status_error::ApiError;
+use berth_objects::store::State;
 
 const CAPABILITIES: &[&str] = &[
     "AUDIT_WRITE",

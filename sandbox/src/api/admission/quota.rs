@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::api::json::{items, object, text};
-use crate::api::quantity::Quantity;
-use crate::api::resources::{ALL, Kind, PERSISTENTVOLUMECLAIMS, PODS, RESOURCEQUOTAS, SERVICES};
-use crate::api::status_error::ApiError;
-use crate::api::store::State;
+use berth_objects::json::{items, object, text};
+use berth_objects::quantity::Quantity;
+use berth_objects::resources::{ALL, Kind, PERSISTENTVOLUMECLAIMS, PODS, RESOURCEQUOTAS, SERVICES};
+use berth_objects::status_error::ApiError;
+use berth_objects::store::State;
 
 type Usage = BTreeMap<String, Quantity>;
 

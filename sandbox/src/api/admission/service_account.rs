@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::api::json::{as_map, child, each, items, present, text};
-use crate::api::resources::{PODS, SERVICEACCOUNTS};
-use crate::api::status_error::ApiError;
-use crate::api::store::State;
-use crate::api::write::suffix;
+use berth_objects::ids::suffix;
+use berth_objects::json::{as_map, child, each, items, present, text};
+use berth_objects::resources::{PODS, SERVICEACCOUNTS};
+use berth_objects::status_error::ApiError;
+use berth_objects::store::State;
 
 const MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 

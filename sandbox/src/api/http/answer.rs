@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
 
-use crate::api::status_error::ApiError;
+use berth_objects::status_error::ApiError;
 
 /// An answer with a JSON body.
 pub(crate) fn json(code: u16, value: &Value) -> Response<Body> {

@@ -14,11 +14,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::{Call, answer, read};
-use crate::api::json::{items, text};
-use crate::api::resources::PODS;
 use crate::api::runtime::{ExecProcess, ExecRequest, ExecStartError};
-use crate::api::status_error::ApiError;
-use crate::api::write::{hex, random_bytes};
+use berth_objects::ids::{hex, random_bytes};
+use berth_objects::json::{items, text};
+use berth_objects::resources::PODS;
+use berth_objects::status_error::ApiError;
 
 const STDIN: u8 = 0;
 const STDOUT: u8 = 1;

@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::exec::{container, status_of};
 use super::{Call, answer, read};
-use crate::api::json::text;
-use crate::api::resources::PODS;
 use crate::api::runtime::{LogError, LogLine, LogRequest, LogSource};
-use crate::api::status_error::ApiError;
+use berth_objects::json::text;
+use berth_objects::resources::PODS;
+use berth_objects::status_error::ApiError;
 
 pub(super) async fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     let pod = read::find(call, &PODS)?;

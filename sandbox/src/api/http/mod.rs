@@ -27,9 +27,9 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::auth::{Auth, User};
-use super::resources::{self, Kind};
-use super::status_error::ApiError;
-use super::{Gate, GateAnswer, NodeRuntime, RequestInfo, Settings, Store};
+use super::{Gate, GateAnswer, NodeRuntime, RequestInfo, Settings};
+use berth_objects::resources::{self, Kind};
+use berth_objects::{ApiError, Store};
 use request::Parameters;
 
 /// What every handler may need.

@@ -9,10 +9,10 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
 
 use super::{Call, answer, table, unknown_path};
-use crate::api::json::{as_map, integer, text};
-use crate::api::resources::Kind;
-use crate::api::selector::{Fields, Labels};
-use crate::api::status_error::ApiError;
+use berth_objects::json::{as_map, integer, text};
+use berth_objects::resources::Kind;
+use berth_objects::selector::{Fields, Labels};
+use berth_objects::status_error::ApiError;
 
 /// One object, or the error that it is missing.
 pub(super) fn find(call: &Call, kind: Kind) -> Result<Value, ApiError> {

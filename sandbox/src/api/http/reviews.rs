@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::{Call, answer, write};
 use crate::api::RequestInfo;
 use crate::api::auth::User;
-use crate::api::json::{as_map, integer, items, text};
 use crate::api::rbac;
-use crate::api::resources::SERVICEACCOUNTS;
-use crate::api::status_error::ApiError;
+use berth_objects::json::{as_map, integer, items, text};
+use berth_objects::resources::SERVICEACCOUNTS;
+use berth_objects::status_error::ApiError;
 
 /// Answers a review; nothing is stored.
 pub(super) async fn create(call: &Call, request: Request) -> Result<Response<Body>, ApiError> {

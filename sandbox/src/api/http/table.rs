@@ -7,8 +7,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::api::json::{integer, items, object, text};
-use crate::api::resources::{
+use berth_objects::json::{integer, items, object, text};
+use berth_objects::resources::{
     DEPLOYMENTS, EVENTS, JOBS, Kind, NAMESPACES, NODES, PODS, REPLICASETS, SERVICES,
 };
 

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Call, answer, table};
-use crate::api::resources::Kind;
-use crate::api::selector::{Fields, Labels};
-use crate::api::status_error::ApiError;
-use crate::api::store::{Change, StoreEvent, Watcher};
+use berth_objects::resources::Kind;
+use berth_objects::selector::{Fields, Labels};
+use berth_objects::status_error::ApiError;
+use berth_objects::store::{Change, StoreEvent, Watcher};
 
 /// How long a watch lasts when the client does not say.
 const DEFAULT_SECONDS: u64 = 1800;

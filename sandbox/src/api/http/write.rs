@@ -6,22 +6,33 @@ use axum::http::{Response, header};
 use serde_json::{Value, json};
 
 use super::{Call, answer, read, unknown_path};
-use crate::api::decode::{self, Validation};
-use crate::api::delete::{self, Options};
-use crate::api::json::{as_map, child, integer, text};
-use crate::api::managed;
-use crate::api::patch;
-use crate::api::resources::Kind;
-use crate::api::status_error::ApiError;
-use crate::api::write::{self, Write};
+use crate::api::body::{self, Parsed};
+use berth_objects::decode::{self, Decoded, Validation};
+use berth_objects::delete::{self, Options};
+use berth_objects::json::{as_map, child, integer, text};
+use berth_objects::managed;
+use berth_objects::patch::Patch;
+use berth_objects::resources::Kind;
+use berth_objects::status_error::ApiError;
+use berth_objects::write::{self, Write};
 
 /// What the real server takes at most.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
 
 /// Reads and parses a body.
-pub(super) async fn body(request: Request) -> Result<decode::Body, ApiError> {
+pub(super) async fn body(request: Request) -> Result<Parsed, ApiError> {
     let yaml = content_type(&request).contains("yaml");
-    decode::parse(&bytes(request).await?, yaml)
+    body::parse(&bytes(request).await?, yaml)
+}
+
+/// Reads a body that must be an object of `kind`.
+async fn decode_body(
+    kind: Kind,
+    request: Request,
+    validation: Validation,
+) -> Result<Decoded, ApiError> {
+    let parsed = body(request).await?;
+    decode::decode(kind, parsed.value, &parsed.duplicates, validation)
 }
 
 async fn bytes(request: Request) -> Result<axum::body::Bytes, ApiError> {
@@ -150,7 +161,7 @@ pub(super) async fn create(call: &Call, request: Request) -> Result<Response<Bod
     let kind = call.kind()?;
     let how = circumstances(call, &request)?;
     let validation = validation(call)?;
-    let mut decoded = decode::decode(kind, body(request).await?, validation)?;
+    let mut decoded = decode_body(kind, request, validation).await?;
     adopt(call, kind, &mut decoded.object)?;
     let written = write::create(&call.server.store, &how, kind, decoded.object)?;
     decoded.warnings.extend(written.warnings);
@@ -164,7 +175,7 @@ pub(super) async fn update(call: &Call, request: Request) -> Result<Response<Bod
     let kind = call.kind()?;
     let how = circumstances(call, &request)?;
     let validation = validation(call)?;
-    let mut decoded = decode::decode(kind, body(request).await?, validation)?;
+    let mut decoded = decode_body(kind, request, validation).await?;
     adopt(call, kind, &mut decoded.object)?;
     let object = decoded.object;
     let (ns, name) = (call.namespace(kind), &call.info.name);
@@ -184,12 +195,12 @@ pub(super) async fn patch(call: &Call, request: Request) -> Result<Response<Body
     if content == "application/apply-patch+yaml" {
         return apply(call, request, &how, validation).await;
     }
-    let patch = patch::Patch::read(&content, &bytes(request).await?)?;
+    let patch = Patch::read(&content, body::parse(&bytes(request).await?, false)?.value)?;
     let (ns, name) = (call.namespace(kind), &call.info.name);
     let mut warnings = Vec::new();
     let written = write::update(&call.server.store, &how, kind, ns, name, |current| {
         let patched = patch.apply(kind, current)?;
-        let mut decoded = decode::decode(kind, patched.into(), validation)?;
+        let mut decoded = decode::decode(kind, patched, &[], validation)?;
         warnings.append(&mut decoded.warnings);
         adopt(call, kind, &mut decoded.object)?;
         Ok(decoded.object)
@@ -214,7 +225,7 @@ async fn apply(
         ));
     }
     let bytes = bytes(request).await?;
-    let parsed = decode::parse(&bytes, true)?;
+    let parsed = body::parse(&bytes, true)?;
     if validation == Validation::Strict && !parsed.duplicates.is_empty() {
         let list: Vec<String> = parsed
             .duplicates
@@ -255,7 +266,8 @@ pub(super) async fn scale(call: &Call, request: Request) -> Result<Response<Body
     let scale = read::scale_of(&read::find(call, kind)?);
     let wanted = if call.info.verb == "patch" {
         let content = content_type(&request);
-        patch::Patch::read(&content, &bytes(request).await?)?.apply(kind, &scale)?
+        Patch::read(&content, body::parse(&bytes(request).await?, false)?.value)?
+            .apply(kind, &scale)?
     } else {
         body(request).await?.value
     };
@@ -294,7 +306,7 @@ async fn delete_options(call: &Call, request: Request) -> Result<Options, ApiErr
     let body = if bytes.is_empty() {
         Value::Null
     } else {
-        decode::parse(&bytes, false)?.value
+        body::parse(&bytes, false)?.value
     };
     let query = &call.parameters;
     let policy = text(&body, "/propagationPolicy");
@@ -327,7 +339,7 @@ pub(super) async fn delete_collection(
     call: &Call,
     request: Request,
 ) -> Result<Response<Body>, ApiError> {
-    use crate::api::selector::{Fields, Labels};
+    use berth_objects::selector::{Fields, Labels};
     let kind = call.kind()?;
     let labels = Labels::parse(call.parameters.get("labelSelector"))?;
     let fields = Fields::parse(call.parameters.get("fieldSelector"), kind)?;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::names;
 use super::problems::Problems;
-use crate::api::json::{self, text};
+use berth_objects::json::{self, text};
 
 /// What a `ConfigMap` or Secret may weigh.
 const DATA: usize = 1024 * 1024;

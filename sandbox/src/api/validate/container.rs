@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::names;
 use super::pod::identity;
 use super::problems::Problems;
-use crate::api::json::{integer, items, object, present, text};
-use crate::api::quantity::Quantity;
+use berth_objects::json::{integer, items, object, present, text};
+use berth_objects::quantity::Quantity;
 
 pub(super) fn check(
     container: &Value,

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::names;
 use super::problems::Problems;
-use crate::api::json::{items, object, text};
-use crate::api::resources::{Kind, NAMESPACES, SERVICES};
+use berth_objects::json::{items, object, text};
+use berth_objects::resources::{Kind, NAMESPACES, SERVICES};
 
 /// What the annotations of an object may weigh.
 const ANNOTATIONS: usize = 256 * 1024;

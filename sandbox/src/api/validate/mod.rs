@@ -12,9 +12,9 @@ mod workload;
 
 use serde_json::Value;
 
-use super::json::text;
-use super::resources::Kind;
-use super::status_error::ApiError;
+use berth_objects::json::text;
+use berth_objects::resources::Kind;
+use berth_objects::status_error::ApiError;
 use problems::Problems;
 
 /// Refuses a new object.

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::names;
 use super::problems::Problems;
-use crate::api::json::{integer, items, object, text};
-use crate::api::quantity::Quantity;
+use berth_objects::json::{integer, items, object, text};
+use berth_objects::quantity::Quantity;
 
 pub(super) fn service(object: &Value, problems: &mut Problems) {
     let kind = text(object, "/spec/type");

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::container;
 use super::names;
 use super::problems::Problems;
-use crate::api::json::{integer, items, present, text};
+use berth_objects::json::{integer, items, present, text};
 
 /// Volume sources, and the field of each that must not be empty.
 const SOURCES: &[(&str, &str)] = &[

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::api::status_error::Cause;
+use berth_objects::status_error::Cause;
 
 /// What is wrong with an object.
 #[derive(Default)]

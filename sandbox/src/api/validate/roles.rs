@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::problems::Problems;
-use crate::api::json::{items, present, text};
+use berth_objects::json::{items, present, text};
 
 pub(super) fn rules(object: &Value, namespaced: bool, problems: &mut Problems) {
     for (index, rule) in items(object, "/rules").iter().enumerate() {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::problems::Problems;
 use super::{meta, pod};
-use crate::api::json::{as_map, child, each, integer, object, present, text};
-use crate::api::selector::Labels;
+use berth_objects::json::{as_map, child, each, integer, object, present, text};
+use berth_objects::selector::Labels;
 
 pub(super) fn new_pod(object: &Value, problems: &mut Problems) {
     pod::spec(object.get("spec").unwrap_or(&Value::Null), "spec", problems);

@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::{Member, TRIGGER, labels, reference};
-use crate::api::json::{as_map, child};
-use crate::api::resources::ENDPOINTS;
-use crate::api::store::Store;
 use crate::node::events::NODE;
 use crate::node::json::{items, name, namespace, now, text};
+use berth_objects::json::{as_map, child};
+use berth_objects::resources::ENDPOINTS;
+use berth_objects::store::Store;
 
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
 const MANAGER: &str = "endpoint-controller";

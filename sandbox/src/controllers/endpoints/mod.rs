@@ -10,11 +10,11 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::Loop;
-use crate::api::resources::{ENDPOINTS, ENDPOINTSLICES, Kind, PODS, SERVICES};
-use crate::api::store::Store;
 use crate::node::json::{is_deleting, is_true, items, name, namespace, strings, text, uid};
 use crate::node::ports::{is_ready, is_selected};
 use crate::node::probe::resolve_port;
+use berth_objects::resources::{ENDPOINTS, ENDPOINTSLICES, Kind, PODS, SERVICES};
+use berth_objects::store::Store;
 
 /// When what the object shows has last changed.
 const TRIGGER: &str = "endpoints.kubernetes.io/last-change-trigger-time";

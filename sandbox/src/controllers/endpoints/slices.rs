@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::super::owned::reference as owner;
 use super::{Member, TRIGGER, labels, reference};
-use crate::api::json::{as_map, child};
-use crate::api::resources::ENDPOINTSLICES;
-use crate::api::store::Store;
 use crate::node::events::NODE;
 use crate::node::json::{items, name, namespace, now, strings, uid};
+use berth_objects::json::{as_map, child};
+use berth_objects::resources::ENDPOINTSLICES;
+use berth_objects::store::Store;
 
 /// Names the service whose endpoints a slice holds.
 const SERVICE: &str = "kubernetes.io/service-name";

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::api::json::{items, text};
+use berth_objects::json::{items, text};
 
 /// The part of an image's configuration that the runtime follows.
 /// <https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md>

@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use crate::api::json::{items, text};
-use crate::api::store::Store;
 use crate::node::env::data;
 use crate::node::json::namespace;
+use berth_objects::json::{items, text};
+use berth_objects::store::Store;
 
 /// A name and a password for a registry.
 #[derive(Clone, Debug)]

@@ -8,8 +8,8 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::credentials::Login;
 use super::reference::Reference;
-use crate::api::json::text;
 use crate::registry::digest::{Digest, Sum};
+use berth_objects::json::text;
 
 /// Everything that a manifest may be.
 const MANIFESTS: &str = "application/vnd.docker.distribution.manifest.v2+json, \

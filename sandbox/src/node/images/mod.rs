@@ -27,9 +27,9 @@ pub(crate) use self::stand_in::StandIn;
 use super::image::architecture;
 use super::root::{Names, Root};
 use super::volumes::Mount;
-use crate::api::json::{items, text};
 use crate::plain_http;
 use crate::registry::digest::Digest;
+use berth_objects::json::{items, text};
 
 /// Busybox's id and size, which every name that is not pulled has.
 const BUSYBOX_ID: &str = "sha256:e5d4c0662df64446494349f0c17cd9e5c75c0bb18ee3f1cbb34b8cf0e3006572";

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::api::json::{integer, items, text};
-use crate::api::resources::{ENDPOINTS, ENDPOINTSLICES, INGRESSCLASSES, INGRESSES, Kind};
+use berth_objects::json::{integer, items, text};
+use berth_objects::resources::{ENDPOINTS, ENDPOINTSLICES, INGRESSCLASSES, INGRESSES, Kind};
 
 /// How many of a list are shown before the rest is only counted.
 const SHOWN: usize = 3;

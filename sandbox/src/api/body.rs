@@ -6,19 +6,20 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::protobuf;
-use crate::api::status_error::ApiError;
+mod protobuf;
+
+use berth_objects::status_error::ApiError;
 
 /// A parsed request body.
 #[derive(Debug, Default)]
-pub(crate) struct Body {
+pub(crate) struct Parsed {
     /// The last of repeated fields wins.
     pub value: Value,
     /// Paths of the fields that were given twice.
     pub duplicates: Vec<String>,
 }
 
-impl From<Value> for Body {
+impl From<Value> for Parsed {
     fn from(value: Value) -> Self {
         Self {
             value,
@@ -28,10 +29,10 @@ impl From<Value> for Body {
 }
 
 /// Parses JSON, protobuf, or YAML when it is neither and `yaml` is allowed.
-pub(crate) fn parse(bytes: &[u8], yaml: bool) -> Result<Body, ApiError> {
+pub(crate) fn parse(bytes: &[u8], yaml: bool) -> Result<Parsed, ApiError> {
     if let Some(message) = bytes.strip_prefix(protobuf::MAGIC) {
         return protobuf::parse(message)
-            .map(Body::from)
+            .map(Parsed::from)
             .map_err(ApiError::bad_request);
     }
     let duplicates = RefCell::new(Vec::new());
@@ -44,12 +45,12 @@ pub(crate) fn parse(bytes: &[u8], yaml: bool) -> Result<Body, ApiError> {
         .deserialize(&mut reader)
         .and_then(|value| reader.end().map(|()| value));
     match parsed {
-        Ok(value) => Ok(Body {
+        Ok(value) => Ok(Parsed {
             value,
             duplicates: duplicates.into_inner(),
         }),
         Err(_) if yaml => serde_saphyr::from_slice::<Value>(bytes)
-            .map(Body::from)
+            .map(Parsed::from)
             .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}"))),
         Err(error) => Err(ApiError::bad_request(format!(
             "the object provided is unrecognized (must be of type JSON): couldn't get \
@@ -139,5 +140,18 @@ impl<'de> Visitor<'de> for Seed<'_> {
             map.insert(key, value);
         }
         Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_fields_are_found() {
+        let text = r#"{"spec": {"hostNetwork": true, "hostNetwork": false}}"#;
+        let parsed = parse(text.as_bytes(), false).unwrap();
+        assert_eq!(parsed.duplicates, ["spec.hostNetwork"]);
+        assert_eq!(parsed.value["spec"]["hostNetwork"], false);
     }
 }

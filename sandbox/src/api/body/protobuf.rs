@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::api::json::as_map;
+use berth_objects::json::as_map;
 use messages::{MESSAGES, Type};
 
 /// What such a body begins with.

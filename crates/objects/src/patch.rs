@@ -4,14 +4,13 @@ mod strategic;
 
 use serde_json::{Map, Value};
 
-use super::decode;
-use super::json::text;
-use super::resources::Kind;
-use super::schema;
-use super::status_error::ApiError;
+use crate::json::text;
+use crate::resources::Kind;
+use crate::schema;
+use crate::status_error::ApiError;
 
 /// A patch that has been read but not applied.
-pub(super) enum Patch {
+pub enum Patch {
     /// RFC 6902
     Json(Vec<Value>),
     /// RFC 7386
@@ -22,8 +21,7 @@ pub(super) enum Patch {
 
 impl Patch {
     /// Reads a patch of a content type.
-    pub(super) fn read(content: &str, bytes: &[u8]) -> Result<Self, ApiError> {
-        let value = decode::parse(bytes, false)?.value;
+    pub fn read(content: &str, value: Value) -> Result<Self, ApiError> {
         match content {
             "application/json-patch+json" => match value {
                 Value::Array(steps) => Ok(Self::Json(steps)),
@@ -46,7 +44,7 @@ impl Patch {
     }
 
     /// The object after the patch.
-    pub(super) fn apply(&self, kind: Kind, current: &Value) -> Result<Value, ApiError> {
+    pub fn apply(&self, kind: Kind, current: &Value) -> Result<Value, ApiError> {
         let mut next = current.clone();
         match self {
             Self::Json(steps) => {
@@ -158,7 +156,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::resources::DEPLOYMENTS;
+    use crate::resources::DEPLOYMENTS;
 
     fn containers(patch: &Value) -> Value {
         let current = json!({"spec": {"template": {"spec": {"containers": [

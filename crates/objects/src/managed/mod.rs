@@ -5,11 +5,11 @@ mod typed;
 
 use serde_json::{Map, Value, json};
 
-use super::json::{as_map, child, text};
-use super::resources::Kind;
-use super::schema;
-use super::status_error::ApiError;
-use super::write::now;
+use crate::ids::now;
+use crate::json::{as_map, child, text};
+use crate::resources::Kind;
+use crate::schema;
+use crate::status_error::ApiError;
 use set::Fields;
 
 /// One entry of `managedFields`.
@@ -151,7 +151,7 @@ pub(super) struct Apply<'a> {
 }
 
 /// Refuses what the schema does not know.
-pub(super) fn check(kind: Kind, applied: &Value) -> Result<(), ApiError> {
+pub fn check(kind: Kind, applied: &Value) -> Result<(), ApiError> {
     let mut errors = Vec::new();
     typed::check(schema::root(kind.schema), applied, "", &mut errors);
     let problem = match errors.as_slice() {

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::json::{as_map, child, default, each, text};
-use super::resources::{
+use crate::json::{as_map, child, default, each, text};
+use crate::resources::{
     CLUSTERROLEBINDINGS, DEPLOYMENTS, INGRESSES, JOBS, Kind, NAMESPACES, NETWORKPOLICIES,
     PERSISTENTVOLUMECLAIMS, PODS, REPLICASETS, ROLEBINDINGS, SECRETS, SERVICES,
 };
@@ -72,7 +72,7 @@ fn qos(pod: &Value) -> &'static str {
     let mut any = false;
     let mut guaranteed = true;
     let lists = ["/spec/containers", "/spec/initContainers"];
-    for container in lists.iter().flat_map(|list| super::json::items(pod, list)) {
+    for container in lists.iter().flat_map(|list| crate::json::items(pod, list)) {
         let of = |kind: &str, name: &str| {
             let found = text(container, &format!("/resources/{kind}/{name}")).to_owned();
             Some(found).filter(|found| !found.is_empty() && found != "0")

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::set::Fields;
-use crate::api::schema::{self, Elements, Shape};
+use crate::schema::{self, Elements, Shape};
 
 /// The parts of a value that are owned apart.
 pub(super) enum Parts<'a> {

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::api::json::text;
-use crate::api::schema::{self, Shape};
-use crate::api::status_error::ApiError;
+use crate::json::text;
+use crate::schema::{self, Shape};
+use crate::status_error::ApiError;
 
 /// Merges a patch into an object of a schema.
 pub(super) fn merge(

@@ -1,23 +1,18 @@
 //! Strict decoding: unknown and repeated fields, wrong types, bad quantities, in the words of the
 //! real server's decoder. What comes out is in canonical form (no nulls, quantities normalised).
 
-mod body;
-mod protobuf;
-
 use base64::Engine as _;
 use chrono::DateTime;
 use serde_json::{Map, Value};
 
-use super::quantity::{FORMAT_ERROR, Quantity};
-use super::resources::Kind;
-use super::schema::{self, Shape};
-use super::status_error::ApiError;
-
-pub(super) use body::{Body, parse};
+use crate::quantity::{FORMAT_ERROR, Quantity};
+use crate::resources::Kind;
+use crate::schema::{self, Shape};
+use crate::status_error::ApiError;
 
 /// `fieldValidation` of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Validation {
+pub enum Validation {
     /// Unknown and repeated fields are errors.
     Strict,
     /// They are warnings; what a request gets that does not say.
@@ -28,20 +23,24 @@ pub(super) enum Validation {
 }
 
 /// A decoded object and the warnings it gave rise to.
-pub(super) struct Decoded {
+pub struct Decoded {
     /// In canonical form.
     pub object: Value,
     /// For `Warning` headers.
     pub warnings: Vec<String>,
 }
 
-/// Decodes an object that must be of `kind`.
-pub(super) fn decode(kind: Kind, body: Body, validation: Validation) -> Result<Decoded, ApiError> {
-    let (object, complaints) =
-        typed(kind, body.value).map_err(|text| cannot_handle(kind, &text))?;
-    let mut complaints: Vec<String> = complaints;
+/// Decodes an object that must be of `kind`; `duplicates` are the paths of the fields that its text gave
+/// twice, which a value can't show.
+pub fn decode(
+    kind: Kind,
+    value: Value,
+    duplicates: &[String],
+    validation: Validation,
+) -> Result<Decoded, ApiError> {
+    let (object, mut complaints) = typed(kind, value).map_err(|text| cannot_handle(kind, &text))?;
     complaints.extend(
-        body.duplicates
+        duplicates
             .iter()
             .map(|path| format!("duplicate field \"{path}\"")),
     );
@@ -63,7 +62,7 @@ pub(super) fn decode(kind: Kind, body: Body, validation: Validation) -> Result<D
 
 /// Puts an object of `kind` in canonical form; complains about unknown fields, fails on wrong
 /// types.
-pub(super) fn typed(kind: Kind, value: Value) -> Result<(Value, Vec<String>), String> {
+fn typed(kind: Kind, value: Value) -> Result<(Value, Vec<String>), String> {
     let mut walk = Walk {
         owner: kind.kind,
         complaints: Vec::new(),

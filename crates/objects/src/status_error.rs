@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::resources::Resource;
+use crate::resources::Resource;
 
 /// A refusal; its parts become the fields of a `metav1.Status`.
 #[derive(Debug, Clone)]

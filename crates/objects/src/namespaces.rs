@@ -1,50 +1,41 @@
-//! The end of a namespace: everything in it is deleted, then the namespace itself.
+//! The lifecycle of namespaces: what may be created in one, and what goes with it when it is deleted.
 
-use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
-use super::{Options, remove};
-use crate::api::json::{child, default, items, present, text};
-use crate::api::resources::{ALL, NAMESPACES, PODS};
-use crate::api::store::Store;
-use crate::api::write::now;
+use crate::delete::Options;
+use crate::garbage::remove;
+use crate::ids::now;
+use crate::json::{as_map, child, default, items, present, text};
+use crate::resources::{ALL, Kind, NAMESPACES, PODS};
+use crate::status_error::ApiError;
+use crate::store::{State, Store};
 
-/// How long a terminating namespace is left as it is. The real controller waits for five seconds;
-/// this is long enough to be met, and short enough for tests that clean up after themselves.
-const PAUSE: Duration = Duration::from_millis(500);
-
-/// The namespaces that are on their way out, and since when.
-#[derive(Default)]
-pub(super) struct Namespaces(HashMap<String, Instant>);
-
-impl Namespaces {
-    /// Empties and removes what is due; answers when to look again.
-    pub(super) fn empty(&mut self, store: &Store) -> Instant {
-        let mut next = Instant::now() + Duration::from_hours(1);
-        let mut leaving = HashMap::new();
-        for namespace in store.list(&NAMESPACES, None) {
-            if !present(&namespace, "/metadata/deletionTimestamp") {
-                continue;
-            }
-            let uid = text(&namespace, "/metadata/uid").to_owned();
-            let since = self.0.get(&uid).copied().unwrap_or_else(Instant::now);
-            leaving.insert(uid, since);
-            let due = since + PAUSE;
-            if due > Instant::now() {
-                next = next.min(due);
-            } else {
-                end(store, &namespace);
-            }
-        }
-        self.0 = leaving;
-        next
+/// The namespace of a new object must be there, and stay.
+pub(crate) fn admits(state: &State, kind: Kind, object: &Value) -> Result<(), ApiError> {
+    if !kind.namespaced {
+        return Ok(());
     }
+    let name = text(object, "/metadata/namespace");
+    let Some(namespace) = state.get(&NAMESPACES, "", name) else {
+        return Err(ApiError::not_found(&NAMESPACES, name));
+    };
+    if text(&namespace, "/metadata/deletionTimestamp").is_empty() {
+        return Ok(());
+    }
+    let why =
+        format!("unable to create new content in namespace {name} because it is being terminated");
+    let mut error = ApiError::forbidden(kind, text(object, "/metadata/name"), &why);
+    let cause = json!([{"reason": "NamespaceTerminating",
+        "message": format!("namespace {name} is being terminated"), "field": "metadata.namespace"}]);
+    as_map(&mut error.details).insert("causes".to_owned(), cause);
+    Err(error)
 }
 
-fn end(store: &Store, namespace: &Value) {
+/// One round for a namespace that is being deleted: deletes what is in it, then the namespace itself. What
+/// finalizers still hold, and pods in their grace period, are reported in its status.
+pub fn finalize(store: &Store, namespace: &Value) {
     let name = text(namespace, "/metadata/name");
     for &kind in ALL.iter().filter(|kind| kind.namespaced) {
         for object in store.list(kind, Some(name)) {

@@ -58,7 +58,7 @@ fn build() -> Map<String, Value> {
     for (name, definition) in &mut definitions {
         mark(short(name), definition);
     }
-    for kind in super::resources::ALL {
+    for kind in crate::resources::ALL {
         if let Some(Value::Object(definition)) = definitions.get_mut(kind.schema) {
             let gvk = json!([{"group": kind.group, "version": kind.version, "kind": kind.kind}]);
             definition.insert("x-kubernetes-group-version-kind".to_owned(), gvk);
@@ -183,7 +183,7 @@ pub(super) enum Shape {
 static ANYTHING: Value = Value::Null;
 
 /// A named definition's node.
-pub(super) fn root(name: &str) -> &'static Value {
+pub fn root(name: &str) -> &'static Value {
     DEFINITIONS.get(name).unwrap_or(&ANYTHING)
 }
 
@@ -311,7 +311,7 @@ mod tests {
                 list.field
             );
         }
-        for kind in super::super::resources::ALL {
+        for kind in crate::resources::ALL {
             assert!(
                 matches!(shape(root(kind.schema)), Shape::Struct { .. }),
                 "{}",

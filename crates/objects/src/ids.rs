@@ -3,7 +3,7 @@
 use chrono::{SecondsFormat, Utc};
 
 /// Five letters that spell no words, as the real server makes names unique.
-pub(super) fn suffix() -> String {
+pub fn suffix() -> String {
     const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     random_bytes::<5>()
         .iter()
@@ -35,7 +35,7 @@ pub fn new_uid() -> String {
 }
 
 /// Bytes as lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
     bytes
         .iter()
@@ -44,7 +44,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Random bytes of the operating system.
-pub(super) fn random_bytes<const N: usize>() -> [u8; N] {
+pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     if let Err(error) = getrandom::fill(&mut bytes) {
         // Names would repeat and be refused: that shows up at once.

@@ -1,19 +1,46 @@
-//! The way of a write: prepare, default, admit, validate, allocate, record its owner, store.
-//! Everything happens under the store's lock, so a quota can't be passed by two at once.
+//! Writes: prepare, fill in defaults, ask the [`Admission`], record the field manager, store.
+//! Everything happens under the store's lock, so that two writes can't both pass one quota.
 
 mod internal;
 
 use serde_json::Value;
 
-pub(super) use super::ids::{hex, random_bytes, suffix};
-pub use super::ids::{new_uid, now};
-use super::json::{as_map, child, integer, items, present, text};
-use super::managed::{self, Apply};
-use super::resources::{Kind, NAMESPACES, PODS};
-use super::status_error::ApiError;
-use super::store::{State, Store};
-use super::{admission, decode, defaults, services, validate};
-pub(super) use internal::{create_internal, update_internal};
+use crate::ids::{new_uid, now, suffix};
+use crate::json::{as_map, child, integer, items, present, text};
+use crate::managed::{self, Apply};
+use crate::resources::{Kind, NAMESPACES, PODS};
+use crate::status_error::ApiError;
+use crate::store::{State, Store};
+use crate::{decode, defaults, namespaces};
+pub(crate) use internal::{create_internal, update_internal};
+
+/// What a server decides about writes that this crate does not know: validation, quotas, addresses. It
+/// is asked under the store's lock, after the defaults have been filled in, and not about a status.
+pub trait Admission: Send + Sync + 'static {
+    /// Completes a new object or refuses it; returns warnings.
+    fn create(
+        &self,
+        _state: &State,
+        _kind: Kind,
+        _object: &mut Value,
+    ) -> Result<Vec<String>, ApiError> {
+        Ok(Vec::new())
+    }
+
+    /// Completes the next state of an object or refuses it; returns warnings.
+    fn update(
+        &self,
+        _state: &State,
+        _kind: Kind,
+        _current: &Value,
+        _next: &mut Value,
+    ) -> Result<Vec<String>, ApiError> {
+        Ok(Vec::new())
+    }
+}
+
+/// Admits everything.
+impl Admission for () {}
 
 /// Under which circumstances a write is made.
 #[derive(Debug, Clone, Default)]
@@ -44,10 +71,11 @@ fn key(object: &Value) -> (String, String) {
 
 /// Creates a decoded object.
 pub fn create(store: &Store, how: &Write, kind: Kind, object: Value) -> Result<Written, ApiError> {
-    store.transaction(|state| create_in(state, how, kind, object, true))
+    store.transaction(|state| create_in(store, state, how, kind, object, true))
 }
 
 fn create_in(
+    store: &Store,
     state: &mut State,
     how: &Write,
     kind: Kind,
@@ -60,12 +88,9 @@ fn create_in(
         ));
     }
     prepare(kind, &mut object);
-    admission::namespace(state, kind, &object)?;
+    namespaces::admits(state, kind, &object)?;
     defaults::apply(kind, &mut object);
-    admission::mutate(state, kind, &mut object)?;
-    validate::create(kind, &object)?;
-    services::allocate(state, kind, None, &mut object)?;
-    let warnings = admission::validate(state, kind, None, &object)?;
+    let warnings = store.admission().create(state, kind, &mut object)?;
     let key = key(&object);
     if state.get(kind, &key.0, &key.1).is_some() {
         return Err(ApiError::already_exists(kind, &key.1));
@@ -132,11 +157,12 @@ pub fn update(
             .get(kind, ns, name)
             .ok_or_else(|| ApiError::not_found(kind, name))?;
         let next = change(&current)?;
-        update_in(state, how, kind, &current, next, true)
+        update_in(store, state, how, kind, &current, next, true)
     })
 }
 
 fn update_in(
+    store: &Store,
     state: &mut State,
     how: &Write,
     kind: Kind,
@@ -163,10 +189,7 @@ fn update_in(
     let mut warnings = Vec::new();
     if how.subresource != "status" {
         defaults::apply(kind, &mut next);
-        services::keep(kind, current, &mut next);
-        validate::update(kind, current, &next)?;
-        services::allocate(state, kind, Some(current), &mut next)?;
-        warnings = admission::validate(state, kind, Some(current), &next)?;
+        warnings = store.admission().update(state, kind, current, &mut next)?;
     }
     let mut written = finish(state, how, kind, current, next, track);
     written.warnings = warnings;
@@ -314,7 +337,7 @@ pub fn apply(
         let Some(current) = state.get(kind, ns, name) else {
             let merged = managed::apply(kind, &Value::Null, &applied, &how_applied)?;
             let merged = canonical(kind, merged)?;
-            return create_in(state, how, kind, merged, false);
+            return create_in(store, state, how, kind, merged, false);
         };
         let wanted = text(&applied, "/metadata/resourceVersion");
         if !wanted.is_empty() && wanted != text(&current, "/metadata/resourceVersion") {
@@ -324,10 +347,13 @@ pub fn apply(
         }
         let merged = managed::apply(kind, &current, &applied, &how_applied)?;
         let merged = canonical(kind, merged)?;
-        update_in(state, how, kind, &current, merged, false)
+        update_in(store, state, how, kind, &current, merged, false)
     })
 }
 
 fn canonical(kind: Kind, object: Value) -> Result<Value, ApiError> {
-    decode::decode(kind, object.into(), decode::Validation::Ignore).map(|decoded| decoded.object)
+    decode::decode(kind, object, &[], decode::Validation::Ignore).map(|decoded| decoded.object)
 }
+
+#[cfg(test)]
+mod tests;

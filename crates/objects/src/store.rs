@@ -1,6 +1,6 @@
 //! The objects: one revision counter, one log of changes, one lock. Reads and writes are short
 //! and never wait, so a plain mutex is enough; what has to wait reads the log through a
-//! [`Watcher`]. Admission and validation belong to [`super::write`].
+//! [`Watcher`]. Defaults and admission belong to [`crate::write`].
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::resources::Kind;
-use super::status_error::ApiError;
+use crate::resources::Kind;
+use crate::status_error::ApiError;
+use crate::write::Admission;
 
 /// How many changes a watch may be behind before it is told `410 Gone`.
 const LOG_LENGTH: usize = 20_000;
@@ -45,27 +46,24 @@ pub struct StoreEvent {
 #[derive(Debug, Clone, Copy)]
 pub struct Lagged;
 
-pub(super) type Key = (String, String);
+/// Namespace, empty for cluster-scoped kinds, and name.
+pub type Key = (String, String);
 type Table = BTreeMap<Key, Arc<Value>>;
 
 /// What the lock guards.
 #[derive(Default)]
-pub(super) struct State {
+pub struct State {
     pub(super) revision: u64,
     tables: HashMap<(&'static str, &'static str), Table>,
     log: VecDeque<StoreEvent>,
     /// The revision before the oldest entry of the log.
     compacted: u64,
-    /// See [`Store::ask_before_node_port`].
-    pub(super) node_port_probe: Option<NodePortProbe>,
 }
-
-/// Whether the node can have a port.
-type NodePortProbe = Arc<dyn Fn(u16) -> bool + Send + Sync>;
 
 struct Inner {
     state: Mutex<State>,
     revision: watch::Sender<u64>,
+    admission: Box<dyn Admission>,
 }
 
 /// The shared store; clones are handles. A handle carries the field manager's name under which
@@ -83,22 +81,22 @@ impl Default for Store {
 }
 
 impl Store {
-    /// An empty store.
+    /// An empty store that admits everything.
     pub fn new() -> Self {
+        Self::with_admission(())
+    }
+
+    /// An empty store whose writes are decided about by `admission`.
+    pub fn with_admission(admission: impl Admission) -> Self {
         let (revision, _) = watch::channel(0);
         Self {
             inner: Arc::new(Inner {
                 state: Mutex::default(),
                 revision,
+                admission: Box::new(admission),
             }),
             manager: "kube-controller-manager".into(),
         }
-    }
-
-    /// Before a service is given a node port that it did not ask for by number, `probe` is asked
-    /// whether the node can have it: all sandboxes of a machine share its ports.
-    pub fn ask_before_node_port(&self, probe: impl Fn(u16) -> bool + Send + Sync + 'static) {
-        self.lock().node_port_probe = Some(Arc::new(probe));
     }
 
     /// The same store, written to under another field manager's name (`kubelet`, …).
@@ -134,7 +132,7 @@ impl Store {
     /// Creates an object as an HTTP create would, with defaults, validation, admission and quota,
     /// and answers with what was stored.
     pub fn create(&self, resource: Kind, object: Value) -> Result<Value, ApiError> {
-        super::write::create_internal(self, resource, object)
+        crate::write::create_internal(self, resource, object)
     }
 
     /// Reads, changes and writes an object under the store's lock: `change` must be quick and
@@ -147,20 +145,20 @@ impl Store {
         name: &str,
         change: impl FnOnce(&mut Value),
     ) -> Result<Value, ApiError> {
-        super::write::update_internal(self, resource, ns, name, change)
+        crate::write::update_internal(self, resource, ns, name, change)
     }
 
     /// Deletes as an HTTP delete with default options would: a pod is marked and stays until
     /// [`Store::remove`], everything else goes at once unless finalizers hold it. Dependents
     /// are collected in the background.
     pub fn delete(&self, resource: Kind, ns: &str, name: &str) -> Result<Value, ApiError> {
-        super::delete::delete_internal(self, resource, ns, name)
+        crate::delete::delete_internal(self, resource, ns, name)
     }
 
     /// The final removal, e.g. of a pod whose processes have ended. Finalizers still hold the
     /// object: then it stays, marked with a grace period of zero. Answers with its last state.
     pub fn remove(&self, resource: Kind, ns: &str, name: &str) -> Option<Value> {
-        super::delete::remove_internal(self, resource, ns, name)
+        crate::delete::remove_internal(self, resource, ns, name)
     }
 
     /// Every change from now on.
@@ -185,7 +183,7 @@ impl Store {
     }
 
     /// Runs `work` with everything held still, then wakes the watchers.
-    pub(super) fn transaction<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+    pub fn transaction<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         let (answer, revision) = {
             let mut state = self.lock();
             let answer = work(&mut state);
@@ -199,6 +197,10 @@ impl Store {
         answer
     }
 
+    pub(crate) fn admission(&self) -> &dyn Admission {
+        &*self.inner.admission
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.inner
             .state
@@ -208,12 +210,14 @@ impl Store {
 }
 
 impl State {
-    pub(super) fn get(&self, resource: Kind, ns: &str, name: &str) -> Option<Arc<Value>> {
+    /// One object; `ns` is empty for cluster-scoped kinds.
+    pub fn get(&self, resource: Kind, ns: &str, name: &str) -> Option<Arc<Value>> {
         let table = self.tables.get(&(resource.group, resource.plural))?;
         table.get(&(ns.to_owned(), name.to_owned())).cloned()
     }
 
-    pub(super) fn list(&self, resource: Kind, ns: Option<&str>) -> Vec<Arc<Value>> {
+    /// All objects of a kind, in one namespace or everywhere, by namespace and name.
+    pub fn list(&self, resource: Kind, ns: Option<&str>) -> Vec<Arc<Value>> {
         let Some(table) = self.tables.get(&(resource.group, resource.plural)) else {
             return Vec::new();
         };

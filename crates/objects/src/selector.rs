@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::json::{items, text};
-use super::resources::{EVENTS, JOBS, Kind, NAMESPACES, NODES, PODS, SECRETS, SERVICES};
-use super::status_error::ApiError;
+use crate::json::{items, text};
+use crate::resources::{EVENTS, JOBS, Kind, NAMESPACES, NODES, PODS, SECRETS, SERVICES};
+use crate::status_error::ApiError;
 
 /// One condition on one key.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,19 +1,15 @@
-//! Writes of the sandbox itself: creates go the whole way, updates are trusted.
+//! Writes of controllers through a [`Store`]: creates go the whole way, updates are trusted.
 
 use serde_json::Value;
 
 use super::{Write, create, finish};
-use crate::api::decode;
-use crate::api::json::as_map;
-use crate::api::resources::Kind;
-use crate::api::status_error::ApiError;
-use crate::api::store::Store;
+use crate::decode;
+use crate::json::as_map;
+use crate::resources::Kind;
+use crate::status_error::ApiError;
+use crate::store::Store;
 
-pub(in crate::api) fn create_internal(
-    store: &Store,
-    kind: Kind,
-    object: Value,
-) -> Result<Value, ApiError> {
+pub(crate) fn create_internal(store: &Store, kind: Kind, object: Value) -> Result<Value, ApiError> {
     let how = Write {
         manager: store.manager().to_owned(),
         ..Write::default()
@@ -21,11 +17,11 @@ pub(in crate::api) fn create_internal(
     let mut object = object;
     as_map(&mut object).shift_insert(0, "kind".to_owned(), kind.kind.into());
     as_map(&mut object).shift_insert(1, "apiVersion".to_owned(), kind.api_version().into());
-    let decoded = decode::decode(kind, object.into(), decode::Validation::Strict)?;
+    let decoded = decode::decode(kind, object, &[], decode::Validation::Strict)?;
     create(store, &how, kind, decoded.object).map(|written| written.object)
 }
 
-pub(in crate::api) fn update_internal(
+pub(crate) fn update_internal(
     store: &Store,
     kind: Kind,
     ns: &str,

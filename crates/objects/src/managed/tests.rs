@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::api::resources::{CONFIGMAPS, DEPLOYMENTS};
+use crate::resources::{CONFIGMAPS, DEPLOYMENTS};
 
 fn by(manager: &str, force: bool) -> Apply<'_> {
     Apply {
@@ -91,7 +91,7 @@ fn containers_are_merged_by_name_and_ports_by_number_and_protocol() {
         &by("two", false),
     );
     let second = second.unwrap_or_default();
-    let names: Vec<&str> = crate::api::json::items(&second, "/spec/template/spec/containers")
+    let names: Vec<&str> = crate::json::items(&second, "/spec/template/spec/containers")
         .iter()
         .map(|c| text(c, "/name"))
         .collect();
@@ -125,7 +125,7 @@ fn containers_are_merged_by_name_and_ports_by_number_and_protocol() {
 fn an_unknown_field_is_refused_in_the_recorded_words() {
     let pod = json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "a", "namespace": "rec"}, "spec": {"containerz": []}});
-    let refused = check(&crate::api::resources::PODS, &pod);
+    let refused = check(&crate::resources::PODS, &pod);
     assert_eq!(
         refused.err().map(|e| e.message).as_deref(),
         Some(

@@ -5,11 +5,11 @@ use std::str::FromStr;
 use chrono::{SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::json::{as_map, child, integer, items, present, text};
-use super::resources::{Kind, NAMESPACES, PODS};
-use super::status_error::ApiError;
-use super::store::{State, Store};
-use super::write::now;
+use crate::ids::now;
+use crate::json::{as_map, child, integer, items, present, text};
+use crate::resources::{Kind, NAMESPACES, PODS};
+use crate::status_error::ApiError;
+use crate::store::{State, Store};
 
 /// What happens to what the object owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -65,7 +65,7 @@ impl BuildManager {
 
     /// A namespace that is not there looks like one without builds.
     async fn check_namespace(&self, namespace: &Namespace) -> Result<(), Error> {
-        let query = Query::everywhere([Resource::NAMESPACES]).named(namespace.as_str());
+        let query = Query::namespace(namespace);
         match self.cluster().find(&[query]).await {
             Ok(found) if found.of::<NamespaceObject>()?.is_empty() => Err(Error::NoBuilder {
                 namespace: namespace.to_string(),

@@ -45,7 +45,7 @@ pub fn dry_run(config: &Config, request: &DeployRequest) -> Result<DryRun, Error
         exposure.as_ref(),
     )?);
     let namespace = owner.namespace();
-    let commands = describe::deploy(
+    let commands = describe::apply(
         &config.kubectl,
         &scene::queries(&namespace),
         &wait::queries(&namespace, name),

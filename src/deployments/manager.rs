@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 
 use super::{DeployProgress, DeployStep, scene::Scene, target::no_namespace};
 use crate::{
-    cluster::{Cluster, ClusterError},
+    cluster::{Cluster, ClusterError, Query},
     config::{Config, IngressSettings, TimeLimits},
     domain::{
         DeploymentName, DeploymentSpec, Invalid, Namespace, Operation, Owner, OwnerKind,
@@ -156,7 +156,8 @@ impl DeploymentManager {
         progress.step(&DeployStep::AwaitingDeletion);
         let namespace = owner.namespace();
         let at_most = at_most.min(self.settings().limits.delete);
-        match self.cluster().wait_until_gone(&namespace, at_most).await {
+        let query = Query::namespace(&namespace);
+        match self.cluster().wait_until_gone(&query, at_most).await {
             Err(ClusterError::TimedOut { .. }) => {
                 Err(still_deleting(self.cluster(), &namespace, at_most).await)
             }

@@ -170,7 +170,7 @@ impl Scene {
 /// What is looked at.
 pub(super) fn queries(namespace: &Namespace) -> [Query; 4] {
     [
-        Query::everywhere([Resource::NAMESPACES]).named(namespace.as_str()),
+        Query::namespace(namespace),
         Query::in_namespace(
             [
                 Resource::DEPLOYMENTS,

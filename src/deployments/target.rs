@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Namespace as NamespaceObject;
 
 use super::DeploymentManager;
 use crate::{
-    cluster::{Query, Resource},
+    cluster::Query,
     domain::{
         ANNOTATION_OWNER_ID, Invalid, LABEL_MANAGED_BY, LABEL_OWNER_KIND, MANAGED_BY, Namespace,
         Owner, OwnerLabels,
@@ -59,7 +59,7 @@ impl DeploymentManager {
             Target::Project(owner) => return Ok(owner.clone()),
             Target::Namespace(namespace) => namespace,
         };
-        let query = Query::everywhere([Resource::NAMESPACES]).named(namespace.as_str());
+        let query = Query::namespace(namespace);
         let found = self.cluster().find(&[query]).await?;
         match found.of::<NamespaceObject>()?.pop() {
             Some(object) => Ok(owner_of(namespace, &object)?),

@@ -66,10 +66,8 @@ impl DeploymentManager {
             return Ok(kept);
         }
         let at_most = self.settings().limits.delete;
-        let labels = OwnerLabels::of(owner);
-        let deleted = self
-            .cluster()
-            .delete_namespace(&namespace, &labels, at_most);
+        let own = Query::namespace(&namespace).labelled(OwnerLabels::of(owner).selector());
+        let deleted = self.cluster().delete(&own, at_most);
         match deleted.await {
             Err(ClusterError::TimedOut { .. }) => {
                 Err(still_deleting(self.cluster(), &namespace, at_most).await)

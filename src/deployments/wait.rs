@@ -14,7 +14,7 @@ use super::{
 use crate::{
     cluster::{
         ClusterError, ObjectChange, Query, Resource, WatchPace, add_last_lines, assess::Rollout,
-        is_node_coming,
+        is_node_coming, warnings,
     },
     domain::{
         APP_CONTAINER, Cause, DeploymentName, DeploymentSpec, Diagnosis, LABEL_DEPLOYMENT,
@@ -134,7 +134,7 @@ impl DeploymentManager {
                 }
                 Err(_) => {
                     // They are welcome, and not everybody may read them.
-                    let warnings = self.cluster().warnings(awaited.namespace).await;
+                    let warnings = warnings(self.cluster(), awaited.namespace).await;
                     let warnings = warnings.unwrap_or_default();
                     seen.take_warnings(&warnings, awaited.hidden, progress);
                     if !seen.is_told_of() {

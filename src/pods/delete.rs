@@ -6,7 +6,9 @@ use k8s_openapi::api::{
     core::v1::{Namespace as NamespaceObject, PersistentVolumeClaim, Secret},
 };
 
-use super::{PodManager, Progress, Silent, Step, lease::HeldLease, recorded};
+use super::{
+    PodManager, Progress, Silent, Step, lease::HeldLease, observed::owned_namespace, recorded,
+};
 use crate::{
     cluster::{ClusterError, Objects, Query, Resource},
     domain::{
@@ -136,8 +138,9 @@ impl PodManager {
         // Whoever has taken the lease over since may have made what would be deleted.
         held.confirm().await?;
         let deleted = if kept.is_empty() {
-            let cluster = self.cluster();
-            cluster.delete_namespace(&namespace, &labels, at_most).await
+            let own = owned_namespace(&namespace, &labels);
+            // It was seen: a deletion that was repeated after an outage may find nothing.
+            self.cluster().delete(&own, at_most).await.map(|_| true)
         } else {
             let own = Query::in_namespace(OWN, &namespace).labelled(labels.selector());
             let deleted = self.cluster().delete(&own, at_most).await;
@@ -186,9 +189,7 @@ struct Removed {
 /// What is looked at before anything is deleted.
 pub(super) fn queries(namespace: &Namespace, labels: &OwnerLabels) -> [Query; 4] {
     [
-        Query::everywhere([Resource::NAMESPACES])
-            .labelled(labels.selector())
-            .named(namespace.as_str()),
+        owned_namespace(namespace, labels),
         Query::in_namespace([Resource::DEPLOYMENTS], namespace).labelled(format!(
             "{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_DEPLOYMENT}"
         )),

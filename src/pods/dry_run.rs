@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{ExecuteRequest, ManageRequest, manager::default_spec};
+use super::{ExecuteRequest, ManageRequest, manager::default_spec, observed};
 use crate::{
     cluster::{ExecCommand, kubectl::describe},
     config::Config,
@@ -12,6 +12,9 @@ use crate::{
     error::Error,
     manifest::{Manifest, PodRender, Templates},
 };
+
+/// What stands for the node's name in commands: it is known only once the pod is scheduled.
+const NODE: &str = "NODE";
 
 /// The commands that an operation would run on the host, and the manifests that it would send.
 /// Nothing is connected to, and no record is made or read: it is what would be sent for an owner
@@ -38,7 +41,14 @@ impl DryRun {
         let manifests = templates.pod_manifests(owner, &spec, &PodRender::default())?;
         let namespace = owner.namespace();
         let labels = OwnerLabels::of(owner);
-        let commands = describe::manage(&config.kubectl, &namespace, &labels, config.limits.ready);
+        let mut commands = describe::apply(
+            &config.kubectl,
+            &observed::queries(&namespace),
+            &observed::watched(&namespace, &labels),
+            config.limits.ready,
+        );
+        let address = [observed::service(&namespace), observed::node(NODE)];
+        commands.extend(describe::find(&config.kubectl, &address));
         Ok(Self::new(config, commands, manifests))
     }
 
@@ -65,8 +75,7 @@ impl DryRun {
         let commands = describe::delete(
             &config.kubectl,
             &super::delete::queries(&namespace, &labels),
-            &namespace,
-            &labels,
+            &observed::owned_namespace(&namespace, &labels),
             config.limits.delete,
         );
         Self::new(config, commands, Vec::new())

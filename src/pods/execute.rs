@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use super::{ExecuteRequest, PodManager, plan};
+use super::{ExecuteRequest, PodManager, observed::Observed, plan};
 use crate::{
     cluster::{
         ClusterError, ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, PodRef, Stdin,
@@ -73,7 +73,7 @@ impl PodManager {
     /// Why a command could not start in the pod, in the words of the pod's state. One more trip.
     async fn why_not(&self, record: &PodRecord, error: ExecError) -> Error {
         let owner = &record.owner;
-        let observed = match self.cluster().observe(&owner.namespace()).await {
+        let observed = match Observed::read(self.cluster(), &owner.namespace()).await {
             Ok(observed) => observed,
             // What finds no pod because it is not kubectl shows nothing of the pod.
             Err(unusable @ ClusterError::HostSetup { .. }) => return unusable.into(),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, stream::BoxStream};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
-use super::{PodManager, plan};
+use super::{PodManager, observed::Observed, plan};
 use crate::{
     cluster::{
         ExecError, LogRequest,
@@ -40,7 +40,7 @@ impl PodManager {
     ) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
         self.recorded(owner).await?;
         let namespace = owner.namespace();
-        let observed = self.cluster().observe(&namespace).await?;
+        let observed = Observed::read(self.cluster(), &namespace).await?;
         let Some(pod) = observed.newest_pod() else {
             let reason = match assess(observed.deployment.as_ref(), &observed.pods) {
                 Assessment::Absent => "it is not in the cluster".to_owned(),

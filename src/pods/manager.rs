@@ -10,6 +10,7 @@ use super::{
     Progress, Step,
     lease::{HeldLease, TTL, Turns},
     manage::endpoints,
+    observed,
     ready::ReadyPod,
 };
 use crate::{
@@ -217,12 +218,10 @@ impl PodManager {
         if endpoints(service.as_ref(), ports).len() == ports.len() && known.is_some() {
             return Ok((known, service));
         }
-        let found = self
-            .cluster()
-            .address(namespace, pod.node.as_deref())
-            .await?;
-        let address = known.or(found.node).or_else(|| pod.host_ip.clone());
-        Ok((address, found.service))
+        let found = observed::address(self.cluster(), namespace, pod.node.as_deref());
+        let (node, service) = found.await?;
+        let address = known.or(node).or_else(|| pod.host_ip.clone());
+        Ok((address, service))
     }
 }
 

@@ -12,6 +12,7 @@ mod lease;
 mod logs;
 mod manage;
 mod manager;
+mod observed;
 mod plan;
 mod progress;
 mod ready;

@@ -4,13 +4,14 @@ use chrono::{DateTime, Utc};
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::Value;
 
+use super::observed::Observed;
 use crate::{
     cluster::{
-        Kept, Observed,
+        Kept,
         assess::{Assessment, Urgency, assess},
         foreign_fields,
     },
-    domain::{ANNOTATION_SPEC, OwnerLabels, PodSpec, Redaction},
+    domain::{ANNOTATION_SPEC, PodSpec, Redaction},
     manifest::{Manifest, has_drifted},
 };
 
@@ -51,14 +52,6 @@ pub(super) enum Why {
     Different,
     /// It is stopped, or can't run.
     NotRunning,
-}
-
-/// Whether the namespace that was seen is this owner's; no namespace is nobody's.
-pub(super) fn is_ours_or_absent(observed: &Observed, owner: &OwnerLabels) -> bool {
-    observed
-        .namespace
-        .as_ref()
-        .is_none_or(|namespace| owner.mark(Some(&namespace.labels)))
 }
 
 /// What the Deployment that is there was rendered from, when berth can tell.

@@ -6,12 +6,12 @@ use futures::{StreamExt as _, stream::BoxStream};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use tokio::time::Instant;
 
-use super::{PodManager, Progress, Step, plan::spec_of};
+use super::{PodManager, Progress, Step, observed, plan::spec_of};
 use crate::{
     cluster::{
-        Change, ClusterError, WatchPace, add_last_lines,
+        ClusterError, ObjectChange, WatchPace, add_last_lines,
         assess::{Assessment, Urgency, assess, missing, sandbox_failure},
-        is_node_coming,
+        is_node_coming, warnings,
     },
     domain::{Cause, Diagnosis, Namespace, OwnerLabels, PodSpec},
     error::Error,
@@ -49,18 +49,17 @@ struct Seen {
 }
 
 impl Seen {
-    fn take(&mut self, change: Change) {
-        match change {
-            Change::Deployment(deployment) => self.deployment = Some(*deployment),
-            Change::DeploymentGone => self.deployment = None,
-            Change::Pod(pod) => {
-                self.pods
-                    .insert(pod.metadata.name.clone().unwrap_or_default(), *pod);
-            }
-            Change::PodGone(name) => {
-                self.pods.remove(&name);
-            }
+    fn take(&mut self, change: ObjectChange) -> Result<(), ClusterError> {
+        if change.kind() == "Deployment" {
+            self.deployment = change.into_object()?;
+            return Ok(());
         }
+        let name = change.name().to_owned();
+        match change.into_object()? {
+            Some(pod) => self.pods.insert(name, pod),
+            None => self.pods.remove(&name),
+        };
+        Ok(())
     }
 
     /// Whether a warning is not about another pod, such as an earlier one.
@@ -145,7 +144,8 @@ impl PodManager {
         while Instant::now() < deadline {
             pace.begin();
             let left = deadline - Instant::now();
-            let mut changes = self.cluster().watch(namespace, owner, left).await?;
+            let queries = observed::watched(namespace, owner);
+            let mut changes = self.cluster().watch_objects(&queries, left).await?;
             let last = self
                 .follow(namespace, &mut changes, deadline, progress)
                 .await?;
@@ -175,7 +175,7 @@ impl PodManager {
     async fn follow(
         &self,
         namespace: &Namespace,
-        changes: &mut BoxStream<'static, Result<Change, ClusterError>>,
+        changes: &mut BoxStream<'static, Result<ObjectChange, ClusterError>>,
         deadline: Instant,
         progress: &dyn Progress,
     ) -> Result<Option<(Assessment, Seen)>, Error> {
@@ -201,11 +201,13 @@ impl PodManager {
                 .map(|standing| asked_at.unwrap_or(standing.since).max(standing.since) + SETTING_UP)
                 .filter(|ask_at| *ask_at < over_at);
             match tokio::time::timeout_at(ask_at.unwrap_or(over_at), changes.next()).await {
-                Ok(Some(change)) => seen.take(change?),
+                Ok(Some(change)) => seen.take(change?)?,
                 Ok(None) => return Ok(None),
                 Err(_) if ask_at.is_some() => {
                     asked_at = Some(Instant::now());
-                    let warnings = self.cluster().warnings(namespace).await.unwrap_or_default();
+                    let warnings = warnings(self.cluster(), namespace)
+                        .await
+                        .unwrap_or_default();
                     let failure = seen
                         .current()
                         .find_map(|pod| Some((sandbox_failure(pod, &warnings)?, pod.clone())));
@@ -271,7 +273,9 @@ impl PodManager {
             }
             Assessment::Progress(doing) => {
                 // A volume that can't be mounted, for one, is told by the cluster's events alone.
-                let warnings = self.cluster().warnings(namespace).await.unwrap_or_default();
+                let warnings = warnings(self.cluster(), namespace)
+                    .await
+                    .unwrap_or_default();
                 match warnings.iter().rev().find(|it| seen.is_concerned_by(it)) {
                     Some(last) if last.contains("FailedMount") => Outcome::Failed {
                         pod: seen.pods.keys().next_back().cloned(),

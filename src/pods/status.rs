@@ -2,9 +2,12 @@
 
 use k8s_openapi::api::core::v1::Pod;
 
-use super::{PodManager, plan::hidden};
+use super::{PodManager, observed::Observed, plan::hidden};
 use crate::{
-    cluster::assess::{Assessment, assess},
+    cluster::{
+        assess::{Assessment, assess},
+        warnings,
+    },
     domain::{Diagnosis, Owner, PodStatus, Redaction},
     error::Error,
     store::{PodChanges, PodRecord},
@@ -33,25 +36,19 @@ impl PodManager {
     /// it, or the records fail.
     pub async fn status(&self, owner: &Owner) -> Result<PodReport, Error> {
         let record = self.recorded(owner).await?;
-        let observed = self.cluster().observe(&owner.namespace()).await?;
+        let observed = Observed::read(self.cluster(), &owner.namespace()).await?;
         let assessment = assess(observed.deployment.as_ref(), &observed.pods);
         let warnings = match assessment {
             Assessment::Ready { .. } | Assessment::Absent | Assessment::Stopped => Vec::new(),
             // They are welcome, and not everybody may read them.
-            _ => self
-                .cluster()
-                .warnings(&owner.namespace())
+            _ => warnings(self.cluster(), &owner.namespace())
                 .await
                 .unwrap_or_default(),
         };
         let hidden = hidden(&observed);
         let warnings = warnings.iter().map(|it| hidden.hide(it)).collect();
         let mut view = View::of(&assessment, record.diagnosis.as_ref(), &hidden);
-        if observed
-            .namespace
-            .as_ref()
-            .is_some_and(|seen| seen.terminating)
-        {
+        if observed.is_terminating() {
             view.phrase = String::from("its namespace is being deleted");
         }
         let restarts = view

@@ -210,7 +210,7 @@ impl Present {
         let found = site
             .cluster()
             .find(&[
-                Query::everywhere([Resource::NAMESPACES]).named(namespace.as_str()),
+                Query::namespace(namespace),
                 Query::in_namespace([Resource::SERVICE_ACCOUNTS], namespace).named(BUILDER_ACCOUNT),
                 Query::in_namespace([Resource::SECRETS], namespace).named(AWS_CREDENTIALS),
                 Query::in_namespace([Resource::SECRETS], namespace).named(REGISTRY_CREDENTIALS),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Namespace as NamespaceObject;
 
 use crate::{
-    cluster::{Cluster, Query, Resource},
+    cluster::{Cluster, Query},
     domain::Namespace,
     error::Error,
 };
@@ -26,7 +26,7 @@ pub async fn still_deleting(
     namespace: &Namespace,
     waited: Duration,
 ) -> Error {
-    let query = Query::everywhere([Resource::NAMESPACES]).named(namespace.as_str());
+    let query = Query::namespace(namespace);
     let held_by = match cluster.find(&[query]).await {
         Ok(found) => {
             let found = found.of::<NamespaceObject>().unwrap_or_default();

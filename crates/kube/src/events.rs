@@ -2,8 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use berth_core::without_variables;
+use berth_core::{Namespace, without_variables};
 use k8s_openapi::{api::core::v1::Event, jiff::Timestamp};
+
+use super::{Cluster, ClusterError, Query, Resource};
+
+/// Returns the namespace's events of type `Warning`, oldest first, one [phrase](event_phrases) for equal
+/// ones. One round trip.
+///
+/// # Errors
+/// When they can't be read.
+pub async fn warnings(
+    cluster: &dyn Cluster,
+    namespace: &Namespace,
+) -> Result<Vec<String>, ClusterError> {
+    let query = Query {
+        fields: Some("type=Warning".to_owned()),
+        ..Query::in_namespace([Resource::EVENTS], namespace)
+    };
+    Ok(phrases_of_warnings(cluster.find(&[query]).await?.of()?))
+}
+
+fn phrases_of_warnings(mut events: Vec<Event>) -> Vec<String> {
+    events.retain(|event| event.type_.as_deref() == Some("Warning"));
+    event_phrases(&events)
+}
 
 /// When the event was seen last, as far as it says so.
 #[must_use]
@@ -105,6 +128,28 @@ mod tests {
             "involvedObject": {"kind": "Pod", "name": name},
         });
         serde_json::from_value(event).unwrap()
+    }
+
+    #[test]
+    fn recorded_warnings_are_phrases() {
+        let recorded = |name: &str| {
+            let folder = concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/fixtures/recordings/objects"
+            );
+            let text = std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap();
+            let mut list: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let events: Vec<Event> = serde_json::from_value(list["items"].take()).unwrap();
+            phrases_of_warnings(events)
+        };
+        insta::assert_snapshot!(recorded("quota-events")[0], @r#"FailedCreate (replicaset over-655469655d): Error creating: pods "over-655469655d-bqz4s" is forbidden: failed quota: q: must specify requests.cpu for: busybox"#);
+        let warnings = recorded("events");
+        insta::assert_snapshot!(warnings.get(..4).unwrap().join("\n"), @"
+        FailedScheduling (pod unschedulable): 0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.
+        BackoffLimitExceeded (job job-fail): Job has reached the specified backoff limit
+        FailedScheduling (pod toobig): 0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling. (3 times)
+        DeadlineExceeded (job job-deadline): Job was active longer than specified deadline
+        ");
     }
 
     #[test]

@@ -1,75 +1,12 @@
-//! What a cluster says of an owner's objects.
-
-use std::collections::BTreeMap;
+//! What was applied, and which logs are wanted.
 
 use chrono::{DateTime, Utc};
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Pod, Service},
-};
-
-/// A namespace's labels and whether it is on its way out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamespaceFacts {
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// Whether it is being deleted: nothing can be created in it any more.
-    pub terminating: bool,
-}
-
-/// Everything that bears on an owner's pod, seen at one time.
-#[derive(Debug, Clone, Default)]
-pub struct Observed {
-    /// The namespace, when there is one of that name.
-    pub namespace: Option<NamespaceFacts>,
-    /// The owner's Deployment.
-    pub deployment: Option<Deployment>,
-    /// The owner's Service.
-    pub service: Option<Service>,
-    /// The pods of the Deployment, those on their way out too.
-    pub pods: Vec<Pod>,
-}
-
-impl Observed {
-    /// The name of the newest pod that is not on its way out.
-    #[must_use]
-    pub fn newest_pod(&self) -> Option<String> {
-        self.pods
-            .iter()
-            .filter(|pod| pod.metadata.deletion_timestamp.is_none())
-            .max_by_key(|pod| pod.metadata.creation_timestamp.clone())
-            .and_then(|pod| pod.metadata.name.clone())
-    }
-}
-
-/// Where an owner's pod is reached.
-#[derive(Debug, Clone, Default)]
-pub struct Address {
-    /// The address at which the node's ports are best reached: its `ExternalIP`, else its
-    /// `InternalIP`. None when the node has neither, or may not be read.
-    pub node: Option<String>,
-    /// The owner's Service, with its node ports.
-    pub service: Option<Service>,
-}
 
 /// One object that has been applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
     /// Resource and name as kubectl prints them, such as `deployment.apps/workspace`.
     pub object: String,
-}
-
-/// One change that a watch saw.
-#[derive(Debug, Clone)]
-pub enum Change {
-    /// The Deployment as it now is.
-    Deployment(Box<Deployment>),
-    /// The Deployment is gone.
-    DeploymentGone,
-    /// A pod as it now is.
-    Pod(Box<Pod>),
-    /// A pod is gone; its name.
-    PodGone(String),
 }
 
 /// Which of a container's logs are wanted.

@@ -31,17 +31,17 @@ mod watch_pace;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_core::{Namespace, OwnerLabels};
+use berth_core::Namespace;
 use futures::stream::BoxStream;
 
 pub use self::{
     error::{ClusterError, Reply},
-    events::{event_phrase, event_phrases, event_time},
+    events::{event_phrase, event_phrases, event_time, warnings},
     exec::{
         Captured, ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, Partial, PodRef,
         Program, Stdin, Stream,
     },
-    facts::{Address, Applied, Change, LogRequest, NamespaceFacts, Observed},
+    facts::{Applied, LogRequest},
     host::{EcrOutcome, Host, InstalledKubeconfig, KubeconfigSource, LoadBalancer, SshHost, Wire},
     host_fault::HostFault,
     last_lines::add_last_lines,
@@ -61,10 +61,6 @@ pub use self::{
 /// says otherwise.
 #[async_trait]
 pub trait Cluster: Send + Sync + 'static {
-    /// Everything that bears on an owner's pod: the namespace, and in it the Deployment, Service
-    /// and pods. A namespace that does not exist is an empty observation.
-    async fn observe(&self, namespace: &Namespace) -> Result<Observed, ClusterError>;
-
     /// Applies the manifests server-side as field manager `berth`, all in one call, in their order.
     /// With `dry_run` the API server checks and answers as if, and keeps nothing; objects in a
     /// namespace that does not exist yet can't be checked so, and are left out of the answer.
@@ -81,17 +77,6 @@ pub trait Cluster: Send + Sync + 'static {
         manager: &str,
         manifests: &[Manifest],
     ) -> Result<Vec<Applied>, ClusterError>;
-
-    /// The state of the owner's Deployment and pods as it is and as it changes, until the stream
-    /// is dropped or `at_most` is over. The first changes tell what exists already.
-    ///
-    /// The stream may end sooner, when the API server or the lane ends the watch: watch again.
-    async fn watch(
-        &self,
-        namespace: &Namespace,
-        owner: &OwnerLabels,
-        at_most: Duration,
-    ) -> Result<BoxStream<'static, Result<Change, ClusterError>>, ClusterError>;
 
     /// What up to four queries find, in one trip. In a namespace that does not exist nothing is found.
     async fn find(&self, queries: &[Query]) -> Result<Objects, ClusterError>;
@@ -121,13 +106,6 @@ pub trait Cluster: Send + Sync + 'static {
     /// for a moment until it is done.
     fn delete_later(&self, query: Query);
 
-    /// Where the owner's pod is reached: the node's address, and the owner's Service.
-    async fn address(
-        &self,
-        namespace: &Namespace,
-        node: Option<&str>,
-    ) -> Result<Address, ClusterError>;
-
     /// Runs a command in a pod's container.
     ///
     /// With [`PodRef::Current`] the lane finds the owner's pod in the same trip; the output names it.
@@ -138,29 +116,8 @@ pub trait Cluster: Send + Sync + 'static {
         request: ExecRequest,
     ) -> Result<ExecOutput, ExecError>;
 
-    /// Deletes the owner's Service; one that is not there is no error.
-    async fn delete_service(
-        &self,
-        namespace: &Namespace,
-        owner: &OwnerLabels,
-    ) -> Result<(), ClusterError>;
-
-    /// Deletes the namespace when its labels are this owner's, waits until it is gone, and tells
-    /// whether there was one. A namespace that is not this owner's is left alone without an error;
-    /// one that is not gone in time is [`ClusterError::TimedOut`].
-    async fn delete_namespace(
-        &self,
-        namespace: &Namespace,
-        owner: &OwnerLabels,
-        at_most: Duration,
-    ) -> Result<bool, ClusterError>;
-
-    /// Waits until a namespace that is being deleted is gone.
-    async fn wait_until_gone(
-        &self,
-        namespace: &Namespace,
-        at_most: Duration,
-    ) -> Result<(), ClusterError>;
+    /// Waits until nothing is left of what the query finds.
+    async fn wait_until_gone(&self, query: &Query, at_most: Duration) -> Result<(), ClusterError>;
 
     /// What a container printed, as it comes; ends when the container does, unless it is not followed.
     async fn logs(
@@ -168,9 +125,6 @@ pub trait Cluster: Send + Sync + 'static {
         namespace: &Namespace,
         request: &LogRequest,
     ) -> Result<BoxStream<'static, Result<bytes::Bytes, ClusterError>>, ClusterError>;
-
-    /// The namespace's events of kind `Warning`, oldest first, one phrase each.
-    async fn warnings(&self, namespace: &Namespace) -> Result<Vec<String>, ClusterError>;
 
     /// Ends what still runs for this program on the host, and disconnects. A later call connects anew.
     async fn close(&self);

@@ -36,6 +36,12 @@ impl Query {
         }
     }
 
+    /// The namespace of this name.
+    #[must_use]
+    pub fn namespace(name: &Namespace) -> Self {
+        Self::everywhere([Resource::NAMESPACES]).named(name.as_str())
+    }
+
     /// All objects of these resources in all namespaces.
     pub fn everywhere(resources: impl IntoIterator<Item = Resource>) -> Self {
         Self {

@@ -11,14 +11,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use berth_core::{Digest, EcrRegistry, Namespace, OwnerLabels};
+use berth_core::{Digest, EcrRegistry, Namespace};
 use futures::{StreamExt as _, future, stream::BoxStream};
 use tokio::time::Instant;
 
 use super::{
-    Address, Applied, Change, Cluster, ClusterError, EcrOutcome, ExecError, ExecOutput,
-    ExecRequest, Host, InstalledKubeconfig, KubeconfigSource, LoadBalancer, LogRequest, Manifest,
-    ObjectChange, Objects, Observed, PodRef, Query, Resource, Wire,
+    Applied, Cluster, ClusterError, EcrOutcome, ExecError, ExecOutput, ExecRequest, Host,
+    InstalledKubeconfig, KubeconfigSource, LoadBalancer, LogRequest, Manifest, ObjectChange,
+    Objects, PodRef, Query, Resource, Wire,
     outage::{Outage, is_passing},
 };
 
@@ -77,20 +77,18 @@ impl Steady {
         }
     }
 
-    /// The same for a call that waits so long for something; tells as well whether it was repeated.
+    /// The same for a call that waits so long for something.
     async fn bear_within<T, F>(
         &self,
         at_most: Duration,
         mut call: impl FnMut(Duration) -> F + Send,
-    ) -> Result<(T, bool), ClusterError>
+    ) -> Result<T, ClusterError>
     where
         F: Future<Output = Result<T, ClusterError>> + Send,
         T: Send,
     {
         let deadline = Instant::now() + at_most;
-        let mut tries = 0;
-        let answer = self.bear(|| {
-            tries += 1;
+        self.bear(|| {
             let left = deadline - Instant::now();
             let answer = call(left);
             async move {
@@ -101,9 +99,8 @@ impl Steady {
                     answer => answer.map(Ok),
                 }
             }
-        });
-        let answer = answer.await??;
-        Ok((answer, tries > 1))
+        })
+        .await?
     }
 }
 
@@ -143,10 +140,6 @@ impl Contact {
 
 #[async_trait]
 impl Cluster for Steady {
-    async fn observe(&self, namespace: &Namespace) -> Result<Observed, ClusterError> {
-        self.bear(|| self.cluster.observe(namespace)).await
-    }
-
     async fn apply(
         &self,
         manifests: &[Manifest],
@@ -162,16 +155,6 @@ impl Cluster for Steady {
     ) -> Result<Vec<Applied>, ClusterError> {
         self.bear(|| self.cluster.apply_as(manager, manifests))
             .await
-    }
-
-    async fn watch(
-        &self,
-        namespace: &Namespace,
-        owner: &OwnerLabels,
-        at_most: Duration,
-    ) -> Result<BoxStream<'static, Result<Change, ClusterError>>, ClusterError> {
-        let watch = || self.cluster.watch(namespace, owner, at_most);
-        Ok(self.contact.steady(self.bear(watch).await?))
     }
 
     async fn find(&self, queries: &[Query]) -> Result<Objects, ClusterError> {
@@ -201,20 +184,11 @@ impl Cluster for Steady {
 
     async fn delete(&self, query: &Query, at_most: Duration) -> Result<Vec<Applied>, ClusterError> {
         let delete = |left| self.cluster.delete(query, left);
-        let (deleted, _) = self.bear_within(at_most, delete).await?;
-        Ok(deleted)
+        self.bear_within(at_most, delete).await
     }
 
     fn delete_later(&self, query: Query) {
         self.cluster.delete_later(query);
-    }
-
-    async fn address(
-        &self,
-        namespace: &Namespace,
-        node: Option<&str>,
-    ) -> Result<Address, ClusterError> {
-        self.bear(|| self.cluster.address(namespace, node)).await
     }
 
     async fn exec(
@@ -226,35 +200,9 @@ impl Cluster for Steady {
         self.cluster.exec(namespace, pod, request).await
     }
 
-    async fn delete_service(
-        &self,
-        namespace: &Namespace,
-        owner: &OwnerLabels,
-    ) -> Result<(), ClusterError> {
-        self.bear(|| self.cluster.delete_service(namespace, owner))
-            .await
-    }
-
-    async fn delete_namespace(
-        &self,
-        namespace: &Namespace,
-        owner: &OwnerLabels,
-        at_most: Duration,
-    ) -> Result<bool, ClusterError> {
-        let delete = |left| self.cluster.delete_namespace(namespace, owner, left);
-        let (was_there, is_repeated) = self.bear_within(at_most, delete).await?;
-        // A try whose answer was lost may have deleted it.
-        Ok(was_there || is_repeated)
-    }
-
-    async fn wait_until_gone(
-        &self,
-        namespace: &Namespace,
-        at_most: Duration,
-    ) -> Result<(), ClusterError> {
-        let wait = |left| self.cluster.wait_until_gone(namespace, left);
-        let (gone, _) = self.bear_within(at_most, wait).await?;
-        Ok(gone)
+    async fn wait_until_gone(&self, query: &Query, at_most: Duration) -> Result<(), ClusterError> {
+        let wait = |left| self.cluster.wait_until_gone(query, left);
+        self.bear_within(at_most, wait).await
     }
 
     async fn logs(
@@ -263,10 +211,6 @@ impl Cluster for Steady {
         request: &LogRequest,
     ) -> Result<BoxStream<'static, Result<bytes::Bytes, ClusterError>>, ClusterError> {
         self.cluster.logs(namespace, request).await
-    }
-
-    async fn warnings(&self, namespace: &Namespace) -> Result<Vec<String>, ClusterError> {
-        self.bear(|| self.cluster.warnings(namespace)).await
     }
 
     async fn close(&self) {

@@ -11,10 +11,10 @@ use k8s_openapi::api::{
 };
 use tokio::time::Instant;
 
-use super::Work;
+use super::{Observed, Work};
 use crate::{
     cluster::{
-        Cluster, ClusterError, ObjectChange, Observed, Query, Resource, WatchPace,
+        Cluster, ClusterError, ObjectChange, Query, Resource, WatchPace,
         assess::{Assessment, Urgency, assess, assess_pod},
     },
     domain::{

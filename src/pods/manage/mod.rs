@@ -16,11 +16,12 @@ use super::{
     ManageRequest, PodManager, Progress, Silent, Step,
     lease::HeldLease,
     manager::default_spec,
+    observed::{self, Observed},
     plan::{self, Plan, Why},
     ready::{Outcome, ReadyPod},
 };
 use crate::{
-    cluster::{ClusterError, Observed, Resource, foreign_fields, own_spec, replaced_metadata},
+    cluster::{ClusterError, Query, Resource, foreign_fields, own_spec, replaced_metadata},
     domain::{
         Endpoint, Operation, Owner, OwnerLabels, PodSpec, PodStatus, Port, ServiceDetails, Workload,
     },
@@ -217,22 +218,19 @@ impl Work<'_> {
     async fn observe(&self) -> Result<Observed, Error> {
         let namespace = self.owner.namespace();
         self.progress.step(&Step::Observing);
-        let observed = self.manager.cluster().observe(&namespace).await?;
-        if !plan::is_ours_or_absent(&observed, &self.labels) {
+        let observed = Observed::read(self.manager.cluster(), &namespace).await?;
+        if !observed.is_ours_or_absent(&self.labels) {
             return Err(Error::NotOurs {
                 owner: self.owner.clone(),
                 namespace: namespace.to_string(),
             });
         }
-        if observed
-            .namespace
-            .as_ref()
-            .is_some_and(|seen| seen.terminating)
-        {
+        if observed.is_terminating() {
             self.progress.step(&Step::AwaitingDeletion);
             let limits = &self.manager.settings().limits;
             let at_most = limits.delete.min(limits.ready);
-            let gone = self.manager.cluster().wait_until_gone(&namespace, at_most);
+            let query = Query::namespace(&namespace);
+            let gone = self.manager.cluster().wait_until_gone(&query, at_most);
             match gone.await {
                 Err(ClusterError::TimedOut { .. }) => {
                     let cluster = self.manager.cluster();
@@ -275,11 +273,10 @@ impl Work<'_> {
         self.has_applied.store(true, Ordering::Relaxed);
         self.manager.cluster().apply(&manifests, false).await?;
         if desired.ports.is_empty() && observed.service.is_some() {
-            let namespace = self.owner.namespace();
-            self.manager
-                .cluster()
-                .delete_service(&namespace, &self.labels)
-                .await?;
+            let service = observed::service(&self.owner.namespace());
+            let service = service.labelled(self.labels.selector());
+            let limit = self.manager.settings().limits.delete;
+            self.manager.cluster().delete(&service, limit).await?;
         }
         Ok(())
     }

@@ -2,48 +2,41 @@
 
 use std::time::Duration;
 
-use berth_core::{Namespace, OwnerLabels};
+use berth_core::Namespace;
 
-use super::{KubectlSettings, exec, objects, reads, watch, writes};
+use super::{KubectlSettings, exec, objects, watch, writes};
 use crate::{ExecCommand, ExecError, MANAGER, Query};
 
 /// What stands in the place of what is known only once something has run.
-const NODE: &str = "NODE";
 const POD: &str = "POD";
 
-/// The commands that make a pod and watch it come up, in their order. The first two run at once, as
-/// do the two watches.
-#[must_use]
-pub fn manage(
+/// The commands that look for these.
+pub fn find<'a>(
     settings: &KubectlSettings,
-    namespace: &Namespace,
-    owner: &OwnerLabels,
-    at_most: Duration,
+    queries: impl IntoIterator<Item = &'a Query>,
 ) -> Vec<String> {
-    let observe = reads::observe_commands(settings, namespace).map(|command| command.to_string());
-    let watch = watch::watch_commands(settings, namespace, owner, at_most);
-    let mut lines = observe.to_vec();
-    lines.push(writes::apply(settings, MANAGER, false).to_string());
-    lines.extend(watch.map(|command| command.to_string()));
-    lines.push(reads::address(settings, namespace, Some(NODE)).to_string());
-    lines
+    let queries = queries.into_iter();
+    queries
+        .map(|query| objects::get(settings, query).to_string())
+        .collect()
 }
 
-/// The commands that look for these, apply manifests, and watch what comes of it.
+/// The commands that look for these, apply manifests, and watch what comes of it. The watches run at once.
 #[must_use]
-pub fn deploy(
+pub fn apply(
     settings: &KubectlSettings,
     looks: &[Query],
     watched: &[Query; 2],
     at_most: Duration,
 ) -> Vec<String> {
-    let mut lines: Vec<_> = looks
-        .iter()
-        .map(|query| objects::get(settings, query).to_string())
-        .collect();
+    let mut lines = find(settings, looks);
     lines.push(writes::apply(settings, MANAGER, false).to_string());
-    let watch = watch::watch_objects(settings, watched, at_most);
-    lines.extend(watch.map(|script| script.to_string()));
+    let watches = watched.iter();
+    lines.extend(
+        watches
+            .filter_map(|query| watch::command(settings, query, at_most))
+            .map(|command| command.to_string()),
+    );
     lines
 }
 
@@ -59,19 +52,15 @@ pub fn exec(
     Ok(exec::described(settings, namespace, POD, command)?.to_string())
 }
 
-/// The commands that look for these, and delete an owner's namespace.
+/// The commands that look for these, and delete what the last query finds.
 #[must_use]
 pub fn delete(
     settings: &KubectlSettings,
-    queries: &[Query],
-    namespace: &Namespace,
-    owner: &OwnerLabels,
+    looks: &[Query],
+    deleted: &Query,
     at_most: Duration,
 ) -> Vec<String> {
-    let looks = queries
-        .iter()
-        .map(|query| objects::get(settings, query).to_string());
-    let own = writes::owned_namespace(namespace, owner);
-    let delete = objects::delete_command(settings, &own, at_most).to_string();
-    looks.chain([delete]).collect()
+    let mut lines = find(settings, looks);
+    lines.push(objects::delete_command(settings, deleted, at_most).to_string());
+    lines
 }

@@ -20,7 +20,7 @@ mod writes;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use berth_core::{Namespace, OwnerLabels};
+use berth_core::Namespace;
 use berth_ssh::{Output, RunLimits, Script, SshClient};
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -30,9 +30,8 @@ use tokio::sync::RwLock;
 pub use self::settings::KubectlSettings;
 pub(crate) use self::{reads::unexpected, reply::classify};
 use super::{
-    Address, Applied, Change, Cluster, ClusterError, ExecError, ExecOutput, ExecRequest,
-    LogRequest, MANAGER, Manifest, ObjectChange, Objects, Observed, PodRef, Query, Reply, Resource,
-    redaction,
+    Applied, Cluster, ClusterError, ExecError, ExecOutput, ExecRequest, LogRequest, MANAGER,
+    Manifest, ObjectChange, Objects, PodRef, Query, Reply, Resource, redaction,
 };
 
 /// The most of an answer that is taken, in bytes.
@@ -171,12 +170,6 @@ impl Kubectl {
 
 #[async_trait]
 impl Cluster for Kubectl {
-    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
-    async fn observe(&self, namespace: &Namespace) -> Result<Observed, ClusterError> {
-        let script = reads::observe(&self.settings, namespace);
-        reads::parse_observed(&self.ask("observe", &script).await?, namespace)
-    }
-
     #[tracing::instrument(level = "debug", skip_all, fields(objects = manifests.len(), dry_run))]
     async fn apply(
         &self,
@@ -197,19 +190,6 @@ impl Cluster for Kubectl {
         self.send(&script, manifests, false).await
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(%namespace, trip))]
-    async fn watch(
-        &self,
-        namespace: &Namespace,
-        owner: &OwnerLabels,
-        at_most: Duration,
-    ) -> Result<BoxStream<'static, Result<Change, ClusterError>>, ClusterError> {
-        let script = watch::watch(&self.settings, namespace, owner, at_most);
-        let process = self.ssh.listen(&script).await?;
-        tracing::Span::current().record("trip", process.trip());
-        Ok(watch::stream(process))
-    }
-
     #[tracing::instrument(level = "debug", skip_all)]
     async fn find(&self, queries: &[Query]) -> Result<Objects, ClusterError> {
         const ACT: &str = "get objects";
@@ -228,13 +208,13 @@ impl Cluster for Kubectl {
         queries: &[Query; 2],
         at_most: Duration,
     ) -> Result<BoxStream<'static, Result<ObjectChange, ClusterError>>, ClusterError> {
-        let Some(script) = watch::watch_objects(&self.settings, queries, at_most) else {
+        let Some(script) = watch::watch(&self.settings, queries, at_most) else {
             let problem = "each query of a watch must name one resource".to_owned();
             return Err(reads::unexpected("watch objects", problem));
         };
         let process = self.ssh.listen(&script).await?;
         tracing::Span::current().record("trip", process.trip());
-        Ok(watch::objects_stream(process))
+        Ok(watch::stream(process))
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(%namespace, name))]
@@ -273,35 +253,6 @@ impl Cluster for Kubectl {
         });
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(%namespace, node))]
-    async fn address(
-        &self,
-        namespace: &Namespace,
-        node: Option<&str>,
-    ) -> Result<Address, ClusterError> {
-        let script = reads::address(&self.settings, namespace, node);
-        let limits = RunLimits::within(self.settings.call_limit);
-        let output = self.ssh.run(&script, Bytes::new(), limits).await?;
-        let stderr = output.stderr.text();
-        let answer = &output.stdout.bytes;
-        if output.status.success() {
-            return reads::parse_address(answer);
-        }
-        if reads::lacks_only_the_dispensable(&stderr) {
-            return match answer.as_slice() {
-                [] => Ok(Address::default()),
-                answer => reads::parse_address(answer),
-            };
-        }
-        let error = classify(Reply {
-            act: "get node and service".to_owned(),
-            exit: output.status.code(),
-            stderr: reads::without_the_dispensable(&stderr),
-            applied: Vec::new(),
-        });
-        Err(self.explain(error).await)
-    }
-
     #[tracing::instrument(level = "debug", skip_all, fields(%namespace, trip))]
     async fn exec(
         &self,
@@ -312,35 +263,9 @@ impl Cluster for Kubectl {
         exec::run(self, namespace, pod, request).await
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
-    async fn delete_service(
-        &self,
-        namespace: &Namespace,
-        owner: &OwnerLabels,
-    ) -> Result<(), ClusterError> {
-        let query = writes::owned_service(namespace, owner);
-        self.delete(&query, self.settings.call_limit).await?;
-        Ok(())
-    }
-
-    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
-    async fn delete_namespace(
-        &self,
-        namespace: &Namespace,
-        owner: &OwnerLabels,
-        at_most: Duration,
-    ) -> Result<bool, ClusterError> {
-        let query = writes::owned_namespace(namespace, owner);
-        Ok(!self.delete(&query, at_most).await?.is_empty())
-    }
-
-    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
-    async fn wait_until_gone(
-        &self,
-        namespace: &Namespace,
-        at_most: Duration,
-    ) -> Result<(), ClusterError> {
-        let script = writes::wait_until_gone(&self.settings, namespace, at_most);
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn wait_until_gone(&self, query: &Query, at_most: Duration) -> Result<(), ClusterError> {
+        let script = objects::wait_until_gone(&self.settings, query, at_most);
         match self.remove("wait", &script, at_most).await {
             Ok(_) | Err(ClusterError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),
@@ -363,12 +288,6 @@ impl Cluster for Kubectl {
         let process = ssh.listen(&script).await?;
         tracing::Span::current().record("trip", process.trip());
         Ok(logs::stream(process))
-    }
-
-    #[tracing::instrument(level = "debug", skip_all, fields(%namespace))]
-    async fn warnings(&self, namespace: &Namespace) -> Result<Vec<String>, ClusterError> {
-        let script = reads::warnings(&self.settings, namespace);
-        reads::parse_warnings(&self.ask("get events", &script).await?)
     }
 
     async fn close(&self) {

@@ -86,6 +86,19 @@ pub(super) fn delete_command(
     ])
 }
 
+/// Waits until nothing is left of what the query finds; see [`gone`].
+pub(super) fn wait_until_gone(
+    settings: &KubectlSettings,
+    query: &Query,
+    at_most: Duration,
+) -> Script {
+    let wait = select(settings.kubectl(["wait"]), query)
+        .arg("--for=delete")
+        .arg(format!("--timeout={}s", seconds(at_most)));
+    // Newer versions of kubectl print nothing when there is no such object.
+    gone(&wait, &get(settings, query))
+}
+
 /// What `act` prints, which deletes objects or waits for their end. When it names none of them, the list of
 /// those that exist: only this shows that there is nothing, and that the output was not lost.
 pub(super) fn gone(act: &Command, list: &Command) -> Script {
@@ -135,6 +148,8 @@ mod tests {
             .named("$(x)");
         insta::assert_snapshot!(get(&settings, &query), @r#"kubectl get deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' -o json"#);
         insta::assert_snapshot!(delete_command(&settings, &query, Duration::from_secs(5)), @r#"kubectl delete deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' --ignore-not-found --wait=true --timeout=5s -o name"#);
+        let namespaces = Query::namespace(&namespace).labelled("a=b");
+        insta::assert_snapshot!(wait_until_gone(&settings, &namespaces, Duration::ZERO), @r#"berth_gone=$(kubectl wait namespaces --selector=a=b --field-selector=metadata.name=shop --for=delete --timeout=1s </dev/null) || exit; case $berth_gone in ''|'No resources found') exec kubectl get namespaces --selector=a=b --field-selector=metadata.name=shop -o json </dev/null;; *) printf '%s\n' "$berth_gone";; esac"#);
         let claims = Query::in_namespace([Resource::PERSISTENT_VOLUME_CLAIMS], &namespace);
         insta::assert_snapshot!(delete(&settings, &claims, Duration::from_millis(1500)), @r#"berth_gone=$(kubectl delete persistentvolumeclaims -n shop --ignore-not-found --wait=true --timeout=2s -o name </dev/null) || exit; case $berth_gone in ''|'No resources found') exec kubectl get persistentvolumeclaims -n shop -o json </dev/null;; *) printf '%s\n' "$berth_gone";; esac"#);
         let everywhere = Query::everywhere([Resource::NAMESPACES]);

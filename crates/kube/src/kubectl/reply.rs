@@ -302,7 +302,10 @@ fn answer_fault(text: &str, reply: Box<Reply>) -> Found {
     if let Some(condition) = after(text, "timed out waiting for ") {
         return Ok(ClusterError::TimedOut { condition, reply });
     }
-    if text.contains("(NotFound)") || text.contains("previous terminated container") {
+    if text.contains("(NotFound)")
+        || text.contains("no matching resources found")
+        || text.contains("previous terminated container")
+    {
         let object = without_server(text);
         let object = object.trim_end_matches(" not found").to_owned();
         return Ok(ClusterError::NotFound { object, reply });

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use berth_core::{Namespace, OwnerLabels, SERVICE};
 use berth_ssh::Script;
 
 use super::{
-    super::{Applied, ClusterError, Query, Resource},
-    KubectlSettings, objects, reads,
+    super::{Applied, ClusterError},
+    KubectlSettings, reads,
     reply::words,
 };
 use crate::Manifest;
@@ -86,41 +85,6 @@ pub(super) fn lacks_only_the_namespace(stderr: &str, manifests: &[Manifest]) -> 
     })
 }
 
-/// The namespace of this name.
-pub(super) fn namespace_of(namespace: &Namespace) -> Query {
-    Query::everywhere([Resource::NAMESPACES]).named(namespace.as_str())
-}
-
-/// The namespace if it carries all of the owner's labels.
-///
-/// Name and labels are both selectors, which the API server applies together: a namespace that is
-/// not this owner's is not in the list that kubectl goes on to delete.
-pub(super) fn owned_namespace(namespace: &Namespace, owner: &OwnerLabels) -> Query {
-    namespace_of(namespace).labelled(owner.selector())
-}
-
-/// The owner's Service, if it carries the owner's labels.
-pub(super) fn owned_service(namespace: &Namespace, owner: &OwnerLabels) -> Query {
-    Query::in_namespace([Resource::SERVICES], namespace)
-        .named(SERVICE)
-        .labelled(owner.selector())
-}
-
-pub(super) fn wait_until_gone(
-    settings: &KubectlSettings,
-    namespace: &Namespace,
-    at_most: Duration,
-) -> Script {
-    let wait = settings.kubectl([
-        "wait",
-        &format!("namespace/{namespace}"),
-        "--for=delete",
-        &format!("--timeout={}s", seconds(at_most)),
-    ]);
-    // Newer versions of kubectl print nothing when there is no such namespace.
-    objects::gone(&wait, &objects::get(settings, &namespace_of(namespace)))
-}
-
 /// What the answer to [`objects::gone`] says: the objects that are gone; none when there were none.
 pub(super) fn parse_gone(act: &str, answer: &[u8]) -> Result<Vec<Applied>, ClusterError> {
     let gone = parse_applied(&String::from_utf8_lossy(answer));
@@ -147,31 +111,12 @@ pub(super) fn seconds(time: Duration) -> u64 {
 mod tests {
     use super::*;
     use crate::{HostFault, MANAGER};
-    use berth_core::Owner;
-
-    fn owner() -> Owner {
-        Owner::project("'; rm -rf / #").unwrap()
-    }
 
     #[test]
     fn apply_reads_stdin_and_forces_only_what_it_owns() {
         let settings = KubectlSettings::default();
         insta::assert_snapshot!(apply(&settings, MANAGER, false), @"kubectl apply --server-side --field-manager=berth --force-conflicts -f - -o name");
         insta::assert_snapshot!(apply(&settings, MANAGER, true), @"kubectl apply --server-side --field-manager=berth --force-conflicts -f - -o name --dry-run=server");
-    }
-
-    #[test]
-    fn a_namespace_is_deleted_by_name_and_labels_together() {
-        let (settings, owner) = (KubectlSettings::default(), owner());
-        let query = owned_namespace(&owner.namespace(), &OwnerLabels::of(&owner));
-        insta::assert_snapshot!(
-            objects::delete_command(&settings, &query, Duration::from_millis(1500)),
-            @"kubectl delete namespaces --selector=app.kubernetes.io/managed-by=berth,berth.dev/owner=project-rm-rf--969b198f27e0a142d320,berth.dev/owner-kind=project --field-selector=metadata.name=project-rm-rf--969b198f27e0a142d320 --ignore-not-found --wait=true --timeout=2s -o name"
-        );
-        insta::assert_snapshot!(
-            wait_until_gone(&settings, &owner.namespace(), Duration::ZERO),
-            @"berth_gone=$(kubectl wait namespace/project-rm-rf--969b198f27e0a142d320 --for=delete --timeout=1s </dev/null) || exit; case $berth_gone in ''|'No resources found') exec kubectl get namespaces --field-selector=metadata.name=project-rm-rf--969b198f27e0a142d320 -o json </dev/null;; *) printf '%s\\n' \"$berth_gone\";; esac"
-        );
     }
 
     #[test]

@@ -26,7 +26,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const LINE_MAX: usize = 8 * 1024 * 1024;
 
 /// The changes that a process reports which runs the watches.
-pub(super) fn stream(process: Listening) -> BoxStream<'static, Result<ObjectChange, ClusterError>> {
+pub(in crate::kubectl) fn stream(
+    process: Listening,
+) -> BoxStream<'static, Result<ObjectChange, ClusterError>> {
     let watching = Watching {
         process: Some(process),
         stdout: Lines::default(),

@@ -13,10 +13,10 @@ use crate::{
     cluster::{Cluster, ExecOutput, Host},
     config::Config,
     deployments,
-    domain::{Owner, PodStatus},
+    domain::{EventSink, Owner, PodStatus},
+    engine::Site,
     error::Error,
     pods::{self, Deleted, Managed},
-    site::Site,
     store::{DatabaseUrl, Listed, OperationFilter, OperationRecord, PodRecord, Store},
 };
 
@@ -86,6 +86,22 @@ impl Berth {
         Ok(Records {
             store: Store::open(database).await?,
         })
+    }
+
+    /// Returns the same client, whose operations tell this receiver what they do, and no other.
+    #[must_use]
+    pub fn with_events(&self, events: Arc<dyn EventSink>) -> Self {
+        let site = self.0.site.with_events(events);
+        let deployments = self.0.deployments.on(site.clone());
+        Self(Arc::new(Inner {
+            pods: self.0.pods.on(site.clone()),
+            builds: self.0.builds.on(site.clone()),
+            ingress: self.0.ingress.clone(),
+            secrets: SecretManager::new(deployments.clone()),
+            setup: self.0.setup.on(site.clone()),
+            deployments,
+            site,
+        }))
     }
 
     /// Returns the manager of pods.
@@ -180,6 +196,7 @@ pub struct BerthBuilder {
     cluster: Option<Arc<dyn Cluster>>,
     host: Option<Arc<dyn Host>>,
     store: Option<Store>,
+    events: Option<Arc<dyn EventSink>>,
 }
 
 impl BerthBuilder {
@@ -213,6 +230,13 @@ impl BerthBuilder {
         self
     }
 
+    /// Has this receive the [events](crate::Event) of all operations of the client.
+    #[must_use]
+    pub fn events(mut self, events: Arc<dyn EventSink>) -> Self {
+        self.events = Some(events);
+        self
+    }
+
     /// Opens the client.
     ///
     /// # Errors
@@ -222,7 +246,10 @@ impl BerthBuilder {
             Some(config) => config,
             None => Config::load()?,
         };
-        let site = Site::open(&config, self.cluster, self.host, self.store).await?;
+        let mut site = Site::open(&config, self.cluster, self.host, self.store).await?;
+        if let Some(events) = self.events {
+            site = site.with_events(events);
+        }
         let settings = deployments::Settings::of(&config);
         let deployments = DeploymentManager::new(site.clone(), settings);
         Ok(Berth(Arc::new(Inner {

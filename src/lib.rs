@@ -86,11 +86,11 @@
 //! what still serves:
 //!
 //! ```no_run
-//! use berth::{Berth, BuildRequest, DeployRequest, Error, builds::SilentBuild, domain::Owner};
+//! use berth::{Berth, BuildRequest, DeployRequest, Error, domain::Owner};
 //!
 //! # async fn example(berth: Berth) -> Result<(), Error> {
 //! let source = BuildRequest::folder("shop/web", "./web")?;
-//! let built = berth.builds().build(source, &SilentBuild).await?;
+//! let built = berth.builds().build(source).await?;
 //!
 //! let request = DeployRequest::new(Owner::project("shop")?, built.image)?
 //!     .port(8080)?
@@ -124,7 +124,7 @@
 //! | [`builds`] | images built in the cluster and pushed |
 //! | [`registry`] | the digest that a tag has at its registry now |
 //! | [`setup`] | what is set up once: the namespace for builds, the host's kubeconfig |
-//! | [`site`] | one cluster with its records and templates, shared by all managers |
+//! | `engine` | what all capabilities run on: leases, events, history, waits, one rule for outages |
 //! | [`manifest`] | templates to checked manifests |
 //! | [`context`] | packs a folder into the bytes that an image is built from |
 //! | [`config`] | settings, all bad ones reported at once |
@@ -145,16 +145,17 @@ mod client;
 pub mod config;
 pub mod context;
 pub mod deployments;
+mod engine;
 mod error;
 pub mod ingress;
 pub mod manifest;
 pub mod pods;
 pub mod registry;
 pub mod setup;
-pub mod site;
 
 use berth_core::files;
 pub use berth_core::{self as domain, secret, tls};
+pub use berth_core::{Event, EventKind, EventSink, Silent, Step};
 pub use berth_kube as cluster;
 pub use berth_ssh as ssh;
 pub use berth_store as store;

@@ -22,7 +22,7 @@ const FLOORS: &[&[&str]] = &[
     &["client"],
     &["deployments"],
     &["pods", "builds", "ingress", "registry", "setup"],
-    &["site"],
+    &["engine"],
     &["error"],
     &["context", "manifest"],
     &["config"],

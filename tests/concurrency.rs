@@ -13,16 +13,16 @@ use std::{
     collections::HashSet,
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use berth::{
-    Berth, ExecuteRequest, Kind,
-    cluster::Program,
-    domain::Operation,
-    pods::{Action, Progress, Step},
-    store::OperationFilter,
+    Berth, Event, EventSink, ExecuteRequest, Kind, cluster::Program, domain::Operation,
+    pods::Action, store::OperationFilter,
 };
 use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
 use support::{
@@ -198,7 +198,7 @@ async fn a_create_that_another_one_replaces_says_so() {
     let manager = mine.manager().await;
     project.create(&manager).await.unwrap();
     // It waits for a node until the end of its time.
-    let waiting = Coming::default();
+    let waiting = Arc::new(Coming::default());
     let request = project
         .request()
         .cpu_limit("4000")
@@ -217,7 +217,8 @@ async fn a_create_that_another_one_replaces_says_so() {
         let request = request.cpu_request("10m").unwrap();
         theirs.manager().await.manage(request).await.unwrap();
     };
-    let (outcome, ()) = tokio::join!(manager.manage_with(request, &waiting), other);
+    let watched = manager.with_events(waiting.clone());
+    let (outcome, ()) = tokio::join!(watched.manage(request), other);
     let error = outcome.unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict, "{error:?}");
     assert!(
@@ -230,9 +231,9 @@ async fn a_create_that_another_one_replaces_says_so() {
 #[derive(Default)]
 struct Coming(AtomicBool);
 
-impl Progress for Coming {
-    fn step(&self, step: &Step) {
-        if step.to_string().contains("waiting for room on a node") {
+impl EventSink for Coming {
+    fn event(&self, event: &Event) {
+        if event.to_string().contains("waiting for room on a node") {
             self.0.store(true, Ordering::Relaxed);
         }
     }

@@ -10,10 +10,10 @@
 mod support;
 
 use berth::{
-    Error, Kind, ManageRequest, PodManager,
+    Error, Event, EventKind, EventSink, Kind, ManageRequest, PodManager, Step,
     cluster::{Cluster as _, Query, Resource, kubectl::Kubectl},
     domain::{Cause, Environment, Owner, PodCommand, PodStatus},
-    pods::{Action, Progress, Step},
+    pods::Action,
     ssh::SshClient,
     store::{Claim, Holder, NewPod, SshPlace},
 };
@@ -24,7 +24,10 @@ use k8s_openapi::api::{
 use serde_json::json;
 use std::{
     os::unix::fs::PermissionsExt as _,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use support::{
@@ -644,14 +647,14 @@ async fn checks(world: &World, namespace: &str) -> usize {
 async fn a_running_pod_is_not_given_up_for_an_image_that_cannot_be_pulled() {
     #[derive(Default)]
     struct Pulls(AtomicUsize);
-    impl Progress for Pulls {
-        fn step(&self, step: &Step) {
-            if matches!(step, Step::PullingImage { .. }) {
+    impl EventSink for Pulls {
+        fn event(&self, event: &Event) {
+            if matches!(event.kind, EventKind::Step(Step::PullingImage { .. })) {
                 self.0.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
-    let pulls = Pulls::default();
+    let pulls = Arc::new(Pulls::default());
     let world = World::sqlite().await;
     let manager = world.manager().await;
     let project = world.project();
@@ -661,7 +664,11 @@ async fn a_running_pod_is_not_given_up_for_an_image_that_cannot_be_pulled() {
         "missing.invalid/nothing@sha256:0000000000000000000000000000000000000000000000000000000000000000",
     ] {
         let request = project.request().image(image).unwrap();
-        let error = manager.manage_with(request, &pulls).await.unwrap_err();
+        let error = manager
+            .with_events(pulls.clone())
+            .manage(request)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), Kind::PodFailed, "{error:?}");
         let said = error.to_string();
         let Error::ImageNotPulled { diagnosis, pod, .. } = error else {
@@ -682,7 +689,11 @@ async fn a_running_pod_is_not_given_up_for_an_image_that_cannot_be_pulled() {
     // A change that keeps the image checks none. Commands are not counted here: a slow node takes more.
     assert_eq!(pulls.0.load(Ordering::Relaxed), 2);
     let request = project.request().memory_limit("90Mi").unwrap();
-    manager.manage_with(request, &pulls).await.unwrap();
+    manager
+        .with_events(pulls.clone())
+        .manage(request)
+        .await
+        .unwrap();
     assert_eq!(pulls.0.load(Ordering::Relaxed), 2);
 }
 
@@ -709,9 +720,9 @@ async fn an_image_that_can_be_pulled_replaces_the_running_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_that_is_interrupted_leaves_nothing_and_the_pod_as_it_was() {
     struct Reached(tokio::sync::Notify);
-    impl Progress for Reached {
-        fn step(&self, step: &Step) {
-            if matches!(step, Step::PullingImage { .. }) {
+    impl EventSink for Reached {
+        fn event(&self, event: &Event) {
+            if matches!(event.kind, EventKind::Step(Step::PullingImage { .. })) {
                 self.0.notify_one();
             }
         }
@@ -725,9 +736,10 @@ async fn a_check_that_is_interrupted_leaves_nothing_and_the_pod_as_it_was() {
     let project = world.project();
     let made = project.create(&manager).await.unwrap();
     let request = project.request().image("slow.invalid/other:600").unwrap();
-    let reached = Reached(tokio::sync::Notify::new());
+    let reached = Arc::new(Reached(tokio::sync::Notify::new()));
     {
-        let work = manager.manage_with(request, &reached);
+        let watched = manager.with_events(reached.clone());
+        let work = watched.manage(request);
         tokio::pin!(work);
         let seen = async {
             reached.0.notified().await;

@@ -12,13 +12,13 @@ mod support;
 
 use std::{
     os::unix::fs::PermissionsExt as _,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use berth::{
-    DeployRequest, DeploymentManager, Error, Kind, Rollback,
-    deployments::{DeployAction, DeployProgress, DeployStep, Quiet, SecretName, Target},
+    DeployRequest, DeploymentManager, Error, Event, EventSink, Kind, Rollback,
+    deployments::{DeployAction, SecretName, Target},
     domain::{Cause, DeploymentName, DeploymentStatus, HostName},
     secret::Secret,
     ssh::{Command, RunLimits, Script, SshClient},
@@ -90,9 +90,9 @@ async fn stop(manager: &DeploymentManager, project: &Project<'_>) {
 #[derive(Default)]
 struct Told(Mutex<Vec<String>>);
 
-impl DeployProgress for Told {
-    fn step(&self, step: &DeployStep) {
-        self.0.lock().unwrap().push(step.to_string());
+impl EventSink for Told {
+    fn event(&self, event: &Event) {
+        self.0.lock().unwrap().push(event.to_string());
     }
 }
 
@@ -123,9 +123,8 @@ on_both_databases! {
     async fn a_deployment_is_made_updated_in_place_and_stopped(world: World) {
         let manager = manager(&world).await;
         let project = world.project();
-        let told = Told::default();
-        let first = manager
-            .deploy_with(release(&project, 1), &told)
+        let told = Arc::new(Told::default());
+        let first = manager.with_events(told.clone()).deploy(release(&project, 1))
             .await
             .unwrap();
         assert_eq!(first.action, DeployAction::Created);
@@ -247,7 +246,7 @@ on_both_databases! {
             .collect();
         // Set at the same time, none is lost.
         let all = names.iter().map(|name| {
-            secrets.set(&project.owner, name, secret("first value"), &Quiet)
+            secrets.set(&project.owner, name, secret("first value"))
         });
         for set in futures::future::join_all(all).await {
             assert!(!set.unwrap().replaced);
@@ -262,7 +261,7 @@ on_both_databases! {
 
         // A new value is there once the pods are replaced.
         let set = secrets
-            .set(&project.owner, &names[0], secret("second"), &Quiet)
+            .set(&project.owner, &names[0], secret("second"))
             .await
             .unwrap();
         assert!(set.replaced && set.used_by == ["web"]);
@@ -279,8 +278,8 @@ on_both_databases! {
         assert_eq!(secrets.list(&project.owner).await.unwrap().len(), 5);
 
         let third = secret("second");
-        secrets.set(&project.owner, &names[0], third, &Quiet).await.unwrap();
-        let again = manager.restart(&project.owner, &name(), &Quiet).await.unwrap();
+        secrets.set(&project.owner, &names[0], third).await.unwrap();
+        let again = manager.restart(&project.owner, &name()).await.unwrap();
         assert_eq!(again.record.revision, Some(3));
         // Secrets that are still there keep the namespace.
         let target = Target::Project(project.owner.clone());
@@ -306,10 +305,7 @@ async fn a_secret_that_others_have_set_too_is_taken_away() {
     let project = world.project();
     let [ours, theirs]: [SecretName; 2] = ["OURS", "THEIRS"].map(|it| it.parse().unwrap());
     let value = Secret::new(b"value".to_vec());
-    secrets
-        .set(&project.owner, &ours, value, &Quiet)
-        .await
-        .unwrap();
+    secrets.set(&project.owner, &ours, value).await.unwrap();
     world.bench.kubectl_apply(&json!({
         "apiVersion": "v1", "kind": "Secret",
         "metadata": { "name": "project-secrets", "namespace": project.namespace() },
@@ -634,7 +630,7 @@ async fn overtaken_by(other: impl AsyncFnOnce(&World, &Project<'_>)) -> Error {
     let manager = manager(&mine).await;
     let project = mine.project();
     manager.deploy(release(&project, 1)).await.unwrap();
-    let told = Told::default();
+    let told = Arc::new(Told::default());
     // It never answers its probe.
     let request = script(&project, "sleep 600")
         .start_period(Duration::from_mins(2))
@@ -646,7 +642,8 @@ async fn overtaken_by(other: impl AsyncFnOnce(&World, &Project<'_>)) -> Error {
         }
         Box::pin(other(&theirs, &theirs.owned(&project.owner))).await;
     };
-    let (deployed, ()) = tokio::join!(manager.deploy_with(request, &told), waits);
+    let watched = manager.with_events(told.clone());
+    let (deployed, ()) = tokio::join!(watched.deploy(request), waits);
     let error = deployed.unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict, "{error:?}");
     assert!(!told.all().contains("rolling back"), "{}", told.all());
@@ -693,17 +690,25 @@ async fn a_link_lost_for_a_second_ends_neither_deploy_nor_stop() {
     // While manifests are sent, and while pods are waited for.
     for (number, at) in [(1, "applying"), (2, "of 1 pods available")] {
         let cut = LinkCut::at(&world, at);
-        let deployed = manager.deploy_with(release(&project, number), &cut).await;
+        let deployed = manager
+            .with_events(cut.clone())
+            .deploy(release(&project, number))
+            .await;
         assert_eq!(deployed.unwrap().record.status, DeploymentStatus::Running);
         cut.assert_cut_and_restored();
     }
     let cut = LinkCut::at(&world, "rolling back");
     let web = name();
-    let back = manager.rollback_with(&project.owner, &web, None, &cut);
+    let watched = manager.with_events(cut.clone());
+    let back = watched.rollback(&project.owner, &web, None);
     assert_eq!(back.await.unwrap().action, DeployAction::RolledBack);
     let cut = LinkCut::at(&world, "deleting");
     let target = Target::Project(project.owner.clone());
-    let stopped = manager.stop_with(&target, &name(), &cut).await.unwrap();
+    let stopped = manager
+        .with_events(cut.clone())
+        .stop(&target, &name())
+        .await
+        .unwrap();
     cut.assert_cut_and_restored();
     assert!(stopped.kept.is_empty(), "{stopped:?}");
     // A host that never answered is told at once.
@@ -729,7 +734,7 @@ async fn a_full_node_is_waited_for() {
     let manager = manager(&world).await;
     let project = world.project();
     world.bench.fill_node("default");
-    let told = Told::default();
+    let told = Arc::new(Told::default());
     let makes_room = async {
         until_told(&told, "waits for room on a node: 1 Insufficient cpu").await;
         // Longer than an autoscaler is given to say that it adds a node.
@@ -738,7 +743,8 @@ async fn a_full_node_is_waited_for() {
         assert!(deleted.status.success());
     };
     let request = release(&project, 1).rollback_on_failure(true);
-    let (deployed, ()) = tokio::join!(manager.deploy_with(request, &told), makes_room);
+    let watched = manager.with_events(told.clone());
+    let (deployed, ()) = tokio::join!(watched.deploy(request), makes_room);
     assert_eq!(deployed.unwrap().record.status, DeploymentStatus::Running);
     // Room that does not come is missed at the deadline, with the cause.
     stop(&manager, &project).await;
@@ -761,7 +767,7 @@ async fn a_node_that_an_autoscaler_adds_is_waited_for() {
     );
     let manager = manager(&world).await;
     let project = world.project();
-    let told = Told::default();
+    let told = Arc::new(Told::default());
     let autoscaler = async {
         until_told(&told, "waits for room on a node").await;
         let namespace = project.namespace();
@@ -780,7 +786,8 @@ async fn a_node_that_an_autoscaler_adds_is_waited_for() {
         let labeled = ["label", "node", "--all", "pool=new"];
         assert!(world.bench.kubectl(&labeled).status.success());
     };
-    let deployed = manager.deploy_with(release(&project, 1), &told);
+    let watched = manager.with_events(told.clone());
+    let deployed = watched.deploy(release(&project, 1));
     let (deployed, ()) = tokio::join!(deployed, autoscaler);
     assert_eq!(deployed.unwrap().record.status, DeploymentStatus::Running);
     // Without an autoscaler the same is told well before the deadline.
@@ -956,8 +963,11 @@ async fn a_failure_of_an_earlier_deploy_is_not_this_ones() {
         "metadata": { "name": "late", "namespace": project.namespace() },
     }));
     // The same release again, whose pod has failed.
-    let told = Told::default();
-    let again = manager.deploy_with(release(&project, 1), &told).await;
+    let told = Arc::new(Told::default());
+    let again = manager
+        .with_events(told.clone())
+        .deploy(release(&project, 1))
+        .await;
     assert_eq!(again.unwrap().record.status, DeploymentStatus::Running);
     assert!(told.all().contains("before this deploy"), "{}", told.all());
     stop(&manager, &project).await;
@@ -977,9 +987,10 @@ async fn a_namespace_on_its_way_out_is_waited_for() {
         .bench
         .kubectl(&["delete", "namespace", &namespace, "--wait=false"]);
     assert!(deleted.status.success());
-    let told = Told::default();
+    let told = Arc::new(Told::default());
     let again = manager
-        .deploy_with(release(&project, 1), &told)
+        .with_events(told.clone())
+        .deploy(release(&project, 1))
         .await
         .unwrap();
     assert_eq!(again.action, DeployAction::Created);
@@ -1098,8 +1109,12 @@ async fn what_others_changed_is_replaced_and_named() {
     let with = |value: &str| release(&project, 1).environment(environment(value));
     manager.deploy(with("1")).await.unwrap();
     meddle(&world, &project);
-    let told = Told::default();
-    let deployed = manager.deploy_with(with("2"), &told).await.unwrap();
+    let told = Arc::new(Told::default());
+    let deployed = manager
+        .with_events(told.clone())
+        .deploy(with("2"))
+        .await
+        .unwrap();
     assert_eq!(deployed.action, DeployAction::Updated);
     for named in [
         "spec.template.spec.containers[app].env[DEBUG] (kubectl-set)",
@@ -1140,8 +1155,12 @@ async fn what_others_changed_is_replaced_and_named() {
         let change = ["annotate", "service/web", "--overwrite", annotation];
         kubectl(&world, &project, &change);
     }
-    let told = Told::default();
-    let same = manager.deploy_with(with("2"), &told).await.unwrap();
+    let told = Arc::new(Told::default());
+    let same = manager
+        .with_events(told.clone())
+        .deploy(with("2"))
+        .await
+        .unwrap();
     assert_eq!(same.action, DeployAction::Updated);
     let told = told.all();
     let named = "services metadata.annotations[berth.dev/owner-id] (kubectl-annotate)";
@@ -1172,9 +1191,10 @@ async fn a_rollback_restores_the_revision_and_nothing_else() {
     manager.deploy(release(&project, 2)).await.unwrap();
     meddle(&world, &project);
     kubectl(&world, &project, &["rollout", "restart", "deploy/web"]);
-    let told = Told::default();
+    let told = Arc::new(Told::default());
     let back = manager
-        .rollback_with(&project.owner, &name(), Some(1), &told)
+        .with_events(told.clone())
+        .rollback(&project.owner, &name(), Some(1))
         .await
         .unwrap();
     assert_eq!(back.action, DeployAction::RolledBack);
@@ -1252,10 +1272,7 @@ async fn the_number_of_pods_that_others_have_set_stays() {
         .await
         .unwrap();
     assert_eq!((back.record.replicas, replicas()), (3, json!(3)));
-    manager
-        .restart(&project.owner, &name(), &Quiet)
-        .await
-        .unwrap();
+    manager.restart(&project.owner, &name()).await.unwrap();
     assert_eq!(replicas(), json!(3));
     // Also when it is scaled again in between, and until the call asks for a number.
     kubectl(&world, &project, &["scale", "deploy/web", "--replicas=2"]);
@@ -1288,8 +1305,11 @@ async fn a_deployment_that_is_scaled_to_zero_is_not_said_to_run() {
     kubectl(&world, &project, &["scale", "deploy/web", "--replicas=0"]);
     let same = manager.deploy(release(&project, 1)).await.unwrap();
     zero(same, DeployAction::Unchanged);
-    let told = Told::default();
-    let next = manager.deploy_with(release(&project, 2), &told).await;
+    let told = Arc::new(Told::default());
+    let next = manager
+        .with_events(told.clone())
+        .deploy(release(&project, 2))
+        .await;
     zero(next.unwrap(), DeployAction::Updated);
     let told = told.all();
     assert!(
@@ -1299,7 +1319,7 @@ async fn a_deployment_that_is_scaled_to_zero_is_not_said_to_run() {
     assert!(!told.contains("available"), "{told}");
     let back = manager.rollback(&project.owner, &name(), Some(1)).await;
     zero(back.unwrap(), DeployAction::RolledBack);
-    let again = manager.restart(&project.owner, &name(), &Quiet).await;
+    let again = manager.restart(&project.owner, &name()).await;
     zero(again.unwrap(), DeployAction::Restarted);
     let stored = record(&world, &project).await;
     assert_eq!(stored.status, DeploymentStatus::ScaledToZero);
@@ -1445,8 +1465,12 @@ async fn a_tag_is_what_the_registry_says_now() {
         before
     );
     point_live_to(&world, &two);
-    let told = Told::default();
-    let moved = manager.deploy_with(live_tag(), &told).await.unwrap();
+    let told = Arc::new(Told::default());
+    let moved = manager
+        .with_events(told.clone())
+        .deploy(live_tag())
+        .await
+        .unwrap();
     assert_eq!(moved.action, DeployAction::Updated);
     assert_ne!(deployed_image(&world, &project).0, of_one);
     assert!(told.all().contains("at its registry"), "{}", told.all());
@@ -1482,8 +1506,12 @@ async fn a_tag_is_looked_up_with_the_logins_of_pods_and_builder() {
     let make = |namespace: &str, name: &str| make_login(&world, address, namespace, name);
     make(&namespace, "pull");
     let pulling = || live_tag().pull_secrets(vec!["pull".parse().unwrap()]);
-    let told = Told::default();
-    manager.deploy_with(pulling(), &told).await.unwrap();
+    let told = Arc::new(Told::default());
+    manager
+        .with_events(told.clone())
+        .deploy(pulling())
+        .await
+        .unwrap();
     let same = manager.deploy(pulling()).await.unwrap();
     assert_eq!(same.action, DeployAction::Unchanged);
     make(&builder.name, "registry-credentials");
@@ -1491,7 +1519,11 @@ async fn a_tag_is_looked_up_with_the_logins_of_pods_and_builder() {
         .bench
         .kubectl(&["delete", "secret", "pull", "-n", &namespace]);
     assert!(deleted.status.success());
-    let same = manager.deploy_with(live_tag(), &told).await.unwrap();
+    let same = manager
+        .with_events(told.clone())
+        .deploy(live_tag())
+        .await
+        .unwrap();
     assert_eq!(same.action, DeployAction::Unchanged);
 
     // Without any login the nodes are to pull again, and the caller is told why.
@@ -1503,7 +1535,11 @@ async fn a_tag_is_looked_up_with_the_logins_of_pods_and_builder() {
         &builder.name,
     ]);
     assert!(dropped.status.success());
-    let error = manager.deploy_with(live_tag(), &told).await.unwrap_err();
+    let error = manager
+        .with_events(told.clone())
+        .deploy(live_tag())
+        .await
+        .unwrap_err();
     assert_eq!(
         error.diagnosis().unwrap().cause,
         Cause::ImagePull,
@@ -1549,8 +1585,12 @@ async fn a_tag_that_no_registry_names_is_pulled_again_at_every_deploy() {
         let tag = || release(&project, 1).image(image.parse().unwrap());
         let mut marks = Vec::new();
         for _ in 0..2 {
-            let told = Told::default();
-            let deployed = manager.deploy_with(tag(), &told).await.unwrap();
+            let told = Arc::new(Told::default());
+            let deployed = manager
+                .with_events(told.clone())
+                .deploy(tag())
+                .await
+                .unwrap();
             assert_ne!(deployed.action, DeployAction::Unchanged);
             assert!(
                 told.all().contains("warning: the digest of"),

@@ -312,14 +312,19 @@ async fn a_link_lost_for_a_second_ends_neither_create_nor_delete() {
     for (memory, at) in [("64Mi", "applying"), ("65Mi", "pod")] {
         let cut = LinkCut::at(&world, at);
         let request = project.request().memory_limit(memory).unwrap();
-        let created = manager.manage_with(request, &cut).await.unwrap();
+        let created = manager
+            .with_events(cut.clone())
+            .manage(request)
+            .await
+            .unwrap();
         assert_eq!(created.record.status, PodStatus::Running);
         cut.assert_cut_and_restored();
     }
     let cut = LinkCut::at(&world, "deleting");
     assert!(
         manager
-            .delete_with(&project.owner, &cut)
+            .with_events(cut.clone())
+            .delete(&project.owner)
             .await
             .unwrap()
             .was_there

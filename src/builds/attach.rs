@@ -5,13 +5,13 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::Job;
 
 use super::{
-    BuildManager, BuildProgress, Built, CacheUse, Cancelled,
+    BuildManager, Built, CacheUse, Cancelled,
     built::outcome,
     follow::{Followed, queries},
     run::{EVERYTHING, of_build},
 };
 use crate::{
-    domain::{BuildId, BuildStatus, Namespace, Operation, Workload, WorkloadKind},
+    domain::{BuildId, BuildStatus, Namespace, Operation, Step, Workload, WorkloadKind},
     error::Error,
     store::{BuildEnd, BuildRecord},
 };
@@ -28,20 +28,22 @@ impl BuildManager {
     /// # Errors
     /// As [`BuildManager::build`], [`Error::NoBuild`] when there is no record of it, and
     /// [`Error::BuildCancelled`] when somebody has ended it.
-    pub async fn attach(&self, id: &BuildId, progress: &dyn BuildProgress) -> Result<Built, Error> {
+    pub async fn attach(&self, id: &BuildId) -> Result<Built, Error> {
         let record = self.recorded(id).await?;
         if record.status != BuildStatus::Running {
             return outcome(record, CacheUse::default());
         }
         let namespace: Namespace = record.namespace.parse()?;
         let this = self.steady();
+        let build = Workload::unowned(WorkloadKind::Build, Some(id.to_string()));
+        let events = &self.site().events(Operation::Build, build);
         this.await_job(id, &namespace).await?;
         let followed = Followed {
             id,
             namespace: &namespace,
             context: None,
         };
-        this.await_end(&record, followed, progress).await
+        this.await_end(&record, followed, events).await
     }
 
     /// Waits until the Job is there, or nothing is about to create it.
@@ -69,10 +71,10 @@ impl BuildManager {
             return Ok((record, Cancelled::Before));
         }
         let build = Workload::unowned(WorkloadKind::Build, Some(id.to_string()));
-        let work = Box::pin(self.cancel_running(id, record));
-        self.site()
-            .operate(Operation::Cancel, build, |_| None, work)
-            .await
+        let running = self.site().begin(Operation::Cancel, build).await?;
+        running.events().step(Step::Deleting);
+        let done = self.cancel_running(id, record).await;
+        running.end(done, |_| None).await
     }
 
     async fn cancel_running(

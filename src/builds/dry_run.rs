@@ -1,15 +1,16 @@
 //! What a build would send, from the same builders, without sending it.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use super::{BuildManager, BuildProgress, BuildRequest, SilentBuild, plan};
+use super::{BuildManager, BuildRequest, plan};
 use serde::Serialize;
 
 use crate::{
     cluster::ClusterError,
     config::Config,
     context::PackedContext,
-    domain::Image,
+    domain::{EventSink, Image, Operation, Workload, WorkloadKind},
+    engine::Events,
     error::Error,
     manifest::{DockerfileTemplates, Manifest, Templates},
 };
@@ -34,12 +35,14 @@ impl BuildDryRun {
     pub async fn new(
         config: &Config,
         request: &BuildRequest,
-        progress: &dyn BuildProgress,
+        sink: Arc<dyn EventSink>,
     ) -> Result<Self, Error> {
+        let build = Workload::unowned(WorkloadKind::Build, None);
+        let events = Events::new(sink, Operation::Build, build, String::new());
         let folder = config.templates.as_deref();
         let templates = Templates::load(folder)?;
         let dockerfiles = || DockerfileTemplates::load(folder);
-        let plan = plan::make(&config.builds, &templates, dockerfiles, request, progress).await?;
+        let plan = plan::make(&config.builds, &templates, dockerfiles, request, &events).await?;
         Ok(Self {
             streamed_bytes: plan.streamed().map(PackedContext::size),
             image: plan.image,
@@ -54,7 +57,7 @@ impl BuildManager {
     /// # Errors
     /// As [`BuildDryRun::new`], and when the API server refuses it.
     pub async fn check(&self, request: &BuildRequest) -> Result<(), Error> {
-        let plan = self.plan(request, &SilentBuild).await?;
+        let plan = self.plan(request).await?;
         match self.cluster().apply(&plan.manifests, true).await {
             Err(ClusterError::NotFound { .. }) => Err(Error::NoBuilder {
                 namespace: self.settings().namespace.to_string(),

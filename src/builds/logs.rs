@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, Pod};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    BuildManager, BuildProgress, BuildStep,
+    BuildManager,
     follow::{Containers, Told, pump},
 };
 use crate::{
@@ -133,12 +133,9 @@ impl BuildManager {
     ) {
         let labels = pod.metadata.labels.as_ref();
         let build = labels.and_then(|labels| labels.get(LABEL_BUILD));
-        let named = Named {
-            build: build.map_or("", String::as_str),
-            sink,
-        };
-        let told = Told::default();
-        pump(self.cluster(), namespace, containers, &told, &named).await;
+        let build = build.map_or("", String::as_str);
+        let (told, tell) = (Told::default(), |line: &str| sink.line(build, line));
+        pump(self.cluster(), namespace, containers, &told, &tell).await;
     }
 }
 
@@ -149,18 +146,4 @@ fn uid(pod: &Pod) -> String {
 fn has_ended(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|it| it.phase.as_deref());
     matches!(phase, Some("Succeeded" | "Failed"))
-}
-
-/// Lines of one build.
-struct Named<'a> {
-    build: &'a str,
-    sink: &'a dyn LogSink,
-}
-
-impl BuildProgress for Named<'_> {
-    fn step(&self, _: &BuildStep) {}
-
-    fn line(&self, line: &str) {
-        self.sink.line(self.build, line);
-    }
 }

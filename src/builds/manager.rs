@@ -3,27 +3,27 @@
 use std::sync::Arc;
 
 use super::{
-    BuildProgress, BuildRequest, Built,
+    BuildRequest, Built,
     plan::{self, Plan},
 };
 use crate::{
     cluster::Cluster,
     config::BuildSettings,
-    domain::{BuildId, Operation, Workload, WorkloadKind},
+    domain::{BuildId, EventSink, Operation, Workload, WorkloadKind},
+    engine::Site,
     error::Error,
-    site::Site,
     store::{BuildRecord, Store},
 };
 
 /// Builds images in one cluster. Cheap to clone; any number of calls may go on at once.
 ///
 /// ```no_run
-/// use berth::{Berth, BuildRequest, builds::SilentBuild};
+/// use berth::{Berth, BuildRequest};
 ///
 /// # async fn example() -> Result<(), berth::Error> {
 /// let berth = Berth::from_env().await?;
 /// let request = BuildRequest::folder("hosting/agent-images", "./agent")?;
-/// let built = berth.builds().build(request, &SilentBuild).await?;
+/// let built = berth.builds().build(request).await?;
 /// println!("{}", built.image);
 /// # Ok(())
 /// # }
@@ -52,27 +52,33 @@ impl BuildManager {
     /// [`Error::BuildFailed`] when there is no image, with the cause; [`Error::BuildUnfinished`] when
     /// the way to the cluster was lost, and nobody here knows how it will end; others when nothing was
     /// begun.
-    pub async fn build(
-        &self,
-        request: BuildRequest,
-        progress: &dyn BuildProgress,
-    ) -> Result<Built, Error> {
-        let plan = self.plan(&request, progress).await?;
+    pub async fn build(&self, request: BuildRequest) -> Result<Built, Error> {
+        let plan = self.plan(&request).await?;
         let build = Workload::unowned(WorkloadKind::Build, Some(plan.id.to_string()));
-        let result = |built: &Built| Some(built.digest.to_string());
-        let this = self.steady();
-        let work = Box::pin(this.run(plan, progress));
-        self.site()
-            .operate(Operation::Build, build, result, work)
+        let running = self.site().begin(Operation::Build, build).await?;
+        let done = Box::pin(self.steady().run(plan, running.events())).await;
+        running
+            .end(done, |built| Some(built.digest.to_string()))
             .await
+    }
+
+    /// Returns the same manager, whose operations tell this receiver what they do, and no other.
+    #[must_use]
+    pub fn with_events(&self, events: Arc<dyn EventSink>) -> Self {
+        self.on(self.site().with_events(events))
+    }
+
+    /// The same manager on another view of its site.
+    pub(crate) fn on(&self, site: Site) -> Self {
+        Self(Arc::new(Inner {
+            site,
+            settings: self.0.settings.clone(),
+        }))
     }
 
     /// The manager for one operation: an outage midway is borne.
     pub(super) fn steady(&self) -> Self {
-        Self(Arc::new(Inner {
-            site: self.0.site.steady(None),
-            settings: self.0.settings.clone(),
-        }))
+        self.on(self.0.site.steady(None))
     }
 
     /// The build's record.
@@ -85,19 +91,17 @@ impl BuildManager {
     }
 
     /// Thinks a request through. Nothing is recorded, and neither host nor database is asked.
-    pub(super) async fn plan(
-        &self,
-        request: &BuildRequest,
-        progress: &dyn BuildProgress,
-    ) -> Result<Plan, Error> {
+    pub(super) async fn plan(&self, request: &BuildRequest) -> Result<Plan, Error> {
         let site = self.site();
+        let build = Workload::unowned(WorkloadKind::Build, None);
+        let events = &site.events(Operation::Build, build);
         let dockerfiles = || site.dockerfile_templates();
         plan::make(
             self.settings(),
             site.templates(),
             dockerfiles,
             request,
-            progress,
+            events,
         )
         .await
     }

@@ -20,7 +20,6 @@ mod logs;
 mod manager;
 mod packing;
 mod plan;
-mod progress;
 mod prune;
 mod registry_ca;
 mod repository;
@@ -34,7 +33,6 @@ pub use self::{
     follow::CacheUse,
     logs::LogSink,
     manager::BuildManager,
-    progress::{BuildProgress, BuildStep, SilentBuild},
     prune::{KEEP_UNUSED, Pruned},
     request::{BuildRequest, BuildSource},
 };

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use tokio::sync::watch;
 
-use super::{BuildProgress, BuildSource, BuildStep};
+use super::BuildSource;
 use crate::{
     context::{ContextSource, Dockerfile, PackProgress, PackedContext, pack_in_background},
+    domain::Step,
+    engine::Events,
     error::Error,
     manifest::{DockerfileTemplateError, DockerfileTemplates},
 };
@@ -15,7 +17,7 @@ use crate::{
 pub(super) async fn pack(
     dockerfiles: impl FnOnce() -> Result<DockerfileTemplates, DockerfileTemplateError>,
     source: &BuildSource,
-    progress: &dyn BuildProgress,
+    events: &Events,
 ) -> Result<Option<PackedContext>, Error> {
     let BuildSource::Folder { folder, dockerfile } = source else {
         return Ok(None);
@@ -31,11 +33,11 @@ pub(super) async fn pack(
             packed = &mut packing => break packed?,
             Ok(()) = seen.changed() => {
                 let now = *seen.borrow_and_update();
-                progress.step(&BuildStep::Packing(now));
+                events.step(Step::Packing { entries: now.entries, total: now.entries_total });
             }
         }
     };
-    progress.step(&BuildStep::Packed {
+    events.step(Step::Packed {
         files: packed.files(),
         bytes: packed.size(),
     });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::{
-    BuildProgress, BuildRequest, BuildSource, BuildStep,
+    BuildRequest, BuildSource,
     executor::{self, ContextAt, Order, script},
     packing,
     registry_ca::RegistryCa,
@@ -14,6 +14,7 @@ use crate::{
     config::{BuildSettings, Builder, Cache, Registry},
     context::{DOCKERFILE_PATH, Dockerfile, PackedContext},
     domain::{BuildId, GitSource, Image},
+    engine::Events,
     error::Error,
     manifest::{
         BuildContainer, BuildRender, ContextRender, DockerfileTemplateError, DockerfileTemplates,
@@ -63,7 +64,7 @@ pub(super) async fn make(
     templates: &Templates,
     dockerfiles: impl FnOnce() -> Result<DockerfileTemplates, DockerfileTemplateError>,
     request: &BuildRequest,
-    progress: &dyn BuildProgress,
+    events: &Events,
 ) -> Result<Plan, Error> {
     let builder = request.builder.unwrap_or(settings.builder);
     request.check(builder)?;
@@ -72,12 +73,12 @@ pub(super) async fn make(
     // A name that can't be pushed must not cost the time to pack.
     request.image(settings.registry.as_ref(), None, &id)?;
     for warning in request.warnings() {
-        progress.step(&BuildStep::Warning(warning));
+        events.warn(warning);
     }
-    let context = packing::pack(dockerfiles, &request.source, progress).await?;
+    let context = packing::pack(dockerfiles, &request.source, events).await?;
     if let Some(context) = &context {
         for warning in executor::check_dockerfile(builder, context.dockerfile())? {
-            progress.step(&BuildStep::Warning(warning));
+            events.warn(warning);
         }
     }
     Plan::new(settings, templates, request, context, &id, Utc::now())

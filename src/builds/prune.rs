@@ -64,14 +64,13 @@ impl BuildManager {
     /// # Errors
     /// When the records can't be read, or the cluster can't be asked.
     pub async fn prune(&self, older_than: Duration, dry_run: bool) -> Result<Pruned, Error> {
-        let work = Box::pin(self.find_and_prune(older_than, dry_run));
         if dry_run {
-            return work.await;
+            return self.find_and_prune(older_than, dry_run).await;
         }
         let builds = Workload::unowned(WorkloadKind::Build, None);
-        self.site()
-            .operate(Operation::Prune, builds, |_| None, work)
-            .await
+        let running = self.site().begin(Operation::Prune, builds).await?;
+        let done = self.find_and_prune(older_than, dry_run).await;
+        running.end(done, |_| None).await
     }
 
     async fn find_and_prune(&self, older_than: Duration, dry_run: bool) -> Result<Pruned, Error> {

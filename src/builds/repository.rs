@@ -1,9 +1,10 @@
 //! The repository in the registry, where a registry wants it to be made first.
 
-use super::{BuildManager, BuildProgress, BuildStep};
+use super::BuildManager;
 use crate::{
     cluster::{ClusterError, EcrOutcome},
-    domain::{EcrRegistry, Image},
+    domain::{EcrRegistry, Image, Step},
+    engine::Events,
     error::Error,
 };
 
@@ -14,12 +15,12 @@ impl BuildManager {
         &self,
         image: &Image,
         cache: Option<&Image>,
-        progress: &dyn BuildProgress,
+        events: &Events,
     ) -> Result<(), Error> {
         for image in [Some(image), cache].into_iter().flatten() {
             let registry = image.registry().and_then(EcrRegistry::of_host);
             let Some(registry) = registry else { continue };
-            progress.step(&BuildStep::EnsuringRepository);
+            events.step(Step::EnsuringRepository);
             let host = self.site().host();
             let asked = host.ensure_ecr_repository(&registry, image.repository());
             // The builder has credentials of its own: the host's need not do.
@@ -29,11 +30,11 @@ impl BuildManager {
                 Err(error @ ClusterError::Aws { .. }) => error.to_string(),
                 Err(error) => return Err(error.into()),
             };
-            progress.step(&BuildStep::Warning(format!(
+            events.warn(format!(
                 "nobody knows whether the repository {} exists, and a push to a missing one fails: \
                  {why}",
                 image.repository()
-            )));
+            ));
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use k8s_openapi::api::batch::v1::Job;
 use tokio::time::Instant;
 
 use super::{
-    BuildManager, BuildProgress, BuildStep, Built,
+    BuildManager, Built,
     built::outcome,
     follow::{CacheUse, End, Followed, Told, queries},
     plan::Plan,
@@ -15,8 +15,9 @@ use crate::{
     cluster::{ClusterError, Query, Resource},
     domain::{
         BuildCause, BuildFailure, BuildId, BuildStatus, LABEL_BUILD, LABEL_MANAGED_BY, MANAGED_BY,
-        Namespace,
+        Namespace, Step,
     },
+    engine::Events,
     error::{Error, Kind},
     store::{BuildEnd, BuildRecord, NewBuild},
 };
@@ -44,11 +45,7 @@ const NOTHING_SENT: [&str; 5] = [
 pub(super) const EVERYTHING: [Resource; 3] = [Resource::JOBS, Resource::PODS, Resource::SECRETS];
 
 impl BuildManager {
-    pub(super) async fn run(
-        &self,
-        plan: Plan,
-        progress: &dyn BuildProgress,
-    ) -> Result<Built, Error> {
+    pub(super) async fn run(&self, plan: Plan, events: &Events) -> Result<Built, Error> {
         let settings = self.settings();
         let new = NewBuild {
             id: plan.id.clone(),
@@ -60,13 +57,13 @@ impl BuildManager {
             ssh: self.site().place().clone(),
         };
         let record = self.store().begin_build(new).await?;
-        progress.step(&BuildStep::Named {
-            id: plan.id.clone(),
+        events.step(Step::Building {
+            build: plan.id.clone(),
             image: plan.image.clone(),
         });
         let mut was_sent = false;
         let begun = tokio::select! {
-            begun = self.begin(&plan, &mut was_sent, progress) => begun,
+            begun = self.begin(&plan, &mut was_sent, events) => begun,
             never = self.give_signs_of_life(&plan.id) => match never {},
         };
         if let Err(error) = begun {
@@ -77,7 +74,7 @@ impl BuildManager {
             namespace: &settings.namespace,
             context: plan.streamed(),
         };
-        self.await_end(&record, followed, progress).await
+        self.await_end(&record, followed, events).await
     }
 
     /// So that others can tell a build whose process was killed from one that is slow to start.
@@ -98,15 +95,10 @@ impl BuildManager {
     }
 
     /// Sends what the build needs, and tells when the cluster has the Job.
-    async fn begin(
-        &self,
-        plan: &Plan,
-        was_sent: &mut bool,
-        progress: &dyn BuildProgress,
-    ) -> Result<(), Error> {
-        self.ensure_repository(&plan.image, plan.cache.as_ref(), progress)
+    async fn begin(&self, plan: &Plan, was_sent: &mut bool, events: &Events) -> Result<(), Error> {
+        self.ensure_repository(&plan.image, plan.cache.as_ref(), events)
             .await?;
-        progress.step(&BuildStep::Applying {
+        events.step(Step::Applying {
             objects: plan.manifests.len(),
         });
         self.cluster().apply(&plan.manifests, false).await?;
@@ -192,11 +184,11 @@ impl BuildManager {
         &self,
         record: &BuildRecord,
         followed: Followed<'_>,
-        progress: &dyn BuildProgress,
+        events: &Events,
     ) -> Result<Built, Error> {
         let told = Told::default();
         // On the heap: it holds the watch, the logs and the stream of a context at once.
-        let end = match Box::pin(self.follow(followed, &told, progress)).await {
+        let end = match Box::pin(self.follow(followed, &told, events)).await {
             Ok(end) => end,
             Err(source) => {
                 return Err(Error::BuildUnfinished {

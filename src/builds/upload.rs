@@ -12,14 +12,12 @@ use std::{
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{
-    BuildProgress, BuildStep,
-    plan::{RECEIVE, accept},
-};
+use super::plan::{RECEIVE, accept};
 use crate::{
     cluster::{Cluster, ExecCommand, ExecError, ExecRequest, PodRef, Program, Stdin},
     context::PackedContext,
-    domain::{Environment, Namespace},
+    domain::{Environment, Namespace, Step},
+    engine::Events,
 };
 
 /// How often the progress is told.
@@ -33,7 +31,7 @@ pub(super) async fn upload(
     namespace: &Namespace,
     pod: String,
     context: &PackedContext,
-    progress: &dyn BuildProgress,
+    events: &Events,
 ) -> Result<(), String> {
     let sent = Arc::new(AtomicU64::new(0));
     let request = ExecRequest {
@@ -61,7 +59,7 @@ pub(super) async fn upload(
     let output = loop {
         tokio::select! {
             output = &mut sending => break output,
-            _ = tick.tick() => progress.step(&BuildStep::Uploading {
+            _ = tick.tick() => events.step(Step::Uploading {
                 sent: sent.load(Ordering::Relaxed),
                 total,
             }),
@@ -69,7 +67,7 @@ pub(super) async fn upload(
     };
     match output {
         Ok(output) if output.exit_code == 0 => {
-            progress.step(&BuildStep::Uploading { sent: total, total });
+            events.step(Step::Uploading { sent: total, total });
             Ok(())
         }
         Ok(output) => Err(output.stderr.to_text().trim().to_owned()),

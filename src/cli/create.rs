@@ -22,10 +22,8 @@ pub(super) async fn run(args: CreateArgs, session: &Session) -> Result<ExitCode,
         session.printer.value(&plan, || plan.to_string());
         return Ok(ExitCode::SUCCESS);
     }
-    let berth = session.berth().await?;
-    let steps = session.steps();
-    let pod = berth.pods().manage_with(request, &steps).await?;
-    drop(steps);
+    let berth = session.berth_to_change().await?;
+    let pod = berth.pods().manage(request).await?;
     let view = PodView::of_managed(&pod);
     session.printer.value(&view, || view.to_fields());
     Ok(ExitCode::SUCCESS)

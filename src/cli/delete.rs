@@ -29,10 +29,8 @@ pub(super) async fn run(args: DeleteArgs, session: &Session) -> Result<ExitCode,
         });
         return Ok(ExitCode::SUCCESS);
     }
-    let berth = session.berth().await?;
-    let steps = session.steps();
-    let deleted = berth.pods().delete_with(&owner, &steps).await?;
-    drop(steps);
+    let berth = session.berth_to_change().await?;
+    let deleted = berth.pods().delete(&owner).await?;
     let value = json!({
         "owner": { "kind": owner.kind(), "id": owner.id() },
         "namespace": deleted.namespace,

@@ -33,6 +33,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 pub use args::{Args, Command};
 use interrupt::Interrupts;
 use printer::Printer;
+use progress::Progress;
 use session::Session;
 pub use usage::parse;
 
@@ -51,7 +52,11 @@ const STOPPING: Duration = Duration::from_millis(200);
 pub async fn run(args: Args) -> ExitCode {
     let mut interrupts = Interrupts::listen();
     let tracing = args.start_tracing();
-    let session = Arc::new(Session::new(args.global, Printer::new(args.output)));
+    let progress = Progress::new(args.global.events, args.global.quiet);
+    let session = Arc::new(Session::new(
+        args.global,
+        Printer::new(args.output, progress),
+    ));
     let aftermath = interrupt::aftermath(&args.command);
     // In a task of its own: what blocks there, such as a read of stdin, keeps no signal from being seen.
     let mut work = tokio::spawn(perform(tracing, args.command, Arc::clone(&session)));

@@ -2,13 +2,16 @@
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{args::Output, hint::hint};
+use super::{args::Output, hint::hint, progress::Progress};
 use crate::{
     cluster::{Captured, ExecError},
     error::{Error, Kind},
@@ -20,19 +23,24 @@ const COLUMNS: usize = 80;
 /// Prints what was found, in the form that was asked for.
 pub(super) struct Printer {
     output: Output,
+    /// What is shown on stderr meanwhile.
+    progress: Arc<Progress>,
     /// Whether something could not be written.
     has_failed: AtomicBool,
-    /// Whether the log of what has been done was shown as it came.
-    has_shown_log: AtomicBool,
 }
 
 impl Printer {
-    pub(super) fn new(output: Output) -> Self {
+    pub(super) fn new(output: Output, progress: Progress) -> Self {
         Self {
             output,
+            progress: Arc::new(progress),
             has_failed: AtomicBool::new(false),
-            has_shown_log: AtomicBool::new(false),
         }
+    }
+
+    /// What is shown on stderr while operations run.
+    pub(super) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
     }
 
     /// Whether something that was asked for could not be written, to a full disk for one.
@@ -40,12 +48,8 @@ impl Printer {
         self.has_failed.load(Ordering::Relaxed)
     }
 
-    /// Takes note that a build's log has been shown: its last lines are not to be printed again.
-    pub(super) fn log_is_shown(&self) {
-        self.has_shown_log.store(true, Ordering::Relaxed);
-    }
-
     fn put(&self, bytes: &[u8]) {
+        self.progress.clear();
         if let Err(error) = put(bytes) {
             self.has_failed.store(true, Ordering::Relaxed);
             self.note(&not_written(&error));
@@ -88,11 +92,11 @@ impl Printer {
     }
 
     /// Says to a person what else there is to know.
-    #[expect(
-        clippy::unused_self,
-        reason = "stderr is reached through the printer alone"
-    )]
     pub(super) fn note(&self, note: &str) {
+        self.progress.clear();
+        if self.progress.is_json() {
+            return Progress::json("note", json!({ "message": note }));
+        }
         let _ = writeln!(io::stderr(), "{note}");
     }
 
@@ -106,8 +110,13 @@ impl Printer {
 
     /// Says what else went wrong beside what was printed: an error as a person reads it.
     pub(super) fn problem(&self, error: &Error) {
+        self.progress.clear();
+        if self.progress.is_json() {
+            let mut value = error_value(error);
+            return Progress::json("error", value["error"].take());
+        }
         let stderr = io::stderr();
-        let talk = talk(error, self.has_shown_log.load(Ordering::Relaxed));
+        let talk = talk(error, self.progress.has_shown_log());
         let text = if stderr.is_terminal() {
             wrapped(&talk)
         } else {
@@ -124,7 +133,7 @@ impl Printer {
     /// Says that the program was interrupted and what is left behind; for a script, on stdout as a
     /// value as well.
     pub(super) fn interrupted(&self, aftermath: &str) {
-        let _ = writeln!(io::stderr(), "interrupted; {aftermath}");
+        self.note(&format!("interrupted; {aftermath}"));
         if !self.is_for_people() {
             self.value(
                 &value_of("interrupted", "interrupted", aftermath),

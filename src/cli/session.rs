@@ -3,14 +3,14 @@
 use std::{
     process::ExitCode,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use tokio::sync::OnceCell;
 
-use super::{args::Global, exit, printer::Printer, progress::Steps};
+use super::{args::Global, exit, printer::Printer};
 use crate::{
     Berth, Records,
     config::{Config, ConfigError, Variables, database_url, variables},
@@ -101,16 +101,21 @@ impl Session {
     /// The client with these settings. Nothing has been sent yet when it is first returned.
     pub(super) async fn berth(&self) -> Result<&Berth, Error> {
         self.opened
-            .get_or_try_init(|| async { Berth::open(self.config()?).await })
+            .get_or_try_init(|| async {
+                let events = Arc::clone(self.printer.progress());
+                let client = Berth::builder().config(self.config()?).events(events);
+                client.open().await
+            })
             .await
     }
 
-    /// Shows the steps of one operation, unless nobody wants to see them.
-    pub(super) fn steps(&self) -> Steps {
+    /// The same client, for a command that changes the cluster: the user should know which one.
+    pub(super) async fn berth_to_change(&self) -> Result<&Berth, Error> {
+        let berth = self.berth().await?;
         if !self.global.quiet {
             self.tell_of_kubeconfig();
         }
-        Steps::new(self.global.quiet)
+        Ok(berth)
     }
 
     /// Prints an error; after one of the cluster also that `KUBECONFIG` is not used.

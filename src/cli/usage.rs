@@ -12,9 +12,10 @@ use clap::{
 };
 
 use super::{
-    args::{Args, Output},
+    args::{Args, Events, Output},
     exit,
     printer::{self, Printer},
+    progress::Progress,
 };
 
 /// What to do about wrong usage, where clap has no tip.
@@ -108,7 +109,7 @@ fn wrong(refused: &clap::Error, output: Output) {
     }
     if refused.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         // What clap renders is the help.
-        Printer::new(output).wrong_usage("a command is missing", HINT);
+        silent_printer(output).wrong_usage("a command is missing", HINT);
         return;
     }
     let text = refused.render().to_string();
@@ -118,7 +119,11 @@ fn wrong(refused: &clap::Error, output: Output) {
     let hint = parts
         .find_map(|part| part.strip_prefix("tip: ").map(str::to_owned))
         .unwrap_or_else(|| HINT.to_owned());
-    Printer::new(output).wrong_usage(message, &hint);
+    silent_printer(output).wrong_usage(message, &hint);
+}
+
+fn silent_printer(output: Output) -> Printer {
+    Printer::new(output, Progress::new(Events::Text, true))
 }
 
 /// A paragraph as one line.

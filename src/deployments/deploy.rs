@@ -4,12 +4,12 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{DeployProgress, DeployRequest, DeploymentManager, Quiet, failure, work::Work};
+use super::{DeployRequest, DeploymentManager, failure, work::Work};
 use crate::{
     domain::{Operation, PublicHost},
+    engine::{Events, LeaseWait},
     error::Error,
     ingress::{self, Exposure},
-    site::LeaseWait,
     store::{DeploymentRecord, NewDeployment},
 };
 
@@ -75,30 +75,18 @@ impl DeploymentManager {
     /// release can't run, with the cause, and what serves in its place; others when the cluster, the way
     /// to it, or the records fail.
     pub async fn deploy(&self, request: DeployRequest) -> Result<Deployed, Error> {
-        self.deploy_with(request, &Quiet).await
-    }
-
-    /// As [`DeploymentManager::deploy`], and tells of each step.
-    ///
-    /// # Errors
-    /// As [`DeploymentManager::deploy`].
-    pub async fn deploy_with(
-        &self,
-        request: DeployRequest,
-        progress: &dyn DeployProgress,
-    ) -> Result<Deployed, Error> {
         request.check()?;
         self.wanted_exposure(&request).await?;
         let (owner, name) = (request.owner().clone(), request.name().clone());
-        let work = Box::pin(self.deploy_checked(request, progress));
-        self.operate(Operation::Deploy, &owner, &name, Deployed::result, work)
-            .await
+        let running = self.begin(Operation::Deploy, &owner, &name).await?;
+        let done = Box::pin(self.deploy_checked(request, running.events())).await;
+        running.end(done, Deployed::result).await
     }
 
     async fn deploy_checked(
         &self,
         request: DeployRequest,
-        progress: &dyn DeployProgress,
+        events: &Events,
     ) -> Result<Deployed, Error> {
         let (owner, name) = (request.owner().clone(), request.name().clone());
         let new = NewDeployment {
@@ -113,10 +101,10 @@ impl DeploymentManager {
         } else {
             LeaseWait::for_the_dead(limit)
         };
-        let (record, held, existed) = self.claim(&owner, &name, &new, wait, progress).await?;
+        let (record, held, existed) = self.claim(&owner, &name, &new, wait, events).await?;
         let phases = if request.rollback_on_failure { 2 } else { 1 };
         let manager = self.steady(limit * phases);
-        let work = Work::new(&manager, &owner, &name, &held, limit, progress);
+        let work = Work::new(&manager, &owner, &name, &held, limit, events);
         let result = work.bring_up(&request, &record).await;
         if let Err(error) = &result {
             failure::write_down(&work, error, existed).await;

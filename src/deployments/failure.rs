@@ -24,7 +24,7 @@ pub(super) async fn write_down(work: &Work<'_>, error: &Error, existed: bool) {
     let written = if !existed && !has_applied {
         store.delete_deployment(lock).await
     } else if has_applied && is_lost(error) {
-        // The rollout may still be running, and its record says that it is in progress.
+        // The rollout may still be running, and its record says that it is in events.
         Ok(())
     } else if has_applied {
         let diagnosis = Diagnosis::new(cause(error), error.to_string());

@@ -15,13 +15,13 @@ use k8s_openapi::{
 };
 use serde_json::Value;
 
-use super::{DeployStep, revisions, scene::Scene, work::Work};
+use super::{revisions, scene::Scene, work::Work};
 use crate::{
     cluster::{
         ClusterError, Kept, Query, Resource, foreign_fields, is_set_by_others, own_spec,
         replaced_metadata,
     },
-    domain::{DeploymentName, DeploymentSpec},
+    domain::{DeploymentName, DeploymentSpec, Step},
     error::Error,
     manifest::{Manifest, TEMPLATE_HASH, has_drifted},
 };
@@ -140,10 +140,7 @@ impl Work<'_> {
         let mut fields = foreign(scene, self.name, kept);
         fields.extend(replaced(scene, self.name, manifests));
         if !fields.is_empty() {
-            let fields = fields.join(", ");
-            self.progress.step(&DeployStep::Note(format!(
-                "replacing fields that other clients have set: {fields}"
-            )));
+            self.events.step(Step::Replacing { fields });
         }
         let (cluster, namespace) = (self.manager.cluster(), self.owner.namespace());
         for (resource, metadata, kept) in objects(scene, self.name, kept) {

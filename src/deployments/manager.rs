@@ -4,18 +4,18 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use k8s_openapi::api::apps::v1::Deployment;
 
-use super::{DeployProgress, DeployStep, scene::Scene, target::no_namespace};
+use super::{scene::Scene, target::no_namespace};
 use crate::{
     cluster::{Cluster, ClusterError, Query},
     config::{Config, IngressSettings, TimeLimits},
     domain::{
-        DeploymentName, DeploymentSpec, Invalid, Namespace, Operation, Owner, OwnerKind,
-        OwnerLabels, PublicHost, Resources, Workload, WorkloadKind,
+        DeploymentName, DeploymentSpec, EventSink, Invalid, Namespace, Operation, Owner, OwnerKind,
+        OwnerLabels, PublicHost, Resources, Step, Workload, WorkloadKind,
     },
+    engine::{Events, Held, LEASE_TTL, LeaseWait, Running, Site, still_deleting},
     error::Error,
     ingress::Exposure,
     registry::RegistrySettings,
-    site::{Held, LEASE_TTL, LeaseWait, Site, still_deleting},
     store::{DeploymentClaim, DeploymentRecord, Lock, NewDeployment, Store},
 };
 
@@ -79,26 +79,34 @@ impl DeploymentManager {
         Self(Arc::new(Inner { site, settings }))
     }
 
-    /// The manager for one operation that ends within this time: an outage midway is borne.
-    pub(super) fn steady(&self, at_most: Duration) -> Self {
+    /// Returns the same manager, whose operations tell this receiver what they do, and no other.
+    #[must_use]
+    pub fn with_events(&self, events: Arc<dyn EventSink>) -> Self {
+        self.on(self.site().with_events(events))
+    }
+
+    /// The same manager on another view of its site.
+    pub(crate) fn on(&self, site: Site) -> Self {
         Self(Arc::new(Inner {
-            site: self.0.site.steady(Some(at_most)),
+            site,
             settings: self.0.settings.clone(),
         }))
     }
 
-    /// Runs an operation on a deployment, on record from its begin to its end.
-    pub(super) async fn operate<T>(
+    /// The manager for one operation that ends within this time: an outage midway is borne.
+    pub(super) fn steady(&self, at_most: Duration) -> Self {
+        self.on(self.0.site.steady(Some(at_most)))
+    }
+
+    /// Records that an operation on a deployment begins.
+    pub(super) async fn begin(
         &self,
         operation: Operation,
         owner: &Owner,
         name: &DeploymentName,
-        result: impl Fn(&T) -> Option<String> + Send,
-        work: futures::future::BoxFuture<'_, Result<T, Error>>,
-    ) -> Result<T, Error> {
+    ) -> Result<Running, Error> {
         let workload = Workload::named(WorkloadKind::Deployment, owner, name);
-        let site = self.site();
-        site.operate(operation, workload, result, work).await
+        self.site().begin(operation, workload).await
     }
 
     pub(super) fn site(&self) -> &Site {
@@ -142,9 +150,9 @@ impl DeploymentManager {
         &self,
         owner: &Owner,
         at_most: Duration,
-        progress: &dyn DeployProgress,
+        events: &Events,
     ) -> Result<Scene, Error> {
-        progress.step(&DeployStep::Observing);
+        events.step(Step::Observing);
         let scene = self.look(owner).await?;
         let is_berths = owner.kind() != OwnerKind::Namespace;
         if scene.namespace.is_none() && !is_berths {
@@ -153,7 +161,7 @@ impl DeploymentManager {
         if !scene.is_terminating() {
             return Ok(scene);
         }
-        progress.step(&DeployStep::AwaitingDeletion);
+        events.step(Step::AwaitingDeletion);
         let namespace = owner.namespace();
         let at_most = at_most.min(self.settings().limits.delete);
         let query = Query::namespace(&namespace);
@@ -183,7 +191,7 @@ impl DeploymentManager {
         name: &DeploymentName,
         new: &NewDeployment,
         mut wait: LeaseWait,
-        progress: &dyn DeployProgress,
+        events: &Events,
     ) -> Result<(DeploymentRecord, Held<Lock>, bool), Error> {
         let what = format!("the deployment {name} of {owner}");
         loop {
@@ -200,7 +208,7 @@ impl DeploymentManager {
                 } => return Ok((record, Held::new(lock, self.store().clone()), existed)),
                 DeploymentClaim::Held { by, .. } => by,
             };
-            let say = |holder| progress.step(&DeployStep::Queued { holder });
+            let say = |holder| events.step(Step::Queued { holder });
             wait.next(&what, &by, say).await?;
         }
     }

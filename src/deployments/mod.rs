@@ -11,7 +11,6 @@ mod failure;
 mod foreign;
 mod instances;
 mod manager;
-mod progress;
 mod request;
 mod restart;
 mod revisions;
@@ -30,7 +29,6 @@ pub use self::{
     dry_run::dry_run,
     instances::{DeploymentInstance, Instances, PodInstance},
     manager::{DeploymentManager, Settings},
-    progress::{DeployProgress, DeployStep, Quiet},
     request::DeployRequest,
     revisions::Revision,
     secrets::{ProjectSecret, SecretManager, SecretName, SecretSet, SecretUnset},

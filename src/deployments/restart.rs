@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::Deployment;
 
 use super::{
-    DeployAction, DeployProgress, Deployed, DeploymentManager, failure,
+    DeployAction, Deployed, DeploymentManager, failure,
     foreign::{self, Scale},
     manager::existing,
     scene::{spec_of, unknown_spec},
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     domain::{DeploymentName, Operation, Owner},
+    engine::{Events, LeaseWait},
     error::Error,
-    site::LeaseWait,
     store::NewDeployment,
 };
 
@@ -23,22 +23,17 @@ impl DeploymentManager {
     ///
     /// # Errors
     /// As [`DeploymentManager::deploy`].
-    pub async fn restart(
-        &self,
-        owner: &Owner,
-        name: &DeploymentName,
-        progress: &dyn DeployProgress,
-    ) -> Result<Deployed, Error> {
-        let work = Box::pin(self.replace_pods(owner, name, progress));
-        self.operate(Operation::Restart, owner, name, Deployed::result, work)
-            .await
+    pub async fn restart(&self, owner: &Owner, name: &DeploymentName) -> Result<Deployed, Error> {
+        let running = self.begin(Operation::Restart, owner, name).await?;
+        let done = Box::pin(self.replace_pods(owner, name, running.events())).await;
+        running.end(done, Deployed::result).await
     }
 
     async fn replace_pods(
         &self,
         owner: &Owner,
         name: &DeploymentName,
-        progress: &dyn DeployProgress,
+        events: &Events,
     ) -> Result<Deployed, Error> {
         let scene = self.look(owner).await?;
         let deployment = existing(&scene, owner, name)?;
@@ -51,9 +46,9 @@ impl DeploymentManager {
         };
         let limit = self.settings().limits.rollout;
         let wait = LeaseWait::for_turn(limit);
-        let (_, held, existed) = self.claim(owner, name, &new, wait, progress).await?;
+        let (_, held, existed) = self.claim(owner, name, &new, wait, events).await?;
         let manager = self.steady(limit);
-        let work = Work::new(&manager, owner, name, &held, limit, progress);
+        let work = Work::new(&manager, owner, name, &held, limit, events);
         let result = work.restart().await;
         if let Err(error) = &result {
             failure::write_down(&work, error, existed).await;

@@ -4,8 +4,7 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use tokio::time::Instant;
 
 use super::{
-    DeployAction, DeployProgress, DeployRequest, DeployStep, Deployed, DeploymentManager, Quiet,
-    failure,
+    DeployAction, DeployRequest, Deployed, DeploymentManager, failure,
     foreign::{self, Scale},
     manager::existing,
     revisions::{self, earlier, image, last_good, revision},
@@ -16,10 +15,11 @@ use super::{
 use crate::{
     domain::{
         DeploymentName, DeploymentStatus, Diagnosis, HostName, Image, Invalid, Operation, Owner,
+        Step,
     },
+    engine::{Events, LeaseWait},
     error::{Error, Rollback},
     manifest::DeploymentRender,
-    site::LeaseWait,
     store::{DeploymentChanges, DeploymentRecord, NewDeployment},
 };
 
@@ -37,23 +37,9 @@ impl DeploymentManager {
         name: &DeploymentName,
         to: Option<i64>,
     ) -> Result<Deployed, Error> {
-        self.rollback_with(owner, name, to, &Quiet).await
-    }
-
-    /// As [`DeploymentManager::rollback`], and tells of each step.
-    ///
-    /// # Errors
-    /// As [`DeploymentManager::rollback`].
-    pub async fn rollback_with(
-        &self,
-        owner: &Owner,
-        name: &DeploymentName,
-        to: Option<i64>,
-        progress: &dyn DeployProgress,
-    ) -> Result<Deployed, Error> {
-        let work = Box::pin(self.roll_back(owner, name, to, progress));
-        self.operate(Operation::Rollback, owner, name, Deployed::result, work)
-            .await
+        let running = self.begin(Operation::Rollback, owner, name).await?;
+        let done = Box::pin(self.roll_back(owner, name, to, running.events())).await;
+        running.end(done, Deployed::result).await
     }
 
     async fn roll_back(
@@ -61,7 +47,7 @@ impl DeploymentManager {
         owner: &Owner,
         name: &DeploymentName,
         to: Option<i64>,
-        progress: &dyn DeployProgress,
+        events: &Events,
     ) -> Result<Deployed, Error> {
         // Looked at before the lease, so that no record is made of what is not there.
         let scene = self.look(owner).await?;
@@ -78,9 +64,9 @@ impl DeploymentManager {
         };
         let limit = self.settings().limits.rollout;
         let wait = LeaseWait::for_the_dead(limit);
-        let (_, held, existed) = self.claim(owner, name, &new, wait, progress).await?;
+        let (_, held, existed) = self.claim(owner, name, &new, wait, events).await?;
         let manager = self.steady(limit);
-        let work = Work::new(&manager, owner, name, &held, limit, progress);
+        let work = Work::new(&manager, owner, name, &held, limit, events);
         let result = work.roll_back(to).await;
         if let Err(error) = &result {
             failure::write_down(&work, error, existed).await;
@@ -159,7 +145,7 @@ impl Work<'_> {
     }
 
     async fn send_back(&self, plan: &Plan, set: &ReplicaSet, scene: &Scene) -> Result<(), Error> {
-        self.progress.step(&DeployStep::RollingBack {
+        self.events.step(Step::RollingBack {
             revision: revisions::number(&set.metadata),
         });
         let changes = DeploymentChanges::new()

@@ -9,13 +9,14 @@ use chrono::Utc;
 use serde::Serialize;
 
 use super::{
-    DeployProgress, DeploymentManager,
+    DeploymentManager,
     scene::{Scene, named, spec_of},
 };
 use crate::{
     domain::{
         EnvName, Invalid, Operation, Owner, PROJECT_SECRETS, SecretUse, Workload, WorkloadKind,
     },
+    engine::Events,
     error::Error,
     manifest::SecretEntry,
     secret::Secret,
@@ -126,20 +127,17 @@ impl SecretManager {
         owner: &Owner,
         name: &SecretName,
         value: Secret<Vec<u8>>,
-        progress: &dyn DeployProgress,
     ) -> Result<SecretSet, Error> {
         check_size(name, value.expose().len(), 0)?;
         check_value(name, &value)?;
         let secret = Workload::named(WorkloadKind::Secret, owner, name);
+        let running = self.0.site().begin(Operation::SetSecret, secret).await?;
+        let done = Box::pin(self.set_checked(owner, name, value, running.events())).await;
         let result = |set: &SecretSet| {
             let result = if set.replaced { "replaced" } else { "set" };
             Some(result.to_owned())
         };
-        let work = Box::pin(self.set_checked(owner, name, value, progress));
-        self.0
-            .site()
-            .operate(Operation::SetSecret, secret, result, work)
-            .await
+        running.end(done, result).await
     }
 
     async fn set_checked(
@@ -147,12 +145,12 @@ impl SecretManager {
         owner: &Owner,
         name: &SecretName,
         value: Secret<Vec<u8>>,
-        progress: &dyn DeployProgress,
+        events: &Events,
     ) -> Result<SecretSet, Error> {
         let this = self.steady();
         let scene = this
             .0
-            .look_when_settled(owner, this.0.settings().limits.delete, progress)
+            .look_when_settled(owner, this.0.settings().limits.delete, events)
             .await?;
         let others = scene
             .secrets
@@ -204,6 +202,8 @@ impl SecretManager {
         force: bool,
     ) -> Result<SecretUnset, Error> {
         let secret = Workload::named(WorkloadKind::Secret, owner, name);
+        let running = self.0.site().begin(Operation::UnsetSecret, secret).await?;
+        let done = Box::pin(self.unset_now(owner, name, force)).await;
         let result = |unset: &SecretUnset| {
             let result = if unset.was_there {
                 "deleted"
@@ -212,11 +212,7 @@ impl SecretManager {
             };
             Some(result.to_owned())
         };
-        let work = Box::pin(self.unset_now(owner, name, force));
-        self.0
-            .site()
-            .operate(Operation::UnsetSecret, secret, result, work)
-            .await
+        running.end(done, result).await
     }
 
     async fn unset_now(

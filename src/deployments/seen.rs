@@ -11,7 +11,6 @@ use k8s_openapi::api::{
 };
 use tokio::time::Instant;
 
-use super::{DeployProgress, DeployStep};
 use crate::{
     cluster::{
         ClusterError, ObjectChange,
@@ -20,7 +19,8 @@ use crate::{
             missing,
         },
     },
-    domain::{Cause, Diagnosis, Redaction},
+    domain::{Cause, Diagnosis, EventKind, Redaction, Step},
+    engine::Events,
 };
 
 /// How long the Deployment must have been gone to be taken for that.
@@ -77,7 +77,7 @@ struct Told {
     doing: BTreeMap<String, String>,
     ending: BTreeSet<String>,
     heads: Option<Headcount>,
-    warnings: BTreeSet<String>,
+    warnings: BTreeSet<(String, String)>,
 }
 
 /// What stands now, and when it is the end of the matter if nothing changes.
@@ -154,7 +154,7 @@ impl Seen {
         &mut self,
         warnings: &[String],
         hidden: &Redaction,
-        progress: &dyn DeployProgress,
+        events: &Events,
     ) {
         for warning in warnings {
             let about = self.pods.iter().find(|(name, pod)| {
@@ -169,9 +169,10 @@ impl Seen {
                 let words = words.to_owned();
                 self.warned.insert(name.clone(), Warned { volume, words });
             }
-            let said = format!("{name}: {}", hidden.hide(words));
-            if self.told.warnings.insert(said.clone()) {
-                progress.step(&DeployStep::Warning(said));
+            let text = hidden.hide(words).to_string();
+            if self.told.warnings.insert((name.clone(), text.clone())) {
+                let pod = name.clone();
+                events.tell(EventKind::KubernetesEvent { pod, text });
             }
         }
     }
@@ -328,27 +329,30 @@ impl Seen {
     }
 
     /// Tells what is new.
-    pub(super) fn report(&mut self, standing: &Standing, progress: &dyn DeployProgress) {
+    pub(super) fn report(&mut self, standing: &Standing, events: &Events) {
         for (name, pod) in &self.pods {
             if !is_of_release(pod, &self.mark) {
                 let ends = pod.metadata.deletion_timestamp.is_some();
                 if ends && self.told.ending.insert(name.clone()) {
-                    progress.step(&DeployStep::OldPod { name: name.clone() });
+                    events.pod(name.clone(), "ends: it is of an earlier release");
                 }
                 continue;
             }
             let doing = doing(pod);
             if self.told.doing.get(name) != Some(&doing) {
                 self.told.doing.insert(name.clone(), doing.clone());
-                let name = name.clone();
-                progress.step(&DeployStep::Pod { name, doing });
+                events.pod(name.clone(), doing);
             }
         }
         if let Rollout::Progress(heads) | Rollout::Done(heads) = &standing.rollout
             && self.told.heads.as_ref() != Some(heads)
         {
             self.told.heads = Some(*heads);
-            progress.step(&DeployStep::Heads(*heads));
+            events.step(Step::Rollout {
+                wanted: heads.wanted,
+                available: heads.available,
+                old: heads.old,
+            });
         }
     }
 

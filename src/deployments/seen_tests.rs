@@ -1,7 +1,22 @@
 use serde_json::{Value, json};
 
-use super::{super::Quiet, *};
-use crate::domain::ANNOTATION_RELEASE;
+use super::*;
+use crate::domain::{ANNOTATION_RELEASE, Event, EventSink, Operation, Owner, Silent, Workload};
+use std::sync::{Arc, Mutex};
+
+fn events(sink: Arc<dyn EventSink>) -> Events {
+    let owner = Owner::project("shop").unwrap();
+    Events::new(
+        sink,
+        Operation::Deploy,
+        Workload::pod(&owner),
+        String::new(),
+    )
+}
+
+fn silent() -> Events {
+    events(Arc::new(Silent))
+}
 
 fn seen() -> Seen {
     Seen::new("new", Duration::from_secs(30), false)
@@ -81,13 +96,13 @@ async fn a_volume_that_was_mounted_after_all_is_forgotten() {
         "FailedAttachVolume",
         "Multi-Attach error for volume \"data\"",
     );
-    seen.take_warnings(&attach, &Redaction::default(), &Quiet);
+    seen.take_warnings(&attach, &Redaction::default(), &silent());
     assert_eq!(urgency(&mut seen), Some(Urgency::After(MOUNTING)));
     let missing = warning(
         "FailedMount",
         "MountVolume.SetUp failed: secret \"x\" not found",
     );
-    seen.take_warnings(&missing, &Redaction::default(), &Quiet);
+    seen.take_warnings(&missing, &Redaction::default(), &silent());
     assert_eq!(urgency(&mut seen), Some(Urgency::After(MISSING)));
     let mounted = json!([{"type": "PodReadyToStartContainers", "status": "True"}]);
     seen.take(pod(&mounted)).unwrap();
@@ -96,15 +111,6 @@ async fn a_volume_that_was_mounted_after_all_is_forgotten() {
 
 #[tokio::test]
 async fn a_hidden_value_that_is_part_of_a_pods_name_does_not_lose_its_warnings() {
-    #[derive(Default)]
-    struct Steps(std::sync::Mutex<Vec<String>>);
-    impl DeployProgress for Steps {
-        fn step(&self, step: &DeployStep) {
-            if let DeployStep::Warning(said) = step {
-                self.0.lock().unwrap().push(said.clone());
-            }
-        }
-    }
     let mut hidden = Redaction::default();
     hidden.add("OTEL_SERVICE_NAME", "frontend");
     hidden.add("STATE", "not found");
@@ -112,11 +118,15 @@ async fn a_hidden_value_that_is_part_of_a_pods_name_does_not_lose_its_warnings()
     seen.take(deployment()).unwrap();
     seen.take(pod_named("frontend-1", &json!([]))).unwrap();
     let warning = "FailedMount (pod frontend-1): secret \"frontend-tls\" not found (3 times)";
-    let steps = Steps::default();
-    seen.take_warnings(&[warning.to_owned()], &hidden, &steps);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&told);
+    let events = events(Arc::new(move |event: &Event| {
+        sink.lock().unwrap().push(event.to_string());
+    }));
+    seen.take_warnings(&[warning.to_owned()], &hidden, &events);
     assert_eq!(
-        steps.0.into_inner().unwrap(),
-        ["frontend-1: secret \"[hidden]-tls\" [hidden]"]
+        *told.lock().unwrap(),
+        ["the cluster warns: frontend-1: secret \"[hidden]-tls\" [hidden]"]
     );
     assert_eq!(urgency(&mut seen), Some(Urgency::After(MISSING)));
 }

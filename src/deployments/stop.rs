@@ -4,15 +4,12 @@ use k8s_openapi::api::core::v1::Pod;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{
-    DeployProgress, DeployStep, DeploymentManager, Quiet, Target, manager::no_deployment,
-    work::selector,
-};
+use super::{DeploymentManager, Target, manager::no_deployment, work::selector};
 use crate::{
     cluster::{ClusterError, Query, Resource},
-    domain::{DeploymentName, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Operation, Owner},
+    domain::{DeploymentName, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Operation, Owner, Step},
+    engine::{Events, Held, LeaseWait},
     error::Error,
-    site::{Held, LeaseWait},
     store::{Lock, NewDeployment},
 };
 
@@ -64,34 +61,19 @@ impl DeploymentManager {
     /// is not gone within the time limit, and then its record is kept; [`Error::Busy`] when somebody
     /// works on it; others when the cluster, the way to it, or the records fail.
     pub async fn stop(&self, target: &Target, name: &DeploymentName) -> Result<Stopped, Error> {
-        self.stop_with(target, name, &Quiet).await
-    }
-
-    /// As [`DeploymentManager::stop`], and tells of each step.
-    ///
-    /// # Errors
-    /// As [`DeploymentManager::stop`].
-    pub async fn stop_with(
-        &self,
-        target: &Target,
-        name: &DeploymentName,
-        progress: &dyn DeployProgress,
-    ) -> Result<Stopped, Error> {
         // Once for the deployment, and once for its namespace.
         let this = self.steady(self.settings().limits.delete * 2);
-        progress.step(&DeployStep::Observing);
         let owner = this.resolve(target).await?;
-        let result = |_: &Stopped| Some("deleted".to_owned());
-        let work = Box::pin(this.stop_resolved(&owner, name, progress));
-        self.operate(Operation::Stop, &owner, name, result, work)
-            .await
+        let running = this.begin(Operation::Stop, &owner, name).await?;
+        let done = Box::pin(this.stop_resolved(&owner, name, running.events())).await;
+        running.end(done, |_| Some("deleted".to_owned())).await
     }
 
     async fn stop_resolved(
         &self,
         owner: &Owner,
         name: &DeploymentName,
-        progress: &dyn DeployProgress,
+        events: &Events,
     ) -> Result<Stopped, Error> {
         let scene = self.look(owner).await?;
         let record = self.store().find_deployment(owner, name).await?;
@@ -109,8 +91,8 @@ impl DeploymentManager {
             ssh: self.site().place().clone(),
         };
         let wait = LeaseWait::for_the_dead(self.settings().limits.delete);
-        let (_, held, existed) = self.claim(owner, name, &new, wait, progress).await?;
-        progress.step(&DeployStep::Stopping);
+        let (_, held, existed) = self.claim(owner, name, &new, wait, events).await?;
+        events.step(Step::Deleting);
         let removed = self.remove(owner, name, &held).await;
         if removed.is_ok() || !existed {
             self.store().delete_deployment(held.lease()).await?;
@@ -122,7 +104,7 @@ impl DeploymentManager {
         // The deployment is gone, whatever becomes of the namespace.
         let kept = self.tidy_namespace(owner).await.unwrap_or_else(|error| {
             let note = format!("a deletion that failed: {error}");
-            progress.step(&DeployStep::Note(note.clone()));
+            events.warn(&*note);
             vec![note]
         });
         Ok(Stopped {

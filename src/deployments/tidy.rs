@@ -14,8 +14,8 @@ use super::{DeploymentManager, scene::named};
 use crate::{
     cluster::{ClusterError, Objects, Query, Resource},
     domain::{Owner, OwnerKind, OwnerLabels, PROJECT_SECRETS},
+    engine::still_deleting,
     error::Error,
-    site::still_deleting,
     store::DeploymentFilter,
 };
 

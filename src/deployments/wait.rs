@@ -7,7 +7,7 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
 use tokio::time::Instant;
 
 use super::{
-    DeployProgress, DeploymentManager, revisions,
+    DeploymentManager, revisions,
     scene::redaction,
     seen::{Seen, Standing},
 };
@@ -20,6 +20,7 @@ use crate::{
         APP_CONTAINER, Cause, DeploymentName, DeploymentSpec, Diagnosis, LABEL_DEPLOYMENT,
         Namespace, Redaction, VolumeSource,
     },
+    engine::Events,
     error::Error,
 };
 
@@ -74,7 +75,7 @@ impl DeploymentManager {
     pub(super) async fn wait(
         &self,
         awaited: &Awaited<'_>,
-        progress: &dyn DeployProgress,
+        events: &Events,
     ) -> Result<Outcome, Error> {
         let deadline = awaited.deadline;
         let mut seen = Seen::new(awaited.mark, awaited.start, awaited.was_refused);
@@ -87,7 +88,7 @@ impl DeploymentManager {
             let queries = queries(awaited.namespace, awaited.name);
             let mut changes = self.cluster().watch_objects(&queries, left).await?;
             let (standing, is_over) = self
-                .follow(&mut changes, awaited, &mut seen, deadline, progress)
+                .follow(&mut changes, awaited, &mut seen, deadline, events)
                 .await?;
             // Nothing is left of the watch while a log is fetched.
             drop(changes);
@@ -113,7 +114,7 @@ impl DeploymentManager {
         awaited: &Awaited<'_>,
         seen: &mut Seen,
         deadline: Instant,
-        progress: &dyn DeployProgress,
+        events: &Events,
     ) -> Result<(Option<Standing>, bool), Error> {
         let mut standing: Option<Standing> = None;
         let mut next_look = Instant::now() + LOOK;
@@ -136,7 +137,7 @@ impl DeploymentManager {
                     // They are welcome, and not everybody may read them.
                     let warnings = warnings(self.cluster(), awaited.namespace).await;
                     let warnings = warnings.unwrap_or_default();
-                    seen.take_warnings(&warnings, awaited.hidden, progress);
+                    seen.take_warnings(&warnings, awaited.hidden, events);
                     if !seen.is_told_of() {
                         self.look_for(awaited, seen).await?;
                     }
@@ -144,7 +145,7 @@ impl DeploymentManager {
                 }
             }
             let stands = seen.standing();
-            seen.report(&stands, progress);
+            seen.report(&stands, events);
             standing = Some(stands);
         }
     }

@@ -13,7 +13,7 @@ use k8s_openapi::api::{
 use tokio::time::Instant;
 
 use super::{
-    DeployAction, DeployProgress, DeployRequest, DeployStep, Deployed, DeploymentManager,
+    DeployAction, DeployRequest, Deployed, DeploymentManager,
     foreign::{self, Scale},
     revisions,
     scene::{Scene, named, spec_of, unknown_spec},
@@ -27,12 +27,13 @@ use crate::{
     domain::{
         Cause, DeploymentName, DeploymentSpec, DeploymentStatus, Diagnosis, Invalid,
         LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Owner, OwnerKind, Redaction, SecretUse,
+        Step,
     },
+    engine::{Events, Held},
     error::{Error, Rollback},
     ingress::{self, Exposure},
     manifest::{DeploymentRender, Manifest, Release, Templates},
     registry::{self, Unresolved, UnresolvedKind},
-    site::Held,
     store::{DeploymentChanges, DeploymentRecord, Lock},
 };
 
@@ -50,7 +51,7 @@ pub(super) struct Work<'a> {
     pub(super) limit: Duration,
     /// When the limit is reached: all that this call waits for counts.
     pub(super) deadline: Instant,
-    pub(super) progress: &'a dyn DeployProgress,
+    pub(super) events: &'a Events,
     /// Whether anything may have been changed in the cluster.
     pub(super) has_applied: AtomicBool,
 }
@@ -90,7 +91,7 @@ impl<'a> Work<'a> {
         name: &'a DeploymentName,
         held: &'a Held<Lock>,
         limit: Duration,
-        progress: &'a dyn DeployProgress,
+        events: &'a Events,
     ) -> Self {
         Self {
             manager,
@@ -99,7 +100,7 @@ impl<'a> Work<'a> {
             held,
             limit,
             deadline: Instant::now() + limit,
-            progress,
+            events,
             has_applied: AtomicBool::new(false),
         }
     }
@@ -134,7 +135,7 @@ impl<'a> Work<'a> {
             )
         {
             let registry = unresolved.registry;
-            self.warn(&format!(
+            self.events.warn(format!(
                 "the nodes can't reach the registry {registry} either: using the node's cached copy \
                  of {}, which may be outdated",
                 plan.spec.image
@@ -164,7 +165,7 @@ impl<'a> Work<'a> {
     pub(super) async fn observe(&self) -> Result<Scene, Error> {
         let scene = self
             .manager
-            .look_when_settled(self.owner, self.deadline - Instant::now(), self.progress)
+            .look_when_settled(self.owner, self.deadline - Instant::now(), self.events)
             .await?;
         match scene.foreign(self.name) {
             Some(object) => Err(Error::ForeignObject {
@@ -217,7 +218,7 @@ impl<'a> Work<'a> {
         match found.await {
             Ok(digest) => {
                 let note = format!("{image} is {digest} at its registry");
-                self.progress.step(&DeployStep::Note(note));
+                self.events.note(note);
                 Ok((request.clone().image(image.at(&digest)?), None))
             }
             Err(missing) if missing.kind == UnresolvedKind::NoSuchTag => {
@@ -231,20 +232,13 @@ impl<'a> Work<'a> {
                 })
             }
             Err(unresolved) => {
-                self.warn(&format!(
+                self.events.warn(format!(
                     "the digest of {image} is unknown ({unresolved}): the nodes pull it again, and \
                      all pods are replaced"
                 ));
                 Ok((request.clone(), Some(unresolved)))
             }
         }
-    }
-
-    /// Says what the caller should know, also where no progress is shown.
-    fn warn(&self, warning: &str) {
-        tracing::debug!(owner = %self.owner, name = %self.name, warning, "warned");
-        self.progress
-            .step(&DeployStep::Note(format!("warning: {warning}")));
     }
 
     fn plan(
@@ -324,7 +318,7 @@ impl<'a> Work<'a> {
         let site = self.manager.site();
         let admitted = ingress::admit(site, self.owner, self.name, exposure).await?;
         for note in admitted.notes {
-            self.progress.step(&DeployStep::Note(note));
+            self.events.note(note);
         }
         let rules = (scene.ingress(self.name))
             .and_then(|ingress| ingress.spec.as_ref()?.rules.as_ref())
@@ -373,7 +367,7 @@ impl<'a> Work<'a> {
     }
 
     pub(super) async fn send(&self, manifests: &[Manifest]) -> Result<(), Error> {
-        self.progress.step(&DeployStep::Applying {
+        self.events.step(Step::Applying {
             objects: manifests.len(),
         });
         // Whoever has taken the lease over since is at work on the same objects.
@@ -413,7 +407,7 @@ impl<'a> Work<'a> {
             spec: &plan.spec,
             hidden: &plan.hidden,
         };
-        self.manager.wait(&awaited, self.progress).await
+        self.manager.wait(&awaited, self.events).await
     }
 
     /// Deletes pods of this very release that had failed before this call: what went wrong with them is
@@ -422,9 +416,9 @@ impl<'a> Work<'a> {
         let namespace = self.owner.namespace();
         let pods = before.pods.iter().filter(|pod| has_failed(pod, mark));
         for name in pods.map(|pod| named(&pod.metadata)) {
-            self.progress.step(&DeployStep::Note(format!(
+            self.events.note(format!(
                 "pod {name} failed before this deploy; replacing it"
-            )));
+            ));
             self.held.confirm().await?;
             let query = Query::in_namespace([Resource::PODS], &namespace).named(name);
             let at_most = REPLACING.min(self.deadline - Instant::now());
@@ -489,7 +483,7 @@ impl<'a> Work<'a> {
         replicas: u32,
     ) -> Result<Deployed, Error> {
         if replicas == 0 {
-            self.warn(
+            self.events.warn(
                 "the deployment is scaled to 0 pods: nothing runs, and whether the release can run \
                  is not known; `berth deploy --replicas N` starts N pods",
             );

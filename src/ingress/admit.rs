@@ -7,8 +7,8 @@ use crate::{
     cluster::{ClusterError, Query, Resource},
     config::Listeners,
     domain::{DeploymentName, Owner},
+    engine::Site,
     error::Error,
-    site::Site,
 };
 
 /// A deployment may have its host name and its group, as far as could be seen.

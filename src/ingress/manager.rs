@@ -10,8 +10,8 @@ use crate::{
     cluster::{LoadBalancer, Query, Resource},
     config::{GroupName, IngressSettings},
     domain::{DeploymentName, Namespace, Owner},
+    engine::Site,
     error::Error,
-    site::Site,
 };
 
 /// Looks at how deployments are reached from outside. Nothing is changed, and nothing recorded.

@@ -6,17 +6,15 @@ use k8s_openapi::api::{
     core::v1::{Namespace as NamespaceObject, PersistentVolumeClaim, Secret},
 };
 
-use super::{
-    PodManager, Progress, Silent, Step, lease::HeldLease, observed::owned_namespace, recorded,
-};
+use super::{PodManager, lease::HeldLease, observed::owned_namespace, recorded};
 use crate::{
     cluster::{ClusterError, Objects, Query, Resource},
     domain::{
         LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Operation, Owner, OwnerLabels,
-        PROJECT_SECRETS, Workload,
+        PROJECT_SECRETS, Step, Workload,
     },
+    engine::{Events, still_deleting},
     error::Error,
-    site::still_deleting,
     store::DeploymentFilter,
 };
 
@@ -43,18 +41,11 @@ impl PodManager {
     /// ([`Error::StillDeleting`]); the record is then kept. [`Error::OtherHost`] when the pod is on record
     /// in another cluster alone.
     pub async fn delete(&self, owner: &Owner) -> Result<Deleted, Error> {
-        self.delete_with(owner, &Silent).await
-    }
-
-    /// As [`PodManager::delete`], and tells of each step.
-    ///
-    /// # Errors
-    /// As [`PodManager::delete`].
-    pub async fn delete_with(
-        &self,
-        owner: &Owner,
-        progress: &dyn Progress,
-    ) -> Result<Deleted, Error> {
+        let running = self
+            .site()
+            .begin(Operation::Delete, Workload::pod(owner))
+            .await?;
+        let done = Box::pin(self.delete_claimed(owner, running.events())).await;
         let result = |deleted: &Deleted| {
             let result = if deleted.was_there {
                 "deleted"
@@ -63,22 +54,15 @@ impl PodManager {
             };
             Some(result.to_owned())
         };
-        let work = Box::pin(self.delete_claimed(owner, progress));
-        self.site()
-            .operate(Operation::Delete, Workload::pod(owner), result, work)
-            .await
+        running.end(done, result).await
     }
 
-    async fn delete_claimed(
-        &self,
-        owner: &Owner,
-        progress: &dyn Progress,
-    ) -> Result<Deleted, Error> {
-        let _turn = self.take_turn(owner, progress).await?;
+    async fn delete_claimed(&self, owner: &Owner, events: &Events) -> Result<Deleted, Error> {
+        let _turn = self.take_turn(owner, events).await?;
         // Without a record one is made, so that nobody creates what is being deleted.
-        let (record, held, existed) = self.claim(owner, &self.new_record(), progress).await?;
+        let (record, held, existed) = self.claim(owner, &self.new_record(), events).await?;
         let manager = self.steady(self.settings().limits.delete);
-        let removed = manager.remove(owner, &held, progress).await;
+        let removed = manager.remove(owner, &held, events).await;
         let removed = match removed {
             Ok(removed) if !existed && !removed.was_there => {
                 let records = self.store().find_in_all_clusters(owner).await?;
@@ -121,7 +105,7 @@ impl PodManager {
         &self,
         owner: &Owner,
         held: &HeldLease,
-        progress: &dyn Progress,
+        events: &Events,
     ) -> Result<Removed, Error> {
         let namespace = owner.namespace();
         let labels = OwnerLabels::of(owner);
@@ -134,7 +118,7 @@ impl PodManager {
             // Somebody else's namespace of the same name is not ours to touch, and not ours at all.
             return Ok(Removed::default());
         }
-        progress.step(&Step::Deleting);
+        events.step(Step::Deleting);
         // Whoever has taken the lease over since may have made what would be deleted.
         held.confirm().await?;
         let deleted = if kept.is_empty() {

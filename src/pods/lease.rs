@@ -7,8 +7,8 @@ use std::{
 
 use tokio::sync::OwnedMutexGuard;
 
-pub(super) use crate::site::LEASE_TTL as TTL;
-use crate::{domain::Namespace, site::Held, store::Lease};
+pub(super) use crate::engine::LEASE_TTL as TTL;
+use crate::{domain::Namespace, engine::Held, store::Lease};
 
 /// The lease on an owner's record, renewed until it is given back.
 pub(super) type HeldLease = Held<Lease>;

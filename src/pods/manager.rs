@@ -7,7 +7,6 @@ use k8s_openapi::api::core::v1::Service;
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    Progress, Step,
     lease::{HeldLease, TTL, Turns},
     manage::endpoints,
     observed,
@@ -16,10 +15,12 @@ use super::{
 use crate::{
     cluster::Cluster,
     config::{Config, PodDefaults, TimeLimits},
-    domain::{Environment, Namespace, Owner, PodCommand, PodSpec, PodStatus, Port},
+    domain::{
+        Environment, EventSink, Namespace, Owner, PodCommand, PodSpec, PodStatus, Port, Step,
+    },
+    engine::{Events, LeaseWait, Site},
     error::Error,
     manifest::Templates,
-    site::{LeaseWait, Site},
     store::{Claim, Holder, Listed, NewPod, PodRecord, SshPlace, Store},
 };
 
@@ -69,13 +70,24 @@ impl PodManager {
         }))
     }
 
-    /// The manager for one operation that ends within this time: an outage midway is borne.
-    pub(super) fn steady(&self, at_most: Duration) -> Self {
+    /// Returns the same manager, whose operations tell this receiver what they do, and no other.
+    #[must_use]
+    pub fn with_events(&self, events: Arc<dyn EventSink>) -> Self {
+        self.on(self.site().with_events(events))
+    }
+
+    /// The same manager on another view of its site.
+    pub(crate) fn on(&self, site: Site) -> Self {
         Self(Arc::new(Inner {
-            site: self.0.site.steady(Some(at_most)),
+            site,
             settings: self.0.settings.clone(),
             turns: Arc::clone(&self.0.turns),
         }))
+    }
+
+    /// The manager for one operation that ends within this time: an outage midway is borne.
+    pub(super) fn steady(&self, at_most: Duration) -> Self {
+        self.on(self.0.site.steady(Some(at_most)))
     }
 
     /// The recorded pods of all clusters, those that were last seen in this state when one is given, and what is wrong
@@ -119,7 +131,7 @@ impl PodManager {
     pub(super) async fn take_turn(
         &self,
         owner: &Owner,
-        progress: &dyn Progress,
+        events: &Events,
     ) -> Result<OwnedMutexGuard<()>, Error> {
         let namespace = owner.namespace();
         let turns = &self.0.turns;
@@ -127,7 +139,7 @@ impl PodManager {
             return Ok(turn);
         }
         let holder = self.holder().to_string();
-        progress.step(&Step::Queued {
+        events.step(Step::Queued {
             holder: holder.clone(),
         });
         let since = Utc::now();
@@ -183,11 +195,11 @@ impl PodManager {
         &self,
         owner: &Owner,
         new: &NewPod,
-        progress: &dyn Progress,
+        events: &Events,
     ) -> Result<(PodRecord, HeldLease, bool), Error> {
         let mut wait = LeaseWait::for_turn(self.settings().limits.ready);
         let what = format!("the pod of {owner}");
-        let say = |holder| progress.step(&Step::Queued { holder });
+        let say = |holder| events.step(Step::Queued { holder });
         loop {
             match self.store().claim(owner, new, self.holder(), TTL).await? {
                 Claim::Taken {

@@ -14,7 +14,6 @@ mod manage;
 mod manager;
 mod observed;
 mod plan;
-mod progress;
 mod ready;
 mod recorded;
 mod request;
@@ -27,7 +26,6 @@ pub use self::{
     logs::LogOptions,
     manage::{Action, Managed},
     manager::{PodManager, Settings},
-    progress::{Progress, Silent, Step},
     request::{ExecuteRequest, ManageRequest},
     status::PodReport,
 };

@@ -6,14 +6,15 @@ use futures::{StreamExt as _, stream::BoxStream};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use tokio::time::Instant;
 
-use super::{PodManager, Progress, Step, observed, plan::spec_of};
+use super::{PodManager, observed, plan::spec_of};
 use crate::{
     cluster::{
         ClusterError, ObjectChange, WatchPace, add_last_lines,
         assess::{Assessment, Urgency, assess, missing, sandbox_failure},
         is_node_coming, warnings,
     },
-    domain::{Cause, Diagnosis, Namespace, OwnerLabels, PodSpec},
+    domain::{Cause, Diagnosis, Namespace, OwnerLabels, PodSpec, Step},
+    engine::Events,
     error::Error,
 };
 
@@ -136,7 +137,7 @@ impl PodManager {
         namespace: &Namespace,
         owner: &OwnerLabels,
         desired: &PodSpec,
-        progress: &dyn Progress,
+        events: &Events,
     ) -> Result<Outcome, Error> {
         let at_most = self.settings().limits.ready;
         let deadline = Instant::now() + at_most;
@@ -147,7 +148,7 @@ impl PodManager {
             let queries = observed::watched(namespace, owner);
             let mut changes = self.cluster().watch_objects(&queries, left).await?;
             let last = self
-                .follow(namespace, &mut changes, deadline, progress)
+                .follow(namespace, &mut changes, deadline, events)
                 .await?;
             // Nothing is left of the watch while a log is fetched.
             drop(changes);
@@ -177,7 +178,7 @@ impl PodManager {
         namespace: &Namespace,
         changes: &mut BoxStream<'static, Result<ObjectChange, ClusterError>>,
         deadline: Instant,
-        progress: &dyn Progress,
+        events: &Events,
     ) -> Result<Option<(Assessment, Seen)>, Error> {
         let mut seen = Seen::default();
         let mut standing: Option<Standing> = None;
@@ -233,7 +234,7 @@ impl PodManager {
                 }
             }
             let assessment = seen.assess();
-            report(&assessment, progress);
+            report(&assessment, events);
             let since = standing
                 .filter(|standing| standing.is_same_matter(&assessment))
                 .map_or_else(Instant::now, |standing| standing.since);
@@ -292,14 +293,16 @@ impl PodManager {
     }
 }
 
-fn report(assessment: &Assessment, progress: &dyn Progress) {
+fn report(assessment: &Assessment, events: &Events) {
     match assessment {
-        Assessment::Progress(doing) => progress.step(&Step::ComingUp(doing.clone())),
+        Assessment::Progress(doing) => events.step(Step::Waiting {
+            state: doing.clone(),
+        }),
         // What is the end of the matter is told as such.
         Assessment::Failing {
             diagnosis, urgency, ..
         } if *urgency != Urgency::AtOnce => {
-            progress.step(&Step::ComingUp(match diagnosis.cause {
+            let state = match diagnosis.cause {
                 Cause::Unschedulable => {
                     format!(
                         "waiting for room on a node: {}",
@@ -307,7 +310,8 @@ fn report(assessment: &Assessment, progress: &dyn Progress) {
                     )
                 }
                 cause => format!("{}, so far", cause.as_phrase()),
-            }));
+            };
+            events.step(Step::Waiting { state });
         }
         Assessment::Failing { .. }
         | Assessment::Absent

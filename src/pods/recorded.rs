@@ -3,8 +3,8 @@
 use super::lease::TTL;
 use crate::{
     domain::{Invalid, Owner, PodStatus},
+    engine::LeaseWait,
     error::Error,
-    site::LeaseWait,
     store::{Claim, Holder, Listed, PodFilter, PodRecord, Store},
 };
 

@@ -32,7 +32,7 @@ use crate::{
     cluster::{Cluster, Host, Query, Resource},
     config::Config,
     domain::{Digest, EcrRegistry, Image, Namespace, REGISTRY_CREDENTIALS},
-    site::Site,
+    engine::Site,
 };
 
 /// The longest that the registry may take, with all that it asks for.
@@ -104,7 +104,7 @@ impl fmt::Display for Unresolved {
 ///
 /// # Errors
 /// When the registry can't be reached, asks for a login that is not there, or does not know the tag.
-pub async fn resolve(
+pub(crate) async fn resolve(
     site: &Site,
     settings: &RegistrySettings,
     image: &Image,

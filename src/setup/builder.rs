@@ -14,10 +14,10 @@ use crate::{
         ANNOTATION_ROLE, AWS_CREDENTIALS, BUILDER_ACCOUNT, LABEL_MANAGED_BY, MANAGED_BY, Namespace,
         Operation, REGISTRY_CREDENTIALS, Workload, WorkloadKind,
     },
+    engine::Site,
     error::Error,
     manifest::{BuilderSpec, Manifest, Templates},
     secret::Secret,
-    site::Site,
 };
 
 /// How long the deletion of a Secret may take.
@@ -123,10 +123,9 @@ impl SetupManager {
     pub async fn builder(&self, setup: &BuilderSetup) -> Result<BuilderState, Error> {
         let name = setup.namespace.to_string();
         let builder = Workload::unowned(WorkloadKind::Builder, Some(name));
-        let work = Box::pin(set_up(&self.site, setup));
-        let site = &self.site;
-        site.operate(Operation::SetUp, builder, |_| None, work)
-            .await
+        let running = self.site.begin(Operation::SetUp, builder).await?;
+        let done = set_up(&self.site, setup).await;
+        running.end(done, |_| None).await
     }
 }
 

@@ -93,8 +93,9 @@ impl SetupManager {
         }
         let file = Workload::unowned(WorkloadKind::Kubeconfig, Some(path.to_owned()));
         let site = &self.site;
-        let work = Box::pin(async { Ok(site.host().install_kubeconfig(path, source).await?) });
-        site.operate(Operation::SetUp, file, |_| None, work).await
+        let running = site.begin(Operation::SetUp, file).await?;
+        let done = site.host().install_kubeconfig(path, source).await;
+        running.end(done.map_err(Error::from), |_| None).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! The manager of what is set up once.
 
-use crate::site::Site;
+use crate::engine::Site;
 
 /// Sets up what a cluster and its host need once. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -14,5 +14,13 @@ impl SetupManager {
     /// Returns a manager for this site, whose kubectl uses this kubeconfig.
     pub(crate) fn new(site: Site, kubeconfig: Option<String>) -> Self {
         Self { site, kubeconfig }
+    }
+
+    /// The same manager on another view of its site.
+    pub(crate) fn on(&self, site: Site) -> Self {
+        Self {
+            site,
+            kubeconfig: self.kubeconfig.clone(),
+        }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use berth::{
-    Kind,
-    builds::{BuildRequest, BuildSource, BuildStep},
+    Kind, Step,
+    builds::{BuildRequest, BuildSource},
     config::Builder,
     context::Dockerfile,
     domain::{BuildCause, BuildStatus},
@@ -25,9 +25,9 @@ on_both_databases! {
         };
         yard.dockerfile("COPY hello /hello\nRUN cat /hello && echo ran > /ran\nCMD [\"/bin/cat\", \"/ran\"]");
         yard.file("hello", "good morning\n");
-        let ears = Ears::default();
+        let ears = Ears::new();
         let request = yard.request();
-        let built = yard.manager.build(request, &ears).await.unwrap();
+        let built = yard.manager.with_events(ears.clone()).build(request).await.unwrap();
 
         assert_eq!(built.record.status, BuildStatus::Succeeded);
         assert_eq!(built.record.digest.as_ref(), Some(&built.digest));
@@ -43,7 +43,7 @@ on_both_databases! {
         assert!(lines.iter().any(|line| line == "good morning"), "{lines:?}");
         assert!(lines.iter().all(|line| !line.contains('\u{1b}')));
         let steps = ears.steps();
-        assert!(steps.contains(&BuildStep::Seen("building".to_owned())), "{steps:?}");
+        assert!(steps.contains(&Step::Waiting { state: "building".to_owned() }), "{steps:?}");
         assert_eq!(built.cache.hits, 0);
         assert!(built.cache.misses > 0);
     }
@@ -73,9 +73,9 @@ async fn buildkit_builds_the_same_folder() {
     };
     yard.dockerfile("COPY hello /hello\nRUN cat /hello");
     yard.file("hello", "good morning\n");
-    let ears = Ears::default();
+    let ears = Ears::new();
     let request = yard.request().builder(Builder::BuildKit);
-    let built = yard.manager.build(request, &ears).await;
+    let built = yard.manager.with_events(ears.clone()).build(request).await;
     let built = built.unwrap_or_else(|error| panic!("{error:?} {:?}", ears.lines()));
     let digest = digest_in_registry(&built.record.image);
     assert_eq!(digest.as_deref(), Some(built.digest.as_str()));
@@ -102,14 +102,10 @@ async fn a_template_is_built_without_a_folder() {
     };
     let base = image();
     let request = BuildRequest::new(&name(), source(&[("base", &base)])).unwrap();
-    let built = yard.manager.build(request, &Ears::default()).await.unwrap();
+    let built = yard.manager.build(request).await.unwrap();
     assert_eq!(built.record.source, "template test");
     let request = BuildRequest::new(&name(), source(&[("nosuch", "1")])).unwrap();
-    let error = yard
-        .manager
-        .build(request, &Ears::default())
-        .await
-        .unwrap_err();
+    let error = yard.manager.build(request).await.unwrap_err();
     assert_eq!(error.kind(), Kind::BadInput, "{error:?}");
 }
 
@@ -119,8 +115,13 @@ async fn a_failure_is_told_within_two_seconds_of_the_pods_end() {
         return;
     };
     yard.dockerfile("RUN echo the end is near; exit 3");
-    let ears = Ears::default();
-    let error = yard.manager.build(yard.request(), &ears).await.unwrap_err();
+    let ears = Ears::new();
+    let error = yard
+        .manager
+        .with_events(ears.clone())
+        .build(yard.request())
+        .await
+        .unwrap_err();
     let said = ears.when("the end is near").unwrap().elapsed();
     // The line comes before the pod's end: so this is more than is asked for.
     assert!(said < Duration::from_secs(2), "{said:?}");
@@ -171,8 +172,13 @@ async fn a_heredoc_is_refused_before_anything_is_sent() {
     world.set("IMAGE_REGISTRY", "registry.example/team");
     let yard = Yard::set_up(world).await;
     yard.dockerfile("RUN <<'EOF'\ntrue\nEOF");
-    let ears = Ears::default();
-    let error = yard.manager.build(yard.request(), &ears).await.unwrap_err();
+    let ears = Ears::new();
+    let error = yard
+        .manager
+        .with_events(ears.clone())
+        .build(yard.request())
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), Kind::BadInput, "{error:?}");
     assert!(error.to_string().contains("heredoc in line 2"), "{error}");
     assert_eq!(ears.id(), None);

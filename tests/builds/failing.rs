@@ -114,7 +114,7 @@ async fn without_a_place_to_build_in_nothing_is_begun() {
     let folder = world.scratch.path().to_owned();
     std::fs::write(folder.join("Dockerfile"), "FROM scratch\n").unwrap();
     let request = BuildRequest::folder("a.invalid/app", &folder).unwrap();
-    let error = manager.build(request, &Ears::default()).await.unwrap_err();
+    let error = manager.build(request).await.unwrap_err();
     assert!(matches!(error, Error::NoBuilder { .. }), "{error:?}");
     assert_eq!(error.kind(), Kind::Configuration);
     assert!(error.hint().unwrap().contains("set up the builder"));
@@ -139,7 +139,7 @@ async fn bad_input_dies_before_anything_is_sent() {
             .unwrap()
             .builder_arg("--no-push"),
     ] {
-        let error = manager.build(request, &Ears::default()).await.unwrap_err();
+        let error = manager.build(request).await.unwrap_err();
         assert_eq!(error.kind(), Kind::BadInput, "{error:?}");
     }
     let listed = manager
@@ -156,8 +156,13 @@ async fn the_reason_is_told_at_the_end_of_a_log_that_was_rotated() {
     };
     // With what the container runtime writes before each line this is more than one log file.
     yard.dockerfile("RUN seq 400000; echo THE-REASON; false");
-    let ears = Ears::default();
-    let error = yard.manager.build(yard.request(), &ears).await.unwrap_err();
+    let ears = Ears::new();
+    let error = yard
+        .manager
+        .with_events(ears.clone())
+        .build(yard.request())
+        .await
+        .unwrap_err();
     let failure = error.build_failure().unwrap();
     assert_eq!(failure.cause, BuildCause::RunFailed, "{failure:?}");
     let lines = ears.lines();

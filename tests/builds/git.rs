@@ -51,8 +51,12 @@ async fn a_branch_a_commit_and_a_folder_are_built() {
         ("", "head-"),
     ] {
         let wanted = format!("{url}{reference}");
-        let ears = Ears::default();
-        let built = yard.manager.build(request(&wanted, None), &ears).await;
+        let ears = Ears::new();
+        let built = yard
+            .manager
+            .with_events(ears.clone())
+            .build(request(&wanted, None))
+            .await;
         let built = built.unwrap_or_else(|error| panic!("{error:?} {:?}", ears.lines()));
         assert!(built.record.image.tag().unwrap().starts_with(is_tag));
         assert_eq!(built.record.source, format!("{wanted} at {commit}"));
@@ -72,10 +76,11 @@ async fn a_token_opens_the_repository_and_shows_nowhere() {
     };
     let server = server(&yard, Some(TOKEN));
     let url = server.url();
-    let ears = Ears::default();
+    let ears = Ears::new();
     let built = yard
         .manager
-        .build(request(&url, Some(TOKEN)), &ears)
+        .with_events(ears.clone())
+        .build(request(&url, Some(TOKEN)))
         .await
         .unwrap_or_else(|error| panic!("{error:?} {:?}", ears.lines()));
     assert!(!server.users.lock().unwrap().is_empty());
@@ -133,10 +138,11 @@ async fn submodules_are_fetched_or_named() {
     // A relative URL, with the token of the same host, below a folder.
     let files = [("Dockerfile", dockerfile.as_str())];
     server.commit(&files, &[("libs/a", "../lib", &inner)]);
-    let ears = Ears::default();
+    let ears = Ears::new();
     let built = yard
         .manager
-        .build(request(&server.url(), Some(TOKEN)), &ears)
+        .with_events(ears.clone())
+        .build(request(&server.url(), Some(TOKEN)))
         .await;
     built.unwrap_or_else(|error| panic!("{error:?} {:?}", ears.lines()));
     let lines = ears.lines();
@@ -165,10 +171,7 @@ async fn what_would_be_missing_in_the_image_is_named() {
     );
     // The same text in a file that is none of LFS's.
     server.commit(&[attributes, ("notes.txt", pointer)], &[]);
-    let built = yard
-        .manager
-        .build(request(&server.url(), None), &Ears::default())
-        .await;
+    let built = yard.manager.build(request(&server.url(), None)).await;
     built.unwrap();
     server.commit(&[("data/\u{fc} 1.bin", pointer)], &[]);
     let failure = yard.failure(request(&server.url(), None)).await;

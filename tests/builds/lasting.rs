@@ -1,13 +1,10 @@
 //! A build goes on without berth: it is picked up, ended, closed, and what it leaves is removed.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
 use berth::{
     Error, Kind,
-    builds::{BuildManager, Cancelled, LogSink, SilentBuild},
+    builds::{BuildManager, Cancelled, LogSink},
     domain::{BuildCause, BuildId, BuildStatus},
     store::BuildFilter,
 };
@@ -23,9 +20,15 @@ use crate::{
 
 /// Begins a build and leaves it alone once it prints this line.
 async fn begin(yard: &Yard, line: &str) -> BuildId {
-    let ears = Arc::new(Ears::default());
+    let ears = Ears::new();
     let (manager, request, heard) = (yard.manager.clone(), yard.request(), ears.clone());
-    let task = tokio::spawn(async move { manager.build(request, &*heard).await.map(|_| ()) });
+    let task = tokio::spawn(async move {
+        manager
+            .with_events(heard.clone())
+            .build(request)
+            .await
+            .map(|_| ())
+    });
     until("the first line", || {
         ears.lines().iter().any(|it| it == line) || task.is_finished()
     })
@@ -43,15 +46,15 @@ on_both_databases! {
         yard.dockerfile("RUN echo begun; sleep 3; echo done");
         let id = begin(&yard, "begun").await;
         assert_eq!(yard.manager.recorded(&id).await.unwrap().status, BuildStatus::Running);
-        let ears = Ears::default();
-        let built = yard.manager.attach(&id, &ears).await.unwrap();
+        let ears = Ears::new();
+        let built = yard.manager.with_events(ears.clone()).attach(&id).await.unwrap();
         assert_eq!(built.record.id, id);
         let lines = ears.lines();
         for line in ["begun", "done"] {
             assert_eq!(lines.iter().filter(|it| *it == line).count(), 1, "{lines:?}");
         }
         // What has ended is told from the record.
-        let again = yard.manager.attach(&id, &SilentBuild).await.unwrap();
+        let again = yard.manager.attach(&id).await.unwrap();
         assert_eq!(again.digest, built.digest);
     }
 
@@ -62,7 +65,7 @@ on_both_databases! {
         yard.dockerfile("RUN echo begun; sleep 60");
         let id = begin(&yard, "begun").await;
         let (manager, waited) = (yard.manager.clone(), id.clone());
-        let waiting = tokio::spawn(async move { manager.attach(&waited, &SilentBuild).await });
+        let waiting = tokio::spawn(async move { manager.attach(&waited).await });
         let (record, was) = yard.manager.cancel(&id).await.unwrap();
         assert_eq!((record.status, was), (BuildStatus::Cancelled, Cancelled::Now));
         let error = waiting.await.unwrap().unwrap_err();
@@ -91,20 +94,12 @@ async fn a_second_build_takes_its_steps_from_the_cache() {
     };
     yard.dockerfile("RUN echo slow > /slow");
     let request = yard.request();
-    let first = yard
-        .manager
-        .build(request.clone(), &SilentBuild)
-        .await
-        .unwrap();
-    let second = yard
-        .manager
-        .build(request.clone(), &SilentBuild)
-        .await
-        .unwrap();
+    let first = yard.manager.build(request.clone()).await.unwrap();
+    let second = yard.manager.build(request.clone()).await.unwrap();
     assert_eq!((first.cache.hits, second.cache.misses), (0, 0));
     assert!(second.cache.hits > 0);
     let without = request.without_cache();
-    let third = yard.manager.build(without, &SilentBuild).await.unwrap();
+    let third = yard.manager.build(without).await.unwrap();
     assert_eq!(third.cache.hits + third.cache.misses, 0);
 }
 
@@ -117,9 +112,9 @@ async fn a_link_that_stays_cut_leaves_the_build_to_be_picked_up() {
         return;
     };
     yard.dockerfile("RUN echo begun; sleep 4; echo done");
-    let ears = Arc::new(Ears::default());
+    let ears = Ears::new();
     let (manager, request, heard) = (yard.manager.clone(), yard.request(), ears.clone());
-    let task = tokio::spawn(async move { manager.build(request, &*heard).await });
+    let task = tokio::spawn(async move { manager.with_events(heard.clone()).build(request).await });
     until("the first line", || {
         ears.lines().iter().any(|it| it == "begun")
     })
@@ -137,7 +132,7 @@ async fn a_link_that_stays_cut_leaves_the_build_to_be_picked_up() {
         BuildStatus::Running
     );
     bench.control("POST", "/link", &json!({ "resume": true }));
-    let built = yard.manager.attach(id, &SilentBuild).await.unwrap();
+    let built = yard.manager.attach(id).await.unwrap();
     assert_eq!(built.record.status, BuildStatus::Succeeded);
 }
 
@@ -150,9 +145,9 @@ async fn a_link_that_comes_back_soon_is_waited_for() {
         return;
     };
     yard.dockerfile("RUN echo begun; sleep 8; echo done");
-    let ears = Arc::new(Ears::default());
+    let ears = Ears::new();
     let (manager, request, heard) = (yard.manager.clone(), yard.request(), ears.clone());
-    let task = tokio::spawn(async move { manager.build(request, &*heard).await });
+    let task = tokio::spawn(async move { manager.with_events(heard.clone()).build(request).await });
     until("the first line", || {
         ears.lines().iter().any(|it| it == "begun") || task.is_finished()
     })
@@ -204,9 +199,10 @@ async fn a_job_that_somebody_deletes_has_vanished() {
     };
     yard.dockerfile("RUN echo begun; sleep 60");
     let id = begin(&yard, "begun").await;
-    let ears = Arc::new(Ears::default());
+    let ears = Ears::new();
     let (manager, waited, heard) = (yard.manager.clone(), id.clone(), ears.clone());
-    let waiting = tokio::spawn(async move { manager.attach(&waited, &*heard).await });
+    let waiting =
+        tokio::spawn(async move { manager.with_events(heard.clone()).attach(&waited).await });
     until("the first line", || {
         ears.lines().iter().any(|it| it == "begun") || waiting.is_finished()
     })

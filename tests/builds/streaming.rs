@@ -1,8 +1,6 @@
 //! A context that no `ConfigMap` holds streams into the pod.
 
-use std::sync::Arc;
-
-use berth::{builds::BuildStep, domain::BuildCause};
+use berth::{Step, domain::BuildCause};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -22,8 +20,12 @@ async fn a_large_context_arrives_whole() {
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     yard.dockerfile("COPY noise /noise\nRUN sha256sum /noise");
     yard.file("noise", &noise);
-    let ears = Ears::default();
-    let built = yard.manager.build(yard.request(), &ears).await;
+    let ears = Ears::new();
+    let built = yard
+        .manager
+        .with_events(ears.clone())
+        .build(yard.request())
+        .await;
     let built = built.unwrap_or_else(|error| panic!("{error:?} {:?}", ears.lines()));
     let lines = ears.lines();
     assert!(
@@ -35,7 +37,7 @@ async fn a_large_context_arrives_whole() {
     let total = steps
         .iter()
         .find_map(|step| match step {
-            BuildStep::Uploading { total, .. } => Some(*total),
+            Step::Uploading { total, .. } => Some(*total),
             _ => None,
         })
         .unwrap();
@@ -54,10 +56,17 @@ async fn a_stream_that_breaks_off_fails_the_build_aloud() {
     getrandom::fill(&mut noise).unwrap();
     yard.dockerfile("COPY noise /noise");
     yard.file("noise", &noise);
-    let ears = Arc::new(Ears::default());
+    let ears = Ears::new();
     let (manager, request, heard) = (yard.manager.clone(), yard.request(), ears.clone());
-    let task = tokio::spawn(async move { manager.build(request, &*heard).await.map(|_| ()) });
-    let is_underway = |step: &BuildStep| matches!(step, BuildStep::Uploading { sent, total } if sent > &0 && sent < total);
+    let task = tokio::spawn(async move {
+        manager
+            .with_events(heard.clone())
+            .build(request)
+            .await
+            .map(|_| ())
+    });
+    let is_underway =
+        |step: &Step| matches!(step, Step::Uploading { sent, total } if sent > &0 && sent < total);
     until("the step", || {
         ears.steps().iter().any(is_underway) || task.is_finished()
     })

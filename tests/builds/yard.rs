@@ -5,13 +5,13 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     path::PathBuf,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::Instant,
 };
 
 use berth::{
-    Error,
-    builds::{BuildManager, BuildProgress, BuildRequest, BuildStep, Built},
+    Error, Event, EventKind, EventSink, Step,
+    builds::{BuildManager, BuildRequest, Built},
     domain::{BuildCause, BuildFailure, BuildId, Image},
     setup::BuilderSetup,
 };
@@ -106,16 +106,12 @@ impl Yard {
     }
 
     pub async fn build(&self) -> Result<Built, Error> {
-        self.manager.build(self.request(), &Ears::default()).await
+        self.manager.build(self.request()).await
     }
 
     /// The failure of a build, which the record tells as well.
     pub async fn failure(&self, request: BuildRequest) -> BuildFailure {
-        let error = self
-            .manager
-            .build(request, &Ears::default())
-            .await
-            .unwrap_err();
+        let error = self.manager.build(request).await.unwrap_err();
         let Error::BuildFailed { id, failure, .. } = error else {
             panic!("{error:?}");
         };
@@ -138,15 +134,20 @@ pub fn name() -> String {
 /// Hears all that is told.
 #[derive(Debug, Default)]
 pub struct Ears {
-    pub steps: Mutex<Vec<BuildStep>>,
+    pub steps: Mutex<Vec<Step>>,
     pub lines: Mutex<Vec<(Instant, String)>>,
 }
 
 impl Ears {
+    #[expect(clippy::new_ret_no_self, reason = "it is always shared")]
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
     pub fn id(&self) -> Option<BuildId> {
         let steps = self.steps.lock().unwrap();
         steps.iter().find_map(|step| match step {
-            BuildStep::Named { id, .. } => Some(id.clone()),
+            Step::Building { build, .. } => Some(build.clone()),
             _ => None,
         })
     }
@@ -163,19 +164,23 @@ impl Ears {
         found.map(|(at, _)| *at)
     }
 
-    pub fn steps(&self) -> Vec<BuildStep> {
+    pub fn steps(&self) -> Vec<Step> {
         self.steps.lock().unwrap().clone()
     }
 }
 
-impl BuildProgress for Ears {
-    fn step(&self, step: &BuildStep) {
-        self.steps.lock().unwrap().push(step.clone());
-    }
-
-    fn line(&self, line: &str) {
-        let now = Instant::now();
-        self.lines.lock().unwrap().push((now, line.to_owned()));
+impl EventSink for Ears {
+    fn event(&self, event: &Event) {
+        match &event.kind {
+            EventKind::Step(step) => self.steps.lock().unwrap().push(step.clone()),
+            EventKind::LogLine { line } => {
+                self.lines
+                    .lock()
+                    .unwrap()
+                    .push((Instant::now(), line.clone()));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -15,12 +15,11 @@ use std::{
 };
 
 use berth::{
-    Berth, Error, ManageRequest, PodManager,
+    Berth, Error, Event, EventSink, ManageRequest, PodManager,
     cluster::{Cluster as _, Query, Resource, SshHost, kubectl::Kubectl},
     config::Config,
-    deployments::{DeployProgress, DeployStep},
     domain::Owner,
-    pods::{Managed, Progress, Step},
+    pods::Managed,
     ssh::SshClient,
     store::{DatabaseUrl, Store},
 };
@@ -195,12 +194,12 @@ pub struct LinkCut {
 }
 
 impl LinkCut {
-    pub fn at(world: &World, at: &'static str) -> Self {
-        Self {
+    pub fn at(world: &World, at: &'static str) -> Arc<Self> {
+        Arc::new(Self {
             bench: Arc::clone(&world.bench),
             at,
             restored: Mutex::default(),
-        }
+        })
     }
 
     fn step(&self, step: &str) {
@@ -218,22 +217,16 @@ impl LinkCut {
 
     /// Asserts that the step was reached, and waits until the link is back: an operation may end before,
     /// on what it had already received, and the next one must not begin without a link.
-    pub fn assert_cut_and_restored(self) {
-        let restored = self.restored.into_inner().unwrap();
+    pub fn assert_cut_and_restored(&self) {
+        let restored = self.restored.lock().unwrap().take();
         let restored = restored.unwrap_or_else(|| panic!("no step {:?}", self.at));
         restored.join().unwrap();
     }
 }
 
-impl DeployProgress for LinkCut {
-    fn step(&self, step: &DeployStep) {
-        Self::step(self, &step.to_string());
-    }
-}
-
-impl Progress for LinkCut {
-    fn step(&self, step: &Step) {
-        Self::step(self, &step.to_string());
+impl EventSink for LinkCut {
+    fn event(&self, event: &Event) {
+        self.step(&event.to_string());
     }
 }
 

@@ -18,6 +18,12 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct ClusterId(pub(super) i64);
 
+impl From<ClusterId> for i64 {
+    fn from(cluster: ClusterId) -> Self {
+        cluster.0
+    }
+}
+
 impl ClusterId {
     /// Of a lease that is taken before any cluster is known.
     pub(super) const NONE: Self = Self(0);

@@ -12,13 +12,14 @@ use tokio::{sync::watch, time::Instant};
 use super::{Containers, Followed, Life, Over, Told, queries};
 use crate::{
     builds::{
-        BuildManager, BuildProgress, BuildStep,
+        BuildManager,
         assess::{self, Seen, Standing},
         plan::RECEIVE,
         upload::upload,
     },
     cluster::{ClusterError, ObjectChange, Query, Resource, WatchPace, is_node_coming},
-    domain::{BuildCause, BuildFailure},
+    domain::{BuildCause, BuildFailure, Step},
+    engine::Events,
 };
 
 /// How long a watch may last; the lane ends it sooner.
@@ -36,7 +37,7 @@ pub(super) struct Following<'a> {
     manager: &'a BuildManager,
     followed: Followed<'a>,
     told: &'a Told,
-    progress: &'a dyn BuildProgress,
+    events: &'a Events,
     containers: watch::Sender<Containers>,
     seen: Seen,
     /// What stands in the way, and since when.
@@ -56,14 +57,14 @@ impl<'a> Following<'a> {
         manager: &'a BuildManager,
         followed: Followed<'a>,
         told: &'a Told,
-        progress: &'a dyn BuildProgress,
+        events: &'a Events,
         containers: watch::Sender<Containers>,
     ) -> Self {
         Self {
             manager,
             followed,
             told,
-            progress,
+            events,
             containers,
             seen: Seen::default(),
             stuck: None,
@@ -215,7 +216,8 @@ impl<'a> Following<'a> {
     }
 
     fn say(&self, phrase: &str) {
-        self.progress.step(&BuildStep::Seen(phrase.to_owned()));
+        let state = phrase.to_owned();
+        self.events.step(Step::Waiting { state });
     }
 
     fn take(&mut self, change: ObjectChange) -> Result<(), ClusterError> {
@@ -254,7 +256,7 @@ impl<'a> Following<'a> {
             self.was_sent = true;
             let cluster = self.manager.cluster();
             let namespace = self.followed.namespace;
-            let sending = upload(cluster, namespace, containers.pod, context, self.progress);
+            let sending = upload(cluster, namespace, containers.pod, context, self.events);
             self.sending = Some(Box::pin(sending));
         }
     }

@@ -18,16 +18,17 @@ pub(super) use self::{
     told::Told,
 };
 use super::{
-    BuildManager, BuildProgress,
+    BuildManager,
     assess::{self, Seen, Standing},
 };
 use crate::{
     cluster::{ClusterError, Query, Resource},
     context::PackedContext,
     domain::{
-        BuildCause, BuildFailure, BuildId, Digest, LABEL_BUILD, LABEL_MANAGED_BY, MANAGED_BY,
-        Namespace,
+        BuildCause, BuildFailure, BuildId, Digest, EventKind, LABEL_BUILD, LABEL_MANAGED_BY,
+        MANAGED_BY, Namespace,
     },
+    engine::Events,
 };
 
 /// How long each of the last log lines may take once a build has ended, which includes a new `kubectl
@@ -68,12 +69,16 @@ impl BuildManager {
         &self,
         followed: Followed<'_>,
         told: &Told,
-        progress: &dyn BuildProgress,
+        events: &Events,
     ) -> Result<End, ClusterError> {
         let namespace = followed.namespace;
         let (containers, seen) = watch::channel(Containers::default());
-        let logs = pump(self.cluster(), namespace, seen, told, progress);
-        let mut following = Following::new(self, followed, told, progress, containers);
+        let tell = |line: &str| {
+            let line = line.to_owned();
+            events.tell(EventKind::LogLine { line });
+        };
+        let logs = pump(self.cluster(), namespace, seen, told, &tell);
+        let mut following = Following::new(self, followed, told, events, containers);
         tokio::pin!(logs);
         let over = {
             let end = following.wait_for_end();

@@ -8,7 +8,6 @@ use tokio::sync::watch::Receiver;
 
 use super::{lines::Lines, told::Told};
 use crate::{
-    builds::BuildProgress,
     cluster::{Cluster, ClusterError, LogRequest, Outage},
     domain::Namespace,
 };
@@ -75,7 +74,7 @@ pub(in crate::builds) async fn pump(
     namespace: &Namespace,
     mut containers: Receiver<Containers>,
     told: &Told,
-    progress: &dyn BuildProgress,
+    tell: &(dyn Fn(&str) + Send + Sync),
 ) {
     let mut at = 0;
     loop {
@@ -99,7 +98,7 @@ pub(in crate::builds) async fn pump(
         };
         read(cluster, namespace, &request, &mut containers, |line| {
             told.take(line);
-            progress.line(line);
+            tell(line);
         })
         .await;
         at += 1;

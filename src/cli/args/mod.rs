@@ -68,6 +68,16 @@ pub(super) enum Output {
     Yaml,
 }
 
+/// How events are printed on stderr.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Events {
+    /// A spinner on a terminal, lines elsewhere.
+    #[default]
+    Text,
+    /// One JSON object a line; notes and errors too.
+    Json,
+}
+
 /// Settings that can be typed; each wins over its variable.
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Settings")]
@@ -110,6 +120,9 @@ pub(super) struct Global {
     /// A folder with templates of your own [`BERTH_TEMPLATES`].
     #[arg(long, global = true, value_name = "FOLDER", hide_short_help = true)]
     pub(super) templates: Option<String>,
+    /// How to print what happens meanwhile on stderr.
+    #[arg(long, global = true, value_enum, default_value_t = Events::Text, conflicts_with = "quiet")]
+    pub(super) events: Events,
     /// Read settings from this file instead of .env.
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(super) env_file: Option<PathBuf>,

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use super::{
     super::{args::BuildIdArgs, session::Session},
     manager,
-    progress::BuildSteps,
     view::BuildView,
 };
 use crate::{builds::Cancelled, error::Error};
@@ -13,9 +12,7 @@ use crate::{builds::Cancelled, error::Error};
 pub(super) async fn attach(args: &BuildIdArgs, session: &Session) -> Result<ExitCode, Error> {
     let id = args.id.parse()?;
     let manager = manager(session).await?;
-    let steps = BuildSteps::new(session);
-    let built = manager.attach(&id, &steps).await?;
-    drop(steps);
+    let built = manager.attach(&id).await?;
     let view = BuildView::of_built(&built);
     session.printer.value(&view, || view.to_fields());
     Ok(ExitCode::SUCCESS)
@@ -23,11 +20,8 @@ pub(super) async fn attach(args: &BuildIdArgs, session: &Session) -> Result<Exit
 
 pub(super) async fn cancel(args: &BuildIdArgs, session: &Session) -> Result<ExitCode, Error> {
     let id = args.id.parse()?;
-    let manager = manager(session).await?;
-    let steps = session.steps();
-    steps.say("ending the build");
+    let manager = session.berth_to_change().await?.builds();
     let (record, was) = manager.cancel(&id).await?;
-    drop(steps);
     let view = BuildView::of_record(&record);
     session.printer.value(&view, || match was {
         Cancelled::Now => format!("ended {id}; there will be no image of it\n"),

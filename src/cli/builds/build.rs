@@ -1,11 +1,9 @@
 //! `berth build`: from what was typed to an image.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc};
 
 use super::{
     super::{args::BuildOrder, owner::environment, secret_input, session::Session},
-    manager,
-    progress::BuildSteps,
     view::BuildView,
 };
 use crate::{
@@ -35,17 +33,15 @@ pub(in crate::cli) async fn describe(
     session: &Session,
 ) -> Result<BuildDryRun, Error> {
     let request = request(order, session)?;
-    let steps = BuildSteps::new(session);
-    let plan = BuildDryRun::new(&session.config()?, &request, &steps).await?;
-    drop(steps);
-    Ok(plan)
+    let events = Arc::clone(session.printer.progress());
+    BuildDryRun::new(&session.config()?, &request, events).await
 }
 
 /// Builds an image, and shows its log.
 pub(in crate::cli) async fn image(order: BuildOrder, session: &Session) -> Result<Built, Error> {
     let request = request(order, session)?;
-    let steps = BuildSteps::new(session);
-    manager(session).await?.build(request, &steps).await
+    let berth = session.berth_to_change().await?;
+    berth.builds().build(request).await
 }
 
 fn request(order: BuildOrder, session: &Session) -> Result<BuildRequest, Error> {

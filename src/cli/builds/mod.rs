@@ -4,7 +4,6 @@ mod attach;
 pub(super) mod build;
 mod list;
 pub(super) mod logs;
-mod progress;
 mod prune;
 mod view;
 

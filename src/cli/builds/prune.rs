@@ -2,18 +2,12 @@
 
 use std::process::ExitCode;
 
-use super::{
-    super::{args::BuildPruneArgs, session::Session},
-    manager,
-};
+use super::super::{args::BuildPruneArgs, session::Session};
 use crate::{builds::Pruned, error::Error};
 
 pub(super) async fn run(args: &BuildPruneArgs, session: &Session) -> Result<ExitCode, Error> {
-    let manager = manager(session).await?;
-    let steps = session.steps();
-    steps.say("looking for what nobody uses");
+    let manager = session.berth_to_change().await?.builds();
     let pruned = manager.prune(args.older_than, args.dry_run).await?;
-    drop(steps);
     session
         .printer
         .value(&pruned, || told(&pruned, args.dry_run));

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{manager, target, view::DeploymentView};
+use super::{target, view::DeploymentView};
 use crate::{
     cli::{
         args::{BuildOrder, DeployArgs},
@@ -38,16 +38,14 @@ pub(in crate::cli) async fn run(args: DeployArgs, session: &Session) -> Result<E
         });
         return Ok(ExitCode::SUCCESS);
     }
-    let manager = manager(session).await?;
+    let manager = session.berth_to_change().await?.deployments();
     request = request.owned_by(manager.resolve(&target).await?);
     if let Some(order) = order {
         manager.check(&request).await?;
         let built = build::image(order, session).await?;
         request = request.image(built.image);
     }
-    let steps = session.steps();
-    let deployed = manager.deploy_with(request, &steps).await?;
-    drop(steps);
+    let deployed = manager.deploy(request).await?;
     let view = DeploymentView::of_deployed(&deployed);
     session.printer.value(&view, || view.to_fields());
     Ok(ExitCode::SUCCESS)

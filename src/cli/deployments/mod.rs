@@ -8,9 +8,9 @@ pub(super) mod secret;
 pub(super) mod stop;
 mod view;
 
-use super::{args::ProjectArgs, progress::Steps, session::Session};
+use super::{args::ProjectArgs, session::Session};
 use crate::{
-    deployments::{DeployProgress, DeployStep, DeploymentManager, Target},
+    deployments::{DeploymentManager, Target},
     domain::{Invalid, Owner},
     error::Error,
 };
@@ -36,10 +36,4 @@ fn target(args: &ProjectArgs, session: &Session) -> Result<Target, Error> {
             "give --project-id ID or --namespace NAMESPACE, or set KUBERNETES_NAMESPACE",
         )
     })?)
-}
-
-impl DeployProgress for Steps {
-    fn step(&self, step: &DeployStep) {
-        self.say(&step.to_string());
-    }
 }

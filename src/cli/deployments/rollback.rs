@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{manager, target, view::DeploymentView};
+use super::{target, view::DeploymentView};
 use crate::{
     cli::{args::RollbackArgs, session::Session},
     error::Error,
@@ -10,13 +10,9 @@ use crate::{
 
 pub(in crate::cli) async fn run(args: RollbackArgs, session: &Session) -> Result<ExitCode, Error> {
     let (target, name) = (target(&args.project, session)?, args.name.parse()?);
-    let manager = manager(session).await?;
+    let manager = session.berth_to_change().await?.deployments();
     let owner = manager.resolve(&target).await?;
-    let steps = session.steps();
-    let deployed = manager
-        .rollback_with(&owner, &name, args.to, &steps)
-        .await?;
-    drop(steps);
+    let deployed = manager.rollback(&owner, &name, args.to).await?;
     let view = DeploymentView::of_deployed(&deployed);
     session.printer.value(&view, || view.to_fields());
     Ok(ExitCode::SUCCESS)

@@ -30,19 +30,10 @@ async fn set(args: SecretSetArgs, session: &Session) -> Result<ExitCode, Error> 
     let name: SecretName = args.name.parse()?;
     let target = target(&args.project, session)?;
     let value = value(&args)?;
-    let berth = session.berth().await?;
+    let berth = session.berth_to_change().await?;
     let owner = berth.deployments().resolve(&target).await?;
-    let steps = session.steps();
-    let set = berth.secrets().set(&owner, &name, value, &steps).await?;
-    let restarted = restart(
-        berth.deployments(),
-        &owner,
-        &set.used_by,
-        args.restart,
-        session,
-    )
-    .await?;
-    drop(steps);
+    let set = berth.secrets().set(&owner, &name, value).await?;
+    let restarted = restart(berth.deployments(), &owner, &set.used_by, args.restart).await?;
     let value = json!({
         "name": name.to_string(),
         "replaced": set.replaced,
@@ -72,17 +63,10 @@ async fn list(args: SecretListArgs, session: &Session) -> Result<ExitCode, Error
 async fn unset(args: SecretUnsetArgs, session: &Session) -> Result<ExitCode, Error> {
     let name: SecretName = args.name.parse()?;
     let target = target(&args.project, session)?;
-    let berth = session.berth().await?;
+    let berth = session.berth_to_change().await?;
     let owner = berth.deployments().resolve(&target).await?;
     let unset = berth.secrets().unset(&owner, &name, args.force).await?;
-    let restarted = restart(
-        berth.deployments(),
-        &owner,
-        &unset.used_by,
-        args.restart,
-        session,
-    )
-    .await?;
+    let restarted = restart(berth.deployments(), &owner, &unset.used_by, args.restart).await?;
     let value = json!({
         "name": name.to_string(),
         "was_there": unset.was_there,
@@ -106,14 +90,12 @@ async fn restart(
     owner: &Owner,
     used_by: &[String],
     is_wanted: bool,
-    session: &Session,
 ) -> Result<Vec<String>, Error> {
     let mut restarted = Vec::new();
     if is_wanted {
-        let steps = session.steps();
         for name in used_by {
             let name_of = name.parse()?;
-            manager.restart(owner, &name_of, &steps).await?;
+            manager.restart(owner, &name_of).await?;
             restarted.push(name.clone());
         }
     }

@@ -16,10 +16,8 @@ pub(in crate::cli) async fn deployment(
     session: &Session,
 ) -> Result<ExitCode, Error> {
     let (target, name) = (target(&args.project, session)?, args.name.parse()?);
-    let manager = manager(session).await?;
-    let steps = session.steps();
-    let stopped = manager.stop_with(&target, &name, &steps).await?;
-    drop(steps);
+    let manager = session.berth_to_change().await?.deployments();
+    let stopped = manager.stop(&target, &name).await?;
     session.printer.value(&stopped, || {
         let (name, namespace) = (&stopped.name, &stopped.namespace);
         let mut text = format!("stopped {name}; nothing of it is left\n");

@@ -22,10 +22,11 @@ pub(in crate::cli) async fn run(
         request = request.namespace(namespace.parse()?);
     }
     let manager = manager(session).await?;
-    let steps = session.steps();
-    steps.say(&format!("following the way to {}", args.host));
+    session
+        .printer
+        .progress()
+        .say(&format!("following the way to {}", args.host));
     let report = manager.validate(&request).await?;
-    drop(steps);
     session.printer.value(&View::of(&report), || text(&report));
     let (Some(broken), Err(error)) = (report.broken(), report.result()) else {
         return Ok(ExitCode::SUCCESS);

@@ -33,11 +33,8 @@ pub(in crate::cli) async fn run(
         session.printer.value(&value, || shown.join("---\n"));
         return Ok(ExitCode::SUCCESS);
     }
-    let berth = session.berth().await?;
-    let steps = session.steps();
-    steps.say("setting up the namespace in which images are built");
+    let berth = session.berth_to_change().await?;
     let state = berth.setup().builder(&setup).await?;
-    drop(steps);
     session.printer.value(&state, || table(&state));
     if session.printer.is_for_people() && !session.global.quiet {
         session.printer.note(&next_step(&state, &config));

@@ -4,9 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use serde_json::json;
 
-use super::super::{
-    args::SetupKubeconfigArgs, printer::fields, progress::Steps, secret_input, session::Session,
-};
+use super::super::{args::SetupKubeconfigArgs, printer::fields, secret_input, session::Session};
 use crate::{
     cluster::KubeconfigSource,
     domain::{Invalid, RoleArn, aws_region},
@@ -21,13 +19,10 @@ pub(in crate::cli) async fn run(
     let source = source(&args, session)?;
     let berth = session.berth().await?;
     // It is not misled by KUBECONFIG, as other commands may be.
-    let steps = Steps::new(session.global.quiet);
-    steps.say("trying the kubeconfig on the host");
     let installed = berth
         .setup()
         .kubeconfig(args.path.as_deref(), &source)
         .await?;
-    drop(steps);
     let value = json!({
         "path": installed.path,
         "kept": installed.kept,

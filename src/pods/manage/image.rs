@@ -18,11 +18,10 @@ use crate::{
         assess::{Assessment, Urgency, assess, assess_pod},
     },
     domain::{
-        Cause, Diagnosis, LABEL_IMAGE_CHECK, LABEL_MANAGED_BY, MANAGED_BY, Namespace, PodSpec,
+        Cause, Diagnosis, LABEL_IMAGE_CHECK, LABEL_MANAGED_BY, MANAGED_BY, Namespace, PodSpec, Step,
     },
     error::Error,
     manifest::ImageCheckRender,
-    pods::Step,
 };
 
 /// How long the check's pod may take to come to a node. A check that can't be made stands in no way.
@@ -55,7 +54,7 @@ impl Work<'_> {
         let Some(running) = image(observed).filter(|it| *it != desired.image.to_string()) else {
             return Ok(());
         };
-        self.progress.step(&Step::PullingImage {
+        self.events.step(Step::PullingImage {
             image: desired.image.to_string(),
         });
         // Another process that has taken the lease over may be replacing the pod.
@@ -69,10 +68,10 @@ impl Work<'_> {
                 diagnosis: Box::new(diagnosis),
             }),
             Pull::Unknown(why) => {
-                self.progress.step(&Step::ImageNotChecked {
-                    image: desired.image.to_string(),
-                    why,
-                });
+                self.events.warn(format!(
+                    "image {} could not be checked before the running pod is replaced: {why}",
+                    desired.image
+                ));
                 Ok(())
             }
         }

@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::Service;
 use serde::Serialize;
 
 use super::{
-    ManageRequest, PodManager, Progress, Silent, Step,
+    ManageRequest, PodManager,
     lease::HeldLease,
     manager::default_spec,
     observed::{self, Observed},
@@ -23,11 +23,12 @@ use super::{
 use crate::{
     cluster::{ClusterError, Query, Resource, foreign_fields, own_spec, replaced_metadata},
     domain::{
-        Endpoint, Operation, Owner, OwnerLabels, PodSpec, PodStatus, Port, ServiceDetails, Workload,
+        Endpoint, Operation, Owner, OwnerLabels, PodSpec, PodStatus, Port, ServiceDetails, Step,
+        Workload,
     },
+    engine::{Events, still_deleting},
     error::Error,
     manifest::{Manifest, PodRender},
-    site::still_deleting,
     store::{PodChanges, PodRecord, SshPlace},
 };
 
@@ -81,36 +82,19 @@ impl PodManager {
     /// [`Error::Invalid`] before anything is sent; [`Error::PodFailed`] when the pod can't run, with
     /// the cause; [`Error::ImageNotPulled`] when the running pod was kept since the new image can't be pulled; others when the cluster, the way to it, or the records fail.
     pub async fn manage(&self, request: ManageRequest) -> Result<Managed, Error> {
-        self.manage_with(request, &Silent).await
-    }
-
-    /// As [`PodManager::manage`], and tells of each step.
-    ///
-    /// # Errors
-    /// As [`PodManager::manage`].
-    pub async fn manage_with(
-        &self,
-        request: ManageRequest,
-        progress: &dyn Progress,
-    ) -> Result<Managed, Error> {
         request.check()?;
         let workload = Workload::pod(request.owner());
+        let running = self.site().begin(Operation::Create, workload).await?;
+        let done = Box::pin(self.bring_up(request, running.events())).await;
         let result = |managed: &Managed| Some(managed.action.to_string());
-        let work = Box::pin(self.bring_up(request, progress));
-        self.site()
-            .operate(Operation::Create, workload, result, work)
-            .await
+        running.end(done, result).await
     }
 
-    async fn bring_up(
-        &self,
-        request: ManageRequest,
-        progress: &dyn Progress,
-    ) -> Result<Managed, Error> {
+    async fn bring_up(&self, request: ManageRequest, events: &Events) -> Result<Managed, Error> {
         let owner = request.owner().clone();
-        let _turn = self.take_turn(&owner, progress).await?;
+        let _turn = self.take_turn(&owner, events).await?;
         let new = self.new_record();
-        let (record, held, existed) = self.claim(&owner, &new, progress).await?;
+        let (record, held, existed) = self.claim(&owner, &new, events).await?;
         // One limit each for an old namespace, the check of a new image, and the pod.
         let manager = self.steady(self.settings().limits.ready * 3);
         let work = Work {
@@ -118,7 +102,7 @@ impl PodManager {
             owner: &owner,
             labels: OwnerLabels::of(&owner),
             held: &held,
-            progress,
+            events,
             has_applied: AtomicBool::new(false),
         };
         let result = work.bring_up(&request, existed.then_some(&record)).await;
@@ -136,7 +120,7 @@ struct Work<'a> {
     owner: &'a Owner,
     labels: OwnerLabels,
     held: &'a HeldLease,
-    progress: &'a dyn Progress,
+    events: &'a Events,
     /// Whether anything may have been changed in the cluster.
     has_applied: AtomicBool,
 }
@@ -217,7 +201,7 @@ impl Work<'_> {
     /// What there is, once a namespace on its way out is gone.
     async fn observe(&self) -> Result<Observed, Error> {
         let namespace = self.owner.namespace();
-        self.progress.step(&Step::Observing);
+        self.events.step(Step::Observing);
         let observed = Observed::read(self.manager.cluster(), &namespace).await?;
         if !observed.is_ours_or_absent(&self.labels) {
             return Err(Error::NotOurs {
@@ -226,7 +210,7 @@ impl Work<'_> {
             });
         }
         if observed.is_terminating() {
-            self.progress.step(&Step::AwaitingDeletion);
+            self.events.step(Step::AwaitingDeletion);
             let limits = &self.manager.settings().limits;
             let at_most = limits.delete.min(limits.ready);
             let query = Query::namespace(&namespace);
@@ -264,7 +248,7 @@ impl Work<'_> {
         restarted_at: Option<DateTime<Utc>>,
     ) -> Result<(), Error> {
         let manifests = self.render(desired, restarted_at)?;
-        self.progress.step(&Step::Applying {
+        self.events.step(Step::Applying {
             objects: manifests.len(),
         });
         // Whoever has taken the lease over since is at work on the same objects.
@@ -293,9 +277,11 @@ impl Work<'_> {
             let replaced = (manifests.iter())
                 .filter(|manifest| manifest.kind() == resource.kind)
                 .flat_map(|manifest| replaced_metadata(metadata, manifest.object()));
-            for field in foreign_fields(metadata, kept).into_iter().chain(replaced) {
-                let field = format!("{} {field}", resource.name());
-                self.progress.step(&Step::Replacing { field });
+            let fields = foreign_fields(metadata, kept).into_iter().chain(replaced);
+            let fields = fields.map(|field| format!("{} {field}", resource.name()));
+            let fields: Vec<_> = fields.collect();
+            if !fields.is_empty() {
+                self.events.step(Step::Replacing { fields });
             }
             own_spec(cluster, resource, &namespace, metadata, kept).await?;
         }
@@ -321,7 +307,7 @@ impl Work<'_> {
         let namespace = self.owner.namespace();
         let outcome = self
             .manager
-            .wait_until_ready(&namespace, &self.labels, desired, self.progress)
+            .wait_until_ready(&namespace, &self.labels, desired, self.events)
             .await?;
         match outcome {
             Outcome::Ready(ready) => self.save_ready(desired, ready, service, None, action).await,
@@ -375,7 +361,7 @@ impl Work<'_> {
             .store()
             .save(self.held.lease(), changes)
             .await?;
-        self.progress.step(&Step::Ready { pod: ready.name });
+        self.events.pod(ready.name, "ready");
         Ok(Managed { record, action })
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How long a lease lasts after its last renewal: what the next caller waits when a holder was killed.
-pub const LEASE_TTL: Duration = Duration::from_secs(15);
+pub(crate) const LEASE_TTL: Duration = Duration::from_secs(15);
 /// The pause between two renewals.
 const RENEWAL: Duration = Duration::from_secs(5);
 
@@ -22,7 +22,7 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)
 
 /// The wait for a lease that another process holds.
 #[derive(Debug)]
-pub struct LeaseWait {
+pub(crate) struct LeaseWait {
     until: Instant,
     pause: Duration,
     /// Whether a process that is known to be at work is waited for.
@@ -32,7 +32,7 @@ pub struct LeaseWait {
 impl LeaseWait {
     /// Waits until the other process is done, for so long.
     #[must_use]
-    pub fn for_turn(at_most: Duration) -> Self {
+    pub(crate) fn for_turn(at_most: Duration) -> Self {
         let [pause, _] = PAUSES;
         Self {
             until: Instant::now() + at_most,
@@ -44,7 +44,7 @@ impl LeaseWait {
     /// Waits for the lease of a process that may be dead, no longer than a lease lasts and than this. One
     /// that is known to be at work is not waited for.
     #[must_use]
-    pub fn for_the_dead(at_most: Duration) -> Self {
+    pub(crate) fn for_the_dead(at_most: Duration) -> Self {
         Self {
             for_the_living: false,
             ..Self::for_turn(at_most.min(LEASE_TTL))
@@ -55,7 +55,7 @@ impl LeaseWait {
     ///
     /// # Errors
     /// [`Error::Busy`] when the wait is over; `what` names what is leased.
-    pub async fn next(
+    pub(crate) async fn next(
         &mut self,
         what: &str,
         by: &LeaseInfo,
@@ -90,7 +90,7 @@ fn busy(what: &str, by: &LeaseInfo) -> Error {
 }
 
 /// A lease that the records know.
-pub trait Leased: Clone + Send + Sync + 'static {
+pub(crate) trait Leased: Clone + Send + Sync + 'static {
     /// Makes it hold for `ttl` from now on; `false` when it is lost.
     fn renew(
         &self,
@@ -140,7 +140,7 @@ impl Leased for Lock {
 }
 
 /// A lease that renews itself until it is given back.
-pub struct Held<L: Leased> {
+pub(crate) struct Held<L: Leased> {
     lease: L,
     store: Store,
     renewal: JoinHandle<()>,
@@ -150,7 +150,7 @@ pub struct Held<L: Leased> {
 impl<L: Leased> Held<L> {
     /// Keeps this lease from now on.
     #[must_use]
-    pub fn new(lease: L, store: Store) -> Self {
+    pub(crate) fn new(lease: L, store: Store) -> Self {
         let renewal = tokio::spawn({
             let (lease, store) = (lease.clone(), store.clone());
             async move {
@@ -174,7 +174,7 @@ impl<L: Leased> Held<L> {
     }
 
     /// The lease, for writing under it.
-    pub fn lease(&self) -> &L {
+    pub(crate) fn lease(&self) -> &L {
         &self.lease
     }
 
@@ -182,7 +182,7 @@ impl<L: Leased> Held<L> {
     ///
     /// # Errors
     /// When somebody else has taken it over, or the records fail.
-    pub async fn confirm(&self) -> Result<(), StoreError> {
+    pub(crate) async fn confirm(&self) -> Result<(), StoreError> {
         if self.lease.renew(&self.store, LEASE_TTL).await? {
             Ok(())
         } else {
@@ -191,7 +191,7 @@ impl<L: Leased> Held<L> {
     }
 
     /// Gives the lease back, so that the next caller need not wait.
-    pub async fn give_back(mut self) {
+    pub(crate) async fn give_back(mut self) {
         self.given_back = true;
         self.renewal.abort();
         if let Err(error) = self.lease.release(&self.store).await {
@@ -200,7 +200,7 @@ impl<L: Leased> Held<L> {
     }
 
     /// The record has been deleted, and the lease with it.
-    pub fn gone(mut self) {
+    pub(crate) fn gone(mut self) {
         self.given_back = true;
     }
 }

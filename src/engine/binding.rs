@@ -21,7 +21,7 @@ impl Site {
     /// # Errors
     /// When the cluster or the records can't be asked. Where the namespace may not be read, the cluster is
     /// known by its host, port and user instead, with a warning.
-    pub async fn bind(&self) -> Result<(), Error> {
+    pub(crate) async fn bind(&self) -> Result<(), Error> {
         let bound = self.inner.bound.get_or_try_init(|| async {
             let (store, address) = (&self.inner.store, &self.inner.address);
             if let Some(cluster) = store.find_cluster(address).await? {

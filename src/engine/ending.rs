@@ -21,7 +21,7 @@ const CONDITIONS: [&str; 4] = [
 
 /// The error for a namespace that is not gone after this time, with the finalizers and resources that the
 /// cluster names. One trip.
-pub async fn still_deleting(
+pub(crate) async fn still_deleting(
     cluster: &dyn Cluster,
     namespace: &Namespace,
     waited: Duration,

@@ -1,10 +1,11 @@
-//! One cluster behind one host, with its records and its templates: what all capabilities work on.
+//! What all capabilities run on: one cluster behind one host with its records, and the life of an operation.
 //!
 //! A site is made once and shared by the managers of pods, builds and deployments, so that they use
 //! one SSH connection and one pool of database connections. It does nothing by itself.
 
 mod binding;
 mod ending;
+mod events;
 mod held;
 mod operation;
 
@@ -17,12 +18,14 @@ use std::{
 
 use tokio::{sync::OnceCell, time::Instant};
 
-pub use self::ending::still_deleting;
-pub use self::held::{Held, LEASE_TTL, LeaseWait, Leased};
+pub(crate) use self::ending::still_deleting;
+pub(crate) use self::held::{Held, LEASE_TTL, LeaseWait};
+pub(crate) use self::{events::Events, operation::Running};
 
 use crate::{
     cluster::{Cluster, Host, SshHost, Steady, kubectl::Kubectl},
     config::{Config, login_name},
+    domain::{EventSink, Silent},
     error::Error,
     manifest::{DockerfileTemplateError, DockerfileTemplates, Templates},
     ssh::SshClient,
@@ -35,9 +38,11 @@ fn local_user() -> String {
 
 /// A cluster, the way to it, its records and the templates. Clones share everything.
 #[derive(Clone)]
-pub struct Site {
+pub(crate) struct Site {
     cluster: Arc<dyn Cluster>,
     host: Arc<dyn Host>,
+    /// Receives the events of all operations.
+    sink: Arc<dyn EventSink>,
     inner: Arc<Inner>,
 }
 
@@ -101,20 +106,30 @@ impl Site {
         Ok(Self {
             cluster,
             host,
+            sink: Arc::new(Silent),
             inner: Arc::new(inner),
         })
+    }
+
+    /// The same site, with another receiver of its operations' events.
+    pub(crate) fn with_events(&self, sink: Arc<dyn EventSink>) -> Self {
+        Self {
+            sink,
+            ..self.clone()
+        }
     }
 
     /// The same site for one operation that begins now and ends within this time: a connection to the
     /// cluster that is lost midway is made again, and what was under way goes on.
     #[must_use]
-    pub fn steady(&self, at_most: Option<Duration>) -> Self {
+    pub(crate) fn steady(&self, at_most: Option<Duration>) -> Self {
         let until = at_most.map(|at_most| Instant::now() + at_most);
         let (cluster, host) = (Arc::clone(&self.cluster), Arc::clone(&self.host));
         let steady = Arc::new(Steady::new(cluster, host, until));
         Self {
             cluster: steady.clone(),
             host: steady,
+            sink: Arc::clone(&self.sink),
             inner: Arc::clone(&self.inner),
         }
     }
@@ -122,32 +137,32 @@ impl Site {
     /// Ends what still runs for this site on the host, and disconnects. A later call connects anew.
     ///
     /// To be called before a program ends; a command that is left alone may outlive its connection.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.cluster().close().await;
         self.host().close().await;
     }
 
     /// The cluster.
     #[must_use]
-    pub fn cluster(&self) -> &dyn Cluster {
+    pub(crate) fn cluster(&self) -> &dyn Cluster {
         self.cluster.as_ref()
     }
 
     /// The host, for what is no Kubernetes request.
     #[must_use]
-    pub fn host(&self) -> &dyn Host {
+    pub(crate) fn host(&self) -> &dyn Host {
         self.host.as_ref()
     }
 
     /// The records: those of this cluster once it [is known](Site::bind), until then those of all.
     #[must_use]
-    pub fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         self.inner.bound.get().unwrap_or(&self.inner.store)
     }
 
     /// The templates of all manifests.
     #[must_use]
-    pub fn templates(&self) -> &Templates {
+    pub(crate) fn templates(&self) -> &Templates {
         &self.inner.templates
     }
 
@@ -155,19 +170,21 @@ impl Site {
     ///
     /// # Errors
     /// When one of them can't be used.
-    pub fn dockerfile_templates(&self) -> Result<DockerfileTemplates, DockerfileTemplateError> {
+    pub(crate) fn dockerfile_templates(
+        &self,
+    ) -> Result<DockerfileTemplates, DockerfileTemplateError> {
         DockerfileTemplates::load(self.inner.template_folder.as_deref())
     }
 
     /// The host that the records name.
     #[must_use]
-    pub fn place(&self) -> &SshPlace {
+    pub(crate) fn place(&self) -> &SshPlace {
         &self.inner.address.ssh
     }
 
     /// Under which name this process holds leases.
     #[must_use]
-    pub fn holder(&self) -> &Holder {
+    pub(crate) fn holder(&self) -> &Holder {
         &self.inner.holder
     }
 }

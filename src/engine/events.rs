@@ -1,0 +1,73 @@
+//! Tells what one operation does.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+
+use crate::domain::{Event, EventKind, EventSink, Operation, Step, Workload};
+
+/// The events of one operation on their way to whoever listens.
+#[derive(Clone)]
+pub(crate) struct Events {
+    sink: Arc<dyn EventSink>,
+    operation: Operation,
+    workload: Workload,
+    host: String,
+    pub(super) operation_id: Option<i64>,
+    pub(super) cluster_id: Option<i64>,
+}
+
+impl Events {
+    /// The events of an operation that is not recorded yet, on a cluster that is reached by this host.
+    pub(crate) fn new(
+        sink: Arc<dyn EventSink>,
+        operation: Operation,
+        workload: Workload,
+        host: String,
+    ) -> Self {
+        Self {
+            sink,
+            operation,
+            workload,
+            host,
+            operation_id: None,
+            cluster_id: None,
+        }
+    }
+
+    pub(crate) fn tell(&self, kind: EventKind) {
+        self.sink.event(&Event {
+            time: Utc::now(),
+            operation_id: self.operation_id,
+            operation: self.operation,
+            workload: self.workload.clone(),
+            host: self.host.clone(),
+            cluster_id: self.cluster_id,
+            kind,
+        });
+    }
+
+    /// The operation has come to this step.
+    pub(crate) fn step(&self, step: Step) {
+        self.tell(EventKind::Step(step));
+    }
+
+    /// Something that was found or decided.
+    pub(crate) fn note(&self, text: impl Into<String>) {
+        let text = text.into();
+        self.step(Step::Note { text });
+    }
+
+    /// Something that the caller should know.
+    pub(crate) fn warn(&self, text: impl Into<String>) {
+        let text = text.into();
+        tracing::debug!(workload = %self.workload, text, "warned");
+        self.tell(EventKind::Warning { text });
+    }
+
+    /// What a pod is seen to do.
+    pub(crate) fn pod(&self, pod: impl Into<String>, state: impl Into<String>) {
+        let (pod, state) = (pod.into(), state.into());
+        self.tell(EventKind::PodState { pod, state });
+    }
+}

@@ -1,0 +1,134 @@
+//! Records each operation from its begin to its end, whatever the end is, and tells of both.
+//!
+//! All mutations go through [`Site::begin`]. An error's text is recorded and told as it is, so secrets must be
+//! hidden in it before.
+
+use std::sync::Arc;
+
+use super::{Events, Site};
+use crate::{
+    domain::{EventKind, Operation, Outcome, Workload},
+    error::Error,
+    store::{NewOperation, OperationEnd, Store},
+};
+
+impl Site {
+    /// Returns the way to tell what an operation does that is not recorded yet.
+    pub(crate) fn events(&self, operation: Operation, workload: Workload) -> Events {
+        let (sink, host) = (Arc::clone(&self.sink), self.place().to_string());
+        Events::new(sink, operation, workload, host)
+    }
+
+    /// Records that an operation begins. One that is dropped before its [end](Running::end) is recorded as
+    /// canceled.
+    ///
+    /// # Errors
+    /// When the cluster can't be [identified](Site::bind) or the begin can't be recorded.
+    pub(crate) async fn begin(
+        &self,
+        operation: Operation,
+        workload: Workload,
+    ) -> Result<Running, Error> {
+        let mut events = self.events(operation, workload.clone());
+        let new = NewOperation {
+            operation,
+            workload,
+            ssh: self.place().clone(),
+            local_user: self.inner.local_user.clone(),
+        };
+        let begun = async {
+            self.bind().await?;
+            let store = self.store();
+            let began = store.begin_operation(new, self.holder(), self.inner.history);
+            Ok::<_, Error>(began.await?)
+        };
+        match begun.await {
+            Ok(id) => {
+                let store = self.store().clone();
+                events.operation_id = Some(id);
+                events.cluster_id = store.cluster().map(Into::into);
+                events.tell(EventKind::Started);
+                Ok(Running {
+                    id: Some(id),
+                    store,
+                    events,
+                })
+            }
+            Err(error) => {
+                events.tell(failed(&error));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// An operation whose end is not recorded yet.
+pub(crate) struct Running {
+    id: Option<i64>,
+    store: Store,
+    events: Events,
+}
+
+impl Running {
+    /// The way to tell what it does.
+    pub(crate) fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Records and tells how it ended. `result` says in a word what a success has done.
+    pub(crate) async fn end<T>(
+        mut self,
+        done: Result<T, Error>,
+        result: impl FnOnce(&T) -> Option<String>,
+    ) -> Result<T, Error> {
+        let (end, kind) = match &done {
+            Ok(value) => {
+                let result = result(value);
+                let end = OperationEnd {
+                    outcome: Outcome::Succeeded,
+                    result: result.clone(),
+                    error: None,
+                };
+                (end, EventKind::Done { result })
+            }
+            Err(error) => {
+                let end = OperationEnd {
+                    outcome: Outcome::Failed,
+                    result: None,
+                    error: Some(error.with_causes()),
+                };
+                (end, failed(error))
+            }
+        };
+        if let Some(id) = self.id.take()
+            && let Err(error) = self.store.end_operation(id, end).await
+        {
+            tracing::warn!(%error, "the end of an operation could not be recorded");
+        }
+        self.events.tell(kind);
+        done
+    }
+}
+
+fn failed(error: &Error) -> EventKind {
+    EventKind::Failed {
+        error: error.with_causes(),
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(id) = self.id else { return };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let store = self.store.clone();
+            let end = OperationEnd {
+                outcome: Outcome::Canceled,
+                result: None,
+                error: None,
+            };
+            runtime.spawn(async move {
+                let _ = store.end_operation(id, end).await;
+            });
+        }
+    }
+}

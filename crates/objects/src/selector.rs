@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::json::{items, text};
 use crate::resources::{EVENTS, JOBS, Kind, NAMESPACES, NODES, PODS, SECRETS, SERVICES};
 use crate::status_error::ApiError;
+use crate::store::{Change, StoreEvent};
 
 /// One condition on one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,6 +215,62 @@ impl Fields {
     }
 }
 
+/// What a list or a watch selects of the objects of one kind.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    kind: Kind,
+    /// None: in all namespaces, or in none.
+    namespace: Option<String>,
+    labels: Labels,
+    fields: Fields,
+}
+
+impl Selection {
+    /// Reads the selectors of a query for one kind, in the namespace or, when that is empty, in all.
+    pub fn parse(kind: Kind, ns: &str, labels: &str, fields: &str) -> Result<Self, ApiError> {
+        Ok(Self {
+            kind,
+            namespace: Some(ns.to_owned()).filter(|ns| !ns.is_empty()),
+            labels: Labels::parse(labels)?,
+            fields: Fields::parse(fields, kind)?,
+        })
+    }
+
+    /// The kind whose objects are selected.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The namespace whose objects are selected; none means all.
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    /// Whether an object of the kind is selected.
+    pub fn matches(&self, object: &Value) -> bool {
+        let is_there = |ns: &str| text(object, "/metadata/namespace") == ns;
+        self.namespace().is_none_or(is_there)
+            && self.labels.matches(object)
+            && self.fields.matches(object)
+    }
+
+    /// A change as a watch of the selection sees it: an object that leaves the selection is deleted
+    /// from it.
+    pub fn change(&self, event: &StoreEvent) -> Option<Change> {
+        if event.resource != self.kind {
+            return None;
+        }
+        let before = event.previous.as_ref().is_some_and(|it| self.matches(it));
+        let after = event.kind != Change::Deleted && self.matches(&event.object);
+        match (before, after) {
+            (false, true) => Some(Change::Added),
+            (true, true) => Some(Change::Modified),
+            (true, false) => Some(Change::Deleted),
+            (false, false) => None,
+        }
+    }
+}
+
 /// The complaint depends on whether the kind has fields of its own to select by.
 fn unsupported(kind: Kind, field: &str) -> String {
     match kind.kind {
@@ -316,5 +373,33 @@ mod tests {
             assert_eq!(labels.matches(&object), expected, "{query}");
         }
         assert!(Labels::parse("a b").is_err());
+    }
+
+    #[test]
+    fn an_object_that_leaves_a_selection_is_deleted_from_it() {
+        let store = crate::Store::new();
+        let namespace = json!({"metadata": {"name": "shop"}});
+        store.create(&NAMESPACES, namespace).unwrap();
+        let selection = Selection::parse(&PODS, "shop", "app=web", "metadata.name=a").unwrap();
+        let mut watcher = store.watch_all();
+        let mut seen = || {
+            let event = watcher.try_next().unwrap().unwrap();
+            selection.change(&event)
+        };
+        let pod = |name: &str| json!({"metadata": {"name": name, "namespace": "shop", "labels": {"app": "web"}}});
+        let label = |value: &'static str| {
+            let change = |pod: &mut Value| pod["metadata"]["labels"]["app"] = value.into();
+            store.update(&PODS, "shop", "a", change).unwrap();
+        };
+        store.create(&PODS, pod("b")).unwrap();
+        assert_eq!(seen(), None);
+        store.create(&PODS, pod("a")).unwrap();
+        assert_eq!(seen(), Some(Change::Added));
+        label("db");
+        assert_eq!(seen(), Some(Change::Deleted));
+        label("web");
+        assert_eq!(seen(), Some(Change::Added));
+        store.delete(&PODS, "shop", "a").unwrap();
+        assert_eq!(seen(), Some(Change::Deleted));
     }
 }

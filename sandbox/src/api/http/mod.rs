@@ -29,6 +29,7 @@ use tower::ServiceExt as _;
 use super::auth::{Auth, User};
 use super::{Gate, GateAnswer, NodeRuntime, RequestInfo, Settings};
 use berth_objects::resources::{self, Kind};
+use berth_objects::selector::Selection;
 use berth_objects::{ApiError, Store};
 use request::Parameters;
 
@@ -116,6 +117,13 @@ impl Call {
         } else {
             ""
         }
+    }
+
+    /// Which objects of the kind a list or a watch is for.
+    pub(super) fn selection(&self, kind: Kind) -> Result<Selection, ApiError> {
+        let (labels, fields) = ("labelSelector", "fieldSelector");
+        let [labels, fields] = [labels, fields].map(|name| self.parameters.get(name));
+        Selection::parse(kind, self.namespace(kind), labels, fields)
     }
 }
 

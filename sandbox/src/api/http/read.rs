@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use super::{Call, answer, table, unknown_path};
 use berth_objects::json::{as_map, integer, text};
 use berth_objects::resources::Kind;
-use berth_objects::selector::{Fields, Labels};
 use berth_objects::status_error::ApiError;
 
 /// One object, or the error that it is missing.
@@ -78,12 +77,9 @@ pub(super) fn scale_of(object: &Value) -> Value {
 
 pub(super) fn list(call: &Call) -> Result<Response<Body>, ApiError> {
     let kind = call.kind()?;
-    let labels = Labels::parse(call.parameters.get("labelSelector"))?;
-    let fields = Fields::parse(call.parameters.get("fieldSelector"), kind)?;
-    let namespace = call.namespace(kind);
-    let namespace = Some(namespace).filter(|ns| !ns.is_empty());
-    let (mut objects, revision) = call.server.store.list_at(kind, namespace);
-    objects.retain(|object| labels.matches(object) && fields.matches(object));
+    let selection = call.selection(kind)?;
+    let (mut objects, revision) = call.server.store.list_at(kind, selection.namespace());
+    objects.retain(|object| selection.matches(object));
 
     // The continue token is a place in the order of keys; changes in between may show.
     let mut metadata = json!({"resourceVersion": revision.to_string()});

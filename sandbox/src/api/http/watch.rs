@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Call, answer, table};
-use berth_objects::resources::Kind;
-use berth_objects::selector::{Fields, Labels};
+use berth_objects::selector::Selection;
 use berth_objects::status_error::ApiError;
 use berth_objects::store::{Change, StoreEvent, Watcher};
 
@@ -22,38 +21,17 @@ const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 
 /// What is watched, and how events are shown.
 struct View {
-    kind: Kind,
-    namespace: String,
-    labels: Labels,
-    fields: Fields,
+    selection: Selection,
     table: Option<bool>,
 }
 
 impl View {
-    fn shows(&self, object: &Value) -> bool {
-        let namespace = object
-            .pointer("/metadata/namespace")
-            .and_then(Value::as_str);
-        (self.namespace.is_empty() || namespace == Some(&self.namespace))
-            && self.labels.matches(object)
-            && self.fields.matches(object)
-    }
-
-    /// A change as this watch sees it: an object that leaves the selection is deleted from it.
+    /// A change as this watch shows it.
     fn see(&self, event: &StoreEvent) -> Option<Bytes> {
-        if *event.resource != *self.kind {
-            return None;
-        }
-        let before = event
-            .previous
-            .as_ref()
-            .is_some_and(|object| self.shows(object));
-        let after = event.kind != Change::Deleted && self.shows(&event.object);
-        let name = match (before, after) {
-            (false, true) => "ADDED",
-            (true, true) => "MODIFIED",
-            (true, false) => "DELETED",
-            (false, false) => return None,
+        let name = match self.selection.change(event)? {
+            Change::Added => "ADDED",
+            Change::Modified => "MODIFIED",
+            Change::Deleted => "DELETED",
         };
         Some(self.line(name, &event.object))
     }
@@ -65,7 +43,12 @@ impl View {
                     .pointer("/metadata/resourceVersion")
                     .and_then(Value::as_str);
                 let revision = revision.unwrap_or_default();
-                table::of(self.kind, std::slice::from_ref(object), revision, full)
+                table::of(
+                    self.selection.kind(),
+                    std::slice::from_ref(object),
+                    revision,
+                    full,
+                )
             }
             None => (**object).clone(),
         };
@@ -81,7 +64,8 @@ impl View {
                 json!({"k8s.io/initial-events-end": "true"}),
             );
         }
-        let object = json!({"kind": self.kind.kind, "apiVersion": self.kind.api_version(),
+        let kind = self.selection.kind();
+        let object = json!({"kind": kind.kind, "apiVersion": kind.api_version(),
             "metadata": metadata});
         line("BOOKMARK", &object)
     }
@@ -106,10 +90,7 @@ pub(super) fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     let kind = call.kind()?;
     let full = call.parameters.get("includeObject") == "Object";
     let view = View {
-        kind,
-        namespace: call.namespace(kind).to_owned(),
-        labels: Labels::parse(call.parameters.get("labelSelector"))?,
-        fields: Fields::parse(call.parameters.get("fieldSelector"), kind)?,
+        selection: call.selection(kind)?,
         table: table::wanted(&call.accept).then_some(full),
     };
     let bookmarks = call.parameters.flag("allowWatchBookmarks");
@@ -119,7 +100,9 @@ pub(super) fn serve(call: &Call) -> Result<Response<Body>, ApiError> {
     let store = &call.server.store;
     let watcher = if initial || matches!(wanted, "" | "0") {
         let (objects, revision) = store.list_at(kind, None);
-        let shown = objects.iter().filter(|object| view.shows(object));
+        let shown = objects
+            .iter()
+            .filter(|object| view.selection.matches(object));
         ready.extend(shown.map(|object| view.line("ADDED", object)));
         if initial {
             ready.push_back(view.bookmark(revision, true));

@@ -339,15 +339,12 @@ pub(super) async fn delete_collection(
     call: &Call,
     request: Request,
 ) -> Result<Response<Body>, ApiError> {
-    use berth_objects::selector::{Fields, Labels};
     let kind = call.kind()?;
-    let labels = Labels::parse(call.parameters.get("labelSelector"))?;
-    let fields = Fields::parse(call.parameters.get("fieldSelector"), kind)?;
+    let selection = call.selection(kind)?;
     let options = delete_options(call, request).await?;
-    let ns = Some(call.namespace(kind)).filter(|ns| !ns.is_empty());
     let mut gone = Vec::new();
-    for object in call.server.store.list(kind, ns) {
-        if labels.matches(&object) && fields.matches(&object) {
+    for object in call.server.store.list(kind, selection.namespace()) {
+        if selection.matches(&object) {
             let (ns, name) = (
                 text(&object, "/metadata/namespace"),
                 text(&object, "/metadata/name"),

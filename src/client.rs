@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use crate::{
     BuildManager, DeploymentManager, ExecuteRequest, IngressManager, ManageRequest, PodManager,
     SecretManager, SetupManager,
-    cluster::{Cluster, ExecOutput, Host},
+    cluster::{Client, ExecOutput, Host},
     config::Config,
     deployments,
     domain::{EventSink, Owner, PodStatus},
@@ -165,7 +165,7 @@ impl Berth {
 
     /// Returns the cluster, for requests that no manager has. They take no lease and are not recorded.
     #[must_use]
-    pub fn cluster(&self) -> &dyn Cluster {
+    pub fn cluster(&self) -> &Client {
         self.0.site.cluster()
     }
 
@@ -193,7 +193,7 @@ impl fmt::Debug for Berth {
 #[derive(Default)]
 pub struct BerthBuilder {
     config: Option<Config>,
-    cluster: Option<Arc<dyn Cluster>>,
+    cluster: Option<Client>,
     host: Option<Arc<dyn Host>>,
     store: Option<Store>,
     events: Option<Arc<dyn EventSink>>,
@@ -210,7 +210,7 @@ impl BerthBuilder {
     /// Uses this cluster in place of the one that `kubectl` on the host reaches. Records name the host
     /// of the settings all the same.
     #[must_use]
-    pub fn cluster(mut self, cluster: Arc<dyn Cluster>) -> Self {
+    pub fn cluster(mut self, cluster: Client) -> Self {
         self.cluster = Some(cluster);
         self
     }

@@ -11,7 +11,7 @@ mod support;
 
 use berth::{
     Error, Event, EventKind, EventSink, Kind, ManageRequest, PodManager, Step,
-    cluster::{Cluster as _, Query, Resource, kubectl::Kubectl},
+    cluster::{Client, Query, Resource, kubectl::KubectlBackend},
     domain::{Cause, Environment, Owner, PodCommand, PodStatus},
     pods::Action,
     ssh::SshClient,
@@ -630,7 +630,10 @@ async fn fields_of_other_clients_are_removed() {
 /// How many objects of image checks there are in the project's namespace.
 async fn checks(world: &World, namespace: &str) -> usize {
     let config = world.config();
-    let cluster = Kubectl::new(SshClient::new(config.ssh), config.kubectl);
+    let cluster = Client::new(KubectlBackend::new(
+        SshClient::new(config.ssh),
+        config.kubectl,
+    ));
     let query = Query::in_namespace(
         [Resource::JOBS, Resource::PODS],
         &namespace.parse().unwrap(),
@@ -771,7 +774,10 @@ async fn every_pod_says_whose_it_is_in_the_label_app() {
     let project = world.project();
     project.create(&manager).await.unwrap();
     let config = world.config();
-    let cluster = Kubectl::new(SshClient::new(config.ssh), config.kubectl);
+    let cluster = Client::new(KubectlBackend::new(
+        SshClient::new(config.ssh),
+        config.kubectl,
+    ));
     let namespace = project.namespace().parse().unwrap();
     let query = Query::in_namespace([Resource::PODS], &namespace);
     let labelled = query.labelled(format!("app={}", project.id()));
@@ -784,7 +790,10 @@ async fn every_pod_says_whose_it_is_in_the_label_app() {
 async fn a_kind_that_berth_has_no_name_for_is_found() {
     let world = World::sqlite().await;
     let config = world.config();
-    let cluster = Kubectl::new(SshClient::new(config.ssh), config.kubectl);
+    let cluster = Client::new(KubectlBackend::new(
+        SshClient::new(config.ssh),
+        config.kubectl,
+    ));
     let nodes = Query::everywhere([Resource::of::<Node>()]);
     let found = cluster.find(&[nodes]).await.unwrap();
     cluster.close().await;

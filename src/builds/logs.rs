@@ -43,24 +43,25 @@ impl BuildManager {
         follow: bool,
         sink: &dyn LogSink,
     ) -> Result<(), Error> {
-        let namespace = namespace.unwrap_or(&self.settings().namespace);
+        let this = self.steady();
+        let namespace = namespace.unwrap_or(&this.settings().namespace);
         let queries = [Resource::JOBS, Resource::PODS].map(|resource| {
             Query::in_namespace([resource], namespace)
                 .labelled(format!("{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_BUILD}"))
         });
-        let mut pods = self.cluster().find(&queries).await?.of::<Pod>()?;
+        let mut pods = this.cluster().find(&queries).await?.of::<Pod>()?;
         if pods.is_empty() {
-            self.check_namespace(namespace).await?;
+            this.check_namespace(namespace).await?;
         }
         pods.sort_by_key(|pod| pod.metadata.creation_timestamp.clone());
         if !follow {
             for pod in &pods {
                 let (_, containers) = watch::channel(Containers::of(pod).into_ended());
-                self.pump_pod(namespace, pod, containers, sink).await;
+                this.pump_pod(namespace, pod, containers, sink).await;
             }
             return Ok(());
         }
-        self.follow_all(namespace, &queries, pods, sink).await
+        this.follow_all(namespace, &queries, pods, sink).await
     }
 
     /// A namespace that is not there looks like one without builds.
@@ -90,7 +91,7 @@ impl BuildManager {
         let mut pumps = FuturesUnordered::new();
         loop {
             let begun = Instant::now();
-            let mut changes = self.cluster().watch_objects(queries, WINDOW).await?;
+            let mut changes = self.cluster().watch(queries, WINDOW).await?;
             loop {
                 let change = tokio::select! {
                     change = changes.next() => change,

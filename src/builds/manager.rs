@@ -7,7 +7,7 @@ use super::{
     plan::{self, Plan},
 };
 use crate::{
-    cluster::Cluster,
+    cluster::Client,
     config::BuildSettings,
     domain::{BuildId, EventSink, Operation, Workload, WorkloadKind},
     engine::Site,
@@ -110,7 +110,7 @@ impl BuildManager {
         &self.0.site
     }
 
-    pub(super) fn cluster(&self) -> &dyn Cluster {
+    pub(super) fn cluster(&self) -> &Client {
         self.0.site.cluster()
     }
 

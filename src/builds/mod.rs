@@ -7,7 +7,7 @@
 //!
 //! The build does not need berth: it goes on when this process ends, and
 //! [`attach`](BuildManager::attach) picks it up. This room speaks to the cluster by
-//! [`Cluster`](crate::cluster::Cluster) alone.
+//! [`Client`](crate::cluster::Client) alone.
 
 mod assess;
 mod attach;

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::plan::{RECEIVE, accept};
 use crate::{
-    cluster::{Cluster, ExecCommand, ExecError, ExecRequest, PodRef, Program, Stdin},
+    cluster::{Client, ExecCommand, ExecError, ExecRequest, PodRef, Program, Stdin},
     context::PackedContext,
     domain::{Environment, Namespace, Step},
     engine::Events,
@@ -27,7 +27,7 @@ const WORDS: usize = 4096;
 
 /// Sends the context to the pod's waiting container. An error tells why it is not there.
 pub(super) async fn upload(
-    cluster: &dyn Cluster,
+    cluster: &Client,
     namespace: &Namespace,
     pod: String,
     context: &PackedContext,

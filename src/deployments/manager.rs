@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 
 use super::{scene::Scene, target::no_namespace};
 use crate::{
-    cluster::{Cluster, ClusterError, Query},
+    cluster::{Client, ClusterError, Query},
     config::{Config, IngressSettings, TimeLimits},
     domain::{
         DeploymentName, DeploymentSpec, EventSink, Invalid, Namespace, Operation, Owner, OwnerKind,
@@ -113,7 +113,7 @@ impl DeploymentManager {
         &self.0.site
     }
 
-    pub(super) fn cluster(&self) -> &dyn Cluster {
+    pub(super) fn cluster(&self) -> &Client {
         self.0.site.cluster()
     }
 

@@ -3,7 +3,7 @@
 //! The cluster is the truth and a record a memory. Whatever changes a deployment holds its lease, so
 //! that two never do at once. Pods of a release are told from older ones by its mark; only they decide
 //! whether it is rolled out. This room speaks to the cluster by
-//! [`Cluster`](crate::cluster::Cluster) alone and knows no command line, no SQL and no template.
+//! [`Client`](crate::cluster::Client) alone and knows no command line, no SQL and no template.
 
 mod deploy;
 mod dry_run;

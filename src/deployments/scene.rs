@@ -13,7 +13,7 @@ use k8s_openapi::{
 
 use super::revisions;
 use crate::{
-    cluster::{Cluster, Query, Resource},
+    cluster::{Client, Query, Resource},
     domain::{
         ANNOTATION_SPEC, DeploymentName, DeploymentSpec, EnvName, Invalid, LABEL_DEPLOYMENT,
         LABEL_MANAGED_BY, MANAGED_BY, Namespace, OwnerLabels, PROJECT_SECRETS, Redaction,
@@ -51,10 +51,7 @@ pub(super) struct SecretFact {
 
 impl Scene {
     /// Looks at all there is. One trip.
-    pub(super) async fn observe(
-        cluster: &dyn Cluster,
-        namespace: &Namespace,
-    ) -> Result<Self, Error> {
+    pub(super) async fn observe(cluster: &Client, namespace: &Namespace) -> Result<Self, Error> {
         let found = cluster.find(&queries(namespace)).await?;
         Ok(Self {
             namespace: found.of()?.pop(),

@@ -79,6 +79,7 @@ impl DeploymentManager {
     ) -> Result<Outcome, Error> {
         let deadline = awaited.deadline;
         let mut seen = Seen::new(awaited.mark, awaited.start, awaited.was_refused);
+        let cluster = self.cluster().steady(Some(deadline));
         let mut pace = WatchPace::default();
         let mut last = None;
         while Instant::now() < deadline {
@@ -86,7 +87,7 @@ impl DeploymentManager {
             seen.begin();
             let left = deadline - Instant::now();
             let queries = queries(awaited.namespace, awaited.name);
-            let mut changes = self.cluster().watch_objects(&queries, left).await?;
+            let mut changes = cluster.watch(&queries, left).await?;
             let (standing, is_over) = self
                 .follow(&mut changes, awaited, &mut seen, deadline, events)
                 .await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Namespace as NamespaceObject;
 
 use crate::{
-    cluster::{Cluster, Query},
+    cluster::{Client, Query},
     domain::Namespace,
     error::Error,
 };
@@ -22,7 +22,7 @@ const CONDITIONS: [&str; 4] = [
 /// The error for a namespace that is not gone after this time, with the finalizers and resources that the
 /// cluster names. One trip.
 pub(crate) async fn still_deleting(
-    cluster: &dyn Cluster,
+    cluster: &Client,
     namespace: &Namespace,
     waited: Duration,
 ) -> Error {

@@ -23,7 +23,7 @@ pub(crate) use self::held::{Held, LEASE_TTL, LeaseWait};
 pub(crate) use self::{events::Events, operation::Running};
 
 use crate::{
-    cluster::{Cluster, Host, SshHost, Steady, kubectl::Kubectl},
+    cluster::{Client, Host, SshHost, kubectl::KubectlBackend},
     config::{Config, login_name},
     domain::{EventSink, Silent},
     error::Error,
@@ -39,7 +39,7 @@ fn local_user() -> String {
 /// A cluster, the way to it, its records and the templates. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Site {
-    cluster: Arc<dyn Cluster>,
+    cluster: Client,
     host: Arc<dyn Host>,
     /// Receives the events of all operations.
     sink: Arc<dyn EventSink>,
@@ -71,7 +71,7 @@ impl Site {
     /// When the database can't be used, or a template of one's own can't.
     pub(crate) async fn open(
         config: &Config,
-        cluster: Option<Arc<dyn Cluster>>,
+        cluster: Option<Client>,
         host: Option<Arc<dyn Host>>,
         store: Option<Store>,
     ) -> Result<Self, Error> {
@@ -82,7 +82,8 @@ impl Site {
         };
         let ssh = SshClient::new(config.ssh.clone());
         let kubectl = || config.kubectl.clone();
-        let cluster = cluster.unwrap_or_else(|| Arc::new(Kubectl::new(ssh.clone(), kubectl())));
+        let cluster =
+            cluster.unwrap_or_else(|| Client::new(KubectlBackend::new(ssh.clone(), kubectl())));
         let host = host.unwrap_or_else(|| Arc::new(SshHost::new(ssh, kubectl())));
         let address = ClusterAddress {
             ssh: SshPlace {
@@ -124,11 +125,10 @@ impl Site {
     #[must_use]
     pub(crate) fn steady(&self, at_most: Option<Duration>) -> Self {
         let until = at_most.map(|at_most| Instant::now() + at_most);
-        let (cluster, host) = (Arc::clone(&self.cluster), Arc::clone(&self.host));
-        let steady = Arc::new(Steady::new(cluster, host, until));
+        let cluster = self.cluster.steady(until);
         Self {
-            cluster: steady.clone(),
-            host: steady,
+            host: cluster.steady_host(Arc::clone(&self.host)),
+            cluster,
             sink: Arc::clone(&self.sink),
             inner: Arc::clone(&self.inner),
         }
@@ -144,8 +144,8 @@ impl Site {
 
     /// The cluster.
     #[must_use]
-    pub(crate) fn cluster(&self) -> &dyn Cluster {
-        self.cluster.as_ref()
+    pub(crate) fn cluster(&self) -> &Client {
+        &self.cluster
     }
 
     /// The host, for what is no Kubernetes request.

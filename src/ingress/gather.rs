@@ -4,7 +4,7 @@ use k8s_openapi::Resource as Kind;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    cluster::{Cluster, ClusterError, Objects, Query, Resource},
+    cluster::{Client, ClusterError, Objects, Query, Resource},
     error::Error,
     manifest::IngressSpec,
 };
@@ -29,7 +29,7 @@ impl Found {
 ///
 /// # Errors
 /// When the cluster can't be asked, or the first question is forbidden.
-pub(super) async fn find(cluster: &dyn Cluster, queries: &[Query]) -> Result<Found, Error> {
+pub(super) async fn find(cluster: &Client, queries: &[Query]) -> Result<Found, Error> {
     match cluster.find(queries).await {
         Err(ClusterError::Forbidden { .. }) if queries.len() > 1 => {}
         found => {

@@ -4,7 +4,7 @@
 //! The load balancer is made by the AWS Load Balancer Controller of Ingresses, and all Ingresses of a
 //! group share one. This room says what a deployment asks of it, refuses what can't go together before
 //! anything is sent, and looks at what came of it. Of the cluster it asks by
-//! [`Cluster::find`](crate::cluster::Cluster::find) alone, and it changes nothing.
+//! [`Client::find`](crate::cluster::Client::find) alone, and it changes nothing.
 
 mod admit;
 mod controller;

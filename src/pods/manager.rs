@@ -13,7 +13,7 @@ use super::{
     ready::ReadyPod,
 };
 use crate::{
-    cluster::Cluster,
+    cluster::Client,
     config::{Config, PodDefaults, TimeLimits},
     domain::{
         Environment, EventSink, Namespace, Owner, PodCommand, PodSpec, PodStatus, Port, Step,
@@ -103,7 +103,7 @@ impl PodManager {
         &self.0.site
     }
 
-    pub(super) fn cluster(&self) -> &dyn Cluster {
+    pub(super) fn cluster(&self) -> &Client {
         self.0.site.cluster()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The cluster is the truth and the record a memory: every operation that changes something first
 //! takes the lease in the owner's record, then looks at the cluster, and writes down what it saw.
-//! This room speaks to the cluster by [`Cluster`](crate::cluster::Cluster) alone and knows no command
+//! This room speaks to the cluster by [`Client`](crate::cluster::Client) alone and knows no command
 //! line, no SQL and no template.
 
 mod delete;

@@ -6,7 +6,7 @@ use k8s_openapi::api::{
 };
 
 use crate::{
-    cluster::{Cluster, ClusterError, Query, Resource},
+    cluster::{Client, ClusterError, Query, Resource},
     domain::{DEPLOYMENT, LABEL_OWNER, Namespace, OwnerLabels, SERVICE},
 };
 
@@ -27,7 +27,7 @@ impl Observed {
     /// Reads the namespace and the objects in it. One round trip. A namespace that does not exist is an
     /// empty observation.
     pub(super) async fn read(
-        cluster: &dyn Cluster,
+        cluster: &Client,
         namespace: &Namespace,
     ) -> Result<Self, ClusterError> {
         let found = cluster.find(&queries(namespace)).await?;
@@ -106,7 +106,7 @@ pub(super) fn node(name: &str) -> Query {
 /// Returns the address of the node, and the owner's Service. One round trip, and a second one where nodes
 /// may not be read: the address is `None` then.
 pub(super) async fn address(
-    cluster: &dyn Cluster,
+    cluster: &Client,
     namespace: &Namespace,
     node_name: Option<&str>,
 ) -> Result<(Option<String>, Option<Service>), ClusterError> {

@@ -141,12 +141,13 @@ impl PodManager {
     ) -> Result<Outcome, Error> {
         let at_most = self.settings().limits.ready;
         let deadline = Instant::now() + at_most;
+        let cluster = self.cluster().steady(Some(deadline));
         let mut pace = WatchPace::default();
         while Instant::now() < deadline {
             pace.begin();
             let left = deadline - Instant::now();
             let queries = observed::watched(namespace, owner);
-            let mut changes = self.cluster().watch_objects(&queries, left).await?;
+            let mut changes = cluster.watch(&queries, left).await?;
             let last = self
                 .follow(namespace, &mut changes, deadline, events)
                 .await?;

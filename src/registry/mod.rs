@@ -29,7 +29,7 @@ use self::{
     place::Place,
 };
 use crate::{
-    cluster::{Cluster, Host, Query, Resource},
+    cluster::{Client, Host, Query, Resource},
     config::Config,
     domain::{Digest, EcrRegistry, Image, Namespace, REGISTRY_CREDENTIALS},
     engine::Site,
@@ -235,7 +235,7 @@ async fn with_logins(
 
 /// Where logins may be found.
 struct Secrets<'a> {
-    cluster: &'a dyn Cluster,
+    cluster: &'a Client,
     namespace: &'a Namespace,
     pulled_with: &'a [String],
     builder_namespace: &'a Namespace,

@@ -16,7 +16,7 @@ use std::{
 
 use berth::{
     Berth, Error, Event, EventSink, ManageRequest, PodManager,
-    cluster::{Cluster as _, Query, Resource, SshHost, kubectl::Kubectl},
+    cluster::{Client, Query, Resource, SshHost, kubectl::KubectlBackend},
     config::Config,
     domain::Owner,
     pods::Managed,
@@ -318,11 +318,11 @@ impl World {
     pub async fn counted_client(&self) -> (Berth, SshClient) {
         let config = self.config();
         let ssh = SshClient::new(config.ssh.clone());
-        let cluster = Kubectl::new(ssh.clone(), config.kubectl.clone());
+        let cluster = Client::new(KubectlBackend::new(ssh.clone(), config.kubectl.clone()));
         let host = SshHost::new(ssh.clone(), config.kubectl.clone());
         let berth = Berth::builder()
             .config(config)
-            .cluster(Arc::new(cluster))
+            .cluster(cluster)
             .host(Arc::new(host));
         (berth.open().await.unwrap(), ssh)
     }
@@ -405,7 +405,7 @@ pub struct OwnNamespace {
 impl Drop for OwnNamespace {
     fn drop(&mut self) {
         let ssh = SshClient::new(self.config.ssh.clone());
-        let cluster = Kubectl::new(ssh, self.config.kubectl.clone());
+        let cluster = Client::new(KubectlBackend::new(ssh, self.config.kubectl.clone()));
         let query = Query::everywhere([Resource::NAMESPACES]).named(&self.name);
         // A test's own runtime can't be waited for from here.
         let deleting = std::thread::spawn(move || {

@@ -395,7 +395,7 @@ impl ClusterError {
         self
     }
 
-    /// What had been applied before an [`apply`](super::Cluster::apply) failed.
+    /// What had been applied before an [`apply`](super::Client::apply) failed.
     #[must_use]
     pub fn applied(&self) -> &[Applied] {
         self.reply().map_or(&[], |reply| &reply.applied)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use berth_core::{Namespace, without_variables};
 use k8s_openapi::{api::core::v1::Event, jiff::Timestamp};
 
-use super::{Cluster, ClusterError, Query, Resource};
+use super::{Client, ClusterError, Query, Resource};
 
 /// Returns the namespace's events of type `Warning`, oldest first, one [phrase](event_phrases) for equal
 /// ones. One round trip.
@@ -13,7 +13,7 @@ use super::{Cluster, ClusterError, Query, Resource};
 /// # Errors
 /// When they can't be read.
 pub async fn warnings(
-    cluster: &dyn Cluster,
+    cluster: &Client,
     namespace: &Namespace,
 ) -> Result<Vec<String>, ClusterError> {
     let query = Query {

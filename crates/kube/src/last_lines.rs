@@ -5,7 +5,7 @@ use std::time::Duration;
 use berth_core::{Cause, Diagnosis, Namespace};
 use futures::StreamExt as _;
 
-use super::{Cluster, ClusterError, LogRequest};
+use super::{Client, ClusterError, LogRequest};
 
 /// The longest that the log of a failing container is waited for.
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ const LOG_LINES: u32 = 20;
 /// Adds a container's last lines to what is wrong with its pod, where it has run at all. One trip, at
 /// most two. Without a container it is the one of an owner's pod.
 pub async fn add_last_lines(
-    cluster: &dyn Cluster,
+    cluster: &Client,
     namespace: &Namespace,
     pod: &str,
     container: Option<&str>,
@@ -66,7 +66,7 @@ pub async fn add_last_lines(
 }
 
 async fn read(
-    cluster: &dyn Cluster,
+    cluster: &Client,
     namespace: &Namespace,
     request: &LogRequest,
 ) -> Result<Vec<String>, ClusterError> {

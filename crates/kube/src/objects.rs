@@ -85,11 +85,19 @@ impl Query {
 #[derive(Clone, Default)]
 pub struct Objects(Vec<Value>);
 
-impl Objects {
-    pub(super) fn new(objects: Vec<Value>) -> Self {
-        Self(objects)
+impl FromIterator<Value> for Objects {
+    fn from_iter<I: IntoIterator<Item = Value>>(objects: I) -> Self {
+        Self(objects.into_iter().collect())
     }
+}
 
+impl FromIterator<Objects> for Objects {
+    fn from_iter<I: IntoIterator<Item = Objects>>(parts: I) -> Self {
+        parts.into_iter().flat_map(|part| part.0).collect()
+    }
+}
+
+impl Objects {
     /// The objects of one kind. Another group's kind of the same name is another one.
     ///
     /// # Errors
@@ -190,16 +198,14 @@ mod tests {
     #[test]
     fn a_kind_of_another_group_is_another_kind() {
         let service = |version: &str, name: &str| json!({"apiVersion": version, "kind": "Service", "metadata": {"name": name}});
-        let objects = Objects::new(vec![
-            service("serving.knative.dev/v1", "a"),
-            service("v1", "b"),
-        ]);
+        let objects =
+            Objects::from_iter([service("serving.knative.dev/v1", "a"), service("v1", "b")]);
         let found = objects.of::<Service>().unwrap();
         let names = found.iter().filter_map(|it| it.metadata.name.as_deref());
         assert_eq!(names.collect::<Vec<_>>(), ["b"]);
         // It is not passed over in silence.
         assert!(
-            Objects::new(vec![service("v2", "c")])
+            Objects::from_iter([service("v2", "c")])
                 .of::<Service>()
                 .is_err()
         );

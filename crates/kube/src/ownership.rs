@@ -11,7 +11,7 @@ use berth_core::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use serde_json::{Map, Value, json};
 
-use super::{Cluster, ClusterError, Query, Resource};
+use super::{Client, ClusterError, Query, Resource};
 
 /// The field manager of all that berth applies.
 pub const MANAGER: &str = "berth";
@@ -158,7 +158,7 @@ fn take_over(metadata: &ObjectMeta, kept: Kept<'_>) -> Option<Value> {
 /// # Errors
 /// When the cluster can't be asked or refuses, or the object keeps changing meanwhile.
 pub async fn own_spec(
-    cluster: &dyn Cluster,
+    cluster: &Client,
     resource: Resource,
     namespace: &Namespace,
     metadata: &ObjectMeta,

@@ -97,7 +97,7 @@ impl<'a> Following<'a> {
         // What is gone meanwhile, a new watch does not tell.
         self.look().await?;
         let (manager, queries) = (self.manager, self.queries());
-        let watching = manager.cluster().watch_objects(&queries, WINDOW);
+        let watching = manager.cluster().watch(&queries, WINDOW);
         let mut changes = self.beside(watching).await?;
         self.window(&mut changes).await
     }

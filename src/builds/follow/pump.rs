@@ -8,7 +8,7 @@ use tokio::sync::watch::Receiver;
 
 use super::{lines::Lines, told::Told};
 use crate::{
-    cluster::{Cluster, ClusterError, LogRequest, Outage},
+    cluster::{Client, ClusterError, LogRequest},
     domain::Namespace,
 };
 
@@ -70,7 +70,7 @@ fn life(container: &ContainerStatus) -> Life {
 
 /// Tells the lines of all containers, each once, until all have ended or no more is known of them.
 pub(in crate::builds) async fn pump(
-    cluster: &dyn Cluster,
+    cluster: &Client,
     namespace: &Namespace,
     mut containers: Receiver<Containers>,
     told: &Told,
@@ -109,7 +109,7 @@ pub(in crate::builds) async fn pump(
 /// all of it was given (<https://github.com/kubernetes/kubernetes/issues/59902>); so a log is whole only
 /// once it was read, from where the following stopped, after its container had ended.
 async fn read(
-    cluster: &dyn Cluster,
+    cluster: &Client,
     namespace: &Namespace,
     request: &LogRequest,
     containers: &mut Receiver<Containers>,
@@ -117,7 +117,7 @@ async fn read(
 ) {
     let container = request.container.as_deref().unwrap_or_default();
     let mut lines = Lines::default();
-    let (mut failures, mut outage) = (0, Outage::default());
+    let mut failures = 0;
     while failures < TRIES {
         let has_ended = containers.borrow().life(container) == Life::Ended;
         let request = LogRequest {
@@ -125,15 +125,7 @@ async fn read(
             since: lines.resume(),
             ..request.clone()
         };
-        let end = read_once(
-            cluster,
-            namespace,
-            &request,
-            &mut lines,
-            &mut outage,
-            &mut tell,
-        )
-        .await;
+        let end = read_once(cluster, namespace, &request, &mut lines, &mut tell).await;
         match end {
             Ok(()) if has_ended => {
                 lines.finish().iter().for_each(|line| tell(line));
@@ -142,7 +134,7 @@ async fn read(
             Ok(()) => failures = 0,
             Err(error) => {
                 tracing::debug!(container, %error, "the build's log was lost");
-                if outage.is_borne(&error) {
+                if cluster.should_retry(&error) {
                     tokio::time::sleep(SETTLING).await;
                     continue;
                 }
@@ -157,18 +149,15 @@ async fn read(
 }
 
 async fn read_once(
-    cluster: &dyn Cluster,
+    cluster: &Client,
     namespace: &Namespace,
     request: &LogRequest,
     lines: &mut Lines,
-    outage: &mut Outage,
     tell: &mut impl FnMut(&str),
 ) -> Result<(), ClusterError> {
     let mut log = cluster.logs(namespace, request).await?;
     while let Some(part) = log.next().await {
-        let part = part?;
-        outage.is_over();
-        for line in lines.push(&part) {
+        for line in lines.push(&part?) {
             tell(&line);
         }
     }

@@ -27,7 +27,7 @@ pub use self::{
 };
 use super::{Controller, gather, manager, reading, resolved::look_up};
 use crate::{
-    cluster::{Cluster, Query, Resource},
+    cluster::{Client, Query, Resource},
     domain::{HostName, Namespace},
     error::Error,
     tls,
@@ -35,7 +35,7 @@ use crate::{
 
 /// Follows the way that is asked for; `domain` is the one below which each project has its name.
 pub(super) async fn validate(
-    cluster: &dyn Cluster,
+    cluster: &Client,
     request: &ValidateRequest,
     domain: Option<&HostName>,
 ) -> Result<RoutingReport, Error> {
@@ -54,7 +54,7 @@ pub(super) async fn validate(
 /// The cluster's part of the way. The load balancer when there is one, and whether there is something
 /// behind it that can answer.
 async fn in_cluster(
-    cluster: &dyn Cluster,
+    cluster: &Client,
     request: &ValidateRequest,
     report: &mut RoutingReport,
 ) -> Result<Option<(Balancer, bool)>, Error> {
@@ -90,7 +90,7 @@ async fn in_cluster(
 
 /// The Service and its pods. None when there is no such Service, else whether a pod is ready.
 async fn behind(
-    cluster: &dyn Cluster,
+    cluster: &Client,
     ingress: &Ingress,
     backend: &Backend,
     report: &mut RoutingReport,

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{Observed, Work};
 use crate::{
     cluster::{
-        Cluster, ClusterError, ObjectChange, Query, Resource, WatchPace,
+        Client, ClusterError, ObjectChange, Query, Resource, WatchPace,
         assess::{Assessment, Urgency, assess, assess_pod},
     },
     domain::{
@@ -133,7 +133,7 @@ impl Work<'_> {
         loop {
             pace.begin();
             let left = deadline.saturating_duration_since(Instant::now());
-            let mut changes = self.manager.cluster().watch_objects(&queries, left).await?;
+            let mut changes = self.manager.cluster().watch(&queries, left).await?;
             loop {
                 let over_at = match last {
                     Seen::Nowhere(_) => (begun + PLACING).min(deadline),
@@ -292,7 +292,7 @@ fn query(
 
 /// The objects of a check, deleted also when its caller goes before they are.
 struct Leftovers<'a> {
-    cluster: &'a dyn Cluster,
+    cluster: &'a Client,
     query: Query,
     is_there: bool,
 }

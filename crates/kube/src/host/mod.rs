@@ -4,6 +4,9 @@
 
 mod aws;
 mod kubeconfig;
+mod steady;
+
+pub(crate) use self::steady::SteadyHost;
 
 use async_trait::async_trait;
 use berth_core::{Digest, EcrRegistry, secret::Secret};

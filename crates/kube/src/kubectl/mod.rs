@@ -17,7 +17,7 @@ mod settings;
 mod watch;
 mod writes;
 
-use std::{sync::Arc, time::Duration};
+use std::{slice, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use berth_core::Namespace;
@@ -30,8 +30,8 @@ use tokio::sync::RwLock;
 pub use self::settings::KubectlSettings;
 pub(crate) use self::{reads::unexpected, reply::classify};
 use super::{
-    Applied, Cluster, ClusterError, ExecError, ExecOutput, ExecRequest, LogRequest, MANAGER,
-    Manifest, ObjectChange, Objects, PodRef, Query, Reply, Resource, redaction,
+    Applied, Backend, Changes, ClusterError, ExecError, ExecOutput, ExecRequest, LogRequest,
+    Manifest, Objects, PodRef, Query, Reply, Resource, redaction,
 };
 
 /// The most of an answer that is taken, in bytes.
@@ -41,28 +41,28 @@ const ANSWER_MAX: usize = 64 * 1024 * 1024;
 const WORDS_MAX: usize = 256 * 1024;
 
 /// The longest that ending what was abandoned may hold up the end of the connection.
-const TIDYING: Duration = Duration::from_secs(4);
+const CLEANUP: Duration = Duration::from_secs(4);
 
 /// What a wait on the host may take beyond its own time: connecting, starting, answering.
 const AROUND_A_WAIT: Duration = Duration::from_secs(15);
 
 /// A cluster that is reached by kubectl on a host. Cheap to clone; clones share the connection.
 #[derive(Debug, Clone)]
-pub struct Kubectl {
+pub struct KubectlBackend {
     ssh: SshClient,
     settings: KubectlSettings,
     /// Read-locked by whatever still ends or deletes something after its caller has gone.
-    tidying: Arc<RwLock<()>>,
+    cleanup: Arc<RwLock<()>>,
 }
 
-impl Kubectl {
+impl KubectlBackend {
     /// The cluster that this kubectl on this host speaks with. Does no I/O.
     #[must_use]
     pub fn new(ssh: SshClient, settings: KubectlSettings) -> Self {
         Self {
             ssh,
             settings,
-            tidying: Arc::default(),
+            cleanup: Arc::default(),
         }
     }
 
@@ -118,7 +118,7 @@ impl Kubectl {
     }
 }
 
-impl Kubectl {
+impl KubectlBackend {
     /// Runs a script of [`writes::gone`]; names what kubectl has deleted, or has seen gone.
     async fn remove(
         &self,
@@ -169,52 +169,48 @@ impl Kubectl {
 }
 
 #[async_trait]
-impl Cluster for Kubectl {
-    #[tracing::instrument(level = "debug", skip_all, fields(objects = manifests.len(), dry_run))]
-    async fn apply(
-        &self,
-        manifests: &[Manifest],
-        dry_run: bool,
-    ) -> Result<Vec<Applied>, ClusterError> {
-        let script = writes::apply(&self.settings, MANAGER, dry_run);
-        self.send(&script, manifests, dry_run).await
-    }
-
-    #[tracing::instrument(level = "debug", skip_all, fields(objects = manifests.len(), manager))]
-    async fn apply_as(
-        &self,
-        manager: &str,
-        manifests: &[Manifest],
-    ) -> Result<Vec<Applied>, ClusterError> {
-        let script = writes::apply(&self.settings, manager, false);
-        self.send(&script, manifests, false).await
+impl Backend for KubectlBackend {
+    async fn list(&self, query: &Query) -> Result<Objects, ClusterError> {
+        self.list_many(slice::from_ref(query)).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn find(&self, queries: &[Query]) -> Result<Objects, ClusterError> {
+    async fn list_many(&self, queries: &[Query]) -> Result<Objects, ClusterError> {
         const ACT: &str = "get objects";
-        let Some(script) = objects::find(&self.settings, queries) else {
-            let most = objects::QUERIES_MAX;
-            let problem = format!("{} queries in one call, of 1 to {most}", queries.len());
-            return Err(reads::unexpected(ACT, problem));
-        };
-        let found = reads::lists(ACT, &self.ask(ACT, &script).await?, queries.len())?;
-        Ok(Objects::new(found))
+        let mut found = Vec::new();
+        for queries in queries.chunks(objects::QUERIES_MAX) {
+            let script = objects::find(&self.settings, queries);
+            let answer = self.ask(ACT, &script).await?;
+            found.extend(reads::lists(ACT, &answer, queries.len())?);
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    async fn watch(&self, query: &Query, at_most: Duration) -> Result<Changes, ClusterError> {
+        self.watch_many(slice::from_ref(query), at_most).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(trip))]
-    async fn watch_objects(
+    async fn watch_many(
         &self,
-        queries: &[Query; 2],
+        queries: &[Query],
         at_most: Duration,
-    ) -> Result<BoxStream<'static, Result<ObjectChange, ClusterError>>, ClusterError> {
-        let Some(script) = watch::watch(&self.settings, queries, at_most) else {
-            let problem = "each query of a watch must name one resource".to_owned();
-            return Err(reads::unexpected("watch objects", problem));
-        };
+    ) -> Result<Changes, ClusterError> {
+        let script = watch::watch(&self.settings, queries, at_most)?;
         let process = self.ssh.listen(&script).await?;
         tracing::Span::current().record("trip", process.trip());
         Ok(watch::stream(process))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(objects = manifests.len(), manager, dry_run))]
+    async fn apply(
+        &self,
+        manager: &str,
+        manifests: &[Manifest],
+        dry_run: bool,
+    ) -> Result<Vec<Applied>, ClusterError> {
+        let script = writes::apply(&self.settings, manager, dry_run);
+        self.send(&script, manifests, dry_run).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(%namespace, name))]
@@ -225,8 +221,11 @@ impl Cluster for Kubectl {
         name: &str,
         patch: &Value,
     ) -> Result<(), ClusterError> {
-        let script = objects::patch(&self.settings, resource, namespace, name, patch);
-        let answer = self.ask("patch", &script).await?;
+        let script = objects::patch(&self.settings, resource, namespace, name);
+        let patch = Bytes::from(patch.to_string());
+        let limit = self.settings.call_limit;
+        let answer = self.call("patch", &script, patch, limit).await?;
+        let answer = answer.stdout.bytes;
         if writes::parse_applied(&String::from_utf8_lossy(&answer)).is_empty() {
             return Err(reads::foreign("patch", &answer));
         }
@@ -237,20 +236,6 @@ impl Cluster for Kubectl {
     async fn delete(&self, query: &Query, at_most: Duration) -> Result<Vec<Applied>, ClusterError> {
         let script = objects::delete(&self.settings, query, at_most);
         self.remove("delete", &script, at_most).await
-    }
-
-    fn delete_later(&self, query: Query) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        let lane = self.clone();
-        let tidying = Arc::clone(&self.tidying).try_read_owned();
-        runtime.spawn(async move {
-            if let Err(error) = lane.delete(&query, TIDYING).await {
-                tracing::warn!(%error, "what an operation had left could not be deleted");
-            }
-            drop(tidying);
-        });
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(%namespace, trip))]
@@ -292,7 +277,7 @@ impl Cluster for Kubectl {
 
     async fn close(&self) {
         // What was abandoned is ended or deleted first, for which the connection is needed.
-        drop(tokio::time::timeout(TIDYING, self.tidying.write()).await);
+        drop(tokio::time::timeout(CLEANUP, self.cleanup.write()).await);
         self.ssh.close().await;
     }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use berth_core::Namespace;
 use berth_ssh::{Command, Script};
-use serde_json::Value;
 
 use super::{super::Query, KubectlSettings, writes::seconds};
 use crate::{MANAGER, Resource};
@@ -21,20 +20,18 @@ const IN_TURN: [&str; 5] = [
 /// Has kubectl print who has set which field.
 pub(super) const SHOW_MANAGERS: &str = "--show-managed-fields";
 
-/// The most queries that one call may carry.
+/// The most queries that one command takes.
 pub(super) const QUERIES_MAX: usize = IN_TURN.len() - 1;
 
-/// Prints what the queries find, one JSON document a query. None when there is nothing to ask, or more
-/// than [`QUERIES_MAX`].
-pub(super) fn find(settings: &KubectlSettings, queries: &[Query]) -> Option<Script> {
+/// Prints what at most [`QUERIES_MAX`] queries find, one JSON document a query.
+pub(super) fn find(settings: &KubectlSettings, queries: &[Query]) -> Script {
     let commands: Vec<_> = queries.iter().map(|query| get(settings, query)).collect();
     match commands.as_slice() {
-        [] => None,
-        [first, second] => Some(Script::both(first.clone(), second.clone())),
+        [first, second] => Script::both(first.clone(), second.clone()),
         all => {
-            let template = IN_TURN.get(all.len())?;
+            let template = IN_TURN.get(all.len()).copied().unwrap_or_default();
             let all: Vec<_> = all.iter().collect();
-            Some(Script::from_template(template, &all))
+            Script::from_template(template, &all)
         }
     }
 }
@@ -47,20 +44,30 @@ pub(super) fn get(settings: &KubectlSettings, query: &Query) -> Command {
     command
 }
 
-/// Changes one object by a JSON patch.
+/// Changes one object by the JSON patch on stdin.
+///
+/// kubectl opens its stdin a second time, by name. That fails for the socket that sshd gives to a command,
+/// and, where sudo runs kubectl as another user than root, for a pipe that only its owner may read.
 pub(super) fn patch(
     settings: &KubectlSettings,
     resource: Resource,
     namespace: &Namespace,
     name: &str,
-    patch: &Value,
 ) -> Script {
-    settings
+    let manager = format!("--field-manager={MANAGER}");
+    let patch = settings
         .kubectl(["patch", &resource.name(), name, "-n", namespace.as_str()])
-        .args(["--type=json".to_owned(), format!("--patch={patch}")])
-        .args([format!("--field-manager={MANAGER}")])
-        .args(["-o", "name"])
-        .into()
+        .args([
+            "--type=json",
+            "--patch-file=/dev/stdin",
+            &manager,
+            "-o",
+            "name",
+        ]);
+    Script::from_template(
+        "cat | { chmod a+r /dev/stdin 2>/dev/null; exec {}; }",
+        &[&patch],
+    )
 }
 
 /// Deletes what the query finds, and waits until it is gone; see [`gone`].
@@ -153,15 +160,12 @@ mod tests {
         let claims = Query::in_namespace([Resource::PERSISTENT_VOLUME_CLAIMS], &namespace);
         insta::assert_snapshot!(delete(&settings, &claims, Duration::from_millis(1500)), @r#"berth_gone=$(kubectl delete persistentvolumeclaims -n shop --ignore-not-found --wait=true --timeout=2s -o name </dev/null) || exit; case $berth_gone in ''|'No resources found') exec kubectl get persistentvolumeclaims -n shop -o json </dev/null;; *) printf '%s\n' "$berth_gone";; esac"#);
         let everywhere = Query::everywhere([Resource::NAMESPACES]);
-        insta::assert_snapshot!(find(&settings, &[everywhere.clone(), query.clone(), everywhere.clone()]).unwrap(), @r#"kubectl get namespaces -o json </dev/null && kubectl get deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' -o json </dev/null && exec kubectl get namespaces -o json </dev/null"#);
+        insta::assert_snapshot!(find(&settings, &[everywhere.clone(), query.clone(), everywhere.clone()]), @r#"kubectl get namespaces -o json </dev/null && kubectl get deployments.apps,ingresses.networking.k8s.io -n shop '--selector=a=b; reboot' '--field-selector=metadata.name=$(x)' -o json </dev/null && exec kubectl get namespaces -o json </dev/null"#);
         let managers = Query::in_namespace([Resource::SERVICES], &namespace).with_managers();
         insta::assert_snapshot!(get(&settings, &managers), @"kubectl get services -n shop -o json --show-managed-fields");
-        let document = serde_json::json!([{"op": "test", "path": "/a", "value": "$(id) 'x'"}]);
-        insta::assert_snapshot!(patch(&settings, Resource::DEPLOYMENTS, &namespace, "web", &document), @r#"kubectl patch deployments.apps web -n shop --type=json '--patch=[{"op":"test","path":"/a","value":"$(id) '"'"'x'"'"'"}]' --field-manager=berth -o name"#);
-        assert!(find(&settings, &[]).is_none());
-        let many = vec![everywhere; QUERIES_MAX + 1];
-        assert!(find(&settings, &many).is_none());
-        for script in (1..=QUERIES_MAX).map(|count| find(&settings, &many[..count]).unwrap()) {
+        insta::assert_snapshot!(patch(&settings, Resource::DEPLOYMENTS, &namespace, "$(id)"), @"cat | { chmod a+r /dev/stdin 2>/dev/null; exec kubectl patch deployments.apps '$(id)' -n shop --type=json --patch-file=/dev/stdin --field-manager=berth -o name; }");
+        let many = vec![everywhere; QUERIES_MAX];
+        for script in (1..=QUERIES_MAX).map(|count| find(&settings, &many[..count])) {
             script.check().unwrap();
         }
     }

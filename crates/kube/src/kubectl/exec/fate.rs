@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::super::{
     super::assess::{container_end, container_status},
-    Kubectl, reads,
+    KubectlBackend, reads,
 };
 
 /// The longest time that the kubelet may take to report that a container has ended.
@@ -36,16 +36,18 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     /// Whether the pod is gone. When that can't be found out, it is taken to be there.
-    pub(super) async fn is_gone(&self, lane: &Kubectl) -> bool {
-        self.read(lane).await.is_ok_and(|pod| is_gone(pod.as_ref()))
+    pub(super) async fn is_gone(&self, backend: &KubectlBackend) -> bool {
+        self.read(backend)
+            .await
+            .is_ok_and(|pod| is_gone(pod.as_ref()))
     }
 
     /// Reads the pod until the kubelet has had the time to report what ended the command's processes.
-    pub(super) async fn fate(&self, lane: &Kubectl) -> Fate {
+    pub(super) async fn fate(&self, backend: &KubectlBackend) -> Fate {
         let deadline = Instant::now() + KUBELET;
         let mut restarts = None;
         loop {
-            let Ok(pod) = self.read(lane).await else {
+            let Ok(pod) = self.read(backend).await else {
                 return Fate::Running;
             };
             let Some(pod) = pod.filter(|pod| !is_gone(Some(pod))) else {
@@ -63,9 +65,9 @@ impl Place<'_> {
         }
     }
 
-    async fn read(&self, lane: &Kubectl) -> Result<Option<Pod>, ()> {
-        let script = reads::pod(&lane.settings, self.namespace, self.pod);
-        let answer = lane.ask("get pod", &script).await;
+    async fn read(&self, backend: &KubectlBackend) -> Result<Option<Pod>, ()> {
+        let script = reads::pod(&backend.settings, self.namespace, self.pod);
+        let answer = backend.ask("get pod", &script).await;
         answer
             .and_then(|answer| reads::parse_pod(&answer))
             .map_err(|error| tracing::debug!(%error, "could not look at the pod again"))

@@ -37,7 +37,7 @@ use super::{
         ClusterError, ExecCommand, ExecError, ExecOutput, ExecRequest, Partial, PodRef, Stdin,
         Stream,
     },
-    Kubectl, KubectlSettings, reads,
+    KubectlBackend, KubectlSettings, reads,
 };
 
 /// How a pod is called in a message when none was found.
@@ -60,7 +60,7 @@ enum Run {
 
 /// Runs the request's command.
 pub(super) async fn run(
-    lane: &Kubectl,
+    backend: &KubectlBackend,
     namespace: &Namespace,
     pod: &PodRef,
     request: ExecRequest,
@@ -78,7 +78,7 @@ pub(super) async fn run(
     let mut outlet = Outlet::new(sink, keep_bytes);
     let since = SystemTime::now();
     let mut attempt = Attempt {
-        lane,
+        backend,
         namespace,
         pod,
         argv: &plan.argv,
@@ -106,12 +106,12 @@ pub(super) async fn run(
         container: pod.place().1,
         since,
     };
-    conclude(lane, place, folder, ending, outlet.into_kept()).await
+    conclude(backend, place, folder, ending, outlet.into_kept()).await
 }
 
 /// One run of kubectl for a command.
 struct Attempt<'a> {
-    lane: &'a Kubectl,
+    backend: &'a KubectlBackend,
     namespace: &'a Namespace,
     pod: &'a PodRef,
     argv: &'a [String],
@@ -134,10 +134,10 @@ impl Attempt<'_> {
     ) -> Result<(String, Ending), ExecError> {
         let with_stdin = !preface.is_empty() || !matches!(stdin, Stdin::None);
         let Self {
-            lane, namespace, ..
+            backend, namespace, ..
         } = *self;
-        let mut sweep = Sweep::new(lane, namespace, self.has_prelude, self.mark, self.token);
-        let settings = &lane.settings;
+        let mut sweep = Sweep::new(backend, namespace, self.has_prelude, self.mark, self.token);
+        let settings = &backend.settings;
         let watched = Watched {
             with_stdin,
             argv: self.argv,
@@ -164,9 +164,9 @@ impl Attempt<'_> {
         let mut is_sent = false;
         let work = async {
             let process = if with_stdin {
-                lane.ssh.spawn(&script).await
+                backend.ssh.spawn(&script).await
             } else {
-                lane.ssh.spawn_without_stdin(&script).await
+                backend.ssh.spawn_without_stdin(&script).await
             };
             match process {
                 Ok(process) => {
@@ -260,7 +260,7 @@ pub(super) fn described(
 
 /// Turns what is known of the end into the answer.
 async fn conclude(
-    lane: &Kubectl,
+    backend: &KubectlBackend,
     place: Place<'_>,
     folder: String,
     ending: Ending,
@@ -277,12 +277,12 @@ async fn conclude(
     match ending {
         Ending::Exited(exit_code) => {
             // SIGKILL and SIGTERM are how a pod's processes end when it is taken away.
-            if matches!(exit_code, 137 | 143) && place.is_gone(lane).await {
+            if matches!(exit_code, 137 | 143) && place.is_gone(backend).await {
                 return Err(ExecError::PodGone { pod, started: true });
             }
             Ok(output(exit_code, None, kept))
         }
-        Ending::Unreported(code) => match place.fate(lane).await {
+        Ending::Unreported(code) => match place.fate(backend).await {
             Fate::Gone => Err(ExecError::PodGone { pod, started: true }),
             // The kernel ends all processes of a container at once when it ends, and with cgroup v2 also
             // when one of them takes more memory than the limit.
@@ -309,7 +309,7 @@ async fn conclude(
             reason,
             partial: Box::new(kept),
         }),
-        Ending::Failed(error) => Err(ExecError::Cluster(lane.explain(error).await)),
+        Ending::Failed(error) => Err(ExecError::Cluster(backend.explain(error).await)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use berth_core::{CONTAINER, Namespace};
 use berth_ssh::{RunLimits, Script};
 
-use super::{super::Kubectl, command};
+use super::{super::KubectlBackend, command};
 
 /// Ends a command's processes: the prelude (process `$4`, or if that is empty the first one with the mark
 /// among its arguments), what descends from it, what is in its session (container runtimes make one for
@@ -93,7 +93,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 ///
 /// Dropping it does that in the background; [`disarm`](Self::disarm) it when the command has ended.
 pub(super) struct Sweep {
-    lane: Kubectl,
+    backend: KubectlBackend,
     namespace: Namespace,
     mark: String,
     token: String,
@@ -109,14 +109,14 @@ pub(super) struct Sweep {
 impl Sweep {
     /// Armed only when the command's processes carry the mark.
     pub(super) fn new(
-        lane: &Kubectl,
+        backend: &KubectlBackend,
         namespace: &Namespace,
         is_marked: bool,
         mark: &str,
         token: &str,
     ) -> Self {
         Self {
-            lane: lane.clone(),
+            backend: backend.clone(),
             namespace: namespace.clone(),
             mark: mark.to_owned(),
             token: token.to_owned(),
@@ -136,7 +136,7 @@ impl Sweep {
         match self.script() {
             Some(script) => {
                 self.disarm();
-                sweep(&self.lane, &script, &self.token).await
+                sweep(&self.backend, &script, &self.token).await
             }
             None => false,
         }
@@ -152,7 +152,7 @@ impl Sweep {
         let pod = self.pod.as_deref().filter(|_| self.is_armed)?;
         self.leader?;
         let argv = self.argv();
-        let settings = &self.lane.settings;
+        let settings = &self.backend.settings;
         Some(command::in_pod(
             settings,
             &self.namespace,
@@ -167,12 +167,12 @@ impl Drop for Sweep {
     fn drop(&mut self) {
         if let (Some(script), Ok(runtime)) = (self.script(), tokio::runtime::Handle::try_current())
         {
-            let (lane, token) = (self.lane.clone(), self.token.clone());
-            // Closing the lane waits for this.
-            let tidying = Arc::clone(&lane.tidying).try_read_owned();
+            let (backend, token) = (self.backend.clone(), self.token.clone());
+            // Closing the backend waits for this.
+            let cleanup = Arc::clone(&backend.cleanup).try_read_owned();
             runtime.spawn(async move {
-                sweep(&lane, &script, &token).await;
-                drop(tidying);
+                sweep(&backend, &script, &token).await;
+                drop(cleanup);
             });
         }
     }
@@ -185,8 +185,8 @@ fn argv(mark: &str, token: &str, leader: Option<u32>) -> [String; 8] {
     ["/bin/sh", "-c", SWEEP, "sh", first, second, token, &leader].map(str::to_owned)
 }
 
-async fn sweep(lane: &Kubectl, script: &Script, token: &str) -> bool {
-    let result = lane.ssh.run(script, "", RunLimits::within(LIMIT)).await;
+async fn sweep(backend: &KubectlBackend, script: &Script, token: &str) -> bool {
+    let result = backend.ssh.run(script, "", RunLimits::within(LIMIT)).await;
     let told = result.ok().map(|output| output.stdout.text());
     let told = told
         .as_deref()

@@ -1,30 +1,47 @@
-//! Watches of the objects of two queries.
+//! Watches of the objects of one or two queries.
 
 mod events;
-
-pub(super) use self::events::stream;
 
 use std::time::Duration;
 
 use berth_ssh::{Command, Script};
 
-use super::{super::Query, KubectlSettings, objects, writes::seconds};
+pub(super) use self::events::stream;
+use super::{
+    super::{ClusterError, Query},
+    KubectlSettings, objects,
+    reads::unexpected,
+    writes::seconds,
+};
 
 /// The longest that one watch lasts. Then it ends by itself, and so does a kubectl that runs under sudo
 /// and that the SSH user may not end.
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// Watches what the two queries find: the first on stdout, the second on stderr; when one ends the other is
-/// ended. They end at the latest after [`WINDOW`]. None unless each query is of one resource.
+/// Watches what one or two queries find: the first on stdout, the second on stderr; when one ends the other
+/// is ended. They end at the latest after [`WINDOW`].
+///
+/// # Errors
+/// When there are more queries, or one is of several resources.
 pub(super) fn watch(
     settings: &KubectlSettings,
-    queries: &[Query; 2],
+    queries: &[Query],
     at_most: Duration,
-) -> Option<Script> {
-    let [main, beside] = queries;
-    let main = command(settings, main, at_most)?;
-    let beside = command(settings, beside, at_most)?;
-    Some(Script::beside_until_stdin_ends(beside, main))
+) -> Result<Script, ClusterError> {
+    let commands = queries
+        .iter()
+        .map(|query| command(settings, query, at_most));
+    match commands.collect::<Option<Vec<_>>>().as_deref() {
+        Some([one]) => Ok(Script::until_stdin_ends(one.clone())),
+        Some([main, beside]) => Ok(Script::beside_until_stdin_ends(
+            beside.clone(),
+            main.clone(),
+        )),
+        _ => Err(unexpected(
+            "watch",
+            "it takes one or two queries of one resource each".to_owned(),
+        )),
+    }
 }
 
 pub(super) fn command(

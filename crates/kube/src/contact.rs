@@ -1,0 +1,168 @@
+//! Whether the cluster is out of reach, and for how long its requests are repeated.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use berth_ssh::SshError;
+use futures::{StreamExt as _, future, stream::BoxStream};
+use tokio::time::Instant;
+
+use super::ClusterError;
+
+/// The first pause between two attempts.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+/// The longest pause between two attempts.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How long the cluster may be out of reach in an operation that has no deadline.
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// What the requests of one operation know about the connection to the cluster. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Contact {
+    until: Option<Instant>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    has_answered: bool,
+    lost_since: Option<Instant>,
+}
+
+impl Contact {
+    /// The contact of an operation that begins now and ends at this time.
+    pub(crate) fn new(until: Option<Instant>) -> Self {
+        let state = Arc::default();
+        Self { until, state }
+    }
+
+    /// The same contact for a part of the operation, which ends at this time or with the operation.
+    pub(crate) fn within(&self, until: Option<Instant>) -> Self {
+        let until = self.until.into_iter().chain(until).min();
+        let state = Arc::clone(&self.state);
+        Self { until, state }
+    }
+
+    /// Repeats the request until the cluster answers, or has been out of reach for too long.
+    pub(crate) async fn bear<T, F>(
+        &self,
+        mut request: impl FnMut() -> F + Send,
+    ) -> Result<T, ClusterError>
+    where
+        F: Future<Output = Result<T, ClusterError>> + Send,
+        T: Send,
+    {
+        let mut pause = PAUSE_MIN;
+        loop {
+            let answer = request().await;
+            if !self.takes_again(&answer) {
+                return answer;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// The stream that ends where the connection is lost, so that it is begun again.
+    pub(crate) fn steady<T: Send + 'static>(
+        &self,
+        stream: BoxStream<'static, Result<T, ClusterError>>,
+    ) -> BoxStream<'static, Result<T, ClusterError>> {
+        let contact = self.clone();
+        stream
+            .take_while(move |item| future::ready(!contact.takes_again(item)))
+            .boxed()
+    }
+
+    /// Takes note of an answer. Returns whether it is none, and the request is to be repeated.
+    pub(crate) fn takes_again<T>(&self, answer: &Result<T, ClusterError>) -> bool {
+        self.should_retry(answer.as_ref().err())
+    }
+
+    pub(crate) fn should_retry(&self, error: Option<&ClusterError>) -> bool {
+        self.should_retry_at(Instant::now(), error)
+    }
+
+    fn should_retry_at(&self, now: Instant, error: Option<&ClusterError>) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(error) = error.filter(|error| is_passing(error)) else {
+            state.has_answered = true;
+            state.lost_since = None;
+            return false;
+        };
+        let since = *state.lost_since.get_or_insert(now);
+        let until = self.until.unwrap_or(since + LONGEST);
+        let repeats = state.has_answered && now < until;
+        if repeats {
+            tracing::warn!(%error, "the cluster is out of reach; trying again");
+        }
+        repeats
+    }
+}
+
+/// Whether the error says nothing but that the cluster, or the connection to it, is out of reach.
+fn is_passing(error: &ClusterError) -> bool {
+    match error {
+        ClusterError::ApiUnreachable { .. } | ClusterError::TimedOut { .. } => true,
+        ClusterError::Ssh(error) => matches!(
+            error,
+            SshError::LinkLost { .. }
+                | SshError::Resolve { .. }
+                | SshError::Refused { .. }
+                | SshError::Unreachable { .. }
+                | SshError::ConnectTimeout { .. }
+                | SshError::Refuses { .. }
+                | SshError::Handshake { .. }
+                | SshError::ChannelRefused { .. }
+                | SshError::NoExitStatus
+                | SshError::TimedOut { .. }
+        ),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_answered_once_is_tried_again_until_the_deadline() {
+        let lost = ClusterError::Ssh(SshError::NoExitStatus);
+        let stopped = ClusterError::Ssh(SshError::Stopped);
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let hour = Duration::from_hours(1);
+        for (until, end) in [(None, now + LONGEST), (Some(now + hour), now + hour)] {
+            let contact = Contact::new(until);
+            // Nothing says that the first request would ever be answered.
+            assert!(!contact.should_retry_at(now, Some(&lost)));
+            assert!(!contact.should_retry_at(now, None));
+            assert!(contact.should_retry_at(now, Some(&lost)));
+            assert!(contact.should_retry_at(end - second, Some(&lost)));
+            assert!(!contact.should_retry_at(end, Some(&lost)));
+            assert!(!contact.should_retry_at(now, Some(&stopped)));
+        }
+        // Without a deadline each outage has its own time.
+        let contact = Contact::new(None);
+        contact.should_retry_at(now, None);
+        contact.should_retry_at(now, Some(&lost));
+        contact.should_retry_at(now + LONGEST, None);
+        assert!(contact.should_retry_at(now + LONGEST, Some(&lost)));
+    }
+
+    #[test]
+    fn a_part_of_an_operation_ends_no_later_than_the_operation() {
+        let lost = ClusterError::Ssh(SshError::NoExitStatus);
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let whole = Contact::new(Some(now + 2 * second));
+        whole.should_retry_at(now, None);
+        let part = whole.within(Some(now + second));
+        assert!(part.should_retry_at(now, Some(&lost)));
+        assert!(!part.should_retry_at(now + second, Some(&lost)));
+        assert!(whole.should_retry_at(now + second, Some(&lost)));
+        let longer = whole.within(Some(now + 9 * second));
+        assert!(!longer.should_retry_at(now + 2 * second, Some(&lost)));
+    }
+}

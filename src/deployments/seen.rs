@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     cluster::{
-        ClusterError, ObjectChange,
+        ClusterError, ObjectChange, Objects,
         assess::{
             Assessment, Headcount, Rollout, Urgency, assess_pod, assess_rollout, is_of_release,
             missing,
@@ -52,7 +52,7 @@ pub(super) struct Seen {
     warned: BTreeMap<String, Warned>,
     /// Since when what stands in a pod's way does so; kept from one watch to the next.
     since: BTreeMap<String, (Cause, Instant)>,
-    /// Whether this watch has told of the Deployment.
+    /// Whether it is known whether the Deployment exists.
     is_told_of: bool,
     /// Whether the Deployment is known to have been deleted.
     is_gone: bool,
@@ -106,23 +106,21 @@ impl Seen {
         }
     }
 
-    /// A watch begins: it tells anew what there is. Until it has told of the Deployment, that is taken
-    /// to be as it was.
-    pub(super) fn begin(&mut self) {
-        self.is_told_of = false;
-        self.pods.clear();
-    }
-
-    /// Whether this watch has told of the Deployment: it tells nothing of one that is not there.
+    /// Whether it is known whether the Deployment exists.
     pub(super) fn is_told_of(&self) -> bool {
         self.is_told_of
     }
 
-    /// The Deployment has been looked for and was not there.
-    pub(super) fn take_absence(&mut self) {
-        self.deployment = None;
+    /// Takes in all that exists now.
+    pub(super) fn look(&mut self, found: &Objects) -> Result<(), ClusterError> {
+        self.deployment = found.of()?.pop();
         self.is_told_of = true;
-        self.is_gone = true;
+        self.is_gone = self.deployment.is_none();
+        let pods = found.of::<Pod>()?.into_iter();
+        self.pods = pods
+            .map(|pod| (pod.metadata.name.clone().unwrap_or_default(), pod))
+            .collect();
+        Ok(())
     }
 
     /// Whether the Deployment is known to be deleted, or to be on its way out.

@@ -51,14 +51,13 @@ fn urgency(seen: &mut Seen) -> Option<Urgency> {
 }
 
 #[tokio::test]
-async fn a_new_watch_that_has_told_nothing_yet_is_no_sign_of_a_deletion() {
+async fn a_watch_that_has_told_nothing_yet_is_no_sign_of_a_deletion() {
     let mut seen = seen();
+    assert!(!seen.is_told_of());
     assert!(seen.standing().over_at.is_none());
     seen.take(deployment()).unwrap();
-    seen.begin();
-    assert!(!seen.is_told_of());
     assert!(matches!(seen.standing().rollout, Rollout::Progress(_)));
-    seen.take_absence();
+    seen.look(&Objects::default()).unwrap();
     assert!(matches!(seen.standing().rollout, Rollout::Absent));
     assert!(seen.standing().over_at.is_some());
 }

@@ -1,37 +1,37 @@
-//! The wait for a rollout: a watch with a deadline that ends at once when it can't get better.
+//! What a rollout is waited for: until it is done, or can't be.
 
 use std::time::Duration;
 
-use futures::{StreamExt as _, stream::BoxStream};
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
+use async_trait::async_trait;
+use k8s_openapi::api::core::v1::Secret;
 use tokio::time::Instant;
 
 use super::{
     DeploymentManager, revisions,
     scene::redaction,
-    seen::{Seen, Standing},
+    seen::{Seen, Standing as Stands},
 };
 use crate::{
     cluster::{
-        ClusterError, ObjectChange, Query, Resource, WatchPace, add_last_lines, assess::Rollout,
-        is_node_coming, warnings,
+        Client, ClusterError, ObjectChange, Objects, Query, Resource, add_last_lines,
+        assess::Rollout, is_node_coming, warnings,
     },
     domain::{
         APP_CONTAINER, Cause, DeploymentName, DeploymentSpec, Diagnosis, LABEL_DEPLOYMENT,
         Namespace, Redaction, VolumeSource,
     },
-    engine::Events,
+    engine::{Awaited, Events, Standing},
     error::Error,
 };
 
-/// How often the cluster's warnings are looked at while a rollout goes on.
+/// How often the cluster's warnings are read while a rollout goes on.
 const LOOK: Duration = Duration::from_secs(4);
 
 /// The most queries of one call to the cluster.
 const QUERIES: usize = 4;
 
 /// Which rollout is waited for.
-pub(super) struct Awaited<'a> {
+pub(super) struct AwaitedRollout<'a> {
     pub(super) namespace: &'a Namespace,
     pub(super) name: &'a DeploymentName,
     /// The mark of the release's pods.
@@ -69,101 +69,97 @@ pub(super) enum Outcome {
     Replaced { deleted: bool },
 }
 
+/// A rollout, and what has been seen of it.
+struct Watched<'a> {
+    rollout: &'a AwaitedRollout<'a>,
+    seen: Seen,
+    last: Option<Stands>,
+    /// When the cluster's warnings are read next.
+    read_at: Instant,
+}
+
+#[async_trait]
+impl Awaited for Watched<'_> {
+    fn queries(&self) -> [Query; 2] {
+        queries(self.rollout.namespace, self.rollout.name)
+    }
+
+    fn look(&mut self, found: &Objects) -> Result<(), ClusterError> {
+        self.seen.look(found)
+    }
+
+    fn take(&mut self, change: ObjectChange) -> Result<(), ClusterError> {
+        self.seen.take(change)
+    }
+
+    fn is_seen(&self) -> bool {
+        self.seen.is_told_of()
+    }
+
+    fn assess(&mut self, events: &Events) -> Standing {
+        let stands = self.seen.standing();
+        self.seen.report(&stands, events);
+        let over_at = stands.over_at;
+        let is_to_be_asked = self.seen.is_to_be_asked_of(&stands).is_some();
+        self.last = Some(stands).filter(|_| self.is_seen());
+        Standing {
+            over_at: over_at.filter(|_| !is_to_be_asked),
+            ask_at: Some(
+                over_at
+                    .filter(|_| is_to_be_asked)
+                    .unwrap_or(self.read_at)
+                    .min(self.read_at),
+            ),
+        }
+    }
+
+    async fn ask(&mut self, cluster: &Client, events: &Events) -> Result<(), ClusterError> {
+        let AwaitedRollout {
+            namespace, hidden, ..
+        } = *self.rollout;
+        if Instant::now() >= self.read_at {
+            // They are welcome, and not everybody may read them.
+            let warnings = warnings(cluster, namespace).await.unwrap_or_default();
+            self.seen.take_warnings(&warnings, hidden, events);
+            self.read_at = Instant::now() + LOOK;
+        } else if let Some(pod) =
+            (self.last.as_ref()).and_then(|it| self.seen.is_to_be_asked_of(it))
+        {
+            let is_coming = is_node_coming(cluster, namespace, &pod).await;
+            self.seen.take_scaling(pod, is_coming);
+        }
+        Ok(())
+    }
+}
+
 impl DeploymentManager {
     /// Waits until a rollout is done, or can't be. One trip, one more every few seconds for the
     /// cluster's warnings, and one for the log lines of a pod that fails.
     pub(super) async fn wait(
         &self,
-        awaited: &Awaited<'_>,
+        rollout: &AwaitedRollout<'_>,
         events: &Events,
     ) -> Result<Outcome, Error> {
-        let deadline = awaited.deadline;
-        let mut seen = Seen::new(awaited.mark, awaited.start, awaited.was_refused);
-        let cluster = self.cluster().steady(Some(deadline));
-        let mut pace = WatchPace::default();
-        let mut last = None;
-        while Instant::now() < deadline {
-            pace.begin();
-            seen.begin();
-            let left = deadline - Instant::now();
-            let queries = queries(awaited.namespace, awaited.name);
-            let mut changes = cluster.watch(&queries, left).await?;
-            let (standing, is_over) = self
-                .follow(&mut changes, awaited, &mut seen, deadline, events)
-                .await?;
-            // Nothing is left of the watch while a log is fetched.
-            drop(changes);
-            last = standing.or(last);
-            if is_over {
-                break;
-            }
-            pace.pause().await;
-        }
-        let Some(last) = last else {
+        let mut watched = Watched {
+            rollout,
+            seen: Seen::new(rollout.mark, rollout.start, rollout.was_refused),
+            last: None,
+            read_at: Instant::now() + LOOK,
+        };
+        let deadline = Some(rollout.deadline);
+        self.site().wait(&mut watched, deadline, events).await?;
+        let Some(last) = watched.last.take() else {
             return Err(Error::Cluster(ClusterError::TimedOut {
                 condition: "the cluster to say what it has".to_owned(),
                 reply: Box::default(),
             }));
         };
-        Ok(self.conclude(awaited, last, &seen).await)
-    }
-
-    /// Follows a watch; what stands at its end, and whether that is the end of the matter.
-    async fn follow(
-        &self,
-        changes: &mut BoxStream<'static, Result<ObjectChange, ClusterError>>,
-        awaited: &Awaited<'_>,
-        seen: &mut Seen,
-        deadline: Instant,
-        events: &Events,
-    ) -> Result<(Option<Standing>, bool), Error> {
-        let mut standing: Option<Standing> = None;
-        let mut next_look = Instant::now() + LOOK;
-        loop {
-            let over_at = standing.as_ref().and_then(|standing| standing.over_at);
-            let over_at = over_at.unwrap_or(deadline).min(deadline);
-            match tokio::time::timeout_at(over_at.min(next_look), changes.next()).await {
-                Ok(Some(change)) => seen.take(change?)?,
-                Ok(None) => return Ok((standing, false)),
-                Err(_) if Instant::now() >= over_at => {
-                    let asked = standing.as_ref().and_then(|it| seen.is_to_be_asked_of(it));
-                    let Some(pod) = asked.filter(|_| over_at < deadline) else {
-                        return Ok((standing, true));
-                    };
-                    let namespace = awaited.namespace;
-                    let is_coming = is_node_coming(self.cluster(), namespace, &pod).await;
-                    seen.take_scaling(pod, is_coming);
-                }
-                Err(_) => {
-                    // They are welcome, and not everybody may read them.
-                    let warnings = warnings(self.cluster(), awaited.namespace).await;
-                    let warnings = warnings.unwrap_or_default();
-                    seen.take_warnings(&warnings, awaited.hidden, events);
-                    if !seen.is_told_of() {
-                        self.look_for(awaited, seen).await?;
-                    }
-                    next_look = Instant::now() + LOOK;
-                }
-            }
-            let stands = seen.standing();
-            seen.report(&stands, events);
-            standing = Some(stands);
-        }
-    }
-
-    /// A watch says nothing of what is not there.
-    async fn look_for(&self, awaited: &Awaited<'_>, seen: &mut Seen) -> Result<(), Error> {
-        let [query, _] = queries(awaited.namespace, awaited.name);
-        let found = self.cluster().find(&[query]).await?;
-        if found.of::<Deployment>()?.is_empty() {
-            seen.take_absence();
-        }
-        Ok(())
+        Ok(self.conclude(rollout, last, &watched.seen).await)
     }
 
     /// The values of the Secrets that its pods mount. A trip when there are any, which is not needed before
     /// a program may have printed them.
-    async fn mounted(&self, awaited: &Awaited<'_>) -> Redaction {
+    async fn mounted(&self, awaited: &AwaitedRollout<'_>) -> Redaction {
         let secrets = awaited
             .spec
             .volumes
@@ -188,7 +184,7 @@ impl DeploymentManager {
         hidden
     }
 
-    async fn conclude(&self, awaited: &Awaited<'_>, last: Standing, seen: &Seen) -> Outcome {
+    async fn conclude(&self, awaited: &AwaitedRollout<'_>, last: Stands, seen: &Seen) -> Outcome {
         let (mut diagnosis, pod) = match last.rollout {
             Rollout::Done(heads) => {
                 let revision = seen.deployment.as_ref().and_then(|it| {

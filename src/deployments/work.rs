@@ -17,7 +17,7 @@ use super::{
     foreign::{self, Scale},
     revisions,
     scene::{Scene, named, spec_of, unknown_spec},
-    wait::{Awaited, Outcome},
+    wait::{AwaitedRollout, Outcome},
 };
 use crate::{
     cluster::{
@@ -396,7 +396,7 @@ impl<'a> Work<'a> {
         let mark = &plan.release.mark;
         self.replace_failed_pods(before, mark).await?;
         let was_refused = self.retry_refused_pods(before, mark).await?;
-        let awaited = Awaited {
+        let awaited = AwaitedRollout {
             namespace: &self.owner.namespace(),
             name: self.name,
             mark,

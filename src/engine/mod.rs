@@ -8,6 +8,7 @@ mod ending;
 mod events;
 mod held;
 mod operation;
+mod wait;
 
 use std::{
     fmt,
@@ -20,7 +21,11 @@ use tokio::{sync::OnceCell, time::Instant};
 
 pub(crate) use self::ending::still_deleting;
 pub(crate) use self::held::{Held, LEASE_TTL, LeaseWait};
-pub(crate) use self::{events::Events, operation::Running};
+pub(crate) use self::{
+    events::Events,
+    operation::Running,
+    wait::{Awaited, Standing},
+};
 
 use crate::{
     cluster::{Client, Host, SshHost, kubectl::KubectlBackend},

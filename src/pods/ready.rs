@@ -1,20 +1,20 @@
-//! The wait for a pod: a watch with a deadline that ends at once when the state can't get better.
+//! What a pod is waited for: until it is ready, or can't become so.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use futures::{StreamExt as _, stream::BoxStream};
+use async_trait::async_trait;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use tokio::time::Instant;
 
 use super::{PodManager, observed, plan::spec_of};
 use crate::{
     cluster::{
-        ClusterError, ObjectChange, WatchPace, add_last_lines,
+        Client, ClusterError, ObjectChange, Objects, Query, add_last_lines,
         assess::{Assessment, Urgency, assess, missing, sandbox_failure},
         is_node_coming, warnings,
     },
     domain::{Cause, Diagnosis, Namespace, OwnerLabels, PodSpec, Step},
-    engine::Events,
+    engine::{Awaited, Events, Standing},
     error::Error,
 };
 
@@ -43,14 +43,128 @@ pub(super) enum Outcome {
 }
 
 /// What has been seen of the Deployment and its pods so far.
-#[derive(Default)]
-struct Seen {
+struct Ready<'a> {
+    namespace: &'a Namespace,
+    owner: &'a OwnerLabels,
     deployment: Option<Deployment>,
     pods: BTreeMap<String, Pod>,
+    /// What that means, and since when it has meant that. None before anything is seen.
+    state: Option<(Assessment, Instant)>,
+    /// Whether anything has been seen.
+    is_seen: bool,
+    /// When the cluster was last asked why the node does not set up the pod.
+    asked_at: Option<Instant>,
+    /// Whether an autoscaler adds a node, once that has been asked.
+    is_scaling: Option<bool>,
+    /// What the caller was told last.
+    told: String,
 }
 
-impl Seen {
+impl Ready<'_> {
+    /// The pod for which no node has room.
+    fn unschedulable(&self) -> Option<&str> {
+        match &self.state {
+            Some((Assessment::Failing { diagnosis, pod, .. }, _))
+                if diagnosis.cause == Cause::Unschedulable =>
+            {
+                pod.as_deref()
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a warning is not about another pod, such as an earlier one.
+    fn is_concerned_by(&self, warning: &str) -> bool {
+        let is_of = |pod: &String| warning.contains(&format!("(pod {pod})"));
+        !warning.contains("(pod ") || self.pods.keys().any(is_of)
+    }
+
+    /// The pods that are not on their way out.
+    fn current(&self) -> impl Iterator<Item = &String> {
+        let staying = self.pods.iter();
+        staying
+            .filter(|(_, pod)| pod.metadata.deletion_timestamp.is_none())
+            .map(|(name, _)| name)
+    }
+
+    fn standing(&self) -> Standing {
+        let Some((assessment, since)) = &self.state else {
+            return Standing::GOES_ON;
+        };
+        let over_at = match assessment {
+            Assessment::Failing { urgency, .. } => match urgency {
+                Urgency::AtOnce => Some(*since),
+                Urgency::After(patience) => Some(*since + *patience),
+                Urgency::AtDeadline => None,
+            },
+            Assessment::Ready { .. } => Some(*since),
+            // Another client has deleted or stopped it; the two objects are seen one after the other.
+            Assessment::Absent | Assessment::Stopped => Some(*since + GONE),
+            Assessment::Progress(_) => None,
+        };
+        let setting_up = assessment.is_setting_up().then(|| {
+            let asked_at = self.asked_at.unwrap_or(*since);
+            asked_at.max(*since) + SETTING_UP
+        });
+        match self.unschedulable().and(over_at) {
+            Some(at) if self.is_scaling.is_none() => Standing {
+                over_at: None,
+                ask_at: Some(at),
+            },
+            Some(_) if self.is_scaling == Some(true) => Standing::GOES_ON,
+            _ => Standing {
+                over_at,
+                ask_at: setting_up,
+            },
+        }
+    }
+
+    /// Tells how far the pod is, once.
+    fn report(&mut self, events: &Events) {
+        let state = match &self.state {
+            Some((Assessment::Progress(doing), _)) => doing.clone(),
+            // What is the end of the matter is told as such.
+            Some((
+                Assessment::Failing {
+                    diagnosis,
+                    urgency: Urgency::After(_) | Urgency::AtDeadline,
+                    ..
+                },
+                _,
+            )) => match diagnosis.cause {
+                Cause::Unschedulable => {
+                    let missing = missing(&diagnosis.message);
+                    format!("waiting for room on a node: {missing}")
+                }
+                cause => format!("{}, so far", cause.as_phrase()),
+            },
+            _ => return,
+        };
+        if self.told != state {
+            self.told.clone_from(&state);
+            events.step(Step::Waiting { state });
+        }
+    }
+}
+
+#[async_trait]
+impl Awaited for Ready<'_> {
+    fn queries(&self) -> [Query; 2] {
+        observed::watched(self.namespace, self.owner)
+    }
+
+    fn look(&mut self, found: &Objects) -> Result<(), ClusterError> {
+        self.is_seen = true;
+        self.deployment = found.of()?.pop();
+        let pods = found.of::<Pod>()?.into_iter();
+        self.pods = pods
+            .map(|pod| (pod.metadata.name.clone().unwrap_or_default(), pod))
+            .collect();
+        Ok(())
+    }
+
     fn take(&mut self, change: ObjectChange) -> Result<(), ClusterError> {
+        self.is_seen = true;
         if change.kind() == "Deployment" {
             self.deployment = change.into_object()?;
             return Ok(());
@@ -63,69 +177,61 @@ impl Seen {
         Ok(())
     }
 
-    /// Whether a warning is not about another pod, such as an earlier one.
-    fn is_concerned_by(&self, warning: &str) -> bool {
-        let is_of = |pod: &String| warning.contains(&format!("(pod {pod})"));
-        !warning.contains("(pod ") || self.pods.keys().any(is_of)
+    fn is_seen(&self) -> bool {
+        self.is_seen
     }
 
-    fn assess(&self) -> Assessment {
-        assess(self.deployment.as_ref(), self.pods.values())
-    }
-
-    /// The pods that are not on their way out.
-    fn current(&self) -> impl Iterator<Item = &String> {
-        let staying = self.pods.iter();
-        staying
-            .filter(|(_, pod)| pod.metadata.deletion_timestamp.is_none())
-            .map(|(name, _)| name)
-    }
-}
-
-/// What an assessment means for the wait, and since when it has meant that.
-struct Standing {
-    assessment: Assessment,
-    since: Instant,
-}
-
-impl Standing {
-    /// When the wait is over if nothing changes any more; never before the deadline by itself.
-    fn over_at(&self) -> Option<Instant> {
-        match &self.assessment {
-            Assessment::Ready { .. } => Some(self.since),
-            Assessment::Failing { urgency, .. } => match urgency {
-                Urgency::AtOnce => Some(self.since),
-                Urgency::After(patience) => Some(self.since + *patience),
-                Urgency::AtDeadline => None,
-            },
-            // Somebody has taken it away, or stopped it; the two objects are seen one after the other.
-            Assessment::Absent | Assessment::Stopped => Some(self.since + GONE),
-            Assessment::Progress(_) => None,
+    fn assess(&mut self, events: &Events) -> Standing {
+        if !self.is_seen {
+            return Standing::GOES_ON;
         }
-    }
-
-    /// The pod for which no node has room.
-    fn unschedulable(&self) -> Option<&str> {
-        match &self.assessment {
-            Assessment::Failing { diagnosis, pod, .. }
-                if diagnosis.cause == Cause::Unschedulable =>
+        let assessment = assess(self.deployment.as_ref(), self.pods.values());
+        let since = match &self.state {
+            // What the cluster was asked about is decided.
+            Some((Assessment::Failing { diagnosis, .. }, _))
+                if diagnosis.cause == Cause::Sandbox && assessment.is_setting_up() =>
             {
-                pod.as_deref()
+                return self.standing();
             }
-            _ => None,
-        }
+            Some((before, since)) if is_same_matter(before, &assessment) => *since,
+            _ => Instant::now(),
+        };
+        self.state = Some((assessment, since));
+        self.report(events);
+        self.standing()
     }
 
-    /// Whether the other is the same matter, so that its time goes on. A message may change.
-    fn is_same_matter(&self, other: &Assessment) -> bool {
-        match (&self.assessment, other) {
-            (Assessment::Ready { pod: a, .. }, Assessment::Ready { pod: b, .. }) => a == b,
-            (
-                Assessment::Failing { diagnosis: a, .. },
-                Assessment::Failing { diagnosis: b, .. },
-            ) => a.cause == b.cause,
-            (a, b) => a == b,
+    async fn ask(&mut self, cluster: &Client, _: &Events) -> Result<(), ClusterError> {
+        if let Some(pod) = self.unschedulable() {
+            self.is_scaling = Some(is_node_coming(cluster, self.namespace, pod).await);
+            return Ok(());
         }
+        let now = Instant::now();
+        self.asked_at = Some(now);
+        let warnings = warnings(cluster, self.namespace).await.unwrap_or_default();
+        let failure = self
+            .current()
+            .find_map(|pod| Some((sandbox_failure(pod, &warnings)?, pod.clone())));
+        if let Some((diagnosis, pod)) = failure {
+            let failing = Assessment::Failing {
+                diagnosis,
+                pod: Some(pod),
+                urgency: Urgency::AtOnce,
+            };
+            self.state = Some((failing, now));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the other is the same matter, so that its time goes on. A message may change.
+fn is_same_matter(one: &Assessment, other: &Assessment) -> bool {
+    match (one, other) {
+        (Assessment::Ready { pod: a, .. }, Assessment::Ready { pod: b, .. }) => a == b,
+        (Assessment::Failing { diagnosis: a, .. }, Assessment::Failing { diagnosis: b, .. }) => {
+            a.cause == b.cause
+        }
+        (a, b) => a == b,
     }
 }
 
@@ -139,116 +245,34 @@ impl PodManager {
         desired: &PodSpec,
         events: &Events,
     ) -> Result<Outcome, Error> {
-        let at_most = self.settings().limits.ready;
-        let deadline = Instant::now() + at_most;
-        let cluster = self.cluster().steady(Some(deadline));
-        let mut pace = WatchPace::default();
-        while Instant::now() < deadline {
-            pace.begin();
-            let left = deadline - Instant::now();
-            let queries = observed::watched(namespace, owner);
-            let mut changes = cluster.watch(&queries, left).await?;
-            let last = self
-                .follow(namespace, &mut changes, deadline, events)
-                .await?;
-            // Nothing is left of the watch while a log is fetched.
-            drop(changes);
-            if let Some((assessment, seen)) = last {
-                if seen
-                    .deployment
-                    .as_ref()
-                    .and_then(spec_of)
-                    .is_some_and(|it| it != *desired)
-                {
-                    return Ok(Outcome::Replaced);
-                }
-                return self.conclude(namespace, assessment, &seen).await;
-            }
-            pace.pause().await;
+        let mut ready = Ready {
+            namespace,
+            owner,
+            deployment: None,
+            pods: BTreeMap::new(),
+            state: None,
+            is_seen: false,
+            asked_at: None,
+            is_scaling: None,
+            told: String::new(),
+        };
+        let deadline = Instant::now() + self.settings().limits.ready;
+        self.site().wait(&mut ready, Some(deadline), events).await?;
+        let Some((assessment, _)) = ready.state.take() else {
+            return Err(Error::Cluster(ClusterError::TimedOut {
+                condition: "the cluster to say what it has".to_owned(),
+                reply: Box::default(),
+            }));
+        };
+        let current = ready.deployment.as_ref().and_then(spec_of);
+        if current.is_some_and(|it| it != *desired) {
+            return Ok(Outcome::Replaced);
         }
-        Err(Error::Cluster(ClusterError::TimedOut {
-            condition: "the cluster to say what it has".to_owned(),
-            reply: Box::default(),
-        }))
+        self.conclude(assessment, &ready).await
     }
 
-    /// Follows a watch until the matter is settled, or time is up with something seen. None when the
-    /// watch ended before that.
-    async fn follow(
-        &self,
-        namespace: &Namespace,
-        changes: &mut BoxStream<'static, Result<ObjectChange, ClusterError>>,
-        deadline: Instant,
-        events: &Events,
-    ) -> Result<Option<(Assessment, Seen)>, Error> {
-        let mut seen = Seen::default();
-        let mut standing: Option<Standing> = None;
-        let mut asked_at: Option<Instant> = None;
-        // Whether an autoscaler adds a node, and whether that has been asked.
-        let (mut is_scaling, mut was_asked) = (false, false);
-        loop {
-            let over_at = standing.as_ref().and_then(Standing::over_at);
-            let over_at = over_at.unwrap_or(deadline).min(deadline);
-            let is_waiting = standing
-                .as_ref()
-                .is_some_and(|it| it.unschedulable().is_some());
-            let over_at = if is_scaling && is_waiting {
-                deadline
-            } else {
-                over_at
-            };
-            let ask_at = standing
-                .as_ref()
-                .filter(|standing| standing.assessment.is_setting_up())
-                .map(|standing| asked_at.unwrap_or(standing.since).max(standing.since) + SETTING_UP)
-                .filter(|ask_at| *ask_at < over_at);
-            match tokio::time::timeout_at(ask_at.unwrap_or(over_at), changes.next()).await {
-                Ok(Some(change)) => seen.take(change?)?,
-                Ok(None) => return Ok(None),
-                Err(_) if ask_at.is_some() => {
-                    asked_at = Some(Instant::now());
-                    let warnings = warnings(self.cluster(), namespace)
-                        .await
-                        .unwrap_or_default();
-                    let failure = seen
-                        .current()
-                        .find_map(|pod| Some((sandbox_failure(pod, &warnings)?, pod.clone())));
-                    let Some((diagnosis, pod)) = failure else {
-                        continue;
-                    };
-                    let failing = Assessment::Failing {
-                        diagnosis,
-                        pod: Some(pod),
-                        urgency: Urgency::AtOnce,
-                    };
-                    return Ok(Some((failing, seen)));
-                }
-                Err(_) => {
-                    let asked = standing.as_ref().and_then(Standing::unschedulable);
-                    let Some(pod) = asked.filter(|_| over_at < deadline && !was_asked) else {
-                        return Ok(standing.map(|standing| (standing.assessment, seen)));
-                    };
-                    was_asked = true;
-                    if is_node_coming(self.cluster(), namespace, pod).await {
-                        is_scaling = true;
-                    }
-                }
-            }
-            let assessment = seen.assess();
-            report(&assessment, events);
-            let since = standing
-                .filter(|standing| standing.is_same_matter(&assessment))
-                .map_or_else(Instant::now, |standing| standing.since);
-            standing = Some(Standing { assessment, since });
-        }
-    }
-
-    async fn conclude(
-        &self,
-        namespace: &Namespace,
-        assessment: Assessment,
-        seen: &Seen,
-    ) -> Result<Outcome, Error> {
+    async fn conclude(&self, assessment: Assessment, seen: &Ready<'_>) -> Result<Outcome, Error> {
+        let namespace = seen.namespace;
         let slow = |message: String| Outcome::Failed {
             pod: seen.pods.keys().next_back().cloned(),
             diagnosis: Diagnosis::new(Cause::Slow, message),
@@ -291,32 +315,5 @@ impl PodManager {
                 slow("the Deployment is gone or has been stopped meanwhile".into())
             }
         })
-    }
-}
-
-fn report(assessment: &Assessment, events: &Events) {
-    match assessment {
-        Assessment::Progress(doing) => events.step(Step::Waiting {
-            state: doing.clone(),
-        }),
-        // What is the end of the matter is told as such.
-        Assessment::Failing {
-            diagnosis, urgency, ..
-        } if *urgency != Urgency::AtOnce => {
-            let state = match diagnosis.cause {
-                Cause::Unschedulable => {
-                    format!(
-                        "waiting for room on a node: {}",
-                        missing(&diagnosis.message)
-                    )
-                }
-                cause => format!("{}, so far", cause.as_phrase()),
-            };
-            events.step(Step::Waiting { state });
-        }
-        Assessment::Failing { .. }
-        | Assessment::Absent
-        | Assessment::Stopped
-        | Assessment::Ready { .. } => {}
     }
 }

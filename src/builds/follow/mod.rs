@@ -5,11 +5,11 @@ mod lines;
 mod pump;
 mod told;
 
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
 use tokio::sync::watch;
 
-use self::following::Following;
+use self::following::{Following, send};
 
 pub use self::told::CacheUse;
 pub(super) use self::{
@@ -78,19 +78,27 @@ impl BuildManager {
             events.tell(EventKind::LogLine { line });
         };
         let logs = pump(self.cluster(), namespace, seen, told, &tell);
-        let mut following = Following::new(self, followed, told, events, containers);
+        let sending = Mutex::default();
+        let sends = send(
+            self.cluster(),
+            &followed,
+            containers.subscribe(),
+            &sending,
+            events,
+        );
+        let mut following = Following::new(&followed, told, &sending, containers);
         tokio::pin!(logs);
-        let over = {
-            let end = following.wait_for_end();
+        {
+            let end = self.site().wait(&mut following, None, events);
+            let beside = async { tokio::join!(&mut logs, sends) };
             tokio::pin!(end);
             tokio::select! {
                 over = &mut end => over?,
-                () = &mut logs => end.await?,
+                _ = beside => end.await?,
             }
-        };
-        let (seen, containers) = following.into_parts();
+        }
         // No container starts any more; what those have said that did is still on its way.
-        drop(containers);
+        let (seen, over) = following.into_parts();
         let patience = match over {
             Over::Ended => NEXT_LINE,
             Over::GivenUp(_) => LAST_LINES,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use async_trait::async_trait;
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{ContainerStatus, Pod},
@@ -14,12 +14,13 @@ use tokio::time::Instant;
 use super::{Observed, Work};
 use crate::{
     cluster::{
-        Client, ClusterError, ObjectChange, Query, Resource, WatchPace,
+        Client, ClusterError, ObjectChange, Objects, Query, Resource,
         assess::{Assessment, Urgency, assess, assess_pod},
     },
     domain::{
         Cause, Diagnosis, LABEL_IMAGE_CHECK, LABEL_MANAGED_BY, MANAGED_BY, Namespace, PodSpec, Step,
     },
+    engine::{Awaited, Events, Standing},
     error::Error,
     manifest::ImageCheckRender,
 };
@@ -126,47 +127,68 @@ impl Work<'_> {
         limit: Duration,
     ) -> Result<Pull, Error> {
         let begun = Instant::now();
-        let deadline = begun + limit;
-        let queries = [Resource::JOBS, Resource::PODS].map(|it| query(namespace, name, [it]));
-        let mut pace = WatchPace::default();
-        let mut last = Seen::Nowhere("it has no pod yet".to_owned());
-        loop {
-            pace.begin();
-            let left = deadline.saturating_duration_since(Instant::now());
-            let mut changes = self.manager.cluster().watch(&queries, left).await?;
-            loop {
-                let over_at = match last {
-                    Seen::Nowhere(_) => (begun + PLACING).min(deadline),
-                    _ => deadline,
-                };
-                match tokio::time::timeout_at(over_at, changes.next()).await {
-                    Ok(Some(change)) => {
-                        last = last.after(change?)?;
-                    }
-                    Ok(None) => break,
-                    Err(_) => {
-                        last = self.look(&queries, last).await?;
-                        return Ok(last.at_last(image, limit));
-                    }
-                }
-                if let Seen::Over(pull) = last {
-                    return Ok(pull);
-                }
-            }
-            drop(changes);
-            // A new watch does not report what was deleted before it began.
-            last = self.look(&queries, last).await?;
-            if matches!(last, Seen::Over(_)) || Instant::now() >= deadline {
-                return Ok(last.at_last(image, limit));
-            }
-            pace.pause().await;
+        let mut check = Check {
+            queries: [Resource::JOBS, Resource::PODS].map(|it| query(namespace, name, [it])),
+            place_until: begun + PLACING,
+            seen: Seen::Nowhere("it has no pod yet".to_owned()),
+        };
+        let site = self.manager.site();
+        site.wait(&mut check, Some(begun + limit), self.events)
+            .await?;
+        if !matches!(check.seen, Seen::Over(_)) {
+            check.look(&site.cluster().find(&check.queries).await?)?;
         }
+        Ok(check.seen.at_last(image, limit))
+    }
+}
+
+/// The check, and what has been seen of it.
+struct Check {
+    queries: [Query; 2],
+    /// Until when its pod may be on no node.
+    place_until: Instant,
+    seen: Seen,
+}
+
+impl Check {
+    fn update(
+        &mut self,
+        with: impl FnOnce(Seen) -> Result<Seen, ClusterError>,
+    ) -> Result<(), ClusterError> {
+        let before = std::mem::replace(&mut self.seen, Seen::Pulling(None));
+        self.seen = with(before)?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Awaited for Check {
+    fn queries(&self) -> [Query; 2] {
+        self.queries.clone()
     }
 
-    /// Reads the check's objects once.
-    async fn look(&self, queries: &[Query], last: Seen) -> Result<Seen, Error> {
-        let found = self.manager.cluster().find(queries).await?;
-        Ok(last.found(&found.of::<Job>()?, &found.of::<Pod>()?))
+    fn look(&mut self, found: &Objects) -> Result<(), ClusterError> {
+        let (jobs, pods) = (found.of::<Job>()?, found.of::<Pod>()?);
+        self.update(|seen| Ok(seen.found(&jobs, &pods)))
+    }
+
+    fn take(&mut self, change: ObjectChange) -> Result<(), ClusterError> {
+        self.update(|seen| seen.after(change))
+    }
+
+    fn is_seen(&self) -> bool {
+        true
+    }
+
+    fn assess(&mut self, _: &Events) -> Standing {
+        Standing {
+            over_at: match self.seen {
+                Seen::Over(_) => Some(Instant::now()),
+                Seen::Nowhere(_) => Some(self.place_until),
+                Seen::Pulling(_) => None,
+            },
+            ask_at: None,
+        }
     }
 }
 

@@ -1,0 +1,128 @@
+//! The wait that all capabilities share: one watch after the other until what is awaited is over.
+//!
+//! The API server and the backend end a watch when they like, and a lost connection ends it too. A watch that
+//! is begun again is preceded by a read of what exists, since it does not tell what was deleted meanwhile.
+
+use async_trait::async_trait;
+use std::time::Duration;
+use tokio::time::Instant;
+
+use futures::StreamExt as _;
+
+use super::{Events, Site};
+use crate::cluster::{Client, ClusterError, ObjectChange, Objects, Query, WatchPace};
+
+/// How long a first watch may tell nothing before what exists is read: it never tells of what does not exist.
+const QUIET: Duration = Duration::from_secs(2);
+/// How often the state is assessed without a change.
+const TICK: Duration = Duration::from_secs(1);
+/// The longest that one watch lasts.
+const WINDOW: Duration = Duration::from_mins(1);
+
+/// What is awaited: what has been seen of it, and what that means.
+#[async_trait]
+pub(crate) trait Awaited: Send {
+    /// What is watched, of one resource each.
+    fn queries(&self) -> [Query; 2];
+
+    /// Takes in all that the queries find now, in place of what was seen before.
+    fn look(&mut self, found: &Objects) -> Result<(), ClusterError>;
+
+    /// Takes in one change.
+    fn take(&mut self, change: ObjectChange) -> Result<(), ClusterError>;
+
+    /// Whether the state is known: something has been taken in.
+    fn is_seen(&self) -> bool;
+
+    /// Tells what is new, and returns when it is over.
+    fn assess(&mut self, events: &Events) -> Standing;
+
+    /// Asks the cluster what no watch tells. Called when [`Standing::ask_at`] is reached.
+    async fn ask(&mut self, _: &Client, _: &Events) -> Result<(), ClusterError> {
+        Ok(())
+    }
+}
+
+/// What the state means for the wait.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Standing {
+    /// When the wait is over if nothing changes; none while it goes on.
+    pub(crate) over_at: Option<Instant>,
+    /// When the cluster is to be [asked](Awaited::ask).
+    pub(crate) ask_at: Option<Instant>,
+}
+
+impl Standing {
+    /// It goes on.
+    pub(crate) const GOES_ON: Self = Self {
+        over_at: None,
+        ask_at: None,
+    };
+}
+
+impl Site {
+    /// Waits until it is over, at most until `deadline`.
+    ///
+    /// # Errors
+    /// When the cluster can't be watched any more.
+    pub(crate) async fn wait(
+        &self,
+        awaited: &mut dyn Awaited,
+        deadline: Option<Instant>,
+        events: &Events,
+    ) -> Result<(), ClusterError> {
+        // An outage is borne for as long as the wait may last.
+        let cluster = self.cluster().steady(deadline);
+        let mut pace = WatchPace::default();
+        let mut is_first = true;
+        let is_late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        while !is_late() {
+            pace.begin();
+            let queries = awaited.queries();
+            if !is_first {
+                awaited.look(&cluster.find(&queries).await?)?;
+            }
+            is_first = false;
+            if follow(&cluster, awaited, &queries, deadline, events).await? {
+                break;
+            }
+            pace.pause().await;
+        }
+        Ok(())
+    }
+}
+
+/// Follows one watch. Returns whether it is over; the watch may have ended before.
+async fn follow(
+    cluster: &Client,
+    awaited: &mut dyn Awaited,
+    queries: &[Query; 2],
+    deadline: Option<Instant>,
+    events: &Events,
+) -> Result<bool, ClusterError> {
+    let begun = Instant::now();
+    let left = deadline.map_or(WINDOW, |deadline| deadline - begun);
+    let mut changes = cluster.watch(queries, left).await?;
+    loop {
+        let now = Instant::now();
+        let Standing { over_at, ask_at } = awaited.assess(events);
+        if over_at.into_iter().chain(deadline).any(|at| now >= at) {
+            return Ok(true);
+        }
+        if ask_at.is_some_and(|at| now >= at) {
+            awaited.ask(cluster, events).await?;
+            continue;
+        }
+        if !awaited.is_seen() && now >= begun + QUIET {
+            awaited.look(&cluster.find(queries).await?)?;
+            continue;
+        }
+        let at = [over_at, ask_at, deadline].into_iter().flatten().min();
+        let at = at.unwrap_or(now + TICK).min(now + TICK);
+        match tokio::time::timeout_at(at, changes.next()).await {
+            Ok(Some(change)) => awaited.take(change?)?,
+            Ok(None) => return Ok(false),
+            Err(_) => {}
+        }
+    }
+}

@@ -13,6 +13,8 @@
 pub mod assess;
 mod backend;
 mod client;
+#[cfg(feature = "in-memory")]
+pub mod conformance;
 mod contact;
 mod error;
 mod events;
@@ -20,6 +22,8 @@ mod exec;
 mod facts;
 mod host;
 mod host_fault;
+#[cfg(feature = "in-memory")]
+pub mod in_memory;
 pub mod kubectl;
 mod last_lines;
 mod manifest;

@@ -175,13 +175,12 @@ async fn a_holder_that_may_be_dead_is_waited_for_and_named() {
         kill_midway(world.berth(call), "applying");
         // As a process of another machine, or of an earlier version, would have left it.
         let mut database = SqliteConnection::establish(&world.database).unwrap();
-        for (table, holder) in [("pods", "lease_holder"), ("leases", "holder")] {
-            let forget = format!(
-                "UPDATE {table} SET {holder} = substr({holder}, 1, instr({holder}, ' ') - 1) \
-                 WHERE {holder} LIKE '% %'"
-            );
-            database.batch_execute(&forget).unwrap();
-        }
+        database
+            .batch_execute(
+                "UPDATE leases SET holder = substr(holder, 1, instr(holder, ' ') - 1) \
+                 WHERE holder LIKE '% %'",
+            )
+            .unwrap();
         let begun = Instant::now();
         let output = world.berth(call).output().unwrap();
         let said = text(&output.stderr);

@@ -140,7 +140,7 @@ on_both_databases! {
         };
         let ttl = Duration::from_secs(1);
         let claim = store.claim(&project.owner, &new, &Holder::this_process(), ttl).await.unwrap();
-        assert!(matches!(claim, Claim::Taken { .. }));
+        assert!(matches!(claim, Claim::Taken(..)));
 
         let manager = world.manager().await;
         let made = project.create(&manager).await.unwrap();

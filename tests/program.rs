@@ -429,7 +429,7 @@ async fn what_needs_only_the_database_needs_no_host() {
     };
     let (store, holder) = (world.store().await, Holder::this_process());
     let claim = store.claim(&owner, &new, &holder, std::time::Duration::ZERO);
-    assert!(matches!(claim.await.unwrap(), Claim::Taken { .. }));
+    assert!(matches!(claim.await.unwrap(), Claim::Taken(..)));
     let printed = |args: &[&str]| {
         let mut berth = world.berth(&[&["-o", "json"], args].concat());
         for variable in berth::config::variables::ALL {
@@ -463,7 +463,7 @@ async fn a_record_that_cannot_be_read_is_an_error_and_hides_no_other() {
         };
         let holder = Holder::this_process();
         let claim = store.claim(&owner, &new, &holder, std::time::Duration::ZERO);
-        assert!(matches!(claim.await.unwrap(), Claim::Taken { .. }));
+        assert!(matches!(claim.await.unwrap(), Claim::Taken(..)));
     }
     let path = world.database.strip_prefix("sqlite://").unwrap();
     SqliteConnection::establish(path)

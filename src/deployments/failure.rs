@@ -15,14 +15,14 @@ use crate::{
 /// deletes the record if this call created it and nothing was applied.
 pub(super) async fn write_down(work: &Work<'_>, error: &Error, existed: bool) {
     let store = work.manager.store();
-    let lock = work.held.lease();
+    let lease = work.held.lease();
     let has_applied = work.has_applied.load(Ordering::Relaxed);
     // Its record says so already.
     if has_applied && matches!(error, Error::DeployFailed { .. }) {
         return;
     }
     let written = if !existed && !has_applied {
-        store.delete_deployment(lock).await
+        store.delete_deployment(lease).await.map(drop)
     } else if has_applied && is_lost(error) {
         // The rollout may still be running, and its record says that it is in events.
         Ok(())
@@ -31,7 +31,7 @@ pub(super) async fn write_down(work: &Work<'_>, error: &Error, existed: bool) {
         let changes = DeploymentChanges::new()
             .status(DeploymentStatus::Failed)
             .diagnosis(Some(&diagnosis));
-        store.save_deployment(lock, changes).await.map(|_| ())
+        store.save_deployment(lease, changes).await.map(drop)
     } else {
         Ok(())
     };

@@ -10,13 +10,13 @@ use crate::{
     config::{Config, IngressSettings, TimeLimits},
     domain::{
         DeploymentName, DeploymentSpec, EventSink, Invalid, Namespace, Operation, Owner, OwnerKind,
-        OwnerLabels, PublicHost, Resources, Step, Workload, WorkloadKind,
+        OwnerLabels, PublicHost, Resources, Step, Workload,
     },
     engine::{Events, Held, LEASE_TTL, LeaseWait, Running, Site, still_deleting},
     error::Error,
     ingress::Exposure,
     registry::RegistrySettings,
-    store::{DeploymentClaim, DeploymentRecord, Lock, NewDeployment, Store},
+    store::{Claimed, DeploymentRecord, NewDeployment, Store},
 };
 
 /// Manages the deployments of all projects on one cluster.
@@ -105,7 +105,7 @@ impl DeploymentManager {
         owner: &Owner,
         name: &DeploymentName,
     ) -> Result<Running, Error> {
-        let workload = Workload::named(WorkloadKind::Deployment, owner, name);
+        let workload = Workload::deployment(owner, name);
         self.site().begin(operation, workload).await
     }
 
@@ -190,27 +190,14 @@ impl DeploymentManager {
         owner: &Owner,
         name: &DeploymentName,
         new: &NewDeployment,
-        mut wait: LeaseWait,
+        wait: LeaseWait,
         events: &Events,
-    ) -> Result<(DeploymentRecord, Held<Lock>, bool), Error> {
-        let what = format!("the deployment {name} of {owner}");
-        loop {
-            let holder = self.site().holder();
-            let claim = self
-                .store()
-                .claim_deployment(owner, name, new, holder, LEASE_TTL)
-                .await?;
-            let by = match claim {
-                DeploymentClaim::Taken {
-                    record,
-                    lock,
-                    existed,
-                } => return Ok((record, Held::new(lock, self.store().clone()), existed)),
-                DeploymentClaim::Held { by, .. } => by,
-            };
-            let say = |holder| events.step(Step::Queued { holder });
-            wait.next(&what, &by, say).await?;
-        }
+    ) -> Result<(DeploymentRecord, Held, bool), Error> {
+        let (store, holder) = (self.store(), self.site().holder());
+        let ask = || store.claim_deployment(owner, name, new, holder, LEASE_TTL);
+        let claimed = self.site().claim(wait, events, ask).await?;
+        let (held, Claimed { record, existed }) = claimed;
+        Ok((record, held, existed))
     }
 }
 

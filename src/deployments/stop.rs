@@ -8,9 +8,8 @@ use super::{DeploymentManager, Target, manager::no_deployment, work::selector};
 use crate::{
     cluster::{ClusterError, Query, Resource},
     domain::{DeploymentName, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Operation, Owner, Step},
-    engine::{Events, Held, LeaseWait},
+    engine::{Events, Held, LEASE_TTL, LeaseWait},
     error::Error,
-    store::{Lock, NewDeployment},
 };
 
 /// What of a deployment is deleted. Pods are named too, so that they are waited for.
@@ -80,26 +79,16 @@ impl DeploymentManager {
         if !scene.has_any_of(name) && record.is_none() {
             return Err(self.not_here(owner, name).await?);
         }
-        let new = NewDeployment {
-            image: match record {
-                Some(record) => record.image,
-                // The record only holds the lease; its image is not read.
-                None => "unknown".parse()?,
-            },
-            host: None,
-            replicas: 0,
-            ssh: self.site().place().clone(),
-        };
+        let (store, holder) = (self.store(), self.site().holder());
         let wait = LeaseWait::for_the_dead(self.settings().limits.delete);
-        let (_, held, existed) = self.claim(owner, name, &new, wait, events).await?;
+        let ask = || store.lease(events.workload(), holder, LEASE_TTL);
+        let (held, ()) = self.site().claim(wait, events, ask).await?;
         events.step(Step::Deleting);
         let removed = self.remove(owner, name, &held).await;
-        if removed.is_ok() || !existed {
-            self.store().delete_deployment(held.lease()).await?;
-            held.gone();
-        } else {
-            held.give_back().await;
+        if removed.is_ok() {
+            store.delete_deployment(held.lease()).await?;
         }
+        held.give_back().await;
         let deleted = removed?;
         // The deployment is gone, whatever becomes of the namespace.
         let kept = self.tidy_namespace(owner).await.unwrap_or_else(|error| {
@@ -162,7 +151,7 @@ impl DeploymentManager {
         &self,
         owner: &Owner,
         name: &DeploymentName,
-        held: &Held<Lock>,
+        held: &Held,
     ) -> Result<Vec<String>, Error> {
         let at_most = self.settings().limits.delete;
         let deadline = Instant::now() + at_most;

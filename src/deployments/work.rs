@@ -34,7 +34,7 @@ use crate::{
     ingress::{self, Exposure},
     manifest::{DeploymentRender, Manifest, Release, Templates},
     registry::{self, Unresolved, UnresolvedKind},
-    store::{DeploymentChanges, DeploymentRecord, Lock},
+    store::{DeploymentChanges, DeploymentRecord},
 };
 
 /// The port of a deployment's Service, to which its Ingress leads.
@@ -47,7 +47,7 @@ pub(super) struct Work<'a> {
     pub(super) manager: &'a DeploymentManager,
     pub(super) owner: &'a Owner,
     pub(super) name: &'a DeploymentName,
-    pub(super) held: &'a Held<Lock>,
+    pub(super) held: &'a Held,
     pub(super) limit: Duration,
     /// When the limit is reached: all that this call waits for counts.
     pub(super) deadline: Instant,
@@ -89,7 +89,7 @@ impl<'a> Work<'a> {
         manager: &'a DeploymentManager,
         owner: &'a Owner,
         name: &'a DeploymentName,
-        held: &'a Held<Lock>,
+        held: &'a Held,
         limit: Duration,
         events: &'a Events,
     ) -> Self {

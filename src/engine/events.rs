@@ -35,6 +35,11 @@ impl Events {
         }
     }
 
+    /// What the operation works on.
+    pub(crate) fn workload(&self) -> &Workload {
+        &self.workload
+    }
+
     pub(crate) fn tell(&self, kind: EventKind) {
         self.sink.event(&Event {
             time: Utc::now(),

@@ -3,13 +3,19 @@
 //! A lease stands in the records with its holder and time, is renewed here while its holder works, and
 //! runs out by itself when its holder dies. A holder that is known to be dead is not waited for.
 
-use std::{future::Future, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::{sync::OwnedMutexGuard, task::JoinHandle, time::Instant};
 
+use super::{Events, Site};
 use crate::{
+    domain::{Step, Workload},
     error::Error,
-    store::{Lease, LeaseInfo, Life, Lock, Store, StoreError},
+    store::{Claim, Lease, LeaseInfo, Life, Store, StoreError},
 };
 
 /// How long a lease lasts after its last renewal: what the next caller waits when a holder was killed.
@@ -54,16 +60,20 @@ impl LeaseWait {
     /// Says what is waited for, and returns when the lease is to be looked at again.
     ///
     /// # Errors
-    /// [`Error::Busy`] when the wait is over; `what` names what is leased.
+    /// [`Error::Busy`] when the wait is over.
     pub(crate) async fn next(
         &mut self,
-        what: &str,
+        workload: &Workload,
         by: &LeaseInfo,
         say: impl FnOnce(String),
     ) -> Result<(), Error> {
         let is_alive = by.holder.life() == Life::Alive;
         if Instant::now() >= self.until || is_alive && !self.for_the_living {
-            return Err(busy(what, by));
+            return Err(Error::Busy {
+                what: format!("the {workload}"),
+                holder: by.holder.to_string(),
+                since: by.since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            });
         }
         let until = by.until.format("%T UTC");
         say(if is_alive {
@@ -81,82 +91,81 @@ impl LeaseWait {
     }
 }
 
-fn busy(what: &str, by: &LeaseInfo) -> Error {
-    Error::Busy {
-        what: what.to_owned(),
-        holder: by.holder.to_string(),
-        since: by.since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-    }
-}
-
-/// A lease that the records know.
-pub(crate) trait Leased: Clone + Send + Sync + 'static {
-    /// Makes it hold for `ttl` from now on; `false` when it is lost.
-    fn renew(
+impl Site {
+    /// Takes the lease on an operation's workload as `ask` asks for it, and waits while another caller has it. The
+    /// callers of one process queue without asking the database.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the wait is over; others when the records fail.
+    pub(crate) async fn claim<R, A>(
         &self,
-        store: &Store,
-        ttl: Duration,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// Gives it back.
-    fn release(&self, store: &Store) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// What is to be said when somebody else has taken it over.
-    fn lost(&self) -> StoreError;
-}
-
-impl Leased for Lease {
-    async fn renew(&self, store: &Store, ttl: Duration) -> Result<bool, StoreError> {
-        store.renew(self, ttl).await
-    }
-
-    async fn release(&self, store: &Store) -> Result<(), StoreError> {
-        store.release(self).await
-    }
-
-    fn lost(&self) -> StoreError {
-        StoreError::LeaseLost {
-            owner: self.owner().clone(),
-            by: None,
+        mut wait: LeaseWait,
+        events: &Events,
+        ask: impl Fn() -> A,
+    ) -> Result<(Held, R), Error>
+    where
+        A: Future<Output = Result<Claim<R>, StoreError>>,
+    {
+        let workload = events.workload();
+        let say = |holder| events.step(Step::Queued { holder });
+        let turn = self.turns().of(workload);
+        let turn = match Arc::clone(&turn).try_lock_owned() {
+            Ok(turn) => Some(turn),
+            Err(_) if wait.for_the_living => {
+                say(self.holder().to_string());
+                let turn = tokio::time::timeout_at(wait.until, turn.lock_owned());
+                turn.await.ok()
+            }
+            Err(_) => None,
+        };
+        loop {
+            match ask().await? {
+                Claim::Taken(lease, record) => {
+                    let held = Held::new(lease, self.store().clone(), turn);
+                    return Ok((held, record));
+                }
+                Claim::Held(by) => wait.next(workload, &by, say).await?,
+            }
         }
     }
 }
 
-impl Leased for Lock {
-    async fn renew(&self, store: &Store, ttl: Duration) -> Result<bool, StoreError> {
-        store.renew_lock(self, ttl).await
-    }
+/// The turns of a process's own callers, by what they ask the lease on.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
 
-    async fn release(&self, store: &Store) -> Result<(), StoreError> {
-        store.unlock(self).await
-    }
-
-    fn lost(&self) -> StoreError {
-        StoreError::LockLost {
-            name: self.name().to_owned(),
-            by: None,
-        }
+impl Turns {
+    fn of(&self, workload: &Workload) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let key = workload.key();
+        let found = turns.get(&key).and_then(Weak::upgrade);
+        found.unwrap_or_else(|| {
+            let turn = Arc::default();
+            turns.insert(key, Arc::downgrade(&turn));
+            turn
+        })
     }
 }
 
 /// A lease that renews itself until it is given back.
-pub(crate) struct Held<L: Leased> {
-    lease: L,
+pub(crate) struct Held {
+    lease: Lease,
     store: Store,
     renewal: JoinHandle<()>,
     given_back: bool,
+    /// The turn in this process ends with the lease.
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
-impl<L: Leased> Held<L> {
-    /// Keeps this lease from now on.
-    #[must_use]
-    pub(crate) fn new(lease: L, store: Store) -> Self {
+impl Held {
+    fn new(lease: Lease, store: Store, turn: Option<OwnedMutexGuard<()>>) -> Self {
         let renewal = tokio::spawn({
             let (lease, store) = (lease.clone(), store.clone());
             async move {
                 loop {
                     tokio::time::sleep(RENEWAL).await;
-                    match lease.renew(&store, LEASE_TTL).await {
+                    match store.renew(&lease, LEASE_TTL).await {
                         Ok(true) => {}
                         // Whoever took it over may write now; saving under this lease is refused.
                         Ok(false) => return,
@@ -170,11 +179,12 @@ impl<L: Leased> Held<L> {
             store,
             renewal,
             given_back: false,
+            _turn: turn,
         }
     }
 
     /// The lease, for writing under it.
-    pub(crate) fn lease(&self) -> &L {
+    pub(crate) fn lease(&self) -> &Lease {
         &self.lease
     }
 
@@ -183,10 +193,13 @@ impl<L: Leased> Held<L> {
     /// # Errors
     /// When somebody else has taken it over, or the records fail.
     pub(crate) async fn confirm(&self) -> Result<(), StoreError> {
-        if self.lease.renew(&self.store, LEASE_TTL).await? {
+        if self.store.renew(&self.lease, LEASE_TTL).await? {
             Ok(())
         } else {
-            Err(self.lease.lost())
+            Err(StoreError::LeaseLost {
+                workload: self.lease.workload().clone(),
+                by: None,
+            })
         }
     }
 
@@ -194,19 +207,14 @@ impl<L: Leased> Held<L> {
     pub(crate) async fn give_back(mut self) {
         self.given_back = true;
         self.renewal.abort();
-        if let Err(error) = self.lease.release(&self.store).await {
+        if let Err(error) = self.store.release(&self.lease).await {
             tracing::warn!(%error, "a lease could not be given back; it runs out by itself");
         }
-    }
-
-    /// The record has been deleted, and the lease with it.
-    pub(crate) fn gone(mut self) {
-        self.given_back = true;
     }
 }
 
 /// A caller that was cancelled gives its lease back too.
-impl<L: Leased> Drop for Held<L> {
+impl Drop for Held {
     fn drop(&mut self) {
         self.renewal.abort();
         if self.given_back {
@@ -215,7 +223,7 @@ impl<L: Leased> Drop for Held<L> {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let (lease, store) = (self.lease.clone(), self.store.clone());
             runtime.spawn(async move {
-                let _ = lease.release(&store).await;
+                let _ = store.release(&lease).await;
             });
         }
     }

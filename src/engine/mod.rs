@@ -20,6 +20,7 @@ use std::{
 use tokio::{sync::OnceCell, time::Instant};
 
 pub(crate) use self::ending::still_deleting;
+use self::held::Turns;
 pub(crate) use self::held::{Held, LEASE_TTL, LeaseWait};
 pub(crate) use self::{
     events::Events,
@@ -62,6 +63,7 @@ struct Inner {
     /// What was noticed when it became known.
     warnings: Mutex<Vec<String>>,
     holder: Holder,
+    turns: Turns,
     /// The user who runs this process.
     local_user: String,
     /// How long operations stay on record.
@@ -106,6 +108,7 @@ impl Site {
             bound: OnceCell::new(),
             warnings: Mutex::default(),
             holder: Holder::this_process(),
+            turns: Turns::default(),
             local_user: local_user(),
             history: config.history,
         };
@@ -185,6 +188,10 @@ impl Site {
     #[must_use]
     pub(crate) fn place(&self) -> &SshPlace {
         &self.inner.address.ssh
+    }
+
+    fn turns(&self) -> &Turns {
+        &self.inner.turns
     }
 
     /// Under which name this process holds leases.

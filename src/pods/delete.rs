@@ -6,14 +6,14 @@ use k8s_openapi::api::{
     core::v1::{Namespace as NamespaceObject, PersistentVolumeClaim, Secret},
 };
 
-use super::{PodManager, lease::HeldLease, observed::owned_namespace, recorded};
+use super::{PodManager, observed::owned_namespace, recorded};
 use crate::{
     cluster::{ClusterError, Objects, Query, Resource},
     domain::{
         LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Operation, Owner, OwnerLabels,
         PROJECT_SECRETS, Step, Workload,
     },
-    engine::{Events, still_deleting},
+    engine::{Events, Held, LEASE_TTL, LeaseWait, still_deleting},
     error::Error,
     store::DeploymentFilter,
 };
@@ -58,30 +58,30 @@ impl PodManager {
     }
 
     async fn delete_claimed(&self, owner: &Owner, events: &Events) -> Result<Deleted, Error> {
-        let _turn = self.take_turn(owner, events).await?;
-        // Without a record one is made, so that nobody creates what is being deleted.
-        let (record, held, existed) = self.claim(owner, &self.new_record(), events).await?;
+        let (store, holder) = (self.store(), self.site().holder());
+        let wait = LeaseWait::for_turn(self.settings().limits.ready);
+        // Also without a record, so that no other process creates what is being deleted.
+        let ask = || store.lease(events.workload(), holder, LEASE_TTL);
+        let (held, ()) = self.site().claim(wait, events, ask).await?;
+        let existed = store.find(owner).await?.is_some();
         let manager = self.steady(self.settings().limits.delete);
         let removed = manager.remove(owner, &held, events).await;
         let removed = match removed {
             Ok(removed) if !existed && !removed.was_there => {
-                let records = self.store().find_in_all_clusters(owner).await?;
+                let records = store.find_in_all_clusters(owner).await?;
                 let mut others = records
                     .into_iter()
-                    .filter(|it| it.cluster != record.cluster);
+                    .filter(|it| Some(it.cluster) != store.cluster());
                 others
                     .next()
                     .map_or(Ok(removed), |it| Err(self.other_host(it)))
             }
             removed => removed,
         };
-        let nothing_is_left = removed.is_ok();
-        if nothing_is_left || !existed {
-            self.store().delete(held.lease()).await?;
-            held.gone();
-        } else {
-            held.give_back().await;
+        if removed.is_ok() {
+            store.delete(held.lease()).await?;
         }
+        held.give_back().await;
         let removed = removed?;
         Ok(Deleted {
             namespace: owner.namespace().to_string(),
@@ -101,12 +101,7 @@ impl PodManager {
 
     /// Removes what is the pod's: its namespace with everything in it, or, where deployments or secrets
     /// of the project live in it as well, the pod's own objects.
-    async fn remove(
-        &self,
-        owner: &Owner,
-        held: &HeldLease,
-        events: &Events,
-    ) -> Result<Removed, Error> {
+    async fn remove(&self, owner: &Owner, held: &Held, events: &Events) -> Result<Removed, Error> {
         let namespace = owner.namespace();
         let labels = OwnerLabels::of(owner);
         let at_most = self.settings().limits.delete;

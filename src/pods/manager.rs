@@ -2,26 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::Utc;
 use k8s_openapi::api::core::v1::Service;
-use tokio::sync::OwnedMutexGuard;
 
-use super::{
-    lease::{HeldLease, TTL, Turns},
-    manage::endpoints,
-    observed,
-    ready::ReadyPod,
-};
+use super::{manage::endpoints, observed, ready::ReadyPod};
 use crate::{
     cluster::Client,
     config::{Config, PodDefaults, TimeLimits},
-    domain::{
-        Environment, EventSink, Namespace, Owner, PodCommand, PodSpec, PodStatus, Port, Step,
-    },
-    engine::{Events, LeaseWait, Site},
+    domain::{Environment, EventSink, Namespace, Owner, PodCommand, PodSpec, PodStatus, Port},
+    engine::Site,
     error::Error,
     manifest::Templates,
-    store::{Claim, Holder, Listed, NewPod, PodRecord, SshPlace, Store},
+    store::{Listed, NewPod, PodRecord, SshPlace, Store},
 };
 
 /// Manages the pods of all owners on one cluster.
@@ -34,7 +25,6 @@ pub struct PodManager(Arc<Inner>);
 struct Inner {
     site: Site,
     settings: Settings,
-    turns: Arc<Turns>,
 }
 
 /// What a manager needs to know beside its site.
@@ -63,11 +53,7 @@ impl Settings {
 impl PodManager {
     /// Returns a manager of the pods of this site.
     pub(crate) fn new(site: Site, settings: Settings) -> Self {
-        Self(Arc::new(Inner {
-            site,
-            settings,
-            turns: Arc::default(),
-        }))
+        Self(Arc::new(Inner { site, settings }))
     }
 
     /// Returns the same manager, whose operations tell this receiver what they do, and no other.
@@ -81,7 +67,6 @@ impl PodManager {
         Self(Arc::new(Inner {
             site,
             settings: self.0.settings.clone(),
-            turns: Arc::clone(&self.0.turns),
         }))
     }
 
@@ -123,35 +108,6 @@ impl PodManager {
         self.0.site.place()
     }
 
-    pub(super) fn holder(&self) -> &Holder {
-        self.0.site.holder()
-    }
-
-    /// Waits for the owner's turn in this process; it ends when the guard is dropped.
-    pub(super) async fn take_turn(
-        &self,
-        owner: &Owner,
-        events: &Events,
-    ) -> Result<OwnedMutexGuard<()>, Error> {
-        let namespace = owner.namespace();
-        let turns = &self.0.turns;
-        if let Some(turn) = turns.try_take(&namespace) {
-            return Ok(turn);
-        }
-        let holder = self.holder().to_string();
-        events.step(Step::Queued {
-            holder: holder.clone(),
-        });
-        let since = Utc::now();
-        tokio::time::timeout(self.settings().limits.ready, turns.take(&namespace))
-            .await
-            .map_err(|_| Error::Busy {
-                what: format!("the pod of {owner}"),
-                holder,
-                since: since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-            })
-    }
-
     /// What the record of an owner starts with who has none.
     pub(super) fn new_record(&self) -> NewPod {
         let settings = self.settings();
@@ -187,29 +143,6 @@ impl PodManager {
             owner: record.owner,
             recorded: record.ssh.to_string(),
             host: self.place().to_string(),
-        }
-    }
-
-    /// Takes the lease on the owner's record, which is made when there is none.
-    pub(super) async fn claim(
-        &self,
-        owner: &Owner,
-        new: &NewPod,
-        events: &Events,
-    ) -> Result<(PodRecord, HeldLease, bool), Error> {
-        let mut wait = LeaseWait::for_turn(self.settings().limits.ready);
-        let what = format!("the pod of {owner}");
-        let say = |holder| events.step(Step::Queued { holder });
-        loop {
-            match self.store().claim(owner, new, self.holder(), TTL).await? {
-                Claim::Taken {
-                    record,
-                    lease,
-                    existed,
-                    ..
-                } => return Ok((record, HeldLease::new(lease, self.store().clone()), existed)),
-                Claim::Held { by, .. } => wait.next(&what, &by, say).await?,
-            }
         }
     }
 

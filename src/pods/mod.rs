@@ -8,7 +8,6 @@
 mod delete;
 mod dry_run;
 mod execute;
-mod lease;
 mod logs;
 mod manage;
 mod manager;

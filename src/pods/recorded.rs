@@ -1,9 +1,8 @@
 //! The records alone, without a way to the cluster.
 
-use super::lease::TTL;
 use crate::{
-    domain::{Invalid, Owner, PodStatus},
-    engine::LeaseWait,
+    domain::{Invalid, Owner, PodStatus, Workload},
+    engine::{LEASE_TTL, LeaseWait},
     error::Error,
     store::{Claim, Holder, Listed, PodFilter, PodRecord, Store},
 };
@@ -13,7 +12,8 @@ pub(crate) async fn recorded(
     store: &Store,
     status: Option<PodStatus>,
 ) -> Result<Listed<PodRecord>, Error> {
-    Ok(store.list(PodFilter { status, kind: None }).await?)
+    let owner = None;
+    Ok(store.list(PodFilter { owner, status }).await?)
 }
 
 /// Deletes the record of an owner's pod; returns whether there was one.
@@ -32,19 +32,14 @@ pub(crate) async fn forget(store: &Store, owner: &Owner) -> Result<bool, Error> 
             return Err(Invalid::new("owner", owner.id(), problem, remedy).into());
         }
     };
-    let holder = Holder::this_process();
-    let mut wait = LeaseWait::for_the_dead(TTL);
+    let (holder, workload) = (Holder::this_process(), Workload::pod(owner));
+    let mut wait = LeaseWait::for_the_dead(LEASE_TTL);
     loop {
-        match store.find_and_lease(owner, &holder, TTL).await? {
-            None => return Ok(false),
-            Some(Claim::Taken { lease, .. }) => {
-                store.delete(&lease).await?;
-                return Ok(true);
-            }
-            Some(Claim::Held { by, .. }) => {
-                let what = format!("the pod of {owner}");
+        match store.lease(&workload, &holder, LEASE_TTL).await? {
+            Claim::Taken(lease, ()) => return Ok(store.delete(&lease).await?),
+            Claim::Held(by) => {
                 let say = |holder| tracing::info!(%holder, "waiting for the pod's lease");
-                wait.next(&what, &by, say).await?;
+                wait.next(&workload, &by, say).await?;
             }
         }
     }

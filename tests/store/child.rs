@@ -43,7 +43,7 @@ async fn claims_again_and_again() {
     let mut taken = 0;
     while taken < 5 {
         let claim = store.claim(&shop(), &new_pod(), &holder, LONG).await;
-        let Claim::Taken { lease, .. } = claim.unwrap() else {
+        let Claim::Taken(lease, _) = claim.unwrap() else {
             tokio::task::yield_now().await;
             continue;
         };

@@ -86,7 +86,7 @@ on_both! {
         let (new, _) = take(&store.in_cluster(cluster), &shop(), LONG).await;
         let joined = store.bind_cluster(&old(), Some("one")).await.unwrap();
         assert_eq!(joined.cluster, cluster);
-        assert_eq!(joined.collisions, ["pod of project shop"]);
+        assert_eq!(joined.collisions, ["pod project-shop"]);
         let ids = |records: Vec<berth::store::PodRecord>| -> Vec<i64> {
             records.into_iter().map(|it| it.id).collect()
         };

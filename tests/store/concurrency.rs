@@ -19,7 +19,7 @@ async fn act_alone(store: Store, acting: Arc<AtomicBool>) {
     let holder = Holder::this_process();
     loop {
         let claim = store.claim(&shop(), &new_pod(), &holder, LONG).await;
-        let Claim::Taken { lease, .. } = claim.unwrap() else {
+        let Claim::Taken(lease, _) = claim.unwrap() else {
             tokio::task::yield_now().await;
             continue;
         };
@@ -41,7 +41,7 @@ on_both! {
             })
         });
         let claims: Vec<_> = join_all(claims).await.into_iter().map(Result::unwrap).collect();
-        let taken = claims.iter().filter(|claim| matches!(claim, Claim::Taken { .. }));
+        let taken = claims.iter().filter(|claim| matches!(claim, Claim::Taken(..)));
         assert_eq!(taken.count(), 1);
         assert_eq!(store.list(PodFilter::default()).await.unwrap().records.len(), 1);
     }

@@ -1,8 +1,8 @@
 //! Who may act on a pod, and what becomes of those who no longer may.
 
 use berth::{
-    domain::PodStatus,
-    store::{Claim, Holder, PodChanges, StoreError},
+    domain::{PodStatus, Workload},
+    store::{Claim, Claimed, Holder, PodChanges, StoreError},
 };
 
 use crate::{LONG, SHORT, new_pod, on_both, shop, take};
@@ -12,15 +12,14 @@ on_both! {
         let store = database.store().await;
         let holder = Holder::this_process();
         let claim = store.claim(&shop(), &new_pod(), &holder, LONG).await.unwrap();
-        let Claim::Taken { record, lease, existed, taken_over_from } = claim else {
+        let Claim::Taken(lease, Claimed { record, existed: false }) = claim else {
             panic!("{claim:?}");
         };
-        assert!(!existed);
-        assert_eq!(taken_over_from, None);
+        assert_eq!(lease.taken_over_from(), None);
         assert_eq!(record.status, PodStatus::Created);
         assert_eq!(record.lease.as_ref(), Some(lease.info()));
         assert_eq!(lease.info().holder, holder);
-        assert_eq!(lease.owner(), &shop());
+        assert_eq!(lease.workload(), &Workload::pod(&shop()));
         assert_eq!(store.get(&shop()).await.unwrap(), record);
     }
 
@@ -28,23 +27,22 @@ on_both! {
         let store = database.store().await;
         let (record, lease) = take(&store, &shop(), LONG).await;
         let other = Holder::this_process();
-        for claim in [
-            store.claim(&shop(), &new_pod(), &other, LONG).await.unwrap(),
-            store.find_and_lease(&shop(), &other, LONG).await.unwrap().unwrap(),
-        ] {
-            let Claim::Held { record: seen, by } = claim else { panic!("{claim:?}") };
-            assert_eq!(&by, lease.info());
-            assert_eq!(seen, record);
-            assert!(by.to_string().starts_with(lease.info().holder.as_str()));
-        }
+        let claim = store.claim(&shop(), &new_pod(), &other, LONG).await.unwrap();
+        let Claim::Held(by) = claim else { panic!("{claim:?}") };
+        assert_eq!(&by, lease.info());
+        assert!(by.to_string().starts_with(lease.info().holder.as_str()));
+        // The record is not needed for it.
+        let here = store.in_cluster(record.cluster);
+        let claim = here.lease(&Workload::pod(&shop()), &other, LONG).await.unwrap();
+        assert_eq!(claim, Claim::Held(by));
     }
 
     async fn one_holder_does_not_get_a_lease_twice(database) {
         let store = database.store().await;
         let holder = Holder::this_process();
         let claim = async || store.claim(&shop(), &new_pod(), &holder, LONG).await;
-        assert!(matches!(claim().await.unwrap(), Claim::Taken { .. }));
-        assert!(matches!(claim().await.unwrap(), Claim::Held { .. }));
+        assert!(matches!(claim().await.unwrap(), Claim::Taken(..)));
+        assert!(matches!(claim().await.unwrap(), Claim::Held(_)));
     }
 
     async fn a_released_lease_can_be_taken(database) {
@@ -52,19 +50,25 @@ on_both! {
         let (first, lease) = take(&store, &shop(), LONG).await;
         store.release(&lease).await.unwrap();
         assert_eq!(store.get(&shop()).await.unwrap().lease, None);
-        let claim = store.find_and_lease(&shop(), &Holder::this_process(), LONG).await.unwrap();
-        let Some(Claim::Taken { record, existed, taken_over_from, .. }) = claim else {
+        let claim = store.claim(&shop(), &new_pod(), &Holder::this_process(), LONG).await.unwrap();
+        let Claim::Taken(again, Claimed { record, existed: true }) = claim else {
             panic!("{claim:?}");
         };
-        assert!(existed);
-        assert_eq!(taken_over_from, None);
+        assert_eq!(again.taken_over_from(), None);
         assert_eq!(record.id, first.id);
     }
 
-    async fn no_record_is_made_by_find_and_lease(database) {
+    async fn a_lease_without_a_record_writes_none(database) {
         let store = database.store().await;
-        let found = store.find_and_lease(&shop(), &Holder::this_process(), LONG).await.unwrap();
-        assert_eq!(found, None);
+        let (record, lease) = take(&store, &shop(), LONG).await;
+        assert!(store.delete(&lease).await.unwrap());
+        let store = store.in_cluster(record.cluster);
+        let claim = store.lease(&Workload::pod(&shop()), &Holder::this_process(), LONG).await;
+        let Claim::Taken(lease, ()) = claim.unwrap() else { panic!("it is held") };
+        let missing = store.save(&lease, PodChanges::new().status(PodStatus::Running)).await.unwrap_err();
+        assert_eq!(missing.to_string(), "there is no pod of project shop");
+        assert!(store.renew(&lease, LONG).await.unwrap());
+        assert!(!store.delete(&lease).await.unwrap());
         assert_eq!(store.find(&shop()).await.unwrap(), None);
     }
 
@@ -75,15 +79,12 @@ on_both! {
         let claim = loop {
             let claim = store.claim(&shop(), &new_pod(), &Holder::this_process(), LONG).await;
             match claim.unwrap() {
-                Claim::Held { .. } => tokio::task::yield_now().await,
-                taken @ Claim::Taken { .. } => break taken,
+                Claim::Held(_) => tokio::task::yield_now().await,
+                taken @ Claim::Taken(..) => break taken,
             }
         };
-        let Claim::Taken { lease: new, existed, taken_over_from, .. } = claim else {
-            unreachable!()
-        };
-        assert!(existed);
-        assert_eq!(taken_over_from.as_ref(), Some(old.info()));
+        let Claim::Taken(new, Claimed { existed: true, .. }) = claim else { unreachable!() };
+        assert_eq!(new.taken_over_from(), Some(old.info()));
 
         assert!(!store.renew(&old, LONG).await.unwrap());
         let changes = || PodChanges::new().status(PodStatus::Error);
@@ -91,8 +92,8 @@ on_both! {
             store.save(&old, changes()).await.unwrap_err(),
             store.delete(&old).await.unwrap_err(),
         ] {
-            let StoreError::LeaseLost { owner, by } = &lost else { panic!("{lost:?}") };
-            assert_eq!(owner, &shop());
+            let StoreError::LeaseLost { workload, by } = &lost else { panic!("{lost:?}") };
+            assert_eq!(workload, &Workload::pod(&shop()));
             assert_eq!(by.as_ref(), Some(new.info()));
             assert!(lost.to_string().contains(new.info().holder.as_str()), "{lost}");
         }
@@ -110,9 +111,21 @@ on_both! {
         assert_eq!(store.save(&lease, changes).await.unwrap().status, PodStatus::Running);
         assert!(store.renew(&lease, LONG).await.unwrap());
         let claim = store.claim(&shop(), &new_pod(), &Holder::this_process(), LONG).await;
-        let Claim::Held { by, .. } = claim.unwrap() else { panic!() };
+        let Claim::Held(by) = claim.unwrap() else { panic!() };
         assert!(by.until > lease.info().until);
         assert_eq!(by.since, lease.info().since);
+    }
+
+    async fn what_is_seen_is_recorded_and_takes_no_lease_away_that_has_run_out(database) {
+        let store = database.store().await;
+        let (_, lease) = take(&store, &shop(), std::time::Duration::ZERO).await;
+        let seen = PodChanges::new().status(PodStatus::Running);
+        let refreshed = store.refresh(&shop(), seen).await.unwrap().unwrap();
+        assert_eq!((refreshed.status, refreshed.lease.as_ref()), (PodStatus::Running, Some(lease.info())));
+        assert!(store.renew(&lease, LONG).await.unwrap());
+        let late = PodChanges::new().status(PodStatus::Error);
+        let held = store.refresh(&shop(), late).await.unwrap().unwrap();
+        assert_eq!(held.status, PodStatus::Running);
     }
 
     async fn a_released_lease_writes_no_more(database) {

@@ -20,12 +20,12 @@ mod clusters;
 mod concurrency;
 mod deployments;
 mod leases;
-mod locks;
 mod opening;
 mod opening_postgres;
 mod opening_sqlite;
 mod operations;
 mod records;
+mod unrecorded;
 mod upgrading;
 
 use std::time::Duration;
@@ -176,8 +176,8 @@ fn resources(cpu: &str) -> Resources {
 async fn take(store: &Store, owner: &Owner, ttl: Duration) -> (PodRecord, Lease) {
     let holder = Holder::this_process();
     match store.claim(owner, &new_pod(), &holder, ttl).await.unwrap() {
-        Claim::Taken { record, lease, .. } => (record, lease),
-        Claim::Held { by, .. } => panic!("the lease is held by {by}"),
+        Claim::Taken(lease, claimed) => (claimed.record, lease),
+        Claim::Held(by) => panic!("the lease is held by {by}"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is remembered comes back as it was, or says what is wrong with it.
 
 use berth::{
-    domain::{Cause, Diagnosis, Endpoint, Owner, OwnerKind, PodStatus, ServiceDetails},
+    domain::{Cause, Diagnosis, Endpoint, Owner, PodStatus, ServiceDetails, Workload},
     store::{PodChanges, PodFilter, StoreError},
 };
 use chrono::Utc;
@@ -104,7 +104,7 @@ on_both! {
         let store = database.store().await;
         assert_eq!(store.find(&shop()).await.unwrap(), None);
         let missing = store.get(&shop()).await.unwrap_err();
-        assert!(matches!(&missing, StoreError::NotFound { owner } if *owner == shop()));
+        assert!(matches!(&missing, StoreError::NotFound { workload } if *workload == Workload::pod(&shop())));
         assert!(missing.hint().is_some());
     }
 
@@ -127,10 +127,10 @@ on_both! {
         };
         assert_eq!(ids(PodFilter::default()).await, ["B", "a", "b", "Ä", "x"]);
         let running = PodFilter { status: Some(PodStatus::Running), ..PodFilter::default() };
-        assert_eq!(ids(running).await, ["a"]);
-        let conversations = PodFilter { kind: Some(OwnerKind::Conversation), ..PodFilter::default() };
-        assert_eq!(ids(conversations).await, ["x"]);
-        let neither = PodFilter { kind: Some(OwnerKind::Conversation), ..running };
+        assert_eq!(ids(running.clone()).await, ["a"]);
+        let conversation = PodFilter { owner: Some(owners[1].clone()), ..PodFilter::default() };
+        assert_eq!(ids(conversation).await, ["x"]);
+        let neither = PodFilter { owner: Some(owners[1].clone()), ..running };
         assert_eq!(ids(neither).await, [""; 0]);
     }
 
@@ -176,7 +176,6 @@ on_both! {
             ("namespace", "'default'"),
             ("owner_kind", "'planet'"),
             ("conversation_id", "''"),
-            ("lease_holder", "'somebody'"),
         ];
         for (column, content) in broken {
             database.execute(&format!(
@@ -189,10 +188,9 @@ on_both! {
             let [error @ StoreError::Unreadable { row, column: named, .. }] = &listed.unreadable[..] else {
                 panic!("{column}: {listed:?}");
             };
-            let named_as = if column == "lease_holder" { "lease_since" } else { column };
-            assert_eq!((*row, *named), (record.id, named_as));
+            assert_eq!((*row, *named), (record.id, column));
             let text = chain(error);
-            assert!(text.contains(named_as) && text.contains("row 1 "), "{text}");
+            assert!(text.contains(column) && text.contains("row 1 "), "{text}");
             database.execute(&format!(
                 "UPDATE pods SET {column} = (SELECT {column} FROM kept WHERE kept.id = pods.id); \
                  DROP TABLE kept"

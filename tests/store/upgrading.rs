@@ -1,11 +1,13 @@
 //! Databases of an older berth: what is in them stays, and what is new is made.
 
 use berth::{
-    domain::DeploymentName,
-    store::{BuildFilter, ClusterAddress, DeploymentFilter, Holder, Locked, Store, StoreError},
+    domain::{DeploymentName, Owner},
+    store::{
+        BuildFilter, Claim, ClusterAddress, DeploymentFilter, Holder, PodFilter, Store, StoreError,
+    },
 };
 
-use crate::{Database, LONG, on_both, shop, take};
+use crate::{Database, LONG, new_pod, on_both, shop, take};
 
 /// As the first version of berth left it: the table of pods, one of them leased, and nothing else.
 async fn make_first_version(database: &Database) {
@@ -56,7 +58,75 @@ async fn make_second_version(database: &Database) {
     .await;
 }
 
+/// As the version with two kinds of leases left it, while a process works on the pod of the project shop
+/// in one of two clusters, and has released the pod of another owner.
+async fn make_third_version(database: &Database) {
+    make_first_version(database).await;
+    make_second_version(database).await;
+    let (operations, clusters) = if database.url.starts_with("sqlite:") {
+        (
+            include_str!("../../migrations/sqlite/2026-11-26-000000_operations/up.sql"),
+            include_str!("../../migrations/sqlite/2026-11-26-120000_clusters/up.sql"),
+        )
+    } else {
+        (
+            include_str!("../../migrations/postgres/2026-11-26-000000_operations/up.sql"),
+            include_str!("../../migrations/postgres/2026-11-26-120000_clusters/up.sql"),
+        )
+    };
+    database.execute(operations).await;
+    database.execute(clusters).await;
+    let pod = |cluster: &str, owner: &str, lease: &str| {
+        format!(
+            "INSERT INTO pods (cluster_id, owner_kind, owner_id, namespace, image, status, resources, \
+                 service_details, ssh_host, ssh_port, ssh_user, lease_number, lease_holder, lease_since, \
+                 lease_until, created_at, updated_at) \
+             SELECT {cluster}, 'project', '{owner}', 'project-{owner}', image, status, resources, \
+                 service_details, ssh_host, ssh_port, ssh_user, {lease}, created_at, updated_at \
+             FROM pods WHERE id = 1;"
+        )
+    };
+    let released = "5, NULL, NULL, NULL";
+    // Nothing writes this, but nothing forbade it either.
+    let damaged = "6, 'old:3/0', NULL, '2999-01-01 00:00:00'";
+    database
+        .execute(&format!(
+            "INSERT INTO __diesel_schema_migrations (version) \
+                 VALUES ('20261126000000'), ('20261126120000'); \
+             INSERT INTO clusters (uid) VALUES ('two'); \
+             {} {} {} \
+             UPDATE pods SET lease_holder = 'old:2/0', lease_since = '2026-11-26 12:00:00.000001', \
+                 lease_until = '2999-01-01 00:00:00.5' WHERE id = 1",
+            pod("2", "shop", released),
+            pod("cluster_id", "blog", released),
+            pod("cluster_id", "wiki", damaged),
+        ))
+        .await;
+}
+
 on_both! {
+    async fn leases_of_the_third_version_stay_with_their_holders(database) {
+        make_third_version(&database).await;
+        let store = database.store().await;
+        let listed = store.list(PodFilter::default()).await.unwrap();
+        assert_eq!((listed.records.len(), listed.unreadable.len()), (4, 0));
+        let pod = listed.records.iter().find(|it| it.id == 1).unwrap();
+        let lease = pod.lease.clone().unwrap();
+        assert_eq!(lease.holder.as_str(), "old:2/0");
+        assert_eq!(lease.since.to_rfc3339(), "2026-11-26T12:00:00.000001+00:00");
+        assert_eq!(lease.until.to_rfc3339(), "2999-01-01T00:00:00.500+00:00");
+        let holder = Holder::this_process();
+        let here = store.in_cluster(pod.cluster);
+        let claim = here.claim(&shop(), &new_pod(), &holder, LONG).await.unwrap();
+        assert_eq!(claim, Claim::Held(lease));
+        // All others are free.
+        for record in listed.records.iter().filter(|it| it.id != 1) {
+            assert_eq!(record.lease, None);
+            let (again, _) = take(&store.in_cluster(record.cluster), &record.owner, LONG).await;
+            assert_eq!(again.id, record.id);
+        }
+    }
+
     async fn pods_of_the_first_version_stay_as_they_are(database) {
         make_first_version(&database).await;
         let store = database.store().await;
@@ -83,10 +153,9 @@ on_both! {
         let builds = store.list_builds(BuildFilter::default()).await.unwrap().records;
         assert_eq!((builds.len(), builds[0].cluster), (1, pod.cluster));
         // The numbers of leases that are gone are not used again.
-        let Locked::Taken(lock) = store.lock("x", &Holder::this_process(), LONG).await.unwrap() else {
-            panic!("the lease is held");
-        };
-        store.unlock(&lock).await.unwrap();
+        let (again, other) = take(&store.in_cluster(pod.cluster), &Owner::project("x").unwrap(), LONG).await;
+        assert!(again.id > pod.id);
+        store.release(&other).await.unwrap();
         let (again, _) = take(&store.in_cluster(pod.cluster), &shop(), LONG).await;
         assert_eq!(again.id, pod.id);
         // The first contact says which cluster it is.

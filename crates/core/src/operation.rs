@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use strum::{Display, EnumString, IntoStaticStr};
 
-use crate::Owner;
+use crate::{DeploymentName, Owner};
 
 /// What an operation does.
 #[derive(
@@ -87,6 +87,12 @@ impl Workload {
         }
     }
 
+    /// An owner's deployment of this name.
+    #[must_use]
+    pub fn deployment(owner: &Owner, name: &DeploymentName) -> Self {
+        Self::named(WorkloadKind::Deployment, owner, name)
+    }
+
     /// Something of an owner's that has a name.
     #[must_use]
     pub fn named(kind: WorkloadKind, owner: &Owner, name: impl fmt::Display) -> Self {
@@ -105,6 +111,22 @@ impl Workload {
             owner: None,
             name,
         }
+    }
+}
+
+impl Workload {
+    /// Returns what no other workload in a cluster has: its kind, its namespace and its name. No two owners
+    /// share a namespace.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let namespace = self.owner.as_ref().map(Owner::namespace);
+        let place = match (&namespace, &self.name) {
+            (Some(namespace), Some(name)) => format!(" {namespace}/{name}"),
+            (Some(namespace), None) => format!(" {namespace}"),
+            (None, Some(name)) => format!(" {name}"),
+            (None, None) => String::new(),
+        };
+        format!("{}{place}", self.kind)
     }
 }
 
@@ -154,5 +176,17 @@ mod tests {
         assert_eq!(Workload::pod(&owner).to_string(), "pod of project shop");
         let build = Workload::unowned(WorkloadKind::Build, None);
         assert_eq!(build.to_string(), "build");
+    }
+
+    #[test]
+    fn keys_are_those_of_databases_that_exist() {
+        let owner = Owner::project("shop").unwrap();
+        assert_eq!(Workload::pod(&owner).key(), "pod project-shop");
+        let with_conversation = Owner::from_ids(Some("shop"), Some("c-1")).unwrap();
+        assert_eq!(Workload::pod(&with_conversation).key(), "pod project-shop");
+        let web = Workload::deployment(&owner, &"web".parse().unwrap());
+        assert_eq!(web.key(), "deployment project-shop/web");
+        let build = Workload::unowned(WorkloadKind::Build, Some("b-1".to_owned()));
+        assert_eq!(build.key(), "build b-1");
     }
 }

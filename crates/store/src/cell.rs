@@ -1,16 +1,16 @@
-//! Cells of a row as they are read: one that can't be is named with its table, row and column.
+//! Cells of a row as they are read and written: one that can't be is named with its table, row and column.
 
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use diesel::{
     backend::Backend,
     deserialize::{self, FromSql, FromSqlRow},
     sql_types::Timestamp,
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Holder, LeaseInfo, SshPlace, StoreError};
+use super::{SshPlace, StoreError};
 use berth_core::Invalid;
 
 /// A time as it is stored, or why it is none: SQLite holds times as text.
@@ -94,20 +94,6 @@ impl RowAt {
         })
     }
 
-    /// Who holds a lease; each time stands with its column.
-    pub(super) fn lease(
-        self,
-        holder: &str,
-        since: (&'static str, &Moment),
-        until: (&'static str, &Moment),
-    ) -> Result<LeaseInfo, StoreError> {
-        Ok(LeaseInfo {
-            holder: Holder::from_text(holder),
-            since: self.moment(since.0, since.1)?,
-            until: self.moment(until.0, until.1)?,
-        })
-    }
-
     pub(super) fn unreadable(
         self,
         column: &'static str,
@@ -120,4 +106,16 @@ impl RowAt {
             source: problem.into(),
         }
     }
+}
+
+pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|problem| StoreError::Query {
+        act: "write a record as JSON",
+        source: problem.into(),
+    })
+}
+
+/// A time as both databases can hold it: in microseconds.
+pub(super) fn storable(time: DateTime<Utc>) -> NaiveDateTime {
+    time.naive_utc().trunc_subsecs(6)
 }

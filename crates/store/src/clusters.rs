@@ -177,6 +177,26 @@ trait Clusters {
     async fn join(&mut self, old: i64, into: i64) -> Result<Vec<String>, Fault>;
 }
 
+/// Makes those rows of a table another cluster's whose names it does not have, and returns the others'.
+macro_rules! join_named {
+    ($connection:expr, $table:ident, $name:ident, $old:expr, $into:expr) => {{
+        let taken: Vec<String> = $table::table
+            .filter($table::cluster_id.eq($into))
+            .select($table::$name)
+            .load($connection)
+            .await?;
+        let of_old = $table::table.filter($table::cluster_id.eq($old));
+        diesel::update(of_old.filter($table::$name.ne_all(taken)))
+            .set($table::cluster_id.eq($into))
+            .execute($connection)
+            .await?;
+        of_old
+            .select($table::$name)
+            .load::<String>($connection)
+            .await?
+    }};
+}
+
 macro_rules! clusters_on {
     ($connection:ty) => {
         impl Clusters for $connection {
@@ -294,61 +314,10 @@ macro_rules! clusters_on {
             }
 
             async fn join(&mut self, old: i64, into: i64) -> Result<Vec<String>, Fault> {
-                let mut collisions = Vec::new();
-                let theirs: Vec<(i64, String, String, String)> = pods::table
-                    .filter(pods::cluster_id.eq(old))
-                    .select((pods::id, pods::namespace, pods::owner_kind, pods::owner_id))
-                    .load(self)
-                    .await?;
-                for (id, namespace, kind, owner) in theirs {
-                    let same: i64 = pods::table
-                        .filter(pods::cluster_id.eq(into))
-                        .filter(pods::namespace.eq(&namespace))
-                        .count()
-                        .get_result(self)
-                        .await?;
-                    if same > 0 {
-                        collisions.push(format!("pod of {kind} {owner}"));
-                        continue;
-                    }
-                    diesel::update(pods::table.find(id))
-                        .set(pods::cluster_id.eq(into))
-                        .execute(self)
-                        .await?;
-                }
-                let theirs: Vec<(i64, String)> = deployments::table
-                    .filter(deployments::cluster_id.eq(old))
-                    .select((deployments::id, deployments::lock_name))
-                    .load(self)
-                    .await?;
-                for (id, lock_name) in theirs {
-                    let same: i64 = deployments::table
-                        .filter(deployments::cluster_id.eq(into))
-                        .filter(deployments::lock_name.eq(&lock_name))
-                        .count()
-                        .get_result(self)
-                        .await?;
-                    if same > 0 {
-                        collisions.push(lock_name);
-                        continue;
-                    }
-                    diesel::update(deployments::table.find(id))
-                        .set(deployments::cluster_id.eq(into))
-                        .execute(self)
-                        .await?;
-                }
+                let mut collisions = join_named!(self, pods, lock_name, old, into);
+                collisions.extend(join_named!(self, deployments, lock_name, old, into));
                 // Where both have a lease of the same name, that of the other cluster counts.
-                let names = leases::table
-                    .filter(leases::cluster_id.eq(into))
-                    .select(leases::name)
-                    .load::<String>(self)
-                    .await?;
-                diesel::update(leases::table)
-                    .filter(leases::cluster_id.eq(old))
-                    .filter(leases::name.ne_all(names))
-                    .set(leases::cluster_id.eq(into))
-                    .execute(self)
-                    .await?;
+                join_named!(self, leases, name, old, into);
                 diesel::update(builds::table)
                     .filter(builds::cluster_id.eq(old))
                     .set(builds::cluster_id.eq(into))

@@ -3,7 +3,7 @@
 use std::{error::Error, path::PathBuf};
 
 use super::LeaseInfo;
-use berth_core::{BuildId, DeploymentName, Owner};
+use berth_core::{BuildId, Workload};
 
 type Source = Box<dyn Error + Send + Sync>;
 
@@ -126,20 +126,20 @@ pub enum StoreError {
         /// What the database says.
         source: Source,
     },
-    /// There is no record of this owner.
-    #[error("there is no pod of {owner}")]
+    /// There is no record of this workload.
+    #[error("there is no {workload}")]
     NotFound {
-        /// The owner.
-        owner: Owner,
+        /// The workload.
+        workload: Workload,
     },
-    /// Somebody else has taken the lease over, or the record is gone; nothing was written.
+    /// Another process has taken the lease over, or it was released; nothing was written.
     #[error(
-        "the lease on the pod of {owner} was lost{}",
+        "the lease on the {workload} was lost{}",
         by.as_ref().map(|by| format!(" to {by}")).unwrap_or_default()
     )]
     LeaseLost {
-        /// Whose record was leased.
-        owner: Owner,
+        /// What was leased.
+        workload: Workload,
         /// Who holds the lease now, if anybody does.
         by: Option<LeaseInfo>,
     },
@@ -154,25 +154,6 @@ pub enum StoreError {
     BuildExists {
         /// The build.
         id: BuildId,
-    },
-    /// There is no record of this deployment.
-    #[error("there is no deployment {name} of {owner}")]
-    NoDeployment {
-        /// The owner.
-        owner: Owner,
-        /// The deployment.
-        name: DeploymentName,
-    },
-    /// Somebody else has taken the lease of this name over, or it was given back; nothing was written.
-    #[error(
-        "the lease on {name} was lost{}",
-        by.as_ref().map(|by| format!(" to {by}")).unwrap_or_default()
-    )]
-    LockLost {
-        /// What was leased.
-        name: String,
-        /// Who holds the lease now, if anybody does.
-        by: Option<LeaseInfo>,
     },
     /// A row holds something that this program can't read.
     #[error("the column {column} of row {row} of the table {table} can't be read")]
@@ -229,12 +210,10 @@ impl StoreError {
             Self::Busy { .. } => "try again, or allow the server more connections",
             Self::Newer { .. } => "use a newer berth, or give berth a database of its own",
             Self::Migration { .. } => "the database's user must be allowed to create tables",
-            Self::NotFound { .. } => "create it with `berth create`",
-            Self::LeaseLost { .. } => "look at the pod with `berth status`, and try again",
+            Self::NotFound { .. } => "create it, or check the name",
+            Self::LeaseLost { .. } => "look at what has become of it, and try again",
             Self::NoBuild { .. } => "check the build's name; records of old builds are removed",
             Self::BuildExists { .. } => "build again: the next name is another one",
-            Self::NoDeployment { .. } => "make it with `berth deploy`, or check the name",
-            Self::LockLost { .. } => "look at what has become of it, and try again",
             Self::Unreadable { .. } => {
                 "correct the row, or delete it and make again what it stood for"
             }

@@ -3,9 +3,9 @@
 //! The cluster is the truth and a record is a memory of it. Leases keep two processes from acting on
 //! one thing at a time, and a write under a lease is refused once the lease is lost:
 //!
-//! - An owner has one [pod](PodRecord); its record carries its [`Lease`].
-//! - An owner has [deployments](DeploymentRecord) by name. The lease on each is a [`Lock`], as is any
-//!   that is [taken by its name](Store::lock), on a host name for one.
+//! - An owner has one [pod](PodRecord), and [deployments](DeploymentRecord) by name.
+//! - A [`Lease`] is on any [workload](berth_core::Workload) of a cluster, [with](Store::claim) or
+//!   [without](Store::lease) a record of it.
 //! - A [build](BuildRecord) needs no lease: it begins once, and the first end that is seen stays.
 //! - Each [operation](OperationRecord) that changes a cluster is recorded with its begin and its end.
 //!
@@ -36,12 +36,12 @@
 //! let new = NewPod { image, resources, ssh };
 //! let holder = Holder::this_process();
 //! match store.claim(&owner, &new, &holder, Duration::from_secs(60)).await? {
-//!     Claim::Taken { lease, .. } => {
+//!     Claim::Taken(lease, _) => {
 //!         // … make the pod, renewing the lease now and then …
 //!         store.save(&lease, PodChanges::new().status(PodStatus::Running)).await?;
 //!         store.release(&lease).await?;
 //!     }
-//!     Claim::Held { by, .. } => println!("{owner} is being changed by {by}"),
+//!     Claim::Held(by) => println!("{owner} is being changed by {by}"),
 //! }
 //! # Ok(())
 //! # }
@@ -54,7 +54,7 @@
 //!
 //! use berth_core::{BuildId, DeploymentStatus, Digest, Owner};
 //! use berth_store::{
-//!     BuildEnd, DeploymentChanges, DeploymentClaim, Holder, NewDeployment, Store,
+//!     BuildEnd, Claim, DeploymentChanges, Holder, NewDeployment, Store,
 //! };
 //!
 //! # async fn example(
@@ -64,15 +64,15 @@
 //! let owner = Owner::project("shop")?;
 //! let (holder, ttl) = (Holder::this_process(), Duration::from_secs(60));
 //! match store.claim_deployment(&owner, &"api".parse()?, &new, &holder, ttl).await? {
-//!     DeploymentClaim::Taken { lock, .. } => {
+//!     Claim::Taken(lease, _) => {
 //!         // … roll it out, renewing the lease now and then …
 //!         let changes = DeploymentChanges::new()
 //!             .image(&built.image.at(&digest)?)
 //!             .status(DeploymentStatus::Running);
-//!         store.save_deployment(&lock, changes).await?;
-//!         store.unlock(&lock).await?;
+//!         store.save_deployment(&lease, changes).await?;
+//!         store.release(&lease).await?;
 //!     }
-//!     DeploymentClaim::Held { by, .. } => println!("it is being deployed by {by}"),
+//!     Claim::Held(by) => println!("it is being deployed by {by}"),
 //! }
 //! # Ok(())
 //! # }
@@ -80,8 +80,6 @@
 
 mod builds;
 mod cell;
-mod changed;
-mod claim;
 mod clusters;
 mod deployments;
 mod error;
@@ -89,14 +87,12 @@ mod fault;
 mod holder;
 mod lease;
 mod listed;
-mod lock;
 mod migrations;
 mod operations;
+mod pods;
 mod pools;
 mod postgres;
-mod query;
-mod record;
-mod row;
+mod records;
 mod schema;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -111,16 +107,14 @@ use self::url::Place;
 pub use self::{
     builds::{BuildEnd, BuildFilter, BuildRecord, EndedBuild, NewBuild},
     clusters::{Bound, ClusterAddress, ClusterId},
-    deployments::{
-        DeploymentChanges, DeploymentClaim, DeploymentFilter, DeploymentRecord, NewDeployment,
-    },
+    deployments::{DeploymentChanges, DeploymentFilter, DeploymentRecord, NewDeployment},
     error::StoreError,
     holder::{Holder, Life},
     lease::{Claim, Lease, LeaseInfo},
     listed::Listed,
-    lock::{Lock, Locked},
     operations::{NewOperation, OperationEnd, OperationFilter, OperationRecord},
-    record::{NewPod, PodChanges, PodFilter, PodRecord, SshPlace},
+    pods::{NewPod, PodChanges, PodFilter, PodRecord},
+    records::{Claimed, RecordFilter, SshPlace},
 };
 use self::{pools::Pools, postgres::Postgres};
 

@@ -11,8 +11,7 @@ use berth_core::{Operation, Outcome, Owner, OwnerKind, Workload};
 
 use super::{
     ClusterId, Holder, Life, Listed, SshPlace, Store, StoreError,
-    cell::{Moment, RowAt},
-    changed::storable,
+    cell::{Moment, RowAt, storable},
     pools::{Clock, read, write},
     schema::operations,
 };

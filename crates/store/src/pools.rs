@@ -29,7 +29,7 @@ pub(super) enum Pools {
 
 /// Runs a body on a connection, without a transaction: for a single query.
 macro_rules! read {
-    ($store:expr, $act:literal, async |$connection:ident| $body:block) => {{
+    ($store:expr, $act:expr, async |$connection:ident| $body:block) => {{
         let pools = $store.pools.clone();
         let work = async move {
             match pools {
@@ -58,7 +58,7 @@ macro_rules! read {
 /// can't wait for its lock. Postgres' reads what others have committed, so that after a wait for a
 /// row the row is seen as it is then.
 macro_rules! write {
-    ($store:expr, $act:literal, async |$connection:ident| $body:block) => {{
+    ($store:expr, $act:expr, async |$connection:ident| $body:block) => {{
         let pools = $store.pools.clone();
         let work = async move {
             match pools {

@@ -9,6 +9,7 @@ diesel::table! {
         project_id -> Nullable<Text>,
         conversation_id -> Nullable<Text>,
         namespace -> Text,
+        lock_name -> Text,
         pod_name -> Nullable<Text>,
         image -> Text,
         status -> Text,
@@ -18,10 +19,6 @@ diesel::table! {
         ssh_port -> Integer,
         ssh_user -> Text,
         diagnosis -> Nullable<Text>,
-        lease_number -> BigInt,
-        lease_holder -> Nullable<Text>,
-        lease_since -> Nullable<Timestamp>,
-        lease_until -> Nullable<Timestamp>,
         created_at -> Timestamp,
         updated_at -> Timestamp,
     }
@@ -124,4 +121,5 @@ diesel::table! {
     }
 }
 
+diesel::allow_tables_to_appear_in_same_query!(pods, leases);
 diesel::allow_tables_to_appear_in_same_query!(deployments, leases);

@@ -29,7 +29,7 @@ impl Work<'_> {
         let store = self.manager.store();
         let nothing_came_of_it = !existed && !has_applied;
         let written = if nothing_came_of_it && !is_away {
-            store.delete(self.held.lease()).await
+            store.delete(self.held.lease()).await.map(drop)
         } else {
             let cause = verdict.unwrap_or(match error.kind() {
                 Kind::Denied => Cause::Denied,
@@ -40,7 +40,7 @@ impl Work<'_> {
             if !existed || verdict.is_some() {
                 changes = changes.status(PodStatus::Error);
             }
-            store.save(self.held.lease(), changes).await.map(|_| ())
+            store.save(self.held.lease(), changes).await.map(drop)
         };
         if let Err(failed) = written {
             tracing::warn!(error = %failed, "the failure could not be recorded");

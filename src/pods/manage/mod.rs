@@ -14,7 +14,6 @@ use serde::Serialize;
 
 use super::{
     ManageRequest, PodManager,
-    lease::HeldLease,
     manager::default_spec,
     observed::{self, Observed},
     plan::{self, Plan, Why},
@@ -26,10 +25,10 @@ use crate::{
         Endpoint, Operation, Owner, OwnerLabels, PodSpec, PodStatus, Port, ServiceDetails, Step,
         Workload,
     },
-    engine::{Events, still_deleting},
+    engine::{Events, Held, LEASE_TTL, LeaseWait, still_deleting},
     error::Error,
     manifest::{Manifest, PodRender},
-    store::{PodChanges, PodRecord, SshPlace},
+    store::{Claimed, PodChanges, PodRecord, SshPlace},
 };
 
 /// What had to be done.
@@ -92,11 +91,14 @@ impl PodManager {
 
     async fn bring_up(&self, request: ManageRequest, events: &Events) -> Result<Managed, Error> {
         let owner = request.owner().clone();
-        let _turn = self.take_turn(&owner, events).await?;
-        let new = self.new_record();
-        let (record, held, existed) = self.claim(&owner, &new, events).await?;
+        let (store, new, holder) = (self.store(), self.new_record(), self.site().holder());
+        let limits = &self.settings().limits;
+        let wait = LeaseWait::for_turn(limits.ready);
+        let ask = || store.claim(&owner, &new, holder, LEASE_TTL);
+        let claimed = self.site().claim(wait, events, ask).await?;
+        let (held, Claimed { record, existed }) = claimed;
         // One limit each for an old namespace, the check of a new image, and the pod.
-        let manager = self.steady(self.settings().limits.ready * 3);
+        let manager = self.steady(limits.ready * 3);
         let work = Work {
             manager: &manager,
             owner: &owner,
@@ -119,7 +121,7 @@ struct Work<'a> {
     manager: &'a PodManager,
     owner: &'a Owner,
     labels: OwnerLabels,
-    held: &'a HeldLease,
+    held: &'a Held,
     events: &'a Events,
     /// Whether anything may have been changed in the cluster.
     has_applied: AtomicBool,

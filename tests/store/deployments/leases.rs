@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use berth::{
-    domain::DeploymentStatus,
-    store::{DeploymentChanges, DeploymentClaim, DeploymentFilter, Holder, Locked, StoreError},
+    domain::{DeploymentStatus, Workload},
+    store::{Claim, Claimed, DeploymentChanges, DeploymentFilter, StoreError},
 };
 use futures::future::join_all;
 
 use super::{claim, named, take};
-use crate::{LONG, SHORT, chain, on_both, shop};
+use crate::{LONG, SHORT, on_both, shop};
 
 on_both! {
     async fn of_ten_claims_at_once_one_is_taken(database) {
@@ -22,15 +22,14 @@ on_both! {
         let taken: Vec<_> = claims
             .iter()
             .filter_map(|claim| match claim {
-                DeploymentClaim::Taken { record, .. } => Some(record),
-                DeploymentClaim::Held { .. } => None,
+                Claim::Taken(_, claimed) => Some(&claimed.record),
+                Claim::Held(_) => None,
             })
             .collect();
         assert_eq!(taken.len(), 1);
         for claim in &claims {
-            if let DeploymentClaim::Held { record, by } = claim {
-                assert_eq!(record, taken[0]);
-                assert_eq!(Some(by), record.lease.as_ref());
+            if let Claim::Held(by) = claim {
+                assert_eq!(Some(by), taken[0].lease.as_ref());
             }
         }
         let listed = store.list_deployments(DeploymentFilter::default()).await.unwrap();
@@ -43,7 +42,7 @@ on_both! {
             let store = store.clone();
             tokio::spawn(async move {
                 loop {
-                    let DeploymentClaim::Taken { record, lock, .. } =
+                    let Claim::Taken(lease, Claimed { record, .. }) =
                         claim(&store, &shop(), "api", LONG).await
                     else {
                         tokio::task::yield_now().await;
@@ -52,8 +51,8 @@ on_both! {
                     // Were two to read and write at once, a number would be lost.
                     let next = record.revision.unwrap_or(0) + 1;
                     let changes = DeploymentChanges::new().revision(Some(next));
-                    store.save_deployment(&lock, changes).await.unwrap();
-                    return store.unlock(&lock).await.unwrap();
+                    store.save_deployment(&lease, changes).await.unwrap();
+                    return store.release(&lease).await.unwrap();
                 }
             })
         });
@@ -70,8 +69,8 @@ on_both! {
         // The claim is the look that the short lease has to be over at.
         let (new, existed) = loop {
             match claim(&store, &shop(), "api", LONG).await {
-                DeploymentClaim::Held { .. } => tokio::task::yield_now().await,
-                DeploymentClaim::Taken { lock, existed, .. } => break (lock, existed),
+                Claim::Held(_) => tokio::task::yield_now().await,
+                Claim::Taken(lease, claimed) => break (lease, claimed.existed),
             }
         };
         assert!(existed);
@@ -82,14 +81,14 @@ on_both! {
             store.save_deployment(&old, changes()).await.unwrap_err(),
             store.delete_deployment(&old).await.unwrap_err(),
         ] {
-            let StoreError::LockLost { name, by } = &lost else { panic!("{lost:?}") };
-            assert_eq!(name, "deployment project-shop/api");
+            let StoreError::LeaseLost { workload, by } = &lost else { panic!("{lost:?}") };
+            assert_eq!(workload, &Workload::deployment(&shop(), &named("api")));
             assert_eq!(by.as_ref(), Some(new.info()));
             assert!(lost.to_string().contains(new.info().holder.as_str()), "{lost}");
             assert!(lost.hint().is_some());
         }
-        assert!(!store.renew_lock(&old, LONG).await.unwrap());
-        store.unlock(&old).await.unwrap();
+        assert!(!store.renew(&old, LONG).await.unwrap());
+        store.release(&old).await.unwrap();
         let now = store.get_deployment(&shop(), &named("api")).await.unwrap();
         assert_eq!((now.status, now.lease.as_ref()), (record.status, Some(new.info())));
         assert!(store.save_deployment(&new, changes()).await.is_ok());
@@ -97,79 +96,60 @@ on_both! {
 
     async fn a_lease_that_was_given_back_writes_no_more(database) {
         let store = database.store().await;
-        let (_, lock) = take(&store, &shop(), "api", LONG).await;
-        store.unlock(&lock).await.unwrap();
-        let lost = store.save_deployment(&lock, DeploymentChanges::new()).await.unwrap_err();
-        assert!(matches!(lost, StoreError::LockLost { by: None, .. }), "{lost:?}");
+        let (_, lease) = take(&store, &shop(), "api", LONG).await;
+        store.release(&lease).await.unwrap();
+        let lost = store.save_deployment(&lease, DeploymentChanges::new()).await.unwrap_err();
+        assert!(matches!(lost, StoreError::LeaseLost { by: None, .. }), "{lost:?}");
         let claim = claim(&store, &shop(), "api", LONG).await;
-        assert!(matches!(claim, DeploymentClaim::Taken { existed: true, .. }));
+        assert!(matches!(claim, Claim::Taken(_, Claimed { existed: true, .. })));
     }
 
     async fn a_deleted_deployment_takes_its_lease_along(database) {
         let store = database.store().await;
-        let (_, lock) = take(&store, &shop(), "api", LONG).await;
-        store.delete_deployment(&lock).await.unwrap();
+        let (_, lease) = take(&store, &shop(), "api", LONG).await;
+        store.delete_deployment(&lease).await.unwrap();
         assert_eq!(store.find_deployment(&shop(), &named("api")).await.unwrap(), None);
-        let lost = store.delete_deployment(&lock).await.unwrap_err();
-        assert!(matches!(lost, StoreError::LockLost { by: None, .. }), "{lost:?}");
+        let lost = store.delete_deployment(&lease).await.unwrap_err();
+        assert!(matches!(lost, StoreError::LeaseLost { by: None, .. }), "{lost:?}");
         let claim = claim(&store, &shop(), "api", LONG).await;
-        assert!(matches!(claim, DeploymentClaim::Taken { existed: false, .. }));
-        let lost = store.save_deployment(&lock, DeploymentChanges::new()).await.unwrap_err();
-        assert!(matches!(lost, StoreError::LockLost { by: Some(_), .. }), "{lost:?}");
+        assert!(matches!(claim, Claim::Taken(_, Claimed { existed: false, .. })));
+        let lost = store.save_deployment(&lease, DeploymentChanges::new()).await.unwrap_err();
+        assert!(matches!(lost, StoreError::LeaseLost { by: Some(_), .. }), "{lost:?}");
     }
 
     async fn a_renewed_lease_is_seen_in_the_record(database) {
         let store = database.store().await;
-        let (_, lock) = take(&store, &shop(), "api", Duration::ZERO).await;
-        assert!(store.renew_lock(&lock, LONG).await.unwrap());
-        let lease = store.get_deployment(&shop(), &named("api")).await.unwrap().lease.unwrap();
-        assert!(lease.until > lock.info().until);
-        assert_eq!(lease.since, lock.info().since);
-    }
-
-    async fn no_record_and_no_lease_are_made_by_find_and_lock(database) {
-        let store = database.store().await;
-        let holder = Holder::this_process();
-        let ask = async || store.find_and_lock_deployment(&shop(), &named("api"), &holder, LONG).await.unwrap();
-        assert_eq!(ask().await, None);
-        assert_eq!(ask().await, None);
-        assert_eq!(store.find_deployment(&shop(), &named("api")).await.unwrap(), None);
-        let (record, lock) = take(&store, &shop(), "api", LONG).await;
-        let Some(DeploymentClaim::Held { record: seen, by }) = ask().await else { panic!("not held") };
-        assert_eq!((&seen, &by), (&record, lock.info()));
-        store.unlock(&lock).await.unwrap();
-        assert!(matches!(ask().await, Some(DeploymentClaim::Taken { existed: true, .. })));
+        let (_, lease) = take(&store, &shop(), "api", Duration::ZERO).await;
+        assert!(store.renew(&lease, LONG).await.unwrap());
+        let seen = store.get_deployment(&shop(), &named("api")).await.unwrap().lease.unwrap();
+        assert!(seen.until > lease.info().until);
+        assert_eq!(seen.since, lease.info().since);
     }
 
     async fn what_was_seen_is_noted_without_a_lease_unless_somebody_has_it(database) {
         let store = database.store().await;
         let seen = || DeploymentChanges::new().status(DeploymentStatus::Running).revision(Some(2));
         assert_eq!(store.refresh_deployment(&shop(), &named("api"), seen()).await.unwrap(), None);
-        let (before, lock) = take(&store, &shop(), "api", LONG).await;
+        let (before, lease) = take(&store, &shop(), "api", LONG).await;
         let left_alone = store.refresh_deployment(&shop(), &named("api"), seen()).await.unwrap();
         assert_eq!(left_alone, Some(before));
-        store.unlock(&lock).await.unwrap();
+        store.release(&lease).await.unwrap();
         let refreshed = store.refresh_deployment(&shop(), &named("api"), seen()).await.unwrap().unwrap();
         assert_eq!((refreshed.status, refreshed.revision), (DeploymentStatus::Running, Some(2)));
         assert_eq!(refreshed.lease, None);
         let claim = claim(&store, &shop(), "api", LONG).await;
-        assert!(matches!(claim, DeploymentClaim::Taken { existed: true, .. }));
+        assert!(matches!(claim, Claim::Taken(_, Claimed { existed: true, .. })));
     }
 
     async fn another_lease_writes_no_deployment(database) {
         let store = database.store().await;
         take(&store, &shop(), "api", LONG).await;
-        let Locked::Taken(lock) =
-            store.lock("host shop", &Holder::this_process(), LONG).await.unwrap()
-        else {
-            panic!("it is held");
-        };
-        for error in [
-            store.save_deployment(&lock, DeploymentChanges::new()).await.unwrap_err(),
-            store.delete_deployment(&lock).await.unwrap_err(),
-        ] {
-            assert!(chain(&error).contains("host shop is not a deployment's"), "{}", chain(&error));
-        }
-        assert!(store.renew_lock(&lock, LONG).await.unwrap());
+        let (_, lease) = crate::take(&store, &shop(), LONG).await;
+        let missing = store.save_deployment(&lease, DeploymentChanges::new()).await.unwrap_err();
+        assert_eq!(missing.to_string(), "there is no pod of project shop");
+        assert!(store.renew(&lease, LONG).await.unwrap());
+        assert!(!store.delete_deployment(&lease).await.unwrap());
+        let listed = store.list_deployments(DeploymentFilter::default()).await.unwrap();
+        assert_eq!((listed.records.len(), store.find(&shop()).await.unwrap().is_some()), (1, true));
     }
 }

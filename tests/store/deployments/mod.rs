@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use berth::{
     domain::{DeploymentName, Owner},
-    store::{DeploymentClaim, DeploymentRecord, Holder, Lock, NewDeployment, Store},
+    store::{Claim, Claimed, DeploymentRecord, Holder, Lease, NewDeployment, Store},
 };
 
 use crate::new_pod;
@@ -25,7 +25,12 @@ fn new_deployment() -> NewDeployment {
     }
 }
 
-async fn claim(store: &Store, owner: &Owner, name: &str, ttl: Duration) -> DeploymentClaim {
+async fn claim(
+    store: &Store,
+    owner: &Owner,
+    name: &str,
+    ttl: Duration,
+) -> Claim<Claimed<DeploymentRecord>> {
     let holder = Holder::this_process();
     let (name, new) = (named(name), new_deployment());
     let claim = store.claim_deployment(owner, &name, &new, &holder, ttl);
@@ -33,9 +38,14 @@ async fn claim(store: &Store, owner: &Owner, name: &str, ttl: Duration) -> Deplo
 }
 
 /// Takes the lease, which must be free.
-async fn take(store: &Store, owner: &Owner, name: &str, ttl: Duration) -> (DeploymentRecord, Lock) {
+async fn take(
+    store: &Store,
+    owner: &Owner,
+    name: &str,
+    ttl: Duration,
+) -> (DeploymentRecord, Lease) {
     match claim(store, owner, name, ttl).await {
-        DeploymentClaim::Taken { record, lock, .. } => (record, lock),
-        DeploymentClaim::Held { by, .. } => panic!("the lease is held by {by}"),
+        Claim::Taken(lease, claimed) => (claimed.record, lease),
+        Claim::Held(by) => panic!("the lease is held by {by}"),
     }
 }

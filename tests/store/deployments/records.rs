@@ -3,8 +3,7 @@
 use berth::{
     domain::{Cause, DeploymentStatus, Diagnosis, HostName, Owner},
     store::{
-        DeploymentChanges, DeploymentClaim, DeploymentFilter, DeploymentRecord, SshPlace,
-        StoreError,
+        Claim, Claimed, DeploymentChanges, DeploymentFilter, DeploymentRecord, SshPlace, StoreError,
     },
 };
 
@@ -15,7 +14,7 @@ on_both! {
     async fn the_first_claim_makes_the_record(database) {
         let store = database.store().await;
         let claim = claim(&store, &shop(), "api", LONG).await;
-        let DeploymentClaim::Taken { record, lock, existed: false } = claim else {
+        let Claim::Taken(lease, Claimed { record, existed: false }) = claim else {
             panic!("{claim:?}");
         };
         let new = new_deployment();
@@ -30,7 +29,7 @@ on_both! {
             replicas: 2,
             diagnosis: None,
             ssh: new.ssh,
-            lease: Some(lock.info().clone()),
+            lease: Some(lease.info().clone()),
             created_at: record.created_at,
             updated_at: record.created_at,
         });
@@ -40,13 +39,13 @@ on_both! {
 
     async fn a_save_changes_what_it_names_and_nothing_else(database) {
         let store = database.store().await;
-        let (before, lock) = take(&store, &shop(), "api", LONG).await;
+        let (before, lease) = take(&store, &shop(), "api", LONG).await;
         let mut diagnosis = Diagnosis::new(Cause::CrashLoop, "back-off \"5m\"\u{0} 🚢");
         diagnosis.log_tail = vec!["'; DROP TABLE deployments; --".to_owned()];
         let image = format!("registry.example.com/hosting/agent@sha256:{}", "a".repeat(64));
         let www: HostName = "www.example.com".parse().unwrap();
         let other = SshPlace { host: "other".to_owned(), port: 22, user: "root".to_owned() };
-        let saved = store.save_deployment(&lock, DeploymentChanges::new()
+        let saved = store.save_deployment(&lease, DeploymentChanges::new()
             .status(DeploymentStatus::Failed)
             .image(&image.parse().unwrap())
             .replicas(u32::MAX)
@@ -70,7 +69,7 @@ on_both! {
         });
 
         let cleared = DeploymentChanges::new().host(None).revision(None).diagnosis(None);
-        let cleared = store.save_deployment(&lock, cleared).await.unwrap();
+        let cleared = store.save_deployment(&lease, cleared).await.unwrap();
         assert_eq!(cleared, DeploymentRecord {
             host: None,
             revision: None,
@@ -94,10 +93,10 @@ on_both! {
         let chat = Owner::conversation("a").unwrap();
         let blog = Owner::project("blog").unwrap();
         for (owner, name) in [(&shop(), "web"), (&chat, "api"), (&shop(), "api"), (&blog, "web")] {
-            let (_, lock) = take(&store, owner, name, LONG).await;
+            let (_, lease) = take(&store, owner, name, LONG).await;
             if name == "web" {
                 let running = DeploymentChanges::new().status(DeploymentStatus::Running);
-                store.save_deployment(&lock, running).await.unwrap();
+                store.save_deployment(&lease, running).await.unwrap();
             }
         }
         let names = async |filter| {
@@ -132,7 +131,7 @@ on_both! {
     async fn a_row_that_cannot_be_read_does_not_spoil_the_list(database) {
         let store = database.store().await;
         let (good, _) = take(&store, &Owner::project("good").unwrap(), "api", LONG).await;
-        let (bad, lock) = take(&store, &shop(), "api", LONG).await;
+        let (bad, lease) = take(&store, &shop(), "api", LONG).await;
         for (column, content) in [
             ("image", "'No Image'"),
             ("status", "'melted'"),
@@ -166,6 +165,6 @@ on_both! {
             )).await;
         }
         assert_eq!(store.get_deployment(&shop(), &named("api")).await.unwrap(), bad);
-        assert!(store.renew_lock(&lock, LONG).await.unwrap());
+        assert!(store.renew(&lease, LONG).await.unwrap());
     }
 }

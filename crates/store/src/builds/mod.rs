@@ -14,7 +14,7 @@ pub use self::record::{BuildEnd, BuildFilter, BuildRecord, EndedBuild, NewBuild}
 use self::row::{EndedRow, NewRow, Row};
 use super::{
     Listed, Store, StoreError,
-    changed::storable,
+    cell::storable,
     pools::{Clock, read, write},
     schema::builds,
 };

@@ -8,8 +8,7 @@ use diesel::prelude::*;
 use super::{BuildEnd, BuildRecord, NewBuild};
 use crate::{
     ClusterId, StoreError,
-    cell::{Moment, RowAt},
-    changed::{storable, to_json},
+    cell::{Moment, RowAt, storable, to_json},
     schema::builds,
 };
 use berth_core::BuildStatus;

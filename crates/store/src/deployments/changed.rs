@@ -1,16 +1,15 @@
 //! What is written to the table `deployments`.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use diesel::prelude::*;
+use diesel::{dsl::Eq, prelude::*};
 
 use super::{DeploymentChanges, NewDeployment};
 use crate::{
     ClusterId, StoreError,
-    changed::{storable, to_json},
-    record::Change,
+    cell::{storable, to_json},
     schema::deployments,
 };
-use berth_core::{DeploymentName, DeploymentStatus, Owner};
+use berth_core::{DeploymentName, DeploymentStatus, Owner, Workload};
 
 /// The row of a new record.
 #[derive(Debug, Clone, Insertable)]
@@ -36,17 +35,18 @@ pub(super) struct NewRow {
 impl NewRow {
     pub(super) fn new(
         cluster: ClusterId,
+        workload: &Workload,
         owner: &Owner,
         name: &DeploymentName,
         new: &NewDeployment,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
             cluster_id: cluster.0,
             owner_kind: owner.kind().as_str(),
             owner_id: owner.id().to_owned(),
             name: name.to_string(),
             namespace: owner.namespace().to_string(),
-            lock_name: lock_name(owner, name),
+            lock_name: workload.key(),
             image: new.image.to_string(),
             host: new.host.clone().map(String::from),
             status: DeploymentStatus::Progressing.as_str(),
@@ -56,7 +56,12 @@ impl NewRow {
             ssh_user: new.ssh.user.clone(),
             created_at: NaiveDateTime::default(),
             updated_at: NaiveDateTime::default(),
-        }
+        })
+    }
+
+    /// What a claim changes in a row that exists: nothing.
+    pub(super) fn claimed(&self) -> Eq<deployments::owner_id, deployments::owner_id> {
+        deployments::owner_id.eq(deployments::owner_id)
     }
 
     pub(super) fn at(mut self, now: DateTime<Utc>) -> Self {
@@ -92,18 +97,11 @@ impl ChangedRow {
             status: changes.status.map(DeploymentStatus::as_str),
             image: changes.image.map(String::from),
             replicas: changes.replicas.map(i64::from),
-            host: match changes.host {
-                Change::Keep => None,
-                Change::To(host) => Some(host.map(String::from)),
-            },
-            revision: match changes.revision {
-                Change::Keep => None,
-                Change::To(revision) => Some(revision),
-            },
-            diagnosis: match changes.diagnosis {
-                Change::Keep => None,
-                Change::To(diagnosis) => Some(diagnosis.as_ref().map(to_json).transpose()?),
-            },
+            host: changes
+                .host
+                .column(|it| Ok::<_, StoreError>(String::from(it)))?,
+            revision: changes.revision.column(Ok::<_, StoreError>)?,
+            diagnosis: changes.diagnosis.column(|it| to_json(&it))?,
             ssh_port: changes.ssh.as_ref().map(|ssh| ssh.port.into()),
             ssh_user: changes.ssh.as_ref().map(|ssh| ssh.user.clone()),
             ssh_host: changes.ssh.map(|ssh| ssh.host),
@@ -115,9 +113,4 @@ impl ChangedRow {
         self.updated_at = Some(storable(now));
         self
     }
-}
-
-/// The name of the lease on a deployment. A namespace is one owner's, so no two deployments share it.
-pub(super) fn lock_name(owner: &Owner, name: &DeploymentName) -> String {
-    format!("deployment {}/{name}", owner.namespace())
 }

@@ -3,8 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::{LeaseInfo, Lock, SshPlace, record::Change};
-use berth_core::{DeploymentName, DeploymentStatus, Diagnosis, HostName, Image, Namespace, Owner};
+use crate::{LeaseInfo, SshPlace, records::Change};
+use berth_core::{
+    DeploymentName, DeploymentStatus, Diagnosis, HostName, Image, Namespace, Owner, Workload,
+};
 
 /// What is remembered of a deployment. The cluster is the truth; this is a memory of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,6 +39,14 @@ pub struct DeploymentRecord {
     pub updated_at: DateTime<Utc>,
 }
 
+impl DeploymentRecord {
+    /// Returns the workload that is remembered.
+    #[must_use]
+    pub fn workload(&self) -> Workload {
+        Workload::deployment(&self.owner, &self.name)
+    }
+}
+
 /// What a record starts with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDeployment {
@@ -48,28 +58,6 @@ pub struct NewDeployment {
     pub replicas: u32,
     /// Where `kubectl` runs.
     pub ssh: SshPlace,
-}
-
-/// What came of asking for the lease on a deployment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub enum DeploymentClaim {
-    /// The lease is the caller's.
-    Taken {
-        /// The record, with this lease on it.
-        record: DeploymentRecord,
-        /// The lease.
-        lock: Lock,
-        /// Whether there was a record before.
-        existed: bool,
-    },
-    /// The lease is somebody else's, who has not given it back and whose time is not up.
-    Held {
-        /// The record as it is now.
-        record: DeploymentRecord,
-        /// Who holds the lease.
-        by: LeaseInfo,
-    },
 }
 
 /// Changes to a record; what is not named stays as it is.
@@ -142,14 +130,4 @@ impl DeploymentChanges {
         self.diagnosis = Change::To(diagnosis.cloned());
         self
     }
-}
-
-/// Which records [`Store::list_deployments`](crate::Store::list_deployments) returns; the
-/// default is all of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DeploymentFilter {
-    /// Only deployments of this owner.
-    pub owner: Option<Owner>,
-    /// Only deployments that were seen in this state.
-    pub status: Option<DeploymentStatus>,
 }

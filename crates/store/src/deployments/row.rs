@@ -6,7 +6,6 @@ use super::DeploymentRecord;
 use crate::{
     LeaseInfo, StoreError,
     cell::{Moment, RowAt},
-    lock::LeaseRow,
     schema::deployments,
 };
 use berth_core::Owner;
@@ -15,7 +14,8 @@ use berth_core::Owner;
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = deployments)]
 pub(super) struct Row {
-    id: i64,
+    pub(super) id: i64,
+    pub(super) cluster_id: i64,
     owner_kind: String,
     owner_id: String,
     name: String,
@@ -69,12 +69,4 @@ impl Row {
             updated_at: at.moment("updated_at", &self.updated_at)?,
         })
     }
-}
-
-/// A row and the lease on it.
-pub(super) type Found = (Row, Option<LeaseRow>);
-
-pub(super) fn into_record((row, lease): Found) -> Result<DeploymentRecord, StoreError> {
-    let lease = lease.map(|lease| lease.info()).transpose()?;
-    row.into_record(lease)
 }

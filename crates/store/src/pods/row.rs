@@ -2,8 +2,9 @@
 
 use diesel::prelude::*;
 
-use super::{
-    ClusterId, LeaseInfo, PodRecord, StoreError,
+use super::PodRecord;
+use crate::{
+    ClusterId, LeaseInfo, StoreError,
     cell::{Moment, RowAt},
     schema::pods,
 };
@@ -14,7 +15,7 @@ use berth_core::{Owner, OwnerKind};
 #[diesel(table_name = pods)]
 pub(super) struct Row {
     pub(super) id: i64,
-    cluster_id: i64,
+    pub(super) cluster_id: i64,
     owner_kind: String,
     owner_id: String,
     conversation_id: Option<String>,
@@ -28,17 +29,13 @@ pub(super) struct Row {
     ssh_port: i32,
     ssh_user: String,
     diagnosis: Option<String>,
-    pub(super) lease_number: i64,
-    lease_holder: Option<String>,
-    lease_since: Option<Moment>,
-    lease_until: Option<Moment>,
     created_at: Moment,
     updated_at: Moment,
 }
 
 impl Row {
-    /// The record that the row stands for.
-    pub(super) fn into_record(self) -> Result<PodRecord, StoreError> {
+    /// The record that the row stands for, with the lease on it.
+    pub(super) fn into_record(self, lease: Option<LeaseInfo>) -> Result<PodRecord, StoreError> {
         let at = self.at();
         let owner = self.owner()?;
         let namespace = owner.namespace();
@@ -57,26 +54,11 @@ impl Row {
             ssh: at.ssh(&self.ssh_host, self.ssh_port, &self.ssh_user)?,
             cluster: ClusterId(self.cluster_id),
             diagnosis: at.optional_json("diagnosis", self.diagnosis.as_deref())?,
-            lease: self.lease()?,
+            lease,
             created_at: at.moment("created_at", &self.created_at)?,
             updated_at: at.moment("updated_at", &self.updated_at)?,
             pod_name: self.pod_name,
         })
-    }
-
-    /// Who has leased the row, whether or not the lease has run out.
-    pub(super) fn lease(&self) -> Result<Option<LeaseInfo>, StoreError> {
-        let Some(holder) = &self.lease_holder else {
-            return Ok(None);
-        };
-        let at = self.at();
-        let missing = |column| at.unreadable(column, "it is missing beside a holder");
-        let since = self.lease_since.as_ref();
-        let since = since.ok_or_else(|| missing("lease_since"))?;
-        let until = self.lease_until.as_ref();
-        let until = until.ok_or_else(|| missing("lease_until"))?;
-        at.lease(holder, ("lease_since", since), ("lease_until", until))
-            .map(Some)
     }
 
     fn owner(&self) -> Result<Owner, StoreError> {

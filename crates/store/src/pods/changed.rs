@@ -1,14 +1,17 @@
 //! What is written to the table `pods`.
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
-use diesel::prelude::*;
-use serde::Serialize;
+use chrono::{DateTime, NaiveDateTime, Utc};
+use diesel::{dsl::Eq, prelude::*};
 
-use super::{ClusterId, NewPod, PodChanges, StoreError, record::Change, schema::pods};
-use berth_core::{Owner, PodStatus, ServiceDetails};
+use super::{NewPod, PodChanges};
+use crate::{
+    ClusterId, StoreError,
+    cell::{storable, to_json},
+    schema::pods,
+};
+use berth_core::{Owner, PodStatus, ServiceDetails, Workload};
 
-/// The row of a new record. Its lease is taken in the same transaction, so that every row which
-/// can be seen has a lease number above zero.
+/// The row of a new record.
 #[derive(Debug, Clone, Insertable)]
 #[diesel(table_name = pods)]
 pub(super) struct NewRow {
@@ -18,6 +21,7 @@ pub(super) struct NewRow {
     project_id: Option<String>,
     conversation_id: Option<String>,
     namespace: String,
+    lock_name: String,
     image: String,
     status: &'static str,
     resources: String,
@@ -25,13 +29,22 @@ pub(super) struct NewRow {
     ssh_host: String,
     ssh_port: i32,
     ssh_user: String,
-    lease_number: i64,
     created_at: NaiveDateTime,
     updated_at: NaiveDateTime,
 }
 
+type Claimed = (
+    Eq<pods::owner_id, pods::owner_id>,
+    Option<Eq<pods::conversation_id, String>>,
+);
+
 impl NewRow {
-    pub(super) fn new(cluster: ClusterId, owner: &Owner, new: &NewPod) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        cluster: ClusterId,
+        workload: &Workload,
+        owner: &Owner,
+        new: &NewPod,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
             cluster_id: cluster.0,
             owner_kind: owner.kind().as_str(),
@@ -39,6 +52,7 @@ impl NewRow {
             project_id: owner.project_id().map(str::to_owned),
             conversation_id: owner.conversation_id().map(str::to_owned),
             namespace: owner.namespace().to_string(),
+            lock_name: workload.key(),
             image: new.image.to_string(),
             status: PodStatus::Created.as_str(),
             resources: to_json(&new.resources)?,
@@ -46,10 +60,18 @@ impl NewRow {
             ssh_host: new.ssh.host.clone(),
             ssh_port: new.ssh.port.into(),
             ssh_user: new.ssh.user.clone(),
-            lease_number: 0,
             created_at: NaiveDateTime::default(),
             updated_at: NaiveDateTime::default(),
         })
+    }
+
+    /// What a claim changes in a row that exists: it may name a conversation beside the project.
+    pub(super) fn claimed(&self) -> Claimed {
+        let conversation = self.conversation_id.clone();
+        (
+            pods::owner_id.eq(pods::owner_id),
+            conversation.map(|id| pods::conversation_id.eq(id)),
+        )
     }
 
     pub(super) fn at(mut self, now: DateTime<Utc>) -> Self {
@@ -86,14 +108,8 @@ impl ChangedRow {
             image: changes.image.map(String::from),
             resources: changes.resources.as_ref().map(to_json).transpose()?,
             service_details: changes.service.as_ref().map(to_json).transpose()?,
-            pod_name: match changes.pod_name {
-                Change::Keep => None,
-                Change::To(name) => Some(name),
-            },
-            diagnosis: match changes.diagnosis {
-                Change::Keep => None,
-                Change::To(diagnosis) => Some(diagnosis.as_ref().map(to_json).transpose()?),
-            },
+            pod_name: changes.pod_name.column(Ok::<_, StoreError>)?,
+            diagnosis: changes.diagnosis.column(|it| to_json(&it))?,
             ssh_port: changes.ssh.as_ref().map(|ssh| ssh.port.into()),
             ssh_user: changes.ssh.as_ref().map(|ssh| ssh.user.clone()),
             ssh_host: changes.ssh.map(|ssh| ssh.host),
@@ -105,16 +121,4 @@ impl ChangedRow {
         self.updated_at = Some(storable(now));
         self
     }
-}
-
-pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|problem| StoreError::Query {
-        act: "write a record as JSON",
-        source: problem.into(),
-    })
-}
-
-/// A time as both databases can hold it: in microseconds.
-pub(super) fn storable(time: DateTime<Utc>) -> NaiveDateTime {
-    time.naive_utc().trunc_subsecs(6)
 }

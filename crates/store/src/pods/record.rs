@@ -1,13 +1,11 @@
 //! What is remembered of an owner's pod, and the changes that can be made to it.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{ClusterId, LeaseInfo};
+use crate::{ClusterId, LeaseInfo, SshPlace, records::Change};
 use berth_core::{
-    Diagnosis, Image, Namespace, Owner, OwnerKind, PodStatus, Resources, ServiceDetails,
+    Diagnosis, Image, Namespace, Owner, PodStatus, Resources, ServiceDetails, Workload,
 };
 
 /// What is remembered of an owner's pod. The cluster is the truth; this is a memory of it.
@@ -44,21 +42,11 @@ pub struct PodRecord {
     pub updated_at: DateTime<Utc>,
 }
 
-/// The host that is reached by SSH and on which `kubectl` runs. Never a key or a password.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SshPlace {
-    /// Host name or address.
-    pub host: String,
-    /// The SSH server's port.
-    pub port: u16,
-    /// Whom to log in as.
-    pub user: String,
-}
-
-/// `host:port`
-impl fmt::Display for SshPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
+impl PodRecord {
+    /// Returns the workload that is remembered.
+    #[must_use]
+    pub fn workload(&self) -> Workload {
+        Workload::pod(&self.owner)
     }
 }
 
@@ -94,14 +82,6 @@ pub struct PodChanges {
     pub(super) ssh: Option<SshPlace>,
     pub(super) pod_name: Change<String>,
     pub(super) diagnosis: Change<Diagnosis>,
-}
-
-/// A change to what may be missing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) enum Change<T> {
-    #[default]
-    Keep,
-    To(Option<T>),
 }
 
 impl PodChanges {
@@ -151,13 +131,4 @@ impl PodChanges {
         self.diagnosis = Change::To(diagnosis.cloned());
         self
     }
-}
-
-/// Which records [`Store::list`](super::Store::list) returns; the default is all of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PodFilter {
-    /// Only pods that were seen in this state.
-    pub status: Option<PodStatus>,
-    /// Only pods of this kind of owner.
-    pub kind: Option<OwnerKind>,
 }

@@ -1,0 +1,2 @@
+-- The counters of leases that pods had are gone.
+SELECT 1;

@@ -264,6 +264,7 @@ async fn assigns_an_error_to_its_object(bench: Bench) {
     let error = bench.client.apply(&[good, lost], false).await.unwrap_err();
     assert!(matches!(error, ClusterError::NotFound { .. }), "{error:?}");
     assert_eq!(names(error.applied()), ["configmap/good"]);
+    assert_eq!(error.object(), Some("configmap/lost"));
 }
 
 async fn keeps_nothing_of_a_dry_run(bench: Bench) {

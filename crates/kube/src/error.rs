@@ -7,16 +7,18 @@ use berth_ssh::SshError;
 
 use super::{Applied, HostFault};
 
-/// What kubectl said when it failed, in full: decisions are taken on this, never on a message.
+/// A request that failed and its answer in full: decisions are taken on this, never on a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reply {
     /// What was asked, such as `apply` or `get node`; never with a value that may be secret.
     pub act: String,
-    /// kubectl's exit code; none when it was ended by a signal.
+    /// The exit code of the program that was to do it; `None` when a signal ended it, or there was none.
     pub exit: Option<u32>,
-    /// kubectl's standard error, in full.
-    pub stderr: String,
-    /// What had been applied before the failure.
+    /// The API server's message, or the program's standard error.
+    pub text: String,
+    /// Of several objects the one that failed first, as [`Applied`] names it.
+    pub object: Option<String>,
+    /// The objects that had been applied before the failure.
     pub applied: Vec<Applied>,
 }
 
@@ -77,8 +79,10 @@ pub enum ClusterError {
     /// The host can't reach the API server.
     #[error("the host can't reach the API server: {words}")]
     ApiUnreachable {
-        /// kubectl's words.
+        /// The message.
         words: String,
+        /// Whether the request may have reached the API server, and may have been carried out.
+        may_have_arrived: bool,
         /// What was said, in full.
         reply: Box<Reply>,
     },
@@ -253,6 +257,14 @@ pub enum ClusterError {
     /// There is no `aws` on the host.
     #[error("aws was not found on the host")]
     AwsMissing,
+    /// The API server refused with a message that is not known.
+    #[error("{} failed: {words}", .reply.act)]
+    Failed {
+        /// The API server's message.
+        words: String,
+        /// What was said, in full.
+        reply: Box<Reply>,
+    },
     /// kubectl failed with words that are not known.
     #[error("kubectl {} failed: {words}", .reply.act)]
     Kubectl {
@@ -264,7 +276,7 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
-    /// What kubectl said in full, when it was kubectl that failed.
+    /// Returns the request and its answer in full, when there was one.
     #[must_use]
     pub fn reply(&self) -> Option<&Reply> {
         match self {
@@ -293,6 +305,7 @@ impl ClusterError {
             | Self::NotRunning { reply, .. }
             | Self::TimedOut { reply, .. }
             | Self::Aws { reply, .. }
+            | Self::Failed { reply, .. }
             | Self::Kubectl { reply, .. } => Some(reply),
             Self::AwsMissing | Self::Host { .. } | Self::Ssh(_) | Self::Unexpected { .. } => None,
         }
@@ -347,7 +360,9 @@ impl ClusterError {
                 context: text,
                 reply,
             }
-            | Self::ApiUnreachable { words: text, reply }
+            | Self::ApiUnreachable {
+                words: text, reply, ..
+            }
             | Self::ApiUntrusted { words: text, reply }
             | Self::Forbidden { words: text, reply }
             | Self::NotFound {
@@ -386,13 +401,21 @@ impl ClusterError {
                 reply,
             }
             | Self::Aws { words: text, reply }
+            | Self::Failed { words: text, reply }
             | Self::Kubectl { words: text, reply } => {
                 *text = redaction.hide(text);
                 reply
             }
         };
-        reply.stderr = redaction.hide(&reply.stderr);
+        reply.text = redaction.hide(&reply.text);
         self
+    }
+
+    /// The object on which an [`apply`](super::Client::apply) of several failed, such as
+    /// `deployment.apps/web`.
+    #[must_use]
+    pub fn object(&self) -> Option<&str> {
+        self.reply()?.object.as_deref()
     }
 
     /// What had been applied before an [`apply`](super::Client::apply) failed.
@@ -458,6 +481,7 @@ impl ClusterError {
             Self::Ssh(_)
             | Self::NotFound { .. }
             | Self::Unexpected { .. }
+            | Self::Failed { .. }
             | Self::Kubectl { .. } => return None,
         })
     }
@@ -519,7 +543,7 @@ mod tests {
         let said = || "got hunter22".to_owned();
         let reply = || {
             Box::new(Reply {
-                stderr: said(),
+                text: said(),
                 ..Reply::default()
             })
         };

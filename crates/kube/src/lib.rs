@@ -31,6 +31,7 @@ mod objects;
 mod ownership;
 mod resource;
 mod scale_up;
+mod status;
 mod watch_pace;
 
 pub use self::{
@@ -53,5 +54,6 @@ pub use self::{
     },
     resource::{Resource, Scope},
     scale_up::is_node_coming,
+    status::Status,
     watch_pace::WatchPace,
 };

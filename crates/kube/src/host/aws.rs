@@ -27,7 +27,7 @@ pub(super) async fn ensure_repository(
         return Ok(EcrOutcome::Existed);
     }
     let failed = reply("find the repository", &found);
-    if !lacks_the_repository(&failed.stderr) {
+    if !lacks_the_repository(&failed.text) {
         return match aws_failure(failed) {
             ClusterError::AwsMissing => Ok(EcrOutcome::NoAws),
             error => Err(error),
@@ -37,7 +37,7 @@ pub(super) async fn ensure_repository(
         .run(&create_repository(registry, repository), Bytes::new())
         .await?;
     let failed = reply("create the repository", &created);
-    if created.status.success() || has_the_repository(&failed.stderr) {
+    if created.status.success() || has_the_repository(&failed.text) {
         return Ok(EcrOutcome::Created);
     }
     Err(aws_failure(failed))
@@ -56,7 +56,7 @@ pub(super) async fn digest(
         .await?;
     let failed = reply(ACT, &found);
     if !found.status.success() {
-        return if failed.stderr.contains("(ImageNotFoundException)") {
+        return if failed.text.contains("(ImageNotFoundException)") {
             Ok(None)
         } else {
             Err(aws_failure(failed))
@@ -140,8 +140,8 @@ pub(super) fn reply(act: &str, output: &Output) -> Reply {
     Reply {
         act: act.to_owned(),
         exit: output.status.code(),
-        stderr: output.stderr.text(),
-        applied: Vec::new(),
+        text: output.stderr.text(),
+        ..Reply::default()
     }
 }
 
@@ -205,7 +205,7 @@ pub(super) fn aws_failure(reply: Reply) -> ClusterError {
         return ClusterError::AwsMissing;
     }
     let said = reply
-        .stderr
+        .text
         .lines()
         .map(str::trim)
         .find(|line| !line.is_empty() && !line.starts_with("usage:"));
@@ -232,8 +232,8 @@ mod tests {
         aws_failure(Reply {
             act: "create the repository".into(),
             exit: Some(exit),
-            stderr: stderr.into(),
-            applied: Vec::new(),
+            text: stderr.into(),
+            ..Reply::default()
         })
     }
 

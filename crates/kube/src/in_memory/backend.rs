@@ -78,10 +78,11 @@ impl Backend for InMemory {
             let mut namespaces = manifests.iter().filter(|it| it.kind() == "Namespace");
             dry_run && namespaces.any(|it| of(it).message == refusal.message)
         };
-        if refusals.iter().all(lacks_namespace) {
-            return Ok(applied);
-        }
-        let error = refusal::refused("apply", &refusals, applied);
+        let first = match refusals.first() {
+            Some(first) if !refusals.iter().all(lacks_namespace) => first,
+            _ => return Ok(applied),
+        };
+        let error = refusal::refused("apply", first, (manifests, applied));
         Err(error.hiding(&crate::redaction(manifests)))
     }
 
@@ -305,7 +306,7 @@ fn named(object: &Value) -> Result<Applied, ApiError> {
 }
 
 fn refuse(act: &str, error: ApiError) -> ClusterError {
-    refusal::refused(act, &[error], Vec::new())
+    refusal::refused(act, &error, (&[], Vec::new()))
 }
 
 fn timed_out(kind: Kind, name: &str) -> ClusterError {
@@ -313,9 +314,8 @@ fn timed_out(kind: Kind, name: &str) -> ClusterError {
     ClusterError::TimedOut {
         reply: Box::new(Reply {
             act: "wait".to_owned(),
-            exit: Some(1),
-            stderr: format!("error: timed out waiting for {condition}\n"),
-            applied: Vec::new(),
+            text: format!("timed out waiting for {condition}"),
+            ..Reply::default()
         }),
         condition,
     }

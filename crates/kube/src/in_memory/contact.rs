@@ -5,7 +5,7 @@ use std::time::Duration;
 use berth_ssh::SshError;
 use tokio::{sync::watch, time::Instant};
 
-use super::super::{ClusterError, Reply};
+use super::super::ClusterError;
 
 /// How a cluster is out of reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +64,8 @@ impl Away {
         match self {
             Self::ApiServer => ClusterError::ApiUnreachable {
                 words: REFUSED.to_owned(),
-                reply: Box::new(Reply {
-                    exit: Some(1),
-                    stderr: format!("{REFUSED}\n"),
-                    ..Reply::default()
-                }),
+                may_have_arrived: false,
+                reply: Box::default(),
             },
             Self::Link => ClusterError::Ssh(SshError::LinkLost {
                 reason: "the cluster in memory is away".to_owned(),

@@ -6,7 +6,7 @@ use berth_objects::{ApiError, Kind, State, json::text, resources, write::Admissi
 use serde_json::Value;
 
 use super::{
-    super::{Applied, ClusterError, Reply, Resource, kubectl::classify},
+    super::{Applied, ClusterError, Manifest, Reply, Resource, Status, facts::first_missing},
     lock,
 };
 
@@ -60,21 +60,20 @@ fn unknown(what: &str) -> ApiError {
     ApiError::new(404, "NotFound", message)
 }
 
-/// The error that a call ends with when the API server refuses; as `kubectl` would report it.
-pub(super) fn refused(act: &str, refusals: &[ApiError], applied: Vec<Applied>) -> ClusterError {
-    let lines = refusals.iter().map(|refusal| {
-        let (reason, message) = (refusal.reason, &refusal.message);
-        match (refusal.code, reason) {
-            (422, _) if refusal.details.is_null() => format!("The request is invalid: {message}\n"),
-            (422, _) => format!("The {message}\n"),
-            (_, "") => format!("Error from server: {message}\n"),
-            _ => format!("Error from server ({reason}): {message}\n"),
-        }
-    });
-    classify(Reply {
+/// The error that a call ends with when the API server refuses. `of`: what was applied of which manifests.
+pub(super) fn refused(
+    act: &str,
+    refusal: &ApiError,
+    of: (&[Manifest], Vec<Applied>),
+) -> ClusterError {
+    let (manifests, applied) = of;
+    let status: Status = serde_json::from_value(refusal.status()).unwrap_or_default();
+    let reply = Reply {
         act: act.to_owned(),
-        exit: Some(1),
-        stderr: lines.collect(),
+        text: refusal.message.clone(),
+        object: first_missing(manifests, &applied),
         applied,
-    })
+        ..Reply::default()
+    };
+    ClusterError::from_status(&status, reply)
 }

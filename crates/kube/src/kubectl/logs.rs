@@ -82,8 +82,8 @@ async fn end(process: Listening, stderr: &[u8]) -> Option<ClusterError> {
         Ok(status) => Some(classify(Reply {
             act: "logs".to_owned(),
             exit: status.code(),
-            stderr: String::from_utf8_lossy(stderr).into_owned(),
-            applied: Vec::new(),
+            text: String::from_utf8_lossy(stderr).into_owned(),
+            ..Reply::default()
         })),
         Err(error) => Some(error.into()),
     }

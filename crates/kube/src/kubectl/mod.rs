@@ -31,7 +31,7 @@ pub use self::settings::KubectlSettings;
 pub(crate) use self::{reads::unexpected, reply::classify};
 use super::{
     Applied, Backend, Changes, ClusterError, ExecError, ExecOutput, ExecRequest, LogRequest,
-    Manifest, Objects, PodRef, Query, Reply, Resource, redaction,
+    Manifest, Objects, PodRef, Query, Reply, Resource, facts::first_missing, redaction,
 };
 
 /// The most of an answer that is taken, in bytes.
@@ -105,8 +105,8 @@ impl KubectlBackend {
             let error = classify(Reply {
                 act: act.to_owned(),
                 exit: output.status.code(),
-                stderr: output.stderr.text(),
-                applied: Vec::new(),
+                text: output.stderr.text(),
+                ..Reply::default()
             });
             return Err(self.explain(error).await);
         }
@@ -160,7 +160,8 @@ impl KubectlBackend {
         let error = classify(Reply {
             act: "apply".to_owned(),
             exit: output.status.code(),
-            stderr,
+            text: stderr,
+            object: first_missing(manifests, &applied),
             applied,
         });
         let error = error.hiding(&redaction(manifests));

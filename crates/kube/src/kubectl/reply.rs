@@ -1,33 +1,34 @@
-//! Finds out from kubectl's words what went wrong. The one place that reads them.
+//! Finds out from kubectl's stderr what went wrong. The one place that reads it.
 //!
 //! kubectl's exit code is 1 for nearly everything, so its standard error decides: the whole of it,
-//! without [noise](is_noise). When several objects failed, the first
+//! without [noise](is_noise). What the API server said becomes a [`Status`] again; the rest is a fault of
+//! the host, of reaching the API server, or of kubectl itself. When several objects failed, the first
 //! failure is told: the later ones are often its consequence.
 
 use super::{
-    super::{ClusterError, HostFault, Reply},
+    super::{
+        ClusterError, HostFault, Reply,
+        status::{Status, status},
+    },
     host_words::{host_fault, is_foreign},
 };
 
 /// What a failed reply means.
 pub(crate) fn classify(reply: Reply) -> ClusterError {
-    let text = words(&reply.stderr);
+    let text = words(&reply.text);
     let first = first_failure(&text);
-    let reply = Box::new(reply);
     if let Some(fault) = host_fault(&text, reply.exit) {
-        let words = first;
         return ClusterError::HostSetup {
             fault,
-            words,
-            reply,
+            words: first,
+            reply: Box::new(reply),
         };
     }
-    reach_fault(&first, reply)
-        .or_else(|reply| access_fault(&first, reply))
-        .or_else(|reply| admission_fault(&first, reply))
-        .or_else(|reply| object_fault(&first, reply))
-        .or_else(|reply| answer_fault(&first, reply))
-        .or_else(|reply| foreign_fault(&first, reply))
+    if let Some(status) = api_status(&first) {
+        return ClusterError::from_status(&status, reply);
+    }
+    reach_fault(&first, Box::new(reply))
+        .or_else(|reply| kubectl_fault(&first, reply))
         .unwrap_or_else(|reply| ClusterError::Kubectl {
             words: if first.is_empty() {
                 match reply.exit {
@@ -40,6 +41,48 @@ pub(crate) fn classify(reply: Reply) -> ClusterError {
             reply,
         })
 }
+
+/// What the API server answered, in kubectl's words
+/// (<https://github.com/kubernetes/kubectl/blob/master/pkg/cmd/util/helpers.go>, `StandardErrorMessage`).
+fn api_status(text: &str) -> Option<Status> {
+    if let Some(rest) = text.strip_prefix("Error from server") {
+        let rest = rest.trim_start();
+        let (reason, message) = match rest.strip_prefix('(') {
+            Some(rest) => rest.split_once("): ")?,
+            None => ("", rest.strip_prefix(": ")?),
+        };
+        let mut introductions = INTRODUCTIONS.iter();
+        let without = introductions.find_map(|it| message.strip_prefix(it));
+        return Some(status(reason, without.unwrap_or(message)));
+    }
+    if let Some(message) = text
+        .strip_prefix("The ")
+        .filter(|it| it.contains(" is invalid"))
+    {
+        return Some(status("Invalid", message));
+    }
+    let message = text.strip_prefix("error: ")?;
+    let reason = if message.starts_with("Apply failed with ") {
+        "Conflict"
+    } else if message.contains(" is invalid: ") {
+        "Invalid"
+    } else if message.contains("(Unauthorized)") || message.contains("provide credentials") {
+        "Unauthorized"
+    } else if message.starts_with("the server doesn't have a resource type ")
+        || message == "no matching resources found"
+    {
+        "NotFound"
+    } else {
+        return None;
+    };
+    Some(status(reason, message))
+}
+
+/// What kubectl says before the API server's own message.
+const INTRODUCTIONS: [&str; 2] = [
+    "error when creating \"STDIN\": ",
+    "error when patching \"STDIN\": ",
+];
 
 /// How each of kubectl's failures begins.
 const BEGINNINGS: [&str; 5] = [
@@ -147,7 +190,19 @@ fn reach_fault(text: &str, reply: Box<Reply>) -> Found {
     if text.contains("x509:") || text.contains("failed to verify certificate") {
         return Ok(ClusterError::ApiUntrusted { words, reply });
     }
-    let is_unreachable = text.starts_with("The connection to the server")
+    if is_unreachable(text) {
+        let may_have_arrived = !NOTHING_SENT.iter().any(|words| text.contains(words));
+        return Ok(ClusterError::ApiUnreachable {
+            words,
+            may_have_arrived,
+            reply,
+        });
+    }
+    Err(reply)
+}
+
+fn is_unreachable(text: &str) -> bool {
+    text.starts_with("The connection to the server")
         || text.starts_with("Unable to connect to the server")
         || [
             "connect: connection refused",
@@ -160,16 +215,19 @@ fn reach_fault(text: &str, reply: Box<Reply>) -> Found {
             "network is unreachable",
             "TLS handshake timeout",
             "Client.Timeout exceeded",
-            "the server is currently unable to handle the request",
-            "(ServiceUnavailable)",
         ]
         .iter()
-        .any(|words| text.contains(words));
-    if is_unreachable {
-        return Ok(ClusterError::ApiUnreachable { words, reply });
-    }
-    Err(reply)
+        .any(|words| text.contains(words))
 }
+
+/// What is said of a connection that was never made.
+const NOTHING_SENT: [&str; 5] = [
+    "connection refused",
+    "was refused",
+    "no such host",
+    "dial tcp",
+    "no route to host",
+];
 
 /// The words of a shell, `env` or sudo that does not find a program, or may not run it.
 fn is_missing_program(text: &str, exit: Option<u32>) -> bool {
@@ -198,123 +256,14 @@ fn kubeconfig_fault(text: &str) -> Option<(String, String)> {
     Some((path, problem.to_owned()))
 }
 
-/// The API server knows the request and does not allow it.
-fn access_fault(text: &str, reply: Box<Reply>) -> Found {
-    if text.contains("(Unauthorized)") || text.contains("provide credentials") {
-        return Ok(ClusterError::Unauthorized { reply });
-    }
-    if text.contains("is forbidden: User ") || text.contains("forbidden: User ") {
-        let words = text
-            .split_once("forbidden: ")
-            .map_or(text, |(_, who)| who)
-            .to_owned();
-        return Ok(ClusterError::Forbidden { words, reply });
-    }
-    Err(reply)
-}
-
-/// An admission rule refuses the object.
-fn admission_fault(text: &str, reply: Box<Reply>) -> Found {
-    let is_terminating = text.contains("because it is being terminated");
-    if let Some(namespace) =
-        between(text, "unable to create new content in namespace ", " ").filter(|_| is_terminating)
-    {
-        return Ok(ClusterError::Terminating { namespace, reply });
-    }
-    let webhook = text.contains("admission webhook ") && text.contains("denied the request");
-    let details = after(text, " is forbidden: ").or_else(|| webhook.then(|| without_server(text)));
-    let Some(details) = details else {
-        return Err(reply);
-    };
-    Ok(if details.contains("violates PodSecurity") {
-        ClusterError::PodSecurity { details, reply }
-    } else if details.contains("exceeded quota") || details.contains("failed quota") {
-        ClusterError::Quota { details, reply }
-    } else {
-        ClusterError::Refused { details, reply }
-    })
-}
-
-/// The object, or what was said of it, is at fault.
-fn object_fault(text: &str, reply: Box<Reply>) -> Found {
-    if text.contains("Apply failed with") && text.contains("conflict") {
-        let managers = managers(text);
-        return Ok(ClusterError::Conflict { managers, reply });
-    }
-    if text.contains("the object has been modified") {
-        return Ok(ClusterError::Modified { reply });
-    }
-    let field = between(text, "unknown field \"", "\"").or_else(|| undeclared_field(text));
-    if let Some(field) = field {
-        return Ok(ClusterError::UnknownField { field, reply });
-    }
-    if text.contains("Too long: ")
-        || text.contains("Request entity too large")
-        || text.contains("etcdserver: request is too large")
-        || text.contains("trying to send message larger than max")
-    {
-        let details = without_server(text);
-        return Ok(ClusterError::TooLarge { details, reply });
-    }
-    if text.contains("provided port is already allocated") {
-        let port = between(text, "nodePort: Invalid value: ", ":").unwrap_or_default();
-        return Ok(ClusterError::NodePortTaken { port, reply });
-    }
-    if let Some((object, details)) = text.split_once(" is invalid: ") {
-        let object = object
-            .trim_start_matches("error: ")
-            .trim_start_matches("The ")
-            .to_owned();
-        let details = details.to_owned();
-        return Ok(if details.contains("field is immutable") {
-            ClusterError::Immutable {
-                object,
-                details,
-                reply,
-            }
-        } else {
-            ClusterError::Invalid {
-                object,
-                details,
-                reply,
-            }
-        });
-    }
-    if let Some((before, details)) = text.split_once("cannot be handled as a ") {
-        let kind = details.split_once(": ");
-        return Ok(ClusterError::Invalid {
-            object: kind.map_or(before, |(kind, _)| kind).to_owned(),
-            details: kind.map_or(details, |(_, details)| details).to_owned(),
-            reply,
-        });
-    }
+/// kubectl has failed by itself, or its words are none of kubectl's.
+fn kubectl_fault(text: &str, reply: Box<Reply>) -> Found {
     if let Some(details) = after(text, "error parsing STDIN: ") {
         return Ok(ClusterError::BadYaml { details, reply });
-    }
-    Err(reply)
-}
-
-/// The request was right, and the answer is not what was hoped for.
-fn answer_fault(text: &str, reply: Box<Reply>) -> Found {
-    if let Some(words) = after(text, "is waiting to start: ") {
-        return Ok(ClusterError::NotRunning { words, reply });
     }
     if let Some(condition) = after(text, "timed out waiting for ") {
         return Ok(ClusterError::TimedOut { condition, reply });
     }
-    if text.contains("(NotFound)")
-        || text.contains("no matching resources found")
-        || text.contains("previous terminated container")
-    {
-        let object = without_server(text);
-        let object = object.trim_end_matches(" not found").to_owned();
-        return Ok(ClusterError::NotFound { object, reply });
-    }
-    Err(reply)
-}
-
-/// The words are none of kubectl's.
-fn foreign_fault(text: &str, reply: Box<Reply>) -> Found {
     if is_failure(text) || !is_foreign(text, reply.exit) {
         return Err(reply);
     }
@@ -323,35 +272,6 @@ fn foreign_fault(text: &str, reply: Box<Reply>) -> Found {
         words: text.to_owned(),
         reply,
     })
-}
-
-/// The managers of `conflict with "NAME"` and `conflicts with "NAME"`, each once.
-fn managers(text: &str) -> Vec<String> {
-    let mut managers: Vec<String> = text
-        .split("with \"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .map(str::to_owned)
-        .collect();
-    managers.sort();
-    managers.dedup();
-    managers
-}
-
-/// The words after kubectl's and the server's own introductions.
-fn without_server(text: &str) -> String {
-    let text = match text.strip_prefix("Error from server") {
-        Some(rest) => rest.split_once(": ").map_or(rest, |(_, words)| words),
-        None => text.trim_start_matches("error: "),
-    };
-    [
-        "error when creating \"STDIN\": ",
-        "error when patching \"STDIN\": ",
-    ]
-    .iter()
-    .find_map(|introduction| text.strip_prefix(introduction))
-    .unwrap_or(text)
-    .to_owned()
 }
 
 fn after(text: &str, mark: &str) -> Option<String> {
@@ -363,13 +283,6 @@ fn after(text: &str, mark: &str) -> Option<String> {
 fn between(text: &str, from: &str, to: &str) -> Option<String> {
     let (_, rest) = text.split_once(from)?;
     rest.split_once(to).map(|(found, _)| found.to_owned())
-}
-
-/// The path in `… (rec/a; /v1, Kind=Pod): .spec.x: field not declared in schema`, without its first dot.
-fn undeclared_field(text: &str) -> Option<String> {
-    let (before, _) = text.split_once(": field not declared in schema")?;
-    let (_, path) = before.rsplit_once("): ")?;
-    Some(path.trim_start_matches('.').to_owned())
 }
 
 #[cfg(test)]

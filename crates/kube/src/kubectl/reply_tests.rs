@@ -11,14 +11,14 @@ fn classified(exit: u32, stderr: &str) -> ClusterError {
     classify(Reply {
         act: "get".into(),
         exit: Some(exit),
-        stderr: stderr.into(),
-        applied: Vec::new(),
+        text: stderr.into(),
+        ..Reply::default()
     })
 }
 
 fn shown(exit: u32, stderr: &str) -> String {
     let error = classified(exit, stderr);
-    assert_eq!(error.reply().unwrap().stderr, stderr, "kept in full");
+    assert_eq!(error.reply().unwrap().text, stderr, "kept in full");
     format!("{}: {error}", variant(&error))
 }
 
@@ -269,7 +269,7 @@ fn a_refusal_is_classified_before_its_values_are_hidden() {
         request: no hunter22 here\n";
     let error = classify(Reply {
         exit: Some(1),
-        stderr: stderr.to_owned(),
+        text: stderr.to_owned(),
         ..Reply::default()
     });
     let error = error.hiding(&hidden);
@@ -279,4 +279,29 @@ fn a_refusal_is_classified_before_its_values_are_hidden() {
         told.contains("no [hidden] here") && !told.contains("hunter22"),
         "{told}"
     );
+}
+
+#[test]
+fn only_a_connection_that_was_never_made_says_that_nothing_arrived() {
+    let may_have_arrived = |stderr: &str| match classified(1, stderr) {
+        ClusterError::ApiUnreachable {
+            may_have_arrived, ..
+        } => may_have_arrived,
+        other => panic!("{stderr}: {other:?}"),
+    };
+    for stderr in [
+        "Unable to connect to the server: dial tcp 10.0.0.1:6443: i/o timeout",
+        "Unable to connect to the server: dial tcp: lookup a: no such host",
+        "The connection to the server 10.0.0.1:6443 was refused - did you specify",
+    ] {
+        assert!(!may_have_arrived(stderr), "{stderr}");
+    }
+    for stderr in [
+        "error: unexpected EOF",
+        "Unable to connect to the server: net/http: TLS handshake timeout",
+        "Error from server (Timeout): the server was unable to return a response in the time allotted",
+        "Error from server: etcdserver: request timed out",
+    ] {
+        assert!(may_have_arrived(stderr), "{stderr}");
+    }
 }

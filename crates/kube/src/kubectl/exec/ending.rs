@@ -187,6 +187,7 @@ fn of_failed_kubectl(status: &ExitStatus, stderr: &StderrEnd, has_stdout: bool) 
     match classify(reply(status, stderr)) {
         ClusterError::NotFound { .. } if is_kubectls => Ending::NoPod,
         ClusterError::Kubectl { .. }
+        | ClusterError::Failed { .. }
         | ClusterError::NotFound { .. }
         | ClusterError::HostSetup {
             fault: HostFault::NotKubectl,
@@ -215,8 +216,8 @@ fn reply(status: &ExitStatus, stderr: &StderrEnd) -> Reply {
     Reply {
         act: "exec".to_owned(),
         exit: status.code(),
-        stderr: stderr.words.clone(),
-        applied: Vec::new(),
+        text: stderr.words.clone(),
+        ..Reply::default()
     }
 }
 

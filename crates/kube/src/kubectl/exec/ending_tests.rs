@@ -69,7 +69,7 @@ fn every_recorded_exec_is_told_from_the_others() {
 exec-apiserver-lost-midway: Lost("error: error reading from error stream: next reader: websocket: close 1006 (abnormal closure): unexpected EOF")
 exec-exit3: Exited(3)
 exec-kubelet-lost-midway: Lost("error: error reading from error stream: next reader: websocket: close 1006 (abnormal closure): unexpected EOF")
-exec-nocontainer: Failed: kubectl exec failed: Error from server (BadRequest): container nosuch is not valid for pod running-59494667b6-2j8sc
+exec-nocontainer: Failed: exec failed: container nosuch is not valid for pod running-59494667b6-2j8sc
 exec-nopod: NoPod
 exec-notexecutable: CouldNotStart("exec: \"/etc/passwd\": permission denied")
 exec-notfound-binary: CouldNotStart("exec: \"nosuchbinary\": executable file not found in $PATH")

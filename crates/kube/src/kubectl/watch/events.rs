@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::{
-    super::{ClusterError, ObjectChange, Reply},
+    super::{ClusterError, ObjectChange, Reply, Status, status::is_expired},
     reads::unexpected,
     reply::{classify, is_failure, is_noise},
 };
@@ -132,8 +132,8 @@ impl Watching {
         Reply {
             act: ACT.to_owned(),
             exit,
-            stderr: self.words.clone(),
-            applied: Vec::new(),
+            text: self.words.clone(),
+            ..Reply::default()
         }
     }
 }
@@ -173,14 +173,17 @@ fn read_line(line: &[u8]) -> Line {
 fn read_event(event: Event) -> Result<Line, ClusterError> {
     let Event { type_, object } = event;
     if type_ == "ERROR" {
-        if object.get("code").and_then(Value::as_u64) == Some(410) {
+        let status = serde_json::from_value::<Status>(object)
+            .map_err(|error| unexpected(ACT, error.to_string()))?;
+        if is_expired(&status) {
             return Ok(Line::Expired);
         }
-        let message = object.get("message").and_then(Value::as_str);
-        return Err(unexpected(
-            ACT,
-            message.unwrap_or("an error event").to_owned(),
-        ));
+        let reply = Reply {
+            act: ACT.to_owned(),
+            text: status.message.clone().unwrap_or_default(),
+            ..Reply::default()
+        };
+        return Err(ClusterError::from_status(&status, reply));
     }
     Ok(match type_.as_str() {
         "ADDED" | "MODIFIED" => Line::Change(ObjectChange::Is(object)),

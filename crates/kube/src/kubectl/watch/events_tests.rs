@@ -27,7 +27,20 @@ fn each_line_is_an_event_or_kubectls_word() {
 fn an_expired_watch_ends_and_another_fault_is_an_error() {
     let expired = r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version: 1 (2)","reason":"Expired","code":410}}"#;
     assert_eq!(line(expired), "Expired");
-    insta::assert_snapshot!(line(&expired.replace("410", "500")), @r#"Broken(Unexpected { act: "watch", problem: "too old resource version: 1 (2)" })"#);
+    // An API server that ends or has no leader is one that is out of reach.
+    let status = |reason: &str, code: u16, message: &str| {
+        line(&format!(
+            r#"{{"type":"ERROR","object":{{"kind":"Status","status":"Failure","message":"{message}","reason":"{reason}","code":{code}}}}}"#
+        ))
+    };
+    let away = status(
+        "Timeout",
+        504,
+        "the server was unable to return a response in time",
+    );
+    assert!(away.starts_with("Broken(ApiUnreachable"), "{away}");
+    let other = status("InternalError", 500, "boom");
+    assert!(other.starts_with("Broken(Failed"), "{other}");
 }
 
 #[test]

@@ -43,7 +43,8 @@ impl BuildManager {
             namespace: &namespace,
             context: None,
         };
-        this.await_end(&record, followed, events).await
+        let (end, cache) = this.end(followed, events).await?;
+        outcome(this.conclude(&record, end).await?, cache)
     }
 
     /// Waits until the Job is there, or nothing is about to create it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     BuildRequest, Built,
     plan::{self, Plan},
+    run::Build,
 };
 use crate::{
     cluster::Client,
@@ -54,12 +55,11 @@ impl BuildManager {
     /// begun.
     pub async fn build(&self, request: BuildRequest) -> Result<Built, Error> {
         let plan = self.plan(&request).await?;
-        let build = Workload::unowned(WorkloadKind::Build, Some(plan.id.to_string()));
-        let running = self.site().begin(Operation::Build, build).await?;
-        let done = Box::pin(self.steady().run(plan, running.events())).await;
-        running
-            .end(done, |built| Some(built.digest.to_string()))
-            .await
+        let build = Build {
+            manager: self,
+            plan,
+        };
+        self.site().perform(&build).await
     }
 
     /// Returns the same manager, whose operations tell this receiver what they do, and no other.

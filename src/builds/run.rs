@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
+use async_trait::async_trait;
 use k8s_openapi::api::batch::v1::Job;
 use tokio::time::Instant;
 
@@ -15,11 +16,11 @@ use crate::{
     cluster::{ClusterError, Query, Resource},
     domain::{
         BuildCause, BuildFailure, BuildId, BuildStatus, LABEL_BUILD, LABEL_MANAGED_BY, MANAGED_BY,
-        Namespace, Step,
+        Namespace, Operation, Step, Workload, WorkloadKind,
     },
-    engine::Events,
+    engine::{Change, Events, LEASE_TTL, LeaseWait, Work},
     error::{Error, Kind},
-    store::{BuildEnd, BuildRecord, NewBuild},
+    store::{BuildEnd, BuildRecord, Claim, Holder, NewBuild, Store, StoreError},
 };
 
 /// How often the berth process that starts a build writes to its record until the Job is there.
@@ -36,39 +37,116 @@ const REMOVING: Duration = Duration::from_mins(1);
 /// waited for.
 pub(super) const EVERYTHING: [Resource; 3] = [Resource::JOBS, Resource::PODS, Resource::SECRETS];
 
-impl BuildManager {
-    pub(super) async fn run(&self, plan: Plan, events: &Events) -> Result<Built, Error> {
-        let settings = self.settings();
-        let new = NewBuild {
-            id: plan.id.clone(),
-            image: plan.image.clone(),
-            source: plan.source.clone(),
-            context_hash: plan.context.as_ref().map(|it| it.hash().to_string()),
-            builder: plan.builder.to_string(),
-            namespace: settings.namespace.to_string(),
-            ssh: self.site().place().clone(),
-        };
-        let record = self.store().begin_build(new).await?;
-        events.step(Step::Building {
-            build: plan.id.clone(),
-            image: plan.image.clone(),
-        });
-        let mut was_sent = false;
-        let begun = tokio::select! {
-            begun = self.begin(&plan, &mut was_sent, events) => begun,
-            never = self.give_signs_of_life(&plan.id) => match never {},
-        };
-        if let Err(error) = begun {
-            return Err(self.not_begun(&plan, was_sent, error).await);
-        }
-        let followed = Followed {
-            id: &plan.id,
-            namespace: &settings.namespace,
-            context: plan.streamed(),
-        };
-        self.await_end(&record, followed, events).await
+/// A build that is to be begun and followed to its end.
+pub(super) struct Build<'a> {
+    pub(super) manager: &'a BuildManager,
+    pub(super) plan: Plan,
+}
+
+#[async_trait]
+impl Change for Build<'_> {
+    type Record = BuildRecord;
+    type Scene = ();
+    type Plan = ();
+    type End = (End, CacheUse);
+    type Done = Built;
+
+    fn operation(&self) -> Operation {
+        Operation::Build
     }
 
+    fn workload(&self) -> Workload {
+        Workload::unowned(WorkloadKind::Build, Some(self.plan.id.to_string()))
+    }
+
+    /// The cluster ends a build that takes too long.
+    fn time_limit(&self) -> Option<Duration> {
+        None
+    }
+
+    /// No other process knows its name yet.
+    fn lease_wait(&self) -> LeaseWait {
+        LeaseWait::for_the_dead(LEASE_TTL)
+    }
+
+    async fn claim(
+        &self,
+        store: &Store,
+        holder: &Holder,
+    ) -> Result<Claim<BuildRecord>, StoreError> {
+        let plan = &self.plan;
+        Ok(
+            match store.lease(&self.workload(), holder, LEASE_TTL).await? {
+                Claim::Held(by) => Claim::Held(by),
+                Claim::Taken(lease, ()) => {
+                    let record = store.begin_build(NewBuild {
+                        id: plan.id.clone(),
+                        image: plan.image.clone(),
+                        source: plan.source.clone(),
+                        context_hash: plan.context.as_ref().map(|it| it.hash().to_string()),
+                        builder: plan.builder.to_string(),
+                        namespace: self.manager.settings().namespace.to_string(),
+                        ssh: self.manager.site().place().clone(),
+                    });
+                    Claim::Taken(lease, record.await?)
+                }
+            },
+        )
+    }
+
+    async fn observe(&self, work: &Work<'_>) -> Result<(), Error> {
+        work.events().step(Step::Building {
+            build: self.plan.id.clone(),
+            image: self.plan.image.clone(),
+        });
+        Ok(())
+    }
+
+    fn plan(&self, _: &BuildRecord, (): &()) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn apply(&self, work: &Work<'_>, (): &(), (): &mut ()) -> Result<(), Error> {
+        let manager = self.manager.on(work.site().clone());
+        let mut was_sent = false;
+        let begun = tokio::select! {
+            begun = manager.begin(&self.plan, &mut was_sent, work.events()) => begun,
+            never = manager.give_signs_of_life(&self.plan.id) => match never {},
+        };
+        match begun {
+            Ok(()) => Ok(()),
+            Err(error) => Err(manager.not_begun(&self.plan, was_sent, error).await),
+        }
+    }
+
+    async fn watch(&self, work: &Work<'_>, (): &(), (): &mut ()) -> Result<(End, CacheUse), Error> {
+        let manager = self.manager.on(work.site().clone());
+        let followed = Followed {
+            id: &self.plan.id,
+            namespace: &manager.settings().namespace,
+            context: self.plan.streamed(),
+        };
+        manager.end(followed, work.events()).await
+    }
+
+    async fn record(
+        &self,
+        work: &Work<'_>,
+        record: &BuildRecord,
+        (): &(),
+        (): &(),
+        (end, cache): (End, CacheUse),
+    ) -> Result<Built, Error> {
+        let manager = self.manager.on(work.site().clone());
+        outcome(manager.conclude(record, end).await?, cache)
+    }
+
+    fn result(built: &Built) -> Option<String> {
+        Some(built.digest.to_string())
+    }
+}
+
+impl BuildManager {
     /// So that others can tell a build whose process was killed from one that is slow to start.
     async fn give_signs_of_life(&self, id: &BuildId) -> Infallible {
         loop {
@@ -171,26 +249,20 @@ impl BuildManager {
         error
     }
 
-    /// Follows a build to its end, and writes that down.
-    pub(super) async fn await_end(
+    /// Follows a build to its end.
+    pub(super) async fn end(
         &self,
-        record: &BuildRecord,
         followed: Followed<'_>,
         events: &Events,
-    ) -> Result<Built, Error> {
-        let told = Told::default();
+    ) -> Result<(End, CacheUse), Error> {
+        let (id, told) = (followed.id.clone(), Told::default());
         // On the heap: it holds the watch, the logs and the stream of a context at once.
-        let end = match Box::pin(self.follow(followed, &told, events)).await {
-            Ok(end) => end,
-            Err(source) => {
-                return Err(Error::BuildUnfinished {
-                    id: record.id.clone(),
-                    source: Box::new(source),
-                });
-            }
-        };
-        let record = self.conclude(record, end).await?;
-        outcome(record, told.cache())
+        let end = Box::pin(self.follow(followed, &told, events)).await;
+        let end = end.map_err(|source| Error::BuildUnfinished {
+            id,
+            source: Box::new(source),
+        })?;
+        Ok((end, told.cache()))
     }
 
     /// Writes down how a build has ended, and takes away what it leaves behind. The record may tell

@@ -110,7 +110,7 @@ impl Progress {
             let full = "█".repeat(usize::try_from(width).unwrap_or_default());
             let rest = "░".repeat(usize::try_from(BAR - width).unwrap_or_default());
             with(spinner, |bar| {
-                bar.set_message(format!("{full}{rest} {phrase}"))
+                bar.set_message(format!("{full}{rest} {phrase}"));
             });
         } else {
             self.say(&format!("sent {} %", part(10) * 10));

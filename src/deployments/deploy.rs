@@ -4,10 +4,12 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{DeployRequest, DeploymentManager, failure, work::Work};
+use super::{
+    DeployRequest, DeploymentManager,
+    rollout::{Release, Rollout},
+};
 use crate::{
-    domain::{Operation, PublicHost},
-    engine::{Events, LeaseWait},
+    domain::PublicHost,
     error::Error,
     ingress::{self, Exposure},
     store::{DeploymentRecord, NewDeployment},
@@ -52,14 +54,6 @@ pub struct Deployed {
     pub action: DeployAction,
 }
 
-impl Deployed {
-    /// What had to be done, in a word.
-    #[expect(clippy::unnecessary_wraps, reason = "not all operations have a result")]
-    pub(super) fn result(&self) -> Option<String> {
-        Some(self.action.to_string())
-    }
-}
-
 impl DeploymentManager {
     /// Runs an image as a project's deployment; returns when all of its pods are available and those of
     /// the earlier release are not needed any more. What is there is updated in place.
@@ -77,40 +71,20 @@ impl DeploymentManager {
     pub async fn deploy(&self, request: DeployRequest) -> Result<Deployed, Error> {
         request.check()?;
         self.wanted_exposure(&request).await?;
-        let (owner, name) = (request.owner().clone(), request.name().clone());
-        let running = self.begin(Operation::Deploy, &owner, &name).await?;
-        let done = Box::pin(self.deploy_checked(request, running.events())).await;
-        running.end(done, Deployed::result).await
-    }
-
-    async fn deploy_checked(
-        &self,
-        request: DeployRequest,
-        events: &Events,
-    ) -> Result<Deployed, Error> {
-        let (owner, name) = (request.owner().clone(), request.name().clone());
-        let new = NewDeployment {
-            image: request.asked_image().clone(),
-            host: None,
-            replicas: 1,
-            ssh: self.site().place().clone(),
+        let deploy = Rollout {
+            manager: self,
+            owner: request.owner(),
+            name: request.name(),
+            limit: request.limit.unwrap_or(self.settings().limits.rollout),
+            new: NewDeployment {
+                image: request.asked_image().clone(),
+                host: None,
+                replicas: 1,
+                ssh: self.site().place().clone(),
+            },
+            to: Release::Requested(&request),
         };
-        let limit = request.limit.unwrap_or(self.settings().limits.rollout);
-        let wait = if request.wait_for_turn {
-            LeaseWait::for_turn(limit)
-        } else {
-            LeaseWait::for_the_dead(limit)
-        };
-        let (record, held, existed) = self.claim(&owner, &name, &new, wait, events).await?;
-        let phases = if request.rollback_on_failure { 2 } else { 1 };
-        let manager = self.steady(limit * phases);
-        let work = Work::new(&manager, &owner, &name, &held, limit, events);
-        let result = work.bring_up(&request, &record).await;
-        if let Err(error) = &result {
-            failure::write_down(&work, error, existed).await;
-        }
-        held.give_back().await;
-        result
+        self.site().perform(&deploy).await
     }
 
     /// Checks whether a request can be used, as [`DeploymentManager::deploy`] does before it sends

@@ -1,11 +1,9 @@
 //! What is recorded of a deployment that failed.
 
-use std::sync::atomic::Ordering;
-
-use super::work::Work;
 use crate::{
     cluster::ClusterError,
     domain::{Cause, DeploymentStatus, Diagnosis},
+    engine::Work,
     error::{Error, Kind},
     store::DeploymentChanges,
 };
@@ -13,10 +11,10 @@ use crate::{
 /// Records why the call failed. The deployment's state stays as it was, unless something was changed in
 /// the cluster; a rollout that may still be running when the connection was lost is not recorded as failed;
 /// deletes the record if this call created it and nothing was applied.
-pub(super) async fn write_down(work: &Work<'_>, error: &Error, existed: bool) {
-    let store = work.manager.store();
-    let lease = work.held.lease();
-    let has_applied = work.has_applied.load(Ordering::Relaxed);
+pub(super) async fn record(work: &Work<'_>, error: &Error, existed: bool) {
+    let store = work.store();
+    let lease = work.lease();
+    let has_applied = work.has_applied();
     // Its record says so already.
     if has_applied && matches!(error, Error::DeployFailed { .. }) {
         return;
@@ -24,7 +22,7 @@ pub(super) async fn write_down(work: &Work<'_>, error: &Error, existed: bool) {
     let written = if !existed && !has_applied {
         store.delete_deployment(lease).await.map(drop)
     } else if has_applied && is_lost(error) {
-        // The rollout may still be running, and its record says that it is in events.
+        // The rollout may still be running, and its record says that it is in progress.
         Ok(())
     } else if has_applied {
         let diagnosis = Diagnosis::new(cause(error), error.to_string());

@@ -15,13 +15,11 @@ use k8s_openapi::{
 };
 use serde_json::Value;
 
-use super::{revisions, scene::Scene, work::Work};
+use super::{revisions, rollout::Rollout, scene::Scene};
 use crate::{
-    cluster::{
-        ClusterError, Kept, Query, Resource, foreign_fields, is_set_by_others, own_spec,
-        replaced_metadata,
-    },
-    domain::{DeploymentName, DeploymentSpec, Step},
+    cluster::{ClusterError, Kept, Query, Resource, foreign_fields, is_set_by_others},
+    domain::{DeploymentName, DeploymentSpec},
+    engine::Work,
     error::Error,
     manifest::{Manifest, TEMPLATE_HASH, has_drifted},
 };
@@ -77,22 +75,6 @@ pub(super) fn differs(manifests: &[Manifest], scene: &Scene, name: &DeploymentNa
         })
 }
 
-/// The labels and annotations of other managers that these manifests change, each with its object.
-fn replaced(scene: &Scene, name: &DeploymentName, manifests: &[Manifest]) -> Vec<String> {
-    let objects = objects(scene, name, &[]);
-    let named = |manifest: &Manifest| {
-        let (resource, live, _) =
-            (objects.iter()).find(|(resource, ..)| resource.kind == manifest.kind())?;
-        let fields = replaced_metadata(live, manifest.object());
-        Some(
-            fields
-                .into_iter()
-                .map(|field| format!("{} {field}", resource.name())),
-        )
-    };
-    manifests.iter().filter_map(named).flatten().collect()
-}
-
 /// The fields of other managers, each with its object.
 fn foreign(scene: &Scene, name: &DeploymentName, kept: Kept<'_>) -> Vec<String> {
     let named = |(resource, metadata, kept): (Resource, &ObjectMeta, Kept<'_>)| {
@@ -128,34 +110,29 @@ fn objects<'a>(
         .collect()
 }
 
-impl Work<'_> {
-    /// Makes berth the only manager of the specifications that it is about to apply, and says what of
-    /// other managers the apply removes or changes. No trip when there is nothing of theirs.
+impl Rollout<'_> {
+    /// Makes berth the only manager of the specifications that it is about to apply.
     pub(super) async fn own(
         &self,
+        work: &Work<'_>,
         scene: &Scene,
         kept: Kept<'_>,
         manifests: &[Manifest],
     ) -> Result<(), Error> {
-        let mut fields = foreign(scene, self.name, kept);
-        fields.extend(replaced(scene, self.name, manifests));
-        if !fields.is_empty() {
-            self.events.step(Step::Replacing { fields });
-        }
-        let (cluster, namespace) = (self.manager.cluster(), self.owner.namespace());
-        for (resource, metadata, kept) in objects(scene, self.name, kept) {
-            self.held.confirm().await?;
-            own_spec(cluster, resource, &namespace, metadata, kept).await?;
-        }
-        Ok(())
+        let objects = objects(scene, self.name, kept);
+        work.own(&self.owner.namespace(), &objects, manifests).await
     }
 
     /// Makes sure that the Deployment has the revision's pod template and nothing else.
-    pub(super) async fn confirm_restored(&self, set: &ReplicaSet) -> Result<(), Error> {
+    pub(super) async fn confirm_restored(
+        &self,
+        work: &Work<'_>,
+        set: &ReplicaSet,
+    ) -> Result<(), Error> {
         let query = Query::in_namespace([Resource::DEPLOYMENTS], &self.owner.namespace())
             .named(self.name.as_str())
             .with_managers();
-        let found = self.manager.cluster().find(&[query]).await?;
+        let found = work.cluster().find(&[query]).await?;
         // The wait reports one that is gone.
         let Some(live) = found.of::<Deployment>()?.pop() else {
             return Ok(());

@@ -4,19 +4,18 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use k8s_openapi::api::apps::v1::Deployment;
 
-use super::{scene::Scene, target::no_namespace};
+use super::scene::{self, Scene};
 use crate::{
-    cluster::{Client, ClusterError, Query},
+    cluster::Client,
     config::{Config, IngressSettings, TimeLimits},
     domain::{
-        DeploymentName, DeploymentSpec, EventSink, Invalid, Namespace, Operation, Owner, OwnerKind,
-        OwnerLabels, PublicHost, Resources, Step, Workload,
+        DeploymentName, DeploymentSpec, EventSink, Invalid, Namespace, Owner, PublicHost, Resources,
     },
-    engine::{Events, Held, LEASE_TTL, LeaseWait, Running, Site, still_deleting},
+    engine::{Events, Site},
     error::Error,
     ingress::Exposure,
     registry::RegistrySettings,
-    store::{Claimed, DeploymentRecord, NewDeployment, Store},
+    store::Store,
 };
 
 /// Manages the deployments of all projects on one cluster.
@@ -98,17 +97,6 @@ impl DeploymentManager {
         self.on(self.0.site.steady(Some(at_most)))
     }
 
-    /// Records that an operation on a deployment begins.
-    pub(super) async fn begin(
-        &self,
-        operation: Operation,
-        owner: &Owner,
-        name: &DeploymentName,
-    ) -> Result<Running, Error> {
-        let workload = Workload::deployment(owner, name);
-        self.site().begin(operation, workload).await
-    }
-
     pub(super) fn site(&self) -> &Site {
         &self.0.site
     }
@@ -127,52 +115,21 @@ impl DeploymentManager {
 
     /// What there is in a project's namespace, which is berth's or not there.
     pub(super) async fn look(&self, owner: &Owner) -> Result<Scene, Error> {
-        let namespace = owner.namespace();
-        let scene = Scene::observe(self.cluster(), &namespace).await?;
-        let is_theirs = match owner.kind() {
-            OwnerKind::Namespace => !scene.is_managed(),
-            _ => scene.is_ours_or_absent(&OwnerLabels::of(owner)),
-        };
-        if is_theirs {
-            return Ok(scene);
-        }
-        Err(Error::NotOurs {
-            owner: owner.clone(),
-            namespace: namespace.to_string(),
-        })
+        let queries = scene::queries(&owner.namespace());
+        Scene::of(&self.site().look(owner, &queries).await?)
     }
 
     /// The same, once a namespace on its way out is gone, which is waited for no longer than this.
-    ///
-    /// # Errors
-    /// [`Error::NoNamespace`] when a namespace is missing that berth does not create.
-    pub(super) async fn look_when_settled(
+    pub(super) async fn observe(
         &self,
         owner: &Owner,
         at_most: Duration,
         events: &Events,
     ) -> Result<Scene, Error> {
-        events.step(Step::Observing);
-        let scene = self.look(owner).await?;
-        let is_berths = owner.kind() != OwnerKind::Namespace;
-        if scene.namespace.is_none() && !is_berths {
-            return Err(no_namespace(owner));
-        }
-        if !scene.is_terminating() {
-            return Ok(scene);
-        }
-        events.step(Step::AwaitingDeletion);
-        let namespace = owner.namespace();
+        let queries = scene::queries(&owner.namespace());
         let at_most = at_most.min(self.settings().limits.delete);
-        let query = Query::namespace(&namespace);
-        match self.cluster().wait_until_gone(&query, at_most).await {
-            Err(ClusterError::TimedOut { .. }) => {
-                Err(still_deleting(self.cluster(), &namespace, at_most).await)
-            }
-            Err(error) => Err(error.into()),
-            Ok(()) if is_berths => Ok(Scene::default()),
-            Ok(()) => Err(no_namespace(owner)),
-        }
+        let found = self.site().observe(owner, &queries, at_most, events);
+        Scene::of(&found.await?)
     }
 
     /// How a deployment with this specification is reached from outside.
@@ -182,22 +139,6 @@ impl DeploymentManager {
         spec: &DeploymentSpec,
     ) -> Result<Option<Exposure>, Error> {
         Ok(exposure(owner, spec, &self.settings().ingress)?)
-    }
-
-    /// Takes the lease on a deployment, whose record is made when there is none.
-    pub(super) async fn claim(
-        &self,
-        owner: &Owner,
-        name: &DeploymentName,
-        new: &NewDeployment,
-        wait: LeaseWait,
-        events: &Events,
-    ) -> Result<(DeploymentRecord, Held, bool), Error> {
-        let (store, holder) = (self.store(), self.site().holder());
-        let ask = || store.claim_deployment(owner, name, new, holder, LEASE_TTL);
-        let claimed = self.site().claim(wait, events, ask).await?;
-        let (held, Claimed { record, existed }) = claimed;
-        Ok((record, held, existed))
     }
 }
 

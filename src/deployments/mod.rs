@@ -15,6 +15,7 @@ mod request;
 mod restart;
 mod revisions;
 mod rollback;
+mod rollout;
 mod scene;
 mod secrets;
 mod seen;

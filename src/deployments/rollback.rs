@@ -4,20 +4,18 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use tokio::time::Instant;
 
 use super::{
-    DeployAction, DeployRequest, Deployed, DeploymentManager, failure,
+    DeployAction, Deployed, DeploymentManager,
     foreign::{self, Scale},
     manager::existing,
-    revisions::{self, earlier, image, last_good, revision},
+    revisions::{self, image, last_good},
+    rollout::{Release, Rollout},
     scene::{Scene, spec_of},
     wait::Outcome,
-    work::{Failed, Plan, Work, hidden},
+    work::{Failed, Plan, hidden},
 };
 use crate::{
-    domain::{
-        DeploymentName, DeploymentStatus, Diagnosis, HostName, Image, Invalid, Operation, Owner,
-        Step,
-    },
-    engine::{Events, LeaseWait},
+    domain::{DeploymentName, DeploymentStatus, HostName, Image, Invalid, Owner, Step},
+    engine::Work,
     error::{Error, Rollback},
     manifest::DeploymentRender,
     store::{DeploymentChanges, DeploymentRecord, NewDeployment},
@@ -37,18 +35,6 @@ impl DeploymentManager {
         name: &DeploymentName,
         to: Option<i64>,
     ) -> Result<Deployed, Error> {
-        let running = self.begin(Operation::Rollback, owner, name).await?;
-        let done = Box::pin(self.roll_back(owner, name, to, running.events())).await;
-        running.end(done, Deployed::result).await
-    }
-
-    async fn roll_back(
-        &self,
-        owner: &Owner,
-        name: &DeploymentName,
-        to: Option<i64>,
-        events: &Events,
-    ) -> Result<Deployed, Error> {
         // Looked at before the lease, so that no record is made of what is not there.
         let scene = self.look(owner).await?;
         let deployment = existing(&scene, owner, name)?;
@@ -62,50 +48,21 @@ impl DeploymentManager {
             replicas: spec.map_or(1, |spec| spec.replicas.into()),
             ssh: self.site().place().clone(),
         };
-        let limit = self.settings().limits.rollout;
-        let wait = LeaseWait::for_the_dead(limit);
-        let (_, held, existed) = self.claim(owner, name, &new, wait, events).await?;
-        let manager = self.steady(limit);
-        let work = Work::new(&manager, owner, name, &held, limit, events);
-        let result = work.roll_back(to).await;
-        if let Err(error) = &result {
-            failure::write_down(&work, error, existed).await;
-        }
-        held.give_back().await;
-        result
+        let rollback = Rollout {
+            manager: self,
+            owner,
+            name,
+            limit: self.settings().limits.rollout,
+            new,
+            to: Release::Revision(to),
+        };
+        self.site().perform(&rollback).await
     }
 }
 
-impl Work<'_> {
-    async fn roll_back(&self, to: Option<i64>) -> Result<Deployed, Error> {
-        let scene = self.observe().await?;
-        let deployment = existing(&scene, self.owner, self.name)?;
-        let current = revisions::number(&deployment.metadata);
-        let sets = scene.replica_sets(self.name);
-        let set = match to {
-            Some(number) => revision(&sets, number, current)?,
-            None => earlier(&sets, current).ok_or_else(|| {
-                Invalid::new(
-                    "revision",
-                    "",
-                    "before the current one is not there any more",
-                    "deploy the image that is wanted",
-                )
-            })?,
-        };
-        let plan = self.plan_of(&scene, set)?;
-        self.send_back(&plan, set, &scene).await?;
-        match self.wait(&plan, &scene, self.deadline).await? {
-            Outcome::Done { revision, replicas } => self.save_done(&plan, revision, replicas).await,
-            Outcome::Failed {
-                diagnosis, serving, ..
-            } => Err(self.tell_failure(diagnosis, serving, &plan).await),
-            Outcome::Replaced { deleted } => Err(self.replaced(deleted)),
-        }
-    }
-
+impl Rollout<'_> {
     /// What is to be rolled out so that this revision is back.
-    fn plan_of(&self, scene: &Scene, set: &ReplicaSet) -> Result<Plan, Error> {
+    pub(super) fn plan_of(&self, scene: &Scene, set: &ReplicaSet) -> Result<Plan, Error> {
         let unknown = || {
             Invalid::new(
                 "revision",
@@ -139,13 +96,22 @@ impl Work<'_> {
             spec,
             release,
             exposure,
+            restored: Some(set.clone()),
             action: DeployAction::RolledBack,
             replicas: scale.live,
         })
     }
 
-    async fn send_back(&self, plan: &Plan, set: &ReplicaSet, scene: &Scene) -> Result<(), Error> {
-        self.events.step(Step::RollingBack {
+    pub(super) async fn send_back(
+        &self,
+        work: &Work<'_>,
+        plan: &Plan,
+        scene: &Scene,
+    ) -> Result<(), Error> {
+        let Some(set) = &plan.restored else {
+            return Ok(());
+        };
+        work.events().step(Step::RollingBack {
             revision: revisions::number(&set.metadata),
         });
         let changes = DeploymentChanges::new()
@@ -153,42 +119,45 @@ impl Work<'_> {
             .image(&plan.spec.image)
             .replicas(plan.replicas.into())
             .ssh(self.manager.site().place());
-        let store = self.manager.store();
-        store.save_deployment(self.held.lease(), changes).await?;
+        work.store().save_deployment(work.lease(), changes).await?;
         let manifests = self.manifests(plan)?;
-        self.own(scene, foreign::ROLLBACK, &manifests).await?;
-        self.send(&manifests).await?;
-        self.confirm_restored(set).await
+        self.own(work, scene, foreign::ROLLBACK, &manifests).await?;
+        work.apply(&manifests).await?;
+        self.confirm_restored(work, set).await
     }
 
     /// Takes a release back that can't run, when that was asked for; the error that tells of both.
     pub(super) async fn give_up(
         &self,
-        request: &DeployRequest,
+        work: &Work<'_>,
         before: &Scene,
         record: &DeploymentRecord,
         failed: Failed<'_>,
     ) -> Error {
-        if !request.rollback_on_failure {
-            return self.record_failure(failed, Rollback::NotAsked, None).await;
+        let is_asked =
+            matches!(self.to, Release::Requested(request) if request.rollback_on_failure);
+        if !is_asked {
+            return self
+                .tell_failure(work, failed, Rollback::NotAsked, None)
+                .await;
         }
         let sets = before.replica_sets(self.name);
         let mark = &failed.plan.release.mark;
         let Some(set) = last_good(&sets, mark, record) else {
             let nothing = Rollback::NothingEarlier;
-            return self.record_failure(failed, nothing, None).await;
+            return self.tell_failure(work, failed, nothing, None).await;
         };
         let failure = |error: &Error| Rollback::Failed {
             why: error.to_string(),
         };
         let attempt = async {
             let plan = self.plan_of(before, set)?;
-            self.send_back(&plan, set, before).await?;
+            self.send_back(work, &plan, before).await?;
             Ok::<_, Error>(plan)
         };
         let plan = match attempt.await {
             Ok(plan) => plan,
-            Err(error) => return self.record_failure(failed, failure(&error), None).await,
+            Err(error) => return self.tell_failure(work, failed, failure(&error), None).await,
         };
         let back = Back {
             // That of the release before, which its Ingress still has.
@@ -201,10 +170,10 @@ impl Work<'_> {
         let is_added = failed.plan.exposure.is_some() && before.ingress(self.name).is_none();
         let done = async {
             if is_added {
-                self.delete_ingress(self.limit).await?;
+                self.delete_ingress(work, self.limit).await?;
             }
             let deadline = Instant::now() + self.limit;
-            self.wait(&plan, before, deadline).await
+            self.wait(work, &plan, before, deadline).await
         };
         let rollback = match done.await {
             Ok(Outcome::Done { revision, .. }) => Rollback::Done { revision },
@@ -214,28 +183,14 @@ impl Work<'_> {
             Ok(Outcome::Replaced { deleted }) => failure(&self.replaced(deleted)),
             Err(error) => failure(&error),
         };
-        self.record_failure(failed, rollback, Some(back)).await
-    }
-
-    /// Records that a release can't run; the error that says so.
-    pub(super) async fn tell_failure(
-        &self,
-        diagnosis: Diagnosis,
-        serving: Option<String>,
-        plan: &Plan,
-    ) -> Error {
-        let failed = Failed {
-            diagnosis,
-            serving,
-            plan,
-        };
-        self.record_failure(failed, Rollback::NotAsked, None).await
+        self.tell_failure(work, failed, rollback, Some(back)).await
     }
 
     /// Records that a release can't run and what the Deployment holds now: `back` is what was sent in
     /// the release's place.
-    async fn record_failure(
+    async fn tell_failure(
         &self,
+        work: &Work<'_>,
         failed: Failed<'_>,
         rollback: Rollback,
         back: Option<Back<'_>>,
@@ -258,8 +213,7 @@ impl Work<'_> {
         if let Some(back) = &back {
             changes = changes.host(back.host.as_ref());
         }
-        let store = self.manager.store();
-        if let Err(error) = store.save_deployment(self.held.lease(), changes).await {
+        if let Err(error) = work.store().save_deployment(work.lease(), changes).await {
             tracing::warn!(%error, "the failure could not be recorded");
         }
         Error::DeployFailed {

@@ -13,11 +13,11 @@ use k8s_openapi::{
 
 use super::revisions;
 use crate::{
-    cluster::{Client, Query, Resource},
+    cluster::{Objects, Query, Resource},
     domain::{
         ANNOTATION_SPEC, DeploymentName, DeploymentSpec, EnvName, Invalid, LABEL_DEPLOYMENT,
-        LABEL_MANAGED_BY, MANAGED_BY, Namespace, OwnerLabels, PROJECT_SECRETS, Redaction,
-        SecretUse, secret_of_set_at_key,
+        LABEL_MANAGED_BY, MANAGED_BY, Namespace, PROJECT_SECRETS, Redaction, SecretUse,
+        secret_of_set_at_key,
     },
     error::Error,
 };
@@ -50,9 +50,8 @@ pub(super) struct SecretFact {
 }
 
 impl Scene {
-    /// Looks at all there is. One trip.
-    pub(super) async fn observe(cluster: &Client, namespace: &Namespace) -> Result<Self, Error> {
-        let found = cluster.find(&queries(namespace)).await?;
+    /// The objects among those that [`queries`] found.
+    pub(super) fn of(found: &Objects) -> Result<Self, Error> {
         Ok(Self {
             namespace: found.of()?.pop(),
             deployments: found.of()?,
@@ -62,29 +61,6 @@ impl Scene {
             pods: found.of()?,
             secrets: SecretFacts::of(found.of()?.pop()),
         })
-    }
-
-    /// Whether the namespace is this owner's; no namespace is nobody's.
-    pub(super) fn is_ours_or_absent(&self, labels: &OwnerLabels) -> bool {
-        self.namespace
-            .as_ref()
-            .is_none_or(|namespace| labels.mark(namespace.metadata.labels.as_ref()))
-    }
-
-    /// Whether berth created the namespace, for any purpose.
-    pub(super) fn is_managed(&self) -> bool {
-        let labels = self
-            .namespace
-            .as_ref()
-            .and_then(|it| it.metadata.labels.as_ref());
-        let managed_by = labels.and_then(|labels| labels.get(LABEL_MANAGED_BY));
-        managed_by.map(String::as_str) == Some(MANAGED_BY)
-    }
-
-    /// Whether the namespace is on its way out.
-    pub(super) fn is_terminating(&self) -> bool {
-        let namespace = self.namespace.as_ref();
-        namespace.is_some_and(|it| it.metadata.deletion_timestamp.is_some())
     }
 
     /// The deployment of this name.
@@ -131,11 +107,6 @@ impl Scene {
             .filter(|(_, it)| is_named(it, name) && !belongs_to(it, name))
             .map(|(kind, it)| format!("{kind} {}", named(it)))
             .next()
-    }
-
-    /// Whether anything of the deployment is there.
-    pub(super) fn has_any_of(&self, name: &DeploymentName) -> bool {
-        self.leftovers(name).next().is_some()
     }
 
     /// What is there of the deployment, by kind and name.

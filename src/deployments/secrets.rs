@@ -150,7 +150,7 @@ impl SecretManager {
         let this = self.steady();
         let scene = this
             .0
-            .look_when_settled(owner, this.0.settings().limits.delete, events)
+            .observe(owner, this.0.settings().limits.delete, events)
             .await?;
         let others = scene
             .secrets

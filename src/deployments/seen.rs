@@ -167,7 +167,7 @@ impl Seen {
                 let words = words.to_owned();
                 self.warned.insert(name.clone(), Warned { volume, words });
             }
-            let text = hidden.hide(words).to_string();
+            let text = hidden.hide(words).clone();
             if self.told.warnings.insert((name.clone(), text.clone())) {
                 let pod = name.clone();
                 events.tell(EventKind::KubernetesEvent { pod, text });

@@ -1,5 +1,8 @@
 //! Stopping: all that belongs to a deployment goes, is seen gone, and only then is forgotten.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Pod;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -7,9 +10,12 @@ use tokio::time::Instant;
 use super::{DeploymentManager, Target, manager::no_deployment, work::selector};
 use crate::{
     cluster::{ClusterError, Query, Resource},
-    domain::{DeploymentName, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Operation, Owner, Step},
-    engine::{Events, Held, LEASE_TTL, LeaseWait},
+    domain::{
+        DeploymentName, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Operation, Owner, Step, Workload,
+    },
+    engine::{Change, LEASE_TTL, LeaseWait, Work},
     error::Error,
+    store::{Claim, Holder, Store, StoreError},
 };
 
 /// What of a deployment is deleted. Pods are named too, so that they are waited for.
@@ -63,45 +69,12 @@ impl DeploymentManager {
         // Once for the deployment, and once for its namespace.
         let this = self.steady(self.settings().limits.delete * 2);
         let owner = this.resolve(target).await?;
-        let running = this.begin(Operation::Stop, &owner, name).await?;
-        let done = Box::pin(this.stop_resolved(&owner, name, running.events())).await;
-        running.end(done, |_| Some("deleted".to_owned())).await
-    }
-
-    async fn stop_resolved(
-        &self,
-        owner: &Owner,
-        name: &DeploymentName,
-        events: &Events,
-    ) -> Result<Stopped, Error> {
-        let scene = self.look(owner).await?;
-        let record = self.store().find_deployment(owner, name).await?;
-        if !scene.has_any_of(name) && record.is_none() {
-            return Err(self.not_here(owner, name).await?);
-        }
-        let (store, holder) = (self.store(), self.site().holder());
-        let wait = LeaseWait::for_the_dead(self.settings().limits.delete);
-        let ask = || store.lease(events.workload(), holder, LEASE_TTL);
-        let (held, ()) = self.site().claim(wait, events, ask).await?;
-        events.step(Step::Deleting);
-        let removed = self.remove(owner, name, &held).await;
-        if removed.is_ok() {
-            store.delete_deployment(held.lease()).await?;
-        }
-        held.give_back().await;
-        let deleted = removed?;
-        // The deployment is gone, whatever becomes of the namespace.
-        let kept = self.tidy_namespace(owner).await.unwrap_or_else(|error| {
-            let note = format!("a deletion that failed: {error}");
-            events.warn(&*note);
-            vec![note]
-        });
-        Ok(Stopped {
-            namespace: owner.namespace().to_string(),
-            name: name.to_string(),
-            deleted,
-            kept,
-        })
+        let stop = Stop {
+            manager: &this,
+            owner: &owner,
+            name,
+        };
+        this.site().perform(&stop).await
     }
 
     /// The error for a deployment that neither the cluster nor its records have.
@@ -145,38 +118,133 @@ impl DeploymentManager {
             controller: controller.map(|owner| format!("{} {}", owner.kind, owner.name)),
         })
     }
+}
 
-    /// Deletes until nothing of the deployment is left; what was deleted.
-    async fn remove(
+/// A deployment that is to be gone.
+struct Stop<'a> {
+    manager: &'a DeploymentManager,
+    owner: &'a Owner,
+    name: &'a DeploymentName,
+}
+
+impl Stop<'_> {
+    fn at_most(&self) -> Duration {
+        self.manager.settings().limits.delete
+    }
+
+    /// What is there of the deployment.
+    async fn leftovers(&self, work: &Work<'_>) -> Result<Vec<String>, Error> {
+        let manager = self.manager.on(work.site().clone());
+        let scene = manager.look(self.owner).await?;
+        Ok(scene.leftovers(self.name).collect())
+    }
+}
+
+#[async_trait]
+impl Change for Stop<'_> {
+    type Record = ();
+    type Scene = Vec<String>;
+    type Plan = ();
+    /// What was deleted.
+    type End = Vec<String>;
+    type Done = Stopped;
+
+    fn operation(&self) -> Operation {
+        Operation::Stop
+    }
+
+    fn workload(&self) -> Workload {
+        Workload::deployment(self.owner, self.name)
+    }
+
+    fn time_limit(&self) -> Option<Duration> {
+        // Once for the deployment, and once for its namespace.
+        Some(self.at_most() * 2)
+    }
+
+    fn lease_wait(&self) -> LeaseWait {
+        LeaseWait::for_the_dead(self.at_most())
+    }
+
+    async fn claim(&self, store: &Store, holder: &Holder) -> Result<Claim, StoreError> {
+        store.lease(&self.workload(), holder, LEASE_TTL).await
+    }
+
+    async fn observe(&self, work: &Work<'_>) -> Result<Vec<String>, Error> {
+        let left = self.leftovers(work).await?;
+        let record = work.store().find_deployment(self.owner, self.name).await?;
+        if left.is_empty() && record.is_none() {
+            return Err(self.manager.not_here(self.owner, self.name).await?);
+        }
+        Ok(left)
+    }
+
+    fn plan(&self, (): &(), _: &Vec<String>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn apply(&self, work: &Work<'_>, _: &Vec<String>, (): &mut ()) -> Result<(), Error> {
+        work.events().step(Step::Deleting);
+        Ok(())
+    }
+
+    /// Deletes until nothing of the deployment is left.
+    async fn watch(
         &self,
-        owner: &Owner,
-        name: &DeploymentName,
-        held: &Held,
+        work: &Work<'_>,
+        found: &Vec<String>,
+        (): &mut (),
     ) -> Result<Vec<String>, Error> {
-        let at_most = self.settings().limits.delete;
-        let deadline = Instant::now() + at_most;
-        let query = Query::in_namespace(ALL, &owner.namespace()).labelled(selector(name));
+        let deadline = Instant::now() + self.at_most();
+        let query = Query::in_namespace(ALL, &self.owner.namespace()).labelled(selector(self.name));
         let mut deleted = Vec::new();
-        // Looked at under the lease: who had it before may have made more.
-        let mut left: Vec<_> = self.look(owner).await?.leftovers(name).collect();
+        let mut left = found.clone();
         while !left.is_empty() {
             let now = Instant::now();
             if now >= deadline {
                 return Err(Error::StillStopping {
-                    name: name.to_string(),
+                    name: self.name.to_string(),
                     left,
-                    seconds: at_most.as_secs(),
+                    seconds: self.at_most().as_secs(),
                 });
             }
-            held.confirm().await?;
-            match self.cluster().delete(&query, deadline - now).await {
+            match work.delete(&query, deadline - now).await {
                 Ok(gone) => deleted.extend(gone.into_iter().map(|gone| gone.object)),
                 // What is left is looked at below.
-                Err(ClusterError::TimedOut { .. }) => {}
-                Err(error) => return Err(error.into()),
+                Err(Error::Cluster(ClusterError::TimedOut { .. })) => {}
+                Err(error) => return Err(error),
             }
-            left = self.look(owner).await?.leftovers(name).collect();
+            left = self.leftovers(work).await?;
         }
         Ok(deleted)
+    }
+
+    async fn record(
+        &self,
+        work: &Work<'_>,
+        (): &(),
+        _: &Vec<String>,
+        (): &(),
+        deleted: Vec<String>,
+    ) -> Result<Stopped, Error> {
+        work.store().delete_deployment(work.lease()).await?;
+        let manager = self.manager.on(work.site().clone());
+        // The deployment is gone, whatever becomes of the namespace.
+        let kept = manager.tidy_namespace(self.owner).await;
+        let kept = kept.unwrap_or_else(|error| {
+            let note = format!("a deletion that failed: {error}");
+            work.events().warn(&*note);
+            vec![note]
+        });
+        Ok(Stopped {
+            namespace: self.owner.namespace().to_string(),
+            name: self.name.to_string(),
+            deleted,
+            kept,
+        })
+    }
+
+    fn result(_: &Stopped) -> Option<String> {
+        Some("deleted".to_owned())
     }
 }

@@ -12,9 +12,8 @@ use k8s_openapi::{
 
 use super::{DeploymentManager, scene::named};
 use crate::{
-    cluster::{ClusterError, Objects, Query, Resource},
+    cluster::{Objects, Query, Resource},
     domain::{Owner, OwnerKind, OwnerLabels, PROJECT_SECRETS},
-    engine::still_deleting,
     error::Error,
     store::DeploymentFilter,
 };
@@ -69,10 +68,8 @@ impl DeploymentManager {
         let own = Query::namespace(&namespace).labelled(OwnerLabels::of(owner).selector());
         let deleted = self.cluster().delete(&own, at_most);
         match deleted.await {
-            Err(ClusterError::TimedOut { .. }) => {
-                Err(still_deleting(self.cluster(), &namespace, at_most).await)
-            }
-            deleted => Ok(deleted.map(|_| kept)?),
+            Err(error) => Err(self.site().not_gone(&namespace, at_most, error).await),
+            Ok(_) => Ok(kept),
         }
     }
 

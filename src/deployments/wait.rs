@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 use tokio::time::Instant;
 
 use super::{
-    DeploymentManager, revisions,
+    revisions,
     scene::redaction,
     seen::{Seen, Standing as Stands},
 };
@@ -20,7 +20,7 @@ use crate::{
         APP_CONTAINER, Cause, DeploymentName, DeploymentSpec, Diagnosis, LABEL_DEPLOYMENT,
         Namespace, Redaction, VolumeSource,
     },
-    engine::{Awaited, Events, Standing},
+    engine::{Awaited, Events, Standing, Work},
     error::Error,
 };
 
@@ -132,99 +132,110 @@ impl Awaited for Watched<'_> {
     }
 }
 
-impl DeploymentManager {
-    /// Waits until a rollout is done, or can't be. One trip, one more every few seconds for the
-    /// cluster's warnings, and one for the log lines of a pod that fails.
-    pub(super) async fn wait(
-        &self,
-        rollout: &AwaitedRollout<'_>,
-        events: &Events,
-    ) -> Result<Outcome, Error> {
-        let mut watched = Watched {
-            rollout,
-            seen: Seen::new(rollout.mark, rollout.start, rollout.was_refused),
-            last: None,
-            read_at: Instant::now() + LOOK,
-        };
-        let deadline = Some(rollout.deadline);
-        self.site().wait(&mut watched, deadline, events).await?;
-        let Some(last) = watched.last.take() else {
-            return Err(Error::Cluster(ClusterError::TimedOut {
-                condition: "the cluster to say what it has".to_owned(),
-                reply: Box::default(),
-            }));
-        };
-        Ok(self.conclude(rollout, last, &watched.seen).await)
+impl Outcome {
+    /// Whether the release failed because the nodes can't reach the image's registry.
+    pub(super) fn lacks_registry(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed {
+                no_registry: true,
+                ..
+            }
+        )
     }
+}
 
-    /// The values of the Secrets that its pods mount. A trip when there are any, which is not needed before
-    /// a program may have printed them.
-    async fn mounted(&self, awaited: &AwaitedRollout<'_>) -> Redaction {
-        let secrets = awaited
-            .spec
-            .volumes
-            .iter()
-            .filter_map(|it| match it.source() {
-                VolumeSource::Secret(name) => Some(name),
-                _ => None,
+/// Waits until a rollout is done, or can't be. One trip, one more every few seconds for the cluster's
+/// warnings, and one for the log lines of a pod that fails.
+pub(super) async fn wait(work: &Work<'_>, rollout: &AwaitedRollout<'_>) -> Result<Outcome, Error> {
+    let mut watched = Watched {
+        rollout,
+        seen: Seen::new(rollout.mark, rollout.start, rollout.was_refused),
+        last: None,
+        read_at: Instant::now() + LOOK,
+    };
+    work.wait(&mut watched, rollout.deadline).await?;
+    let Some(last) = watched.last.take() else {
+        return Err(Error::Cluster(ClusterError::TimedOut {
+            condition: "the cluster to say what it has".to_owned(),
+            reply: Box::default(),
+        }));
+    };
+    Ok(conclude(work.cluster(), rollout, last, &watched.seen).await)
+}
+
+/// The values of the Secrets that its pods mount. A trip when there are any, which is not needed before
+/// a program may have printed them.
+async fn mounted(cluster: &Client, awaited: &AwaitedRollout<'_>) -> Redaction {
+    let secrets = awaited
+        .spec
+        .volumes
+        .iter()
+        .filter_map(|it| match it.source() {
+            VolumeSource::Secret(name) => Some(name),
+            _ => None,
+        });
+    let queries: Vec<_> = secrets
+        .map(|name| {
+            Query::in_namespace([Resource::SECRETS], awaited.namespace).named(name.as_str())
+        })
+        .collect();
+    let mut hidden = Redaction::default();
+    for queries in queries.chunks(QUERIES) {
+        let found = cluster.find(queries).await;
+        match found.and_then(|found| found.of::<Secret>()) {
+            Ok(secrets) => secrets.iter().for_each(|it| hidden.extend(redaction(it))),
+            Err(error) => tracing::warn!(%error, "values of mounted Secrets can't be hidden"),
+        }
+    }
+    hidden
+}
+
+async fn conclude(
+    cluster: &Client,
+    awaited: &AwaitedRollout<'_>,
+    last: Stands,
+    seen: &Seen,
+) -> Outcome {
+    let (mut diagnosis, pod) = match last.rollout {
+        Rollout::Done(heads) => {
+            let revision = seen.deployment.as_ref().and_then(|it| {
+                let revision = revisions::number(&it.metadata);
+                (revision > 0).then_some(revision)
             });
-        let queries: Vec<_> = secrets
-            .map(|name| {
-                Query::in_namespace([Resource::SECRETS], awaited.namespace).named(name.as_str())
-            })
-            .collect();
-        let mut hidden = Redaction::default();
-        for queries in queries.chunks(QUERIES) {
-            let found = self.cluster().find(queries).await;
-            match found.and_then(|found| found.of::<Secret>()) {
-                Ok(secrets) => secrets.iter().for_each(|it| hidden.extend(redaction(it))),
-                Err(error) => tracing::warn!(%error, "values of mounted Secrets can't be hidden"),
-            }
+            return Outcome::Done {
+                revision,
+                replicas: u32::try_from(heads.wanted).unwrap_or_default(),
+            };
         }
-        hidden
+        Rollout::Failing { diagnosis, pod, .. } => (diagnosis, pod),
+        Rollout::Replaced => return Outcome::Replaced { deleted: false },
+        Rollout::Absent if seen.is_gone() => return Outcome::Replaced { deleted: true },
+        Rollout::Absent => {
+            let message = "timed out waiting for the status of the Deployment";
+            (Diagnosis::new(Cause::Slow, message), None)
+        }
+        Rollout::Progress(heads) => {
+            let message = format!(
+                "{} of {} pods are available after {} s",
+                heads.available,
+                heads.wanted,
+                awaited.limit.as_secs()
+            );
+            (Diagnosis::new(Cause::Slow, message), None)
+        }
+    };
+    let mut hidden = awaited.hidden.clone();
+    if let Some(pod) = &pod {
+        let container = Some(APP_CONTAINER);
+        add_last_lines(cluster, awaited.namespace, pod, container, &mut diagnosis).await;
+        hidden.extend(mounted(cluster, awaited).await);
     }
-
-    async fn conclude(&self, awaited: &AwaitedRollout<'_>, last: Stands, seen: &Seen) -> Outcome {
-        let (mut diagnosis, pod) = match last.rollout {
-            Rollout::Done(heads) => {
-                let revision = seen.deployment.as_ref().and_then(|it| {
-                    let revision = revisions::number(&it.metadata);
-                    (revision > 0).then_some(revision)
-                });
-                return Outcome::Done {
-                    revision,
-                    replicas: u32::try_from(heads.wanted).unwrap_or_default(),
-                };
-            }
-            Rollout::Failing { diagnosis, pod, .. } => (diagnosis, pod),
-            Rollout::Replaced => return Outcome::Replaced { deleted: false },
-            Rollout::Absent if seen.is_gone() => return Outcome::Replaced { deleted: true },
-            Rollout::Absent => {
-                let message = "timed out waiting for the status of the Deployment";
-                (Diagnosis::new(Cause::Slow, message), None)
-            }
-            Rollout::Progress(heads) => {
-                let message = format!(
-                    "{} of {} pods are available after {} s",
-                    heads.available,
-                    heads.wanted,
-                    awaited.limit.as_secs()
-                );
-                (Diagnosis::new(Cause::Slow, message), None)
-            }
-        };
-        let mut hidden = awaited.hidden.clone();
-        if let Some(pod) = &pod {
-            let (cluster, container) = (self.cluster(), Some(APP_CONTAINER));
-            add_last_lines(cluster, awaited.namespace, pod, container, &mut diagnosis).await;
-            hidden.extend(self.mounted(awaited).await);
-        }
-        Outcome::Failed {
-            // Looked at before a hidden value can be a part of the words.
-            no_registry: is_without_registry(&diagnosis),
-            diagnosis: diagnosis.hiding(&hidden),
-            serving: seen.serving(),
-        }
+    Outcome::Failed {
+        // Looked at before a hidden value can be a part of the words.
+        no_registry: is_without_registry(&diagnosis),
+        diagnosis: diagnosis.hiding(&hidden),
+        serving: seen.serving(),
     }
 }
 

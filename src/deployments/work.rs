@@ -1,9 +1,6 @@
 //! One change of a deployment, under its lease: what is looked at, sent, waited for and written down.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
 use k8s_openapi::api::{
@@ -13,11 +10,12 @@ use k8s_openapi::api::{
 use tokio::time::Instant;
 
 use super::{
-    DeployAction, DeployRequest, Deployed, DeploymentManager,
+    DeployAction, DeployRequest, Deployed,
     foreign::{self, Scale},
     revisions,
+    rollout::Rollout,
     scene::{Scene, named, spec_of, unknown_spec},
-    wait::{AwaitedRollout, Outcome},
+    wait::{self, AwaitedRollout, Outcome},
 };
 use crate::{
     cluster::{
@@ -27,14 +25,13 @@ use crate::{
     domain::{
         Cause, DeploymentName, DeploymentSpec, DeploymentStatus, Diagnosis, Invalid,
         LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Owner, OwnerKind, Redaction, SecretUse,
-        Step,
     },
-    engine::{Events, Held},
+    engine::Work,
     error::{Error, Rollback},
     ingress::{self, Exposure},
     manifest::{DeploymentRender, Manifest, Release, Templates},
     registry::{self, Unresolved, UnresolvedKind},
-    store::{DeploymentChanges, DeploymentRecord},
+    store::DeploymentChanges,
 };
 
 /// The port of a deployment's Service, to which its Ingress leads.
@@ -42,25 +39,13 @@ const SERVICE_PORT: u16 = 80;
 /// How long the deletion of a failed pod is waited for; it ends during the rollout otherwise.
 const REPLACING: Duration = Duration::from_secs(5);
 
-/// One call, once it has the lease.
-pub(super) struct Work<'a> {
-    pub(super) manager: &'a DeploymentManager,
-    pub(super) owner: &'a Owner,
-    pub(super) name: &'a DeploymentName,
-    pub(super) held: &'a Held,
-    pub(super) limit: Duration,
-    /// When the limit is reached: all that this call waits for counts.
-    pub(super) deadline: Instant,
-    pub(super) events: &'a Events,
-    /// Whether anything may have been changed in the cluster.
-    pub(super) has_applied: AtomicBool,
-}
-
 /// What is to be rolled out.
 pub(super) struct Plan {
     pub(super) spec: DeploymentSpec,
     pub(super) release: Release,
     pub(super) exposure: Option<Exposure>,
+    /// The revision that is restored.
+    pub(super) restored: Option<ReplicaSet>,
     pub(super) action: DeployAction,
     /// How many pods there will be.
     pub(super) replicas: u16,
@@ -84,88 +69,12 @@ pub(super) struct Rendering {
     pub(super) use_node_copy: bool,
 }
 
-impl<'a> Work<'a> {
-    pub(super) fn new(
-        manager: &'a DeploymentManager,
-        owner: &'a Owner,
-        name: &'a DeploymentName,
-        held: &'a Held,
-        limit: Duration,
-        events: &'a Events,
-    ) -> Self {
-        Self {
-            manager,
-            owner,
-            name,
-            held,
-            limit,
-            deadline: Instant::now() + limit,
-            events,
-            has_applied: AtomicBool::new(false),
-        }
-    }
-
-    pub(super) async fn bring_up(
-        &self,
-        request: &DeployRequest,
-        record: &DeploymentRecord,
-    ) -> Result<Deployed, Error> {
-        let scene = self.observe().await?;
-        let base = self.base(request, &scene)?;
-        let (request, unresolved) = self.pin(request, &base, &scene).await?;
-        let request = &request;
-        let mut plan = self.plan(request, &base, &scene, false)?;
-        let is_new_host = self.admit(&scene, plan.exposure.as_ref()).await?;
-        let manifests = self.manifests(&plan)?;
-        self.own(&scene, foreign::DEPLOY, &manifests).await?;
-        self.apply(&scene, &plan).await?;
-        if is_new_host && let Some(exposure) = &plan.exposure {
-            self.confirm_host(exposure).await?;
-        }
-        let mut outcome = self.wait(&plan, &scene, self.deadline).await?;
-        // A closed network has images that were put onto its nodes.
-        let is_unreachable = |it: &Unresolved| it.kind == UnresolvedKind::Unreachable;
-        if let Some(unresolved) = unresolved.filter(is_unreachable)
-            && matches!(
-                &outcome,
-                Outcome::Failed {
-                    no_registry: true,
-                    ..
-                }
-            )
-        {
-            let registry = unresolved.registry;
-            self.events.warn(format!(
-                "the nodes can't reach the registry {registry} either: using the node's cached copy \
-                 of {}, which may be outdated",
-                plan.spec.image
-            ));
-            plan = self.plan(request, &base, &scene, true)?;
-            self.apply(&scene, &plan).await?;
-            outcome = self.wait(&plan, &scene, self.deadline).await?;
-        }
-        match outcome {
-            Outcome::Done { revision, replicas } => self.save_done(&plan, revision, replicas).await,
-            Outcome::Failed {
-                diagnosis, serving, ..
-            } => {
-                let failed = Failed {
-                    diagnosis,
-                    serving,
-                    plan: &plan,
-                };
-                Err(self.give_up(request, &scene, record, failed).await)
-            }
-            // What another process has rolled out is not rolled back.
-            Outcome::Replaced { deleted } => Err(self.replaced(deleted)),
-        }
-    }
-
+impl Rollout<'_> {
     /// What there is, once a namespace on its way out is gone.
-    pub(super) async fn observe(&self) -> Result<Scene, Error> {
-        let scene = self
-            .manager
-            .look_when_settled(self.owner, self.deadline - Instant::now(), self.events)
+    pub(super) async fn observe_scene(&self, work: &Work<'_>) -> Result<Scene, Error> {
+        let manager = self.manager.on(work.site().clone());
+        let scene = manager
+            .observe(self.owner, self.limit, work.events())
             .await?;
         match scene.foreign(self.name) {
             Some(object) => Err(Error::ForeignObject {
@@ -177,7 +86,11 @@ impl<'a> Work<'a> {
     }
 
     /// What the request is put on top of.
-    fn base(&self, request: &DeployRequest, scene: &Scene) -> Result<DeploymentSpec, Error> {
+    pub(super) fn base(
+        &self,
+        request: &DeployRequest,
+        scene: &Scene,
+    ) -> Result<DeploymentSpec, Error> {
         let current = scene.deployment(self.name);
         let remembered = current.and_then(|it| spec_of(&it.metadata));
         match remembered.filter(|_| !request.is_fresh()) {
@@ -191,8 +104,9 @@ impl<'a> Work<'a> {
     /// The request for the digest that its tag has at the registry now, or why that is not known. A tag
     /// that the registry does not have ends the call before anything is changed: the nodes would ask the
     /// same registry, since no copy of theirs is used for a tag.
-    async fn pin(
+    pub(super) async fn pin(
         &self,
+        work: &Work<'_>,
         request: &DeployRequest,
         base: &DeploymentSpec,
         scene: &Scene,
@@ -203,10 +117,10 @@ impl<'a> Work<'a> {
         }
         let spec = request.onto(base)?;
         let pulled_with: Vec<_> = spec.pull_secrets.iter().map(ToString::to_string).collect();
-        let (site, settings) = (self.manager.site(), self.manager.settings());
+        let (site, settings) = (work.site(), self.manager.settings());
         let namespace = self.owner.namespace();
         // The other half of the time is for the rollout.
-        let at_most = (self.deadline - Instant::now()) / 2;
+        let at_most = (self.deadline(work) - Instant::now()) / 2;
         let found = registry::resolve(
             site,
             &settings.registry,
@@ -218,7 +132,7 @@ impl<'a> Work<'a> {
         match found.await {
             Ok(digest) => {
                 let note = format!("{image} is {digest} at its registry");
-                self.events.note(note);
+                work.events().note(note);
                 Ok((request.clone().image(image.at(&digest)?), None))
             }
             Err(missing) if missing.kind == UnresolvedKind::NoSuchTag => {
@@ -232,7 +146,7 @@ impl<'a> Work<'a> {
                 })
             }
             Err(unresolved) => {
-                self.events.warn(format!(
+                work.events().warn(format!(
                     "the digest of {image} is unknown ({unresolved}): the nodes pull it again, and \
                      all pods are replaced"
                 ));
@@ -241,7 +155,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn plan(
+    pub(super) fn plan_request(
         &self,
         request: &DeployRequest,
         base: &DeploymentSpec,
@@ -280,6 +194,7 @@ impl<'a> Work<'a> {
             spec,
             release,
             exposure,
+            restored: None,
             action,
         })
     }
@@ -311,14 +226,18 @@ impl<'a> Work<'a> {
     }
 
     /// Looks whether the deployment can have its host name, and tells whether it has not had it yet.
-    async fn admit(&self, scene: &Scene, exposure: Option<&Exposure>) -> Result<bool, Error> {
+    pub(super) async fn admit(
+        &self,
+        work: &Work<'_>,
+        scene: &Scene,
+        exposure: Option<&Exposure>,
+    ) -> Result<bool, Error> {
         let Some(exposure) = exposure else {
             return Ok(false);
         };
-        let site = self.manager.site();
-        let admitted = ingress::admit(site, self.owner, self.name, exposure).await?;
+        let admitted = ingress::admit(work.site(), self.owner, self.name, exposure).await?;
         for note in admitted.notes {
-            self.events.note(note);
+            work.events().note(note);
         }
         let rules = (scene.ingress(self.name))
             .and_then(|ingress| ingress.spec.as_ref()?.rules.as_ref())
@@ -329,27 +248,37 @@ impl<'a> Work<'a> {
     }
 
     /// Two that were made at the same time were both free to be made: the older one has the name.
-    async fn confirm_host(&self, exposure: &Exposure) -> Result<(), Error> {
-        let site = self.manager.site();
-        let admitted = ingress::admit(site, self.owner, self.name, exposure).await;
+    pub(super) async fn confirm_host(
+        &self,
+        work: &Work<'_>,
+        exposure: &Exposure,
+    ) -> Result<(), Error> {
+        let admitted = ingress::admit(work.site(), self.owner, self.name, exposure).await;
         if matches!(admitted, Err(Error::HostTaken { .. })) {
-            self.delete_ingress(self.deadline - Instant::now()).await?;
+            self.delete_ingress(work, self.deadline(work) - Instant::now())
+                .await?;
             let none = DeploymentChanges::new().host(None);
-            let store = self.manager.store();
-            store.save_deployment(self.held.lease(), none).await?;
+            work.store().save_deployment(work.lease(), none).await?;
         }
         admitted.map(|_| ())
     }
 
-    async fn apply(&self, scene: &Scene, plan: &Plan) -> Result<(), Error> {
+    /// Applies the release.
+    pub(super) async fn send(
+        &self,
+        work: &Work<'_>,
+        scene: &Scene,
+        plan: &Plan,
+    ) -> Result<(), Error> {
         let templates = self.manager.site().templates();
         let mut manifests = namespace_manifest(templates, self.owner)?;
         manifests.extend(self.manifests(plan)?);
-        self.save_sent(plan).await?;
-        self.send(&manifests).await?;
+        self.save_sent(work, plan).await?;
+        work.apply(&manifests).await?;
         // What is not wanted any more goes.
         if plan.exposure.is_none() && scene.ingress(self.name).is_some() {
-            self.delete_ingress(self.deadline - Instant::now()).await?;
+            self.delete_ingress(work, self.deadline(work) - Instant::now())
+                .await?;
         }
         Ok(())
     }
@@ -366,36 +295,29 @@ impl<'a> Work<'a> {
         ingress_manifest(templates, self.owner, self.name, exposure)
     }
 
-    pub(super) async fn send(&self, manifests: &[Manifest]) -> Result<(), Error> {
-        self.events.step(Step::Applying {
-            objects: manifests.len(),
-        });
-        // Whoever has taken the lease over since is at work on the same objects.
-        self.held.confirm().await?;
-        self.has_applied.store(true, Ordering::Relaxed);
-        self.manager.cluster().apply(manifests, false).await?;
-        Ok(())
-    }
-
-    pub(super) async fn delete_ingress(&self, at_most: Duration) -> Result<(), Error> {
+    pub(super) async fn delete_ingress(
+        &self,
+        work: &Work<'_>,
+        at_most: Duration,
+    ) -> Result<(), Error> {
         let query = Query::in_namespace([Resource::INGRESSES], &self.owner.namespace())
             .labelled(selector(self.name));
         let at_most = at_most.min(self.manager.settings().limits.delete);
-        self.held.confirm().await?;
-        self.manager.cluster().delete(&query, at_most).await?;
+        work.delete(&query, at_most).await?;
         Ok(())
     }
 
     /// Waits for the plan's rollout, which was sent after `before` was seen.
     pub(super) async fn wait(
         &self,
+        work: &Work<'_>,
         plan: &Plan,
         before: &Scene,
         deadline: Instant,
     ) -> Result<Outcome, Error> {
         let mark = &plan.release.mark;
-        self.replace_failed_pods(before, mark).await?;
-        let was_refused = self.retry_refused_pods(before, mark).await?;
+        self.replace_failed_pods(work, before, mark).await?;
+        let was_refused = self.retry_refused_pods(work, before, mark).await?;
         let awaited = AwaitedRollout {
             namespace: &self.owner.namespace(),
             name: self.name,
@@ -407,25 +329,29 @@ impl<'a> Work<'a> {
             spec: &plan.spec,
             hidden: &plan.hidden,
         };
-        self.manager.wait(&awaited, self.events).await
+        wait::wait(work, &awaited).await
     }
 
     /// Deletes pods of this very release that had failed before this call: what went wrong with them is
     /// not known to go wrong again, and the kubelet would try again only after minutes.
-    async fn replace_failed_pods(&self, before: &Scene, mark: &str) -> Result<(), Error> {
+    async fn replace_failed_pods(
+        &self,
+        work: &Work<'_>,
+        before: &Scene,
+        mark: &str,
+    ) -> Result<(), Error> {
         let namespace = self.owner.namespace();
         let pods = before.pods.iter().filter(|pod| has_failed(pod, mark));
         for name in pods.map(|pod| named(&pod.metadata)) {
-            self.events.note(format!(
+            work.events().note(format!(
                 "pod {name} failed before this deploy; replacing it"
             ));
-            self.held.confirm().await?;
             let query = Query::in_namespace([Resource::PODS], &namespace).named(name);
-            let at_most = REPLACING.min(self.deadline - Instant::now());
-            match self.manager.cluster().delete(&query, at_most).await {
+            let at_most = REPLACING.min(self.deadline(work) - Instant::now());
+            match work.delete(&query, at_most).await {
                 // Its end is seen by the wait for the rollout.
-                Ok(_) | Err(ClusterError::TimedOut { .. }) => {}
-                Err(error) => return Err(error.into()),
+                Ok(_) | Err(Error::Cluster(ClusterError::TimedOut { .. })) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -433,19 +359,23 @@ impl<'a> Work<'a> {
 
     /// The same for pods that the cluster had refused to create: the replica set's controller tries again
     /// only after minutes, and its next one at once. Tells whether there are such.
-    async fn retry_refused_pods(&self, before: &Scene, mark: &str) -> Result<bool, Error> {
+    async fn retry_refused_pods(
+        &self,
+        work: &Work<'_>,
+        before: &Scene,
+        mark: &str,
+    ) -> Result<bool, Error> {
         let sets = before.replica_sets(self.name);
         let Some(set) = sets.into_iter().find(|set| is_refused(set, mark)) else {
             return Ok(false);
         };
-        self.held.confirm().await?;
         let query = Query::in_namespace([Resource::REPLICA_SETS], &self.owner.namespace())
             .named(named(&set.metadata));
-        let at_most = self.deadline - Instant::now();
-        match self.manager.cluster().delete(&query, at_most).await {
+        let at_most = self.deadline(work) - Instant::now();
+        match work.delete(&query, at_most).await {
             // One of the same name is made at once, which may be taken for the old one.
-            Ok(_) | Err(ClusterError::TimedOut { .. }) => Ok(true),
-            Err(error) => Err(error.into()),
+            Ok(_) | Err(Error::Cluster(ClusterError::TimedOut { .. })) => Ok(true),
+            Err(error) => Err(error),
         }
     }
 
@@ -462,7 +392,7 @@ impl<'a> Work<'a> {
     }
 
     /// A process that is killed from here on has left behind at most what the record says.
-    pub(super) async fn save_sent(&self, plan: &Plan) -> Result<(), Error> {
+    pub(super) async fn save_sent(&self, work: &Work<'_>, plan: &Plan) -> Result<(), Error> {
         let host = plan.exposure.as_ref().map(|exposure| &exposure.host);
         let changes = DeploymentChanges::new()
             .status(DeploymentStatus::Progressing)
@@ -471,19 +401,19 @@ impl<'a> Work<'a> {
             .ssh(self.manager.site().place())
             .host(host)
             .diagnosis(None);
-        let store = self.manager.store();
-        store.save_deployment(self.held.lease(), changes).await?;
+        work.store().save_deployment(work.lease(), changes).await?;
         Ok(())
     }
 
     pub(super) async fn save_done(
         &self,
+        work: &Work<'_>,
         plan: &Plan,
         revision: Option<i64>,
         replicas: u32,
     ) -> Result<Deployed, Error> {
         if replicas == 0 {
-            self.events.warn(
+            work.events().warn(
                 "the deployment is scaled to 0 pods: nothing runs, and whether the release can run \
                  is not known; `berth deploy --replicas N` starts N pods",
             );
@@ -493,8 +423,7 @@ impl<'a> Work<'a> {
             .replicas(replicas)
             .revision(revision)
             .diagnosis(None);
-        let store = self.manager.store();
-        let record = store.save_deployment(self.held.lease(), changes).await?;
+        let record = work.store().save_deployment(work.lease(), changes).await?;
         Ok(Deployed {
             record,
             action: plan.action,

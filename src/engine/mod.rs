@@ -4,9 +4,10 @@
 //! one SSH connection and one pool of database connections. It does nothing by itself.
 
 mod binding;
-mod ending;
+mod change;
 mod events;
 mod held;
+mod namespace;
 mod operation;
 mod wait;
 
@@ -19,12 +20,11 @@ use std::{
 
 use tokio::{sync::OnceCell, time::Instant};
 
-pub(crate) use self::ending::still_deleting;
 use self::held::Turns;
 pub(crate) use self::held::{Held, LEASE_TTL, LeaseWait};
 pub(crate) use self::{
+    change::{Change, Work},
     events::Events,
-    operation::Running,
     wait::{Awaited, Standing},
 };
 

@@ -1,5 +1,8 @@
 //! Deletion: what is berth's goes, is seen gone, and only then is forgotten.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
 use chrono::Utc;
 use k8s_openapi::api::{
     apps::v1::Deployment,
@@ -8,14 +11,14 @@ use k8s_openapi::api::{
 
 use super::{PodManager, observed::owned_namespace, recorded};
 use crate::{
-    cluster::{ClusterError, Objects, Query, Resource},
+    cluster::{Objects, Query, Resource},
     domain::{
         LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Operation, Owner, OwnerLabels,
         PROJECT_SECRETS, Step, Workload,
     },
-    engine::{Events, Held, LEASE_TTL, LeaseWait, still_deleting},
+    engine::{Change, LEASE_TTL, LeaseWait, Work},
     error::Error,
-    store::DeploymentFilter,
+    store::{Claim, DeploymentFilter, Holder, Store, StoreError},
 };
 
 /// What a deletion found.
@@ -41,53 +44,13 @@ impl PodManager {
     /// ([`Error::StillDeleting`]); the record is then kept. [`Error::OtherHost`] when the pod is on record
     /// in another cluster alone.
     pub async fn delete(&self, owner: &Owner) -> Result<Deleted, Error> {
-        let running = self
-            .site()
-            .begin(Operation::Delete, Workload::pod(owner))
-            .await?;
-        let done = Box::pin(self.delete_claimed(owner, running.events())).await;
-        let result = |deleted: &Deleted| {
-            let result = if deleted.was_there {
-                "deleted"
-            } else {
-                "nothing was there"
-            };
-            Some(result.to_owned())
+        let delete = Delete {
+            manager: self,
+            owner,
+            namespace: owner.namespace(),
+            labels: OwnerLabels::of(owner),
         };
-        running.end(done, result).await
-    }
-
-    async fn delete_claimed(&self, owner: &Owner, events: &Events) -> Result<Deleted, Error> {
-        let (store, holder) = (self.store(), self.site().holder());
-        let wait = LeaseWait::for_turn(self.settings().limits.ready);
-        // Also without a record, so that no other process creates what is being deleted.
-        let ask = || store.lease(events.workload(), holder, LEASE_TTL);
-        let (held, ()) = self.site().claim(wait, events, ask).await?;
-        let existed = store.find(owner).await?.is_some();
-        let manager = self.steady(self.settings().limits.delete);
-        let removed = manager.remove(owner, &held, events).await;
-        let removed = match removed {
-            Ok(removed) if !existed && !removed.was_there => {
-                let records = store.find_in_all_clusters(owner).await?;
-                let mut others = records
-                    .into_iter()
-                    .filter(|it| Some(it.cluster) != store.cluster());
-                others
-                    .next()
-                    .map_or(Ok(removed), |it| Err(self.other_host(it)))
-            }
-            removed => removed,
-        };
-        if removed.is_ok() {
-            store.delete(held.lease()).await?;
-        }
-        held.give_back().await;
-        let removed = removed?;
-        Ok(Deleted {
-            namespace: owner.namespace().to_string(),
-            was_there: removed.was_there || existed,
-            kept: removed.kept,
-        })
+        self.site().perform(&delete).await
     }
 
     /// Forgets an owner's pod without asking any host: for a host that is no more. What is left in its
@@ -98,50 +61,145 @@ impl PodManager {
     pub async fn forget(&self, owner: &Owner) -> Result<bool, Error> {
         recorded::forget(self.store(), owner).await
     }
+}
 
-    /// Removes what is the pod's: its namespace with everything in it, or, where deployments or secrets
-    /// of the project live in it as well, the pod's own objects.
-    async fn remove(&self, owner: &Owner, held: &Held, events: &Events) -> Result<Removed, Error> {
-        let namespace = owner.namespace();
-        let labels = OwnerLabels::of(owner);
-        let at_most = self.settings().limits.delete;
-        let found = self.cluster().find(&queries(&namespace, &labels)).await?;
-        let is_there = !found.of::<NamespaceObject>()?.is_empty();
+/// A pod that is to be gone: with its namespace, or, where deployments or secrets of the project are in it,
+/// by its own objects.
+struct Delete<'a> {
+    manager: &'a PodManager,
+    owner: &'a Owner,
+    namespace: Namespace,
+    labels: OwnerLabels,
+}
+
+/// What there is.
+struct Found {
+    is_on_record: bool,
+    /// Whether the owner has a namespace. Another's of the same name is not ours to touch.
+    is_there: bool,
+    kept: Vec<String>,
+}
+
+#[async_trait]
+impl Change for Delete<'_> {
+    type Record = ();
+    type Scene = Found;
+    type Plan = Option<Query>;
+    /// Whether anything was deleted.
+    type End = bool;
+    type Done = Deleted;
+
+    fn operation(&self) -> Operation {
+        Operation::Delete
+    }
+
+    fn workload(&self) -> Workload {
+        Workload::pod(self.owner)
+    }
+
+    fn time_limit(&self) -> Option<Duration> {
+        Some(self.manager.settings().limits.delete)
+    }
+
+    fn lease_wait(&self) -> LeaseWait {
+        LeaseWait::for_turn(self.manager.settings().limits.ready)
+    }
+
+    /// Also without a record, so that no other process creates what is being deleted.
+    async fn claim(&self, store: &Store, holder: &Holder) -> Result<Claim, StoreError> {
+        store.lease(&self.workload(), holder, LEASE_TTL).await
+    }
+
+    async fn observe(&self, work: &Work<'_>) -> Result<Found, Error> {
+        let is_on_record = work.store().find(self.owner).await?.is_some();
+        let queries = queries(&self.namespace, &self.labels);
+        let found = work.cluster().find(&queries).await?;
         let mut kept = neighbours(&found)?;
-        kept.extend(self.being_deployed(owner).await?);
-        if !is_there {
-            // Somebody else's namespace of the same name is not ours to touch, and not ours at all.
-            return Ok(Removed::default());
-        }
-        events.step(Step::Deleting);
-        // Whoever has taken the lease over since may have made what would be deleted.
-        held.confirm().await?;
-        let deleted = if kept.is_empty() {
-            let own = owned_namespace(&namespace, &labels);
-            // It was seen: a deletion that was repeated after an outage may find nothing.
-            self.cluster().delete(&own, at_most).await.map(|_| true)
-        } else {
-            let own = Query::in_namespace(OWN, &namespace).labelled(labels.selector());
-            let deleted = self.cluster().delete(&own, at_most).await;
-            deleted.map(|deleted| !deleted.is_empty())
+        kept.extend(self.being_deployed(work.store()).await?);
+        Ok(Found {
+            is_on_record,
+            is_there: !found.of::<NamespaceObject>()?.is_empty(),
+            kept,
+        })
+    }
+
+    fn plan(&self, (): &(), found: &Found) -> Result<Option<Query>, Error> {
+        Ok(found.is_there.then(|| match found.kept.as_slice() {
+            [] => owned_namespace(&self.namespace, &self.labels),
+            _ => Query::in_namespace(OWN, &self.namespace).labelled(self.labels.selector()),
+        }))
+    }
+
+    async fn apply(&self, _: &Work<'_>, _: &Found, _: &mut Option<Query>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn watch(
+        &self,
+        work: &Work<'_>,
+        _: &Found,
+        query: &mut Option<Query>,
+    ) -> Result<bool, Error> {
+        let Some(query) = query else {
+            return Ok(false);
         };
-        match deleted {
-            Ok(was_there) => Ok(Removed { was_there, kept }),
-            Err(ClusterError::TimedOut { .. }) => {
-                Err(still_deleting(self.cluster(), &namespace, at_most).await)
+        let at_most = self.manager.settings().limits.delete;
+        work.events().step(Step::Deleting);
+        match work.delete(query, at_most).await {
+            Err(Error::Cluster(error)) => {
+                Err(work.site().not_gone(&self.namespace, at_most, error).await)
             }
-            Err(error) => Err(error.into()),
+            deleted => Ok(!deleted?.is_empty()),
         }
     }
 
+    async fn record(
+        &self,
+        work: &Work<'_>,
+        (): &(),
+        found: &Found,
+        _: &Option<Query>,
+        was_there: bool,
+    ) -> Result<Deleted, Error> {
+        let store = work.store();
+        if !found.is_on_record && !was_there {
+            let records = store.find_in_all_clusters(self.owner).await?;
+            let mut records = records.into_iter();
+            if let Some(other) = records.find(|it| Some(it.cluster) != store.cluster()) {
+                return Err(self.manager.other_host(other));
+            }
+        }
+        store.delete(work.lease()).await?;
+        Ok(Deleted {
+            namespace: self.namespace.to_string(),
+            was_there: was_there || found.is_on_record,
+            kept: if found.is_there {
+                found.kept.clone()
+            } else {
+                Vec::new()
+            },
+        })
+    }
+
+    fn result(deleted: &Deleted) -> Option<String> {
+        let result = if deleted.was_there {
+            "deleted"
+        } else {
+            "nothing was there"
+        };
+        Some(result.to_owned())
+    }
+}
+
+impl Delete<'_> {
     /// The owner's deployments that somebody is at work on right now: they may not be seen yet.
-    async fn being_deployed(&self, owner: &Owner) -> Result<Vec<String>, Error> {
+    async fn being_deployed(&self, store: &Store) -> Result<Vec<String>, Error> {
         let filter = DeploymentFilter {
-            owner: Some(owner.clone()),
+            owner: Some(self.owner.clone()),
             status: None,
         };
         let now = Utc::now();
-        let deployments = self.store().list_deployments(filter).await?.records;
+        let deployments = store.list_deployments(filter).await?.records;
         Ok(deployments
             .into_iter()
             .filter(|it| it.lease.as_ref().is_some_and(|lease| lease.is_held(now)))
@@ -157,13 +215,6 @@ const OWN: [Resource; 4] = [
     Resource::REPLICA_SETS,
     Resource::PODS,
 ];
-
-/// What was removed, and what was not.
-#[derive(Default)]
-struct Removed {
-    was_there: bool,
-    kept: Vec<String>,
-}
 
 /// What is looked at before anything is deleted.
 pub(super) fn queries(namespace: &Namespace, labels: &OwnerLabels) -> [Query; 4] {

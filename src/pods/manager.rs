@@ -1,6 +1,6 @@
 //! The manager of pods: what the operations share.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
 
@@ -68,11 +68,6 @@ impl PodManager {
             site,
             settings: self.0.settings.clone(),
         }))
-    }
-
-    /// The manager for one operation that ends within this time: an outage midway is borne.
-    pub(super) fn steady(&self, at_most: Duration) -> Self {
-        self.on(self.0.site.steady(Some(at_most)))
     }
 
     /// The recorded pods of all clusters, those that were last seen in this state when one is given, and what is wrong
@@ -150,6 +145,7 @@ impl PodManager {
     /// the one that the pod itself knows; and the Service. No trip when there is nothing to ask for.
     pub(super) async fn address(
         &self,
+        cluster: &Client,
         namespace: &Namespace,
         pod: &ReadyPod,
         service: Option<Service>,
@@ -163,7 +159,7 @@ impl PodManager {
         if endpoints(service.as_ref(), ports).len() == ports.len() && known.is_some() {
             return Ok((known, service));
         }
-        let found = observed::address(self.cluster(), namespace, pod.node.as_deref());
+        let found = observed::address(cluster, namespace, pod.node.as_deref());
         let (node, service) = found.await?;
         let address = known.or(node).or_else(|| pod.host_ip.clone());
         Ok((address, service))

@@ -6,7 +6,7 @@ use k8s_openapi::api::{
 };
 
 use crate::{
-    cluster::{Client, ClusterError, Query, Resource},
+    cluster::{Client, ClusterError, Objects, Query, Resource},
     domain::{DEPLOYMENT, LABEL_OWNER, Namespace, OwnerLabels, SERVICE},
 };
 
@@ -30,7 +30,11 @@ impl Observed {
         cluster: &Client,
         namespace: &Namespace,
     ) -> Result<Self, ClusterError> {
-        let found = cluster.find(&queries(namespace)).await?;
+        Self::of(&cluster.find(&queries(namespace)).await?, namespace)
+    }
+
+    /// The objects among those that [`queries`] found.
+    pub(super) fn of(found: &Objects, namespace: &Namespace) -> Result<Self, ClusterError> {
         let named = |metadata: &Option<String>, name| metadata.as_deref() == Some(name);
         let mut deployments = found.of::<Deployment>()?.into_iter();
         let mut services = found.of::<Service>()?.into_iter();
@@ -48,16 +52,17 @@ impl Observed {
         })
     }
 
-    /// Whether the namespace is this owner's; a missing namespace belongs to every owner.
-    pub(super) fn is_ours_or_absent(&self, owner: &OwnerLabels) -> bool {
-        let namespace = self.namespace.as_ref();
-        namespace.is_none_or(|it| owner.mark(it.metadata.labels.as_ref()))
-    }
-
     /// Whether the namespace is being deleted: nothing can be created in it.
     pub(super) fn is_terminating(&self) -> bool {
         let namespace = self.namespace.as_ref();
         namespace.is_some_and(|it| it.metadata.deletion_timestamp.is_some())
+    }
+
+    /// The address of the node of this pod, as the pod itself knows it.
+    pub(super) fn host_ip(&self, pod: &str) -> Option<String> {
+        let mut pods = self.pods.iter();
+        let pod = pods.find(|it| it.metadata.name.as_deref() == Some(pod))?;
+        pod.status.as_ref()?.host_ip.clone()
     }
 
     /// Returns the name of the newest pod that is not being deleted.

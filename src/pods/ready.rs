@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use tokio::time::Instant;
 
-use super::{PodManager, observed, plan::spec_of};
+use super::{observed, plan::spec_of};
 use crate::{
     cluster::{
         Client, ClusterError, ObjectChange, Objects, Query, add_last_lines,
@@ -14,7 +14,7 @@ use crate::{
         is_node_coming, warnings,
     },
     domain::{Cause, Diagnosis, Namespace, OwnerLabels, PodSpec, Step},
-    engine::{Awaited, Events, Standing},
+    engine::{Awaited, Events, Standing, Work},
     error::Error,
 };
 
@@ -235,85 +235,80 @@ fn is_same_matter(one: &Assessment, other: &Assessment) -> bool {
     }
 }
 
-impl PodManager {
-    /// Waits until the owner's pod is ready, or can't become so. One trip, and one more for the log
-    /// lines of a pod that fails.
-    pub(super) async fn wait_until_ready(
-        &self,
-        namespace: &Namespace,
-        owner: &OwnerLabels,
-        desired: &PodSpec,
-        events: &Events,
-    ) -> Result<Outcome, Error> {
-        let mut ready = Ready {
-            namespace,
-            owner,
-            deployment: None,
-            pods: BTreeMap::new(),
-            state: None,
-            is_seen: false,
-            asked_at: None,
-            is_scaling: None,
-            told: String::new(),
-        };
-        let deadline = Instant::now() + self.settings().limits.ready;
-        self.site().wait(&mut ready, Some(deadline), events).await?;
-        let Some((assessment, _)) = ready.state.take() else {
-            return Err(Error::Cluster(ClusterError::TimedOut {
-                condition: "the cluster to say what it has".to_owned(),
-                reply: Box::default(),
-            }));
-        };
-        let current = ready.deployment.as_ref().and_then(spec_of);
-        if current.is_some_and(|it| it != *desired) {
-            return Ok(Outcome::Replaced);
-        }
-        self.conclude(assessment, &ready).await
+/// Waits until the owner's pod is ready, or can't become so. One trip, and one more for the log lines of a
+/// pod that fails.
+pub(super) async fn wait(
+    work: &Work<'_>,
+    namespace: &Namespace,
+    owner: &OwnerLabels,
+    desired: &PodSpec,
+    at_most: Duration,
+) -> Result<Outcome, Error> {
+    let mut ready = Ready {
+        namespace,
+        owner,
+        deployment: None,
+        pods: BTreeMap::new(),
+        state: None,
+        is_seen: false,
+        asked_at: None,
+        is_scaling: None,
+        told: String::new(),
+    };
+    work.wait(&mut ready, Instant::now() + at_most).await?;
+    let Some((assessment, _)) = ready.state.take() else {
+        return Err(Error::Cluster(ClusterError::TimedOut {
+            condition: "the cluster to say what it has".to_owned(),
+            reply: Box::default(),
+        }));
+    };
+    let current = ready.deployment.as_ref().and_then(spec_of);
+    if current.is_some_and(|it| it != *desired) {
+        return Ok(Outcome::Replaced);
     }
+    Ok(conclude(work.cluster(), assessment, &ready).await)
+}
 
-    async fn conclude(&self, assessment: Assessment, seen: &Ready<'_>) -> Result<Outcome, Error> {
-        let namespace = seen.namespace;
-        let slow = |message: String| Outcome::Failed {
-            pod: seen.pods.keys().next_back().cloned(),
-            diagnosis: Diagnosis::new(Cause::Slow, message),
-        };
-        Ok(match assessment {
-            Assessment::Ready { pod, node } => {
-                let host_ip = seen
-                    .pods
-                    .get(&pod)
-                    .and_then(|pod| pod.status.as_ref()?.host_ip.clone());
-                Outcome::Ready(ReadyPod {
-                    name: pod,
-                    node,
-                    host_ip,
-                })
+async fn conclude(cluster: &Client, assessment: Assessment, seen: &Ready<'_>) -> Outcome {
+    let namespace = seen.namespace;
+    let slow = |message: String| Outcome::Failed {
+        pod: seen.pods.keys().next_back().cloned(),
+        diagnosis: Diagnosis::new(Cause::Slow, message),
+    };
+    match assessment {
+        Assessment::Ready { pod, node } => {
+            let host_ip = seen
+                .pods
+                .get(&pod)
+                .and_then(|pod| pod.status.as_ref()?.host_ip.clone());
+            Outcome::Ready(ReadyPod {
+                name: pod,
+                node,
+                host_ip,
+            })
+        }
+        Assessment::Failing {
+            mut diagnosis, pod, ..
+        } => {
+            if let Some(pod) = &pod {
+                add_last_lines(cluster, namespace, pod, None, &mut diagnosis).await;
             }
-            Assessment::Failing {
-                mut diagnosis, pod, ..
-            } => {
-                if let Some(pod) = &pod {
-                    add_last_lines(self.cluster(), namespace, pod, None, &mut diagnosis).await;
-                }
-                Outcome::Failed { pod, diagnosis }
+            Outcome::Failed { pod, diagnosis }
+        }
+        Assessment::Progress(doing) => {
+            // A volume that can't be mounted, for one, is told by the cluster's events alone.
+            let warnings = warnings(cluster, namespace).await.unwrap_or_default();
+            match warnings.iter().rev().find(|it| seen.is_concerned_by(it)) {
+                Some(last) if last.contains("FailedMount") => Outcome::Failed {
+                    pod: seen.pods.keys().next_back().cloned(),
+                    diagnosis: Diagnosis::new(Cause::VolumeMount, last.clone()),
+                },
+                Some(last) => slow(format!("still {doing}; the cluster says: {last}")),
+                None => slow(format!("still {doing}")),
             }
-            Assessment::Progress(doing) => {
-                // A volume that can't be mounted, for one, is told by the cluster's events alone.
-                let warnings = warnings(self.cluster(), namespace)
-                    .await
-                    .unwrap_or_default();
-                match warnings.iter().rev().find(|it| seen.is_concerned_by(it)) {
-                    Some(last) if last.contains("FailedMount") => Outcome::Failed {
-                        pod: seen.pods.keys().next_back().cloned(),
-                        diagnosis: Diagnosis::new(Cause::VolumeMount, last.clone()),
-                    },
-                    Some(last) => slow(format!("still {doing}; the cluster says: {last}")),
-                    None => slow(format!("still {doing}")),
-                }
-            }
-            Assessment::Absent | Assessment::Stopped => {
-                slow("the Deployment is gone or has been stopped meanwhile".into())
-            }
-        })
+        }
+        Assessment::Absent | Assessment::Stopped => {
+            slow("the Deployment is gone or has been stopped meanwhile".into())
+        }
     }
 }

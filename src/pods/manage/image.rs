@@ -11,7 +11,7 @@ use k8s_openapi::api::{
 };
 use tokio::time::Instant;
 
-use super::{Observed, Work};
+use super::{Manage, Observed};
 use crate::{
     cluster::{
         Client, ClusterError, ObjectChange, Objects, Query, Resource,
@@ -20,7 +20,7 @@ use crate::{
     domain::{
         Cause, Diagnosis, LABEL_IMAGE_CHECK, LABEL_MANAGED_BY, MANAGED_BY, Namespace, PodSpec, Step,
     },
-    engine::{Awaited, Events, Standing},
+    engine::{Awaited, Events, Standing, Work},
     error::Error,
     manifest::ImageCheckRender,
 };
@@ -41,10 +41,11 @@ enum Pull {
     Unknown(String),
 }
 
-impl Work<'_> {
+impl Manage<'_> {
     /// Pulls the image that is to take the place of another one in a ready pod.
     pub(super) async fn check_image(
         &self,
+        work: &Work<'_>,
         desired: &PodSpec,
         observed: &Observed,
     ) -> Result<(), Error> {
@@ -55,12 +56,12 @@ impl Work<'_> {
         let Some(running) = image(observed).filter(|it| *it != desired.image.to_string()) else {
             return Ok(());
         };
-        self.events.step(Step::PullingImage {
+        work.events().step(Step::PullingImage {
             image: desired.image.to_string(),
         });
         // Another process that has taken the lease over may be replacing the pod.
-        self.held.confirm().await?;
-        match self.pull(desired).await? {
+        work.confirm().await?;
+        match self.pull(work, desired).await? {
             Pull::Done => Ok(()),
             Pull::Failed(diagnosis) => Err(Error::ImageNotPulled {
                 owner: self.owner.clone(),
@@ -69,7 +70,7 @@ impl Work<'_> {
                 diagnosis: Box::new(diagnosis),
             }),
             Pull::Unknown(why) => {
-                self.events.warn(format!(
+                work.events().warn(format!(
                     "image {} could not be checked before the running pod is replaced: {why}",
                     desired.image
                 ));
@@ -78,9 +79,9 @@ impl Work<'_> {
         }
     }
 
-    async fn pull(&self, desired: &PodSpec) -> Result<Pull, Error> {
-        let namespace = self.owner.namespace();
-        let limit = self.manager.settings().limits.ready;
+    async fn pull(&self, work: &Work<'_>, desired: &PodSpec) -> Result<Pull, Error> {
+        let namespace = &self.namespace;
+        let limit = self.limits().ready;
         // No two checks share a Job: the template of one can't be changed.
         let random = getrandom::u32().unwrap_or_default();
         let name = format!("image-check-{random:08x}");
@@ -94,10 +95,10 @@ impl Work<'_> {
             .manager
             .templates()
             .image_check_manifest(self.owner, &render)?;
-        let cluster = self.manager.cluster();
+        let cluster = work.cluster();
         let mut leftovers = Leftovers {
             cluster,
-            query: query(&namespace, &name, [Resource::JOBS, Resource::PODS]),
+            query: query(namespace, &name, [Resource::JOBS, Resource::PODS]),
             is_there: true,
         };
         match cluster.apply(&[manifest], false).await {
@@ -114,32 +115,30 @@ impl Work<'_> {
             Err(error) => return Err(error.into()),
         }
         let image = desired.image.to_string();
-        let pulled = self.watch_pull(&namespace, &name, &image, limit).await;
+        let pulled = watch_pull(work, namespace, &name, &image, limit).await;
         leftovers.remove().await;
         pulled
     }
+}
 
-    async fn watch_pull(
-        &self,
-        namespace: &Namespace,
-        name: &str,
-        image: &str,
-        limit: Duration,
-    ) -> Result<Pull, Error> {
-        let begun = Instant::now();
-        let mut check = Check {
-            queries: [Resource::JOBS, Resource::PODS].map(|it| query(namespace, name, [it])),
-            place_until: begun + PLACING,
-            seen: Seen::Nowhere("it has no pod yet".to_owned()),
-        };
-        let site = self.manager.site();
-        site.wait(&mut check, Some(begun + limit), self.events)
-            .await?;
-        if !matches!(check.seen, Seen::Over(_)) {
-            check.look(&site.cluster().find(&check.queries).await?)?;
-        }
-        Ok(check.seen.at_last(image, limit))
+async fn watch_pull(
+    work: &Work<'_>,
+    namespace: &Namespace,
+    name: &str,
+    image: &str,
+    limit: Duration,
+) -> Result<Pull, Error> {
+    let begun = Instant::now();
+    let mut check = Check {
+        queries: [Resource::JOBS, Resource::PODS].map(|it| query(namespace, name, [it])),
+        place_until: begun + PLACING,
+        seen: Seen::Nowhere("it has no pod yet".to_owned()),
+    };
+    work.wait(&mut check, begun + limit).await?;
+    if !matches!(check.seen, Seen::Over(_)) {
+        check.look(&work.cluster().find(&check.queries).await?)?;
     }
+    Ok(check.seen.at_last(image, limit))
 }
 
 /// The check, and what has been seen of it.

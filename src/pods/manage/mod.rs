@@ -3,11 +3,9 @@
 mod failure;
 mod image;
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::{fmt, time::Duration};
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::Service;
 use serde::Serialize;
@@ -17,18 +15,19 @@ use super::{
     manager::default_spec,
     observed::{self, Observed},
     plan::{self, Plan, Why},
-    ready::{Outcome, ReadyPod},
+    ready::{self, Outcome, ReadyPod},
 };
 use crate::{
-    cluster::{ClusterError, Query, Resource, foreign_fields, own_spec, replaced_metadata},
+    cluster::Resource,
+    config::TimeLimits,
     domain::{
-        Endpoint, Operation, Owner, OwnerLabels, PodSpec, PodStatus, Port, ServiceDetails, Step,
-        Workload,
+        Endpoint, Namespace, Operation, Owner, OwnerLabels, PodSpec, PodStatus, Port,
+        ServiceDetails, Workload,
     },
-    engine::{Events, Held, LEASE_TTL, LeaseWait, still_deleting},
+    engine::{Change, LEASE_TTL, LeaseWait, Work},
     error::Error,
     manifest::{Manifest, PodRender},
-    store::{Claimed, PodChanges, PodRecord, SshPlace},
+    store::{Claim, Claimed, Holder, PodChanges, PodRecord, Store, StoreError},
 };
 
 /// What had to be done.
@@ -82,104 +81,228 @@ impl PodManager {
     /// the cause; [`Error::ImageNotPulled`] when the running pod was kept since the new image can't be pulled; others when the cluster, the way to it, or the records fail.
     pub async fn manage(&self, request: ManageRequest) -> Result<Managed, Error> {
         request.check()?;
-        let workload = Workload::pod(request.owner());
-        let running = self.site().begin(Operation::Create, workload).await?;
-        let done = Box::pin(self.bring_up(request, running.events())).await;
-        let result = |managed: &Managed| Some(managed.action.to_string());
-        running.end(done, result).await
-    }
-
-    async fn bring_up(&self, request: ManageRequest, events: &Events) -> Result<Managed, Error> {
-        let owner = request.owner().clone();
-        let (store, new, holder) = (self.store(), self.new_record(), self.site().holder());
-        let limits = &self.settings().limits;
-        let wait = LeaseWait::for_turn(limits.ready);
-        let ask = || store.claim(&owner, &new, holder, LEASE_TTL);
-        let claimed = self.site().claim(wait, events, ask).await?;
-        let (held, Claimed { record, existed }) = claimed;
-        // One limit each for an old namespace, the check of a new image, and the pod.
-        let manager = self.steady(limits.ready * 3);
-        let work = Work {
-            manager: &manager,
-            owner: &owner,
-            labels: OwnerLabels::of(&owner),
-            held: &held,
-            events,
-            has_applied: AtomicBool::new(false),
+        let owner = request.owner();
+        let manage = Manage {
+            manager: self,
+            owner,
+            namespace: owner.namespace(),
+            labels: OwnerLabels::of(owner),
+            request: &request,
         };
-        let result = work.bring_up(&request, existed.then_some(&record)).await;
-        if let Err(error) = &result {
-            work.write_down(error, existed).await;
-        }
-        held.give_back().await;
-        result
+        self.site().perform(&manage).await
     }
 }
 
-/// One call, once it has the lease.
-struct Work<'a> {
+/// A pod that is to be as it is asked for.
+struct Manage<'a> {
     manager: &'a PodManager,
     owner: &'a Owner,
+    namespace: Namespace,
     labels: OwnerLabels,
-    held: &'a Held,
-    events: &'a Events,
-    /// Whether anything may have been changed in the cluster.
-    has_applied: AtomicBool,
+    request: &'a ManageRequest,
 }
 
-impl Work<'_> {
-    async fn bring_up(
+/// What is to be done about the pod.
+struct Planned {
+    desired: PodSpec,
+    plan: Plan,
+    /// What that is called.
+    action: Action,
+}
+
+#[async_trait]
+impl Change for Manage<'_> {
+    type Record = Claimed<PodRecord>;
+    type Scene = Observed;
+    type Plan = Planned;
+    type End = Outcome;
+    type Done = Managed;
+
+    fn operation(&self) -> Operation {
+        Operation::Create
+    }
+
+    fn workload(&self) -> Workload {
+        Workload::pod(self.owner)
+    }
+
+    fn time_limit(&self) -> Option<Duration> {
+        // One limit each for an old namespace, the check of a new image, and the pod.
+        Some(self.limits().ready * 3)
+    }
+
+    fn lease_wait(&self) -> LeaseWait {
+        LeaseWait::for_turn(self.limits().ready)
+    }
+
+    async fn claim(
         &self,
-        request: &ManageRequest,
-        remembered: Option<&PodRecord>,
-    ) -> Result<Managed, Error> {
-        let observed = self.observe().await?;
-        let current = plan::current_spec(&observed);
+        store: &Store,
+        holder: &Holder,
+    ) -> Result<Claim<Self::Record>, StoreError> {
+        let new = self.manager.new_record();
+        store.claim(self.owner, &new, holder, LEASE_TTL).await
+    }
+
+    async fn observe(&self, work: &Work<'_>) -> Result<Observed, Error> {
+        let queries = observed::queries(&self.namespace);
+        let at_most = self.limits().delete.min(self.limits().ready);
+        let found = work
+            .site()
+            .observe(self.owner, &queries, at_most, work.events());
+        Ok(Observed::of(&found.await?, &self.namespace)?)
+    }
+
+    fn plan(&self, claimed: &Self::Record, observed: &Observed) -> Result<Planned, Error> {
+        let remembered = claimed.existed.then_some(&claimed.record);
+        let current = plan::current_spec(observed);
         let base = current.unwrap_or_else(|| self.base(remembered));
-        let desired = request.onto(&base)?;
-        let wanted = self.render(&desired, plan::restarted_at(&observed))?;
-        let plan = plan::plan(&observed, &desired, &wanted, Utc::now());
+        let desired = self.request.onto(&base)?;
+        let wanted = self.render(&desired, plan::restarted_at(observed))?;
+        let plan = plan::plan(observed, &desired, &wanted, Utc::now());
+        let action = match (&plan, remembered) {
+            (Plan::Keep { .. } | Plan::Wait, None) => Action::Adopted,
+            (Plan::Wait, Some(record)) if record.status == PodStatus::Created => Action::Created,
+            (Plan::Keep { .. } | Plan::Wait, Some(_)) => Action::Unchanged,
+            (Plan::Apply { why, .. }, _) => match why {
+                Why::Absent => Action::Created,
+                Why::Different => Action::Updated,
+                Why::NotRunning => Action::Restarted,
+            },
+        };
         tracing::debug!(owner = %self.owner, ?plan, "planned");
-        let on_record = remembered.is_some();
-        match plan {
-            Plan::Keep { pod, node } => {
-                let host_ip = observed
-                    .pods
-                    .iter()
-                    .find(|seen| seen.metadata.name.as_ref() == Some(&pod))
-                    .and_then(|seen| seen.status.as_ref()?.host_ip.clone());
-                let ready = ReadyPod {
-                    name: pod,
-                    node,
-                    host_ip,
-                };
-                let action = if on_record {
-                    Action::Unchanged
-                } else {
-                    Action::Adopted
-                };
-                self.save_ready(&desired, ready, observed.service, remembered, action)
-                    .await
+        Ok(Planned {
+            desired,
+            plan,
+            action,
+        })
+    }
+
+    async fn apply(
+        &self,
+        work: &Work<'_>,
+        observed: &Observed,
+        planned: &mut Planned,
+    ) -> Result<(), Error> {
+        let Plan::Apply { restarted_at, .. } = planned.plan else {
+            return Ok(());
+        };
+        let desired = &planned.desired;
+        self.check_image(work, desired, observed).await?;
+        let manifests = self.render(desired, restarted_at)?;
+        let deployment = (observed.deployment.as_ref())
+            .map(|it| (Resource::DEPLOYMENTS, &it.metadata, plan::KEPT));
+        let service =
+            (observed.service.as_ref()).map(|it| (Resource::SERVICES, &it.metadata, &[][..]));
+        let objects: Vec<_> = deployment.into_iter().chain(service).collect();
+        work.own(&self.namespace, &objects, &manifests).await?;
+        work.apply(&manifests).await?;
+        if desired.ports.is_empty() && observed.service.is_some() {
+            let service = observed::service(&self.namespace).labelled(self.labels.selector());
+            work.delete(&service, self.limits().delete).await?;
+        }
+        Ok(())
+    }
+
+    async fn watch(
+        &self,
+        work: &Work<'_>,
+        observed: &Observed,
+        planned: &mut Planned,
+    ) -> Result<Outcome, Error> {
+        if let Plan::Keep { pod, node } = &planned.plan {
+            return Ok(Outcome::Ready(ReadyPod {
+                host_ip: observed.host_ip(pod),
+                name: pod.clone(),
+                node: node.clone(),
+            }));
+        }
+        let desired = &planned.desired;
+        // A process that is killed from here on has left behind what the record says.
+        let sent = PodChanges::new()
+            .status(PodStatus::Created)
+            .image(&desired.image)
+            .resources(&desired.resources)
+            .ssh(self.manager.place())
+            .pod_name(None)
+            .diagnosis(None);
+        work.store().save(work.lease(), sent).await?;
+        let at_most = self.limits().ready;
+        ready::wait(work, &self.namespace, &self.labels, desired, at_most).await
+    }
+
+    async fn record(
+        &self,
+        work: &Work<'_>,
+        claimed: &Self::Record,
+        observed: &Observed,
+        planned: &Planned,
+        outcome: Outcome,
+    ) -> Result<Managed, Error> {
+        let desired = &planned.desired;
+        match outcome {
+            Outcome::Ready(ready) => {
+                let known = Some(&claimed.record)
+                    .filter(|record| record.pod_name.as_ref() == Some(&ready.name))
+                    .and_then(|record| record.service.node_address.clone());
+                let service = observed.service.clone();
+                let (address, service) = self
+                    .manager
+                    .address(
+                        work.cluster(),
+                        &self.namespace,
+                        &ready,
+                        service,
+                        &desired.ports,
+                        known,
+                    )
+                    .await?;
+                let endpoints = endpoints(service.as_ref(), &desired.ports);
+                let changes = PodChanges::new()
+                    .status(PodStatus::Running)
+                    .image(&desired.image)
+                    .resources(&desired.resources)
+                    .ssh(self.manager.place())
+                    .pod_name(Some(&ready.name))
+                    .service(&ServiceDetails::new(address, endpoints))
+                    .diagnosis(None);
+                let record = work.store().save(work.lease(), changes).await?;
+                work.events().pod(ready.name, "ready");
+                let action = planned.action;
+                Ok(Managed { record, action })
             }
-            Plan::Wait => {
-                let action = match remembered {
-                    None => Action::Adopted,
-                    Some(record) if record.status == PodStatus::Created => Action::Created,
-                    Some(_) => Action::Unchanged,
-                };
-                self.wait(&desired, observed.service, action).await
-            }
-            Plan::Apply { why, restarted_at } => {
-                self.check_image(&desired, &observed).await?;
-                self.apply(&desired, &observed, restarted_at).await?;
-                let action = match why {
-                    Why::Absent => Action::Created,
-                    Why::Different => Action::Updated,
-                    Why::NotRunning => Action::Restarted,
-                };
-                self.wait(&desired, observed.service, action).await
+            Outcome::Replaced => Err(Error::Replaced {
+                what: format!("the pod of {}", self.owner),
+                by: "another create has replaced this one",
+            }),
+            Outcome::Failed { pod, diagnosis } => {
+                let diagnosis = diagnosis.hiding(&desired.environment.redaction());
+                let changes = PodChanges::new()
+                    .status(PodStatus::Error)
+                    .pod_name(pod.as_deref())
+                    .diagnosis(Some(&diagnosis));
+                let record = work.store().save(work.lease(), changes).await?;
+                Err(Error::PodFailed {
+                    owner: self.owner.clone(),
+                    diagnosis: Box::new(diagnosis),
+                    record: Box::new(record),
+                })
             }
         }
+    }
+
+    async fn record_failure(&self, work: &Work<'_>, claimed: &Self::Record, error: &Error) {
+        failure::record(work, error, claimed.existed).await;
+    }
+
+    fn result(managed: &Managed) -> Option<String> {
+        Some(managed.action.to_string())
+    }
+}
+
+impl Manage<'_> {
+    fn limits(&self) -> &TimeLimits {
+        &self.manager.settings().limits
     }
 
     /// What is wanted when the request says nothing and the cluster has nothing.
@@ -200,39 +323,6 @@ impl Work<'_> {
         base
     }
 
-    /// What there is, once a namespace on its way out is gone.
-    async fn observe(&self) -> Result<Observed, Error> {
-        let namespace = self.owner.namespace();
-        self.events.step(Step::Observing);
-        let observed = Observed::read(self.manager.cluster(), &namespace).await?;
-        if !observed.is_ours_or_absent(&self.labels) {
-            return Err(Error::NotOurs {
-                owner: self.owner.clone(),
-                namespace: namespace.to_string(),
-            });
-        }
-        if observed.is_terminating() {
-            self.events.step(Step::AwaitingDeletion);
-            let limits = &self.manager.settings().limits;
-            let at_most = limits.delete.min(limits.ready);
-            let query = Query::namespace(&namespace);
-            let gone = self.manager.cluster().wait_until_gone(&query, at_most);
-            match gone.await {
-                Err(ClusterError::TimedOut { .. }) => {
-                    let cluster = self.manager.cluster();
-                    return Err(still_deleting(cluster, &namespace, at_most).await);
-                }
-                gone => gone?,
-            }
-            return Ok(Observed::default());
-        }
-        Ok(observed)
-    }
-
-    fn place(&self) -> &SshPlace {
-        self.manager.place()
-    }
-
     fn render(
         &self,
         desired: &PodSpec,
@@ -241,130 +331,6 @@ impl Work<'_> {
         let render = PodRender { restarted_at };
         let templates = self.manager.templates();
         Ok(templates.pod_manifests(self.owner, desired, &render)?)
-    }
-
-    async fn apply(
-        &self,
-        desired: &PodSpec,
-        observed: &Observed,
-        restarted_at: Option<DateTime<Utc>>,
-    ) -> Result<(), Error> {
-        let manifests = self.render(desired, restarted_at)?;
-        self.events.step(Step::Applying {
-            objects: manifests.len(),
-        });
-        // Whoever has taken the lease over since is at work on the same objects.
-        self.held.confirm().await?;
-        self.own(observed, &manifests).await?;
-        self.has_applied.store(true, Ordering::Relaxed);
-        self.manager.cluster().apply(&manifests, false).await?;
-        if desired.ports.is_empty() && observed.service.is_some() {
-            let service = observed::service(&self.owner.namespace());
-            let service = service.labelled(self.labels.selector());
-            let limit = self.manager.settings().limits.delete;
-            self.manager.cluster().delete(&service, limit).await?;
-        }
-        Ok(())
-    }
-
-    /// Makes berth the only manager of the specifications that it is about to apply, and says what of
-    /// other managers the apply removes or changes.
-    async fn own(&self, observed: &Observed, manifests: &[Manifest]) -> Result<(), Error> {
-        let (cluster, namespace) = (self.manager.cluster(), self.owner.namespace());
-        let deployment = (observed.deployment.as_ref())
-            .map(|it| (Resource::DEPLOYMENTS, &it.metadata, plan::KEPT));
-        let service =
-            (observed.service.as_ref()).map(|it| (Resource::SERVICES, &it.metadata, &[][..]));
-        for (resource, metadata, kept) in deployment.into_iter().chain(service) {
-            let replaced = (manifests.iter())
-                .filter(|manifest| manifest.kind() == resource.kind)
-                .flat_map(|manifest| replaced_metadata(metadata, manifest.object()));
-            let fields = foreign_fields(metadata, kept).into_iter().chain(replaced);
-            let fields = fields.map(|field| format!("{} {field}", resource.name()));
-            let fields: Vec<_> = fields.collect();
-            if !fields.is_empty() {
-                self.events.step(Step::Replacing { fields });
-            }
-            own_spec(cluster, resource, &namespace, metadata, kept).await?;
-        }
-        Ok(())
-    }
-
-    async fn wait(
-        &self,
-        desired: &PodSpec,
-        service: Option<Service>,
-        action: Action,
-    ) -> Result<Managed, Error> {
-        // A process that is killed from here on has left behind what the record says.
-        let sent = PodChanges::new()
-            .status(PodStatus::Created)
-            .image(&desired.image)
-            .resources(&desired.resources)
-            .ssh(self.place())
-            .pod_name(None)
-            .diagnosis(None);
-        let store = self.manager.store();
-        store.save(self.held.lease(), sent).await?;
-        let namespace = self.owner.namespace();
-        let outcome = self
-            .manager
-            .wait_until_ready(&namespace, &self.labels, desired, self.events)
-            .await?;
-        match outcome {
-            Outcome::Ready(ready) => self.save_ready(desired, ready, service, None, action).await,
-            Outcome::Replaced => Err(Error::Replaced {
-                what: format!("the pod of {}", self.owner),
-                by: "another create has replaced this one",
-            }),
-            Outcome::Failed { pod, diagnosis } => {
-                let diagnosis = diagnosis.hiding(&desired.environment.redaction());
-                let changes = PodChanges::new()
-                    .status(PodStatus::Error)
-                    .pod_name(pod.as_deref())
-                    .diagnosis(Some(&diagnosis));
-                let record = store.save(self.held.lease(), changes).await?;
-                Err(Error::PodFailed {
-                    owner: self.owner.clone(),
-                    diagnosis: Box::new(diagnosis),
-                    record: Box::new(record),
-                })
-            }
-        }
-    }
-
-    async fn save_ready(
-        &self,
-        desired: &PodSpec,
-        ready: ReadyPod,
-        service: Option<Service>,
-        remembered: Option<&PodRecord>,
-        action: Action,
-    ) -> Result<Managed, Error> {
-        let namespace = self.owner.namespace();
-        let known = remembered
-            .filter(|record| record.pod_name.as_ref() == Some(&ready.name))
-            .and_then(|record| record.service.node_address.clone());
-        let (address, service) = self
-            .manager
-            .address(&namespace, &ready, service, &desired.ports, known)
-            .await?;
-        let details = ServiceDetails::new(address, endpoints(service.as_ref(), &desired.ports));
-        let changes = PodChanges::new()
-            .status(PodStatus::Running)
-            .image(&desired.image)
-            .resources(&desired.resources)
-            .ssh(self.place())
-            .pod_name(Some(&ready.name))
-            .service(&details)
-            .diagnosis(None);
-        let record = self
-            .manager
-            .store()
-            .save(self.held.lease(), changes)
-            .await?;
-        self.events.pod(ready.name, "ready");
-        Ok(Managed { record, action })
     }
 }
 

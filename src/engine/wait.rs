@@ -104,8 +104,8 @@ async fn follow(
     let left = deadline.map_or(WINDOW, |deadline| deadline - begun);
     let mut changes = cluster.watch(queries, left).await?;
     loop {
-        let now = Instant::now();
         let Standing { over_at, ask_at } = awaited.assess(events);
+        let now = Instant::now();
         if over_at.into_iter().chain(deadline).any(|at| now >= at) {
             return Ok(true);
         }

@@ -83,7 +83,7 @@ pub(super) struct Following<'a> {
     give_up_at: Option<Instant>,
     /// What the caller was told last.
     said: String,
-    /// Why the wait is over, when the build's state does not say it.
+    /// Why the wait is over when it is, where the build's state does not say it.
     given_up: Option<BuildFailure>,
 }
 
@@ -115,10 +115,9 @@ impl<'a> Following<'a> {
         (self.seen, self.given_up.map_or(Over::Ended, Over::GivenUp))
     }
 
-    /// It is over when nothing changes until then.
+    /// It is over with this failure when nothing changes until then.
     fn give_up(&mut self, failure: BuildFailure, at: Instant) -> Standing {
-        let is_over = Instant::now() >= at;
-        self.given_up = is_over.then_some(failure);
+        self.given_up = Some(failure);
         Standing {
             over_at: Some(at),
             ask_at: None,

@@ -151,12 +151,12 @@ fn invalid(message: &str, reply: Box<Reply>) -> ClusterError {
         let port = between(message, "nodePort: Invalid value: ", ":").unwrap_or_default();
         return ClusterError::NodePortTaken { port, reply };
     }
-    let Some((object, details)) = message
-        .split_once(" is invalid: ")
-        .filter(|_| !is_too_large(message))
-    else {
+    if is_too_large(message) {
         return by_message(message, reply);
-    };
+    }
+    // A JSON patch that does not fit is "the server rejected our request due to an error in our request".
+    let parts = message.split_once(" is invalid: ");
+    let (object, details) = parts.unwrap_or(("the request", message));
     let (object, details) = (object.to_owned(), details.to_owned());
     if details.contains("field is immutable") {
         ClusterError::Immutable {
@@ -320,6 +320,7 @@ mod tests {
             (403, "Refused"),
             (404, "NotFound"),
             (413, "TooLarge"),
+            (422, "Invalid"),
             (429, "ApiUnreachable"),
             (503, "ApiUnreachable"),
             (504, "ApiUnreachable"),

@@ -13,7 +13,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Keeps a watch that ends at once, again and again, from being begun as often.
 ///
-/// The API server and the lane end a watch when they like; a new one tells anew what there is.
+/// The API server and the backend may end a watch at any time; a new one begins with what exists.
 #[derive(Debug)]
 pub struct WatchPace {
     begun: Instant,

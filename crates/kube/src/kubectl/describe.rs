@@ -1,4 +1,4 @@
-//! The lane's command lines for a person to read, from the same builders as those that are run.
+//! The backend's command lines for a user to read, from the same builders as those that are run.
 
 use std::time::Duration;
 

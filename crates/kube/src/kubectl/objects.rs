@@ -144,6 +144,12 @@ pub(super) fn path(query: &Query) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::Write as _,
+        os::{fd::OwnedFd, unix::net::UnixStream},
+        process,
+    };
+
     use super::*;
 
     #[test]
@@ -168,6 +174,27 @@ mod tests {
         for script in (1..=QUERIES_MAX).map(|count| find(&settings, &many[..count])) {
             script.check().unwrap();
         }
+    }
+
+    /// sshd gives a command a socket or a pipe, as it was built.
+    #[test]
+    fn a_patch_is_read_from_a_socket_too() {
+        let words = ["/bin/sh", "-c", "cat /dev/stdin", "kubectl"];
+        let settings = KubectlSettings {
+            program: words.map(str::to_owned).to_vec(),
+            ..KubectlSettings::default()
+        };
+        let namespace = "shop".parse().unwrap();
+        let script = patch(&settings, Resource::DEPLOYMENTS, &namespace, "web");
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        ours.write_all(b"[]").unwrap();
+        drop(ours);
+        let output = process::Command::new("/bin/sh")
+            .args(["-c", &script.to_string()])
+            .stdin(OwnedFd::from(theirs))
+            .output()
+            .unwrap();
+        assert_eq!(output.stdout, b"[]", "{output:?}");
     }
 
     #[test]

@@ -55,6 +55,9 @@ fn api_status(text: &str) -> Option<Status> {
         let without = introductions.find_map(|it| message.strip_prefix(it));
         return Some(status(reason, without.unwrap_or(message)));
     }
+    if let Some(message) = text.strip_prefix("The request is invalid: ") {
+        return Some(status("Invalid", message));
+    }
     if let Some(message) = text
         .strip_prefix("The ")
         .filter(|it| it.contains(" is invalid"))

@@ -282,6 +282,29 @@ fn a_refusal_is_classified_before_its_values_are_hidden() {
 }
 
 #[test]
+fn what_is_not_there_is_the_same_in_all_of_kubectls_words() {
+    for stderr in [
+        "error: the server doesn't have a resource type \"widgets\"\n",
+        "error: no matching resources found\n",
+        "Error from server (NotFound): pods \"a\" not found\n",
+    ] {
+        let error = classified(1, stderr);
+        assert!(matches!(error, ClusterError::NotFound { .. }), "{stderr}");
+    }
+    insta::assert_snapshot!(shown(1, "The request is invalid: the server rejected our request due to an error in our request\n"), @"Invalid: the request is invalid: the server rejected our request due to an error in our request");
+}
+
+#[test]
+fn a_webhooks_certificate_is_not_the_api_servers() {
+    let stderr = "Error from server (InternalError): error when creating \"STDIN\": Internal error \
+        occurred: failed calling webhook \"x\": failed to call webhook: Post \
+        \"https://x.svc:443/validate\": tls: failed to verify certificate: x509: certificate signed by \
+        unknown authority\n";
+    let error = classified(1, stderr);
+    assert!(matches!(error, ClusterError::Failed { .. }), "{error:?}");
+}
+
+#[test]
 fn only_a_connection_that_was_never_made_says_that_nothing_arrived() {
     let may_have_arrived = |stderr: &str| match classified(1, stderr) {
         ClusterError::ApiUnreachable {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use berth_core::Namespace;
 use berth_kube::{
-    Client, ClusterError, ObjectChange, Query, Resource,
+    Client, ClusterError, LogRequest, ObjectChange, Query, Resource,
     conformance::{Part, conformance},
     in_memory::{ApiError, Away, Fate, InMemory},
 };
@@ -153,7 +153,7 @@ async fn a_pod_that_is_refused_shows_in_the_deployment() {
 async fn a_job_ends_as_its_pod_does() {
     for (code, condition) in [(0, "Complete"), (2, "Failed")] {
         let cluster = cluster();
-        cluster.run_workloads(move |_| Fate::Ends(code, Duration::from_secs(9)));
+        cluster.run_workloads(move |_| Fate::Ends(code, Duration::from_secs(9), String::new()));
         cluster.put(&json!({
             "apiVersion": "batch/v1", "kind": "Job",
             "metadata": {"name": "build", "namespace": "shop"},
@@ -191,4 +191,37 @@ async fn a_controller_is_told_of_what_it_writes_too() {
     }));
     let counter = cluster.get(Resource::CONFIG_MAPS, Some(&shop()), "counter");
     assert_eq!(counter.unwrap()["data"]["count"], "5");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_is_followed_until_its_container_ends() {
+    let cluster = cluster();
+    cluster.run_workloads(|_| Fate::Ends(0, Duration::from_secs(9), String::new()));
+    cluster.put(&json!({
+        "apiVersion": "batch/v1", "kind": "Job",
+        "metadata": {"name": "build", "namespace": "shop"},
+        "spec": {"template": {"spec": {"containers": [{"name": "main", "image": "a"}]}}},
+    }));
+    let pods = cluster.list(Resource::PODS, Some(&shop()));
+    let pod = pods[0]["metadata"]["name"].as_str().unwrap().to_owned();
+    cluster.print(&shop(), &pod, "main", "one\ntwo");
+    let client = Client::new(cluster.clone());
+    let request = |follow, tail_lines| LogRequest {
+        pod: pod.clone(),
+        follow,
+        tail_lines,
+        ..LogRequest::default()
+    };
+    let read = async |request: LogRequest| {
+        let parts = client.logs(&shop(), &request).await.unwrap();
+        let parts: Vec<_> = parts.map(Result::unwrap).collect().await;
+        String::from_utf8(parts.concat()).unwrap()
+    };
+    assert_eq!(read(request(false, Some(1))).await, "two\n");
+    let later = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        cluster.print(&shop(), &pod, "main", "three");
+    };
+    let (log, ()) = tokio::join!(read(request(true, None)), later);
+    assert_eq!(log, "one\ntwo\nthree\n");
 }

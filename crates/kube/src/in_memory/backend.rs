@@ -10,7 +10,7 @@ use berth_objects::{
     json::{child, text},
     managed,
     patch::Patch,
-    resources::{NAMESPACES, PODS},
+    resources::NAMESPACES,
     selector::Selection,
     write,
 };
@@ -19,7 +19,7 @@ use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream, stream:
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
-use super::{InMemory, lock, place, refusal};
+use super::{InMemory, place, refusal};
 use crate::{
     Applied, Backend, Changes, ClusterError, ExecError, ExecOutput, ExecRequest, LogRequest,
     MANAGER, Manifest, ObjectChange, Objects, PodRef, Query, Reply, Resource,
@@ -132,15 +132,8 @@ impl Backend for InMemory {
         request: &LogRequest,
     ) -> Result<BoxStream<'static, Result<Bytes, ClusterError>>, ClusterError> {
         self.call("logs")?;
-        let pod = self.get(Resource::PODS, Some(namespace), &request.pod);
-        let missing = || refuse("logs", ApiError::not_found(&PODS, &request.pod));
-        let pod = pod.ok_or_else(missing)?;
-        let container = request.container.as_deref();
-        let container = container.unwrap_or_else(|| text(&pod, "/spec/containers/0/name"));
-        let key = [namespace.as_str(), &request.pod, container].map(str::to_owned);
-        let log = lock(&self.0.logs).get(&key).cloned().unwrap_or_default();
-        let log = last_lines(&log, request.tail_lines);
-        Ok(stream::iter((!log.is_empty()).then_some(Ok(log))).boxed())
+        self.log(namespace, request)
+            .map_err(|error| refuse("logs", error))
     }
 
     async fn exec(
@@ -319,13 +312,4 @@ fn timed_out(kind: Kind, name: &str) -> ClusterError {
         }),
         condition,
     }
-}
-
-fn last_lines(log: &Bytes, count: Option<u32>) -> Bytes {
-    let Some(count) = count else {
-        return log.clone();
-    };
-    let lines: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
-    let skipped = lines.len().saturating_sub(count as usize);
-    lines.into_iter().skip(skipped).flatten().copied().collect()
 }

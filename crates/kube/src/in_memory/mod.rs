@@ -6,19 +6,20 @@
 //! well-formed, except what a test [refuses](InMemory::refuse). No controller runs and no container starts
 //! by itself: a test writes what they would write, or lets [workloads](InMemory::run_workloads) or a
 //! [controller](InMemory::add_controller) of its own do so. Commands in pods are not supported; a log is
-//! what a test [has put there](InMemory::set_log). Only the kinds of [`berth_objects::resources`] are known.
+//! what a test [has printed](InMemory::print). Only the kinds of [`berth_objects::resources`] are known.
 //!
 //! Nothing waits for time but what would wait on a real cluster, and by tokio's clock: with
 //! [`tokio::time::pause`] an hour takes no time.
 
 mod backend;
 mod contact;
+mod logs;
 mod refusal;
 mod rounds;
 mod workloads;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -26,13 +27,12 @@ use std::{
 
 use berth_core::Namespace;
 use berth_objects::{Kind, Store, StoreEvent, json::as_map, resources, write};
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 pub use self::{contact::Away, workloads::Fate};
 pub use berth_objects::ApiError;
 
-use self::{contact::Contact, refusal::Rules, rounds::Rounds};
+use self::{contact::Contact, logs::Logs, refusal::Rules, rounds::Rounds};
 use super::{ClusterError, ObjectChange, Resource};
 
 /// A cluster in memory. Cheap to clone; clones are the same cluster.
@@ -45,8 +45,7 @@ struct Inner {
     contact: Contact,
     rounds: Rounds,
     calls: Mutex<BTreeMap<&'static str, usize>>,
-    /// By namespace, pod and container.
-    logs: Mutex<HashMap<[String; 3], Bytes>>,
+    logs: Logs,
 }
 
 impl Default for InMemory {
@@ -67,7 +66,7 @@ impl InMemory {
             rules,
             contact: Contact::default(),
             calls: Mutex::default(),
-            logs: Mutex::default(),
+            logs: Logs::default(),
         }));
         for namespace in ["default", "kube-system"] {
             cluster.put(&json!({
@@ -192,16 +191,10 @@ impl InMemory {
         deleted.is_ok()
     }
 
-    /// Sets what a container has printed.
-    pub fn set_log(
-        &self,
-        namespace: &Namespace,
-        pod: &str,
-        container: &str,
-        log: impl Into<Bytes>,
-    ) {
+    /// Adds lines to the log of a container, as if it had printed them now.
+    pub fn print(&self, namespace: &Namespace, pod: &str, container: &str, lines: &str) {
         let key = [namespace.as_str(), pod, container].map(str::to_owned);
-        lock(&self.0.logs).insert(key, log.into());
+        self.0.logs.print(key, lines);
     }
 
     /// Lets the cluster be out of reach, from now on and for this time: every call fails, and running

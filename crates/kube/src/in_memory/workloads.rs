@@ -29,8 +29,8 @@ pub enum Fate {
     Waiting(&'static str, &'static str),
     /// Its containers end with this exit code again and again.
     CrashLoop(i32),
-    /// Its containers end with this exit code after this time.
-    Ends(i32, Duration),
+    /// Its containers run for this time, and end with this exit code and this termination message.
+    Ends(i32, Duration, String),
 }
 
 impl InMemory {
@@ -93,7 +93,7 @@ fn roll(cluster: &InMemory, deployment: &Value, fate: &impl Fn(&Value) -> Fate) 
     };
     let recreate = text(&deployment, "/spec/strategy/type") == "Recreate";
     let mut sets = cluster.list(Resource::REPLICA_SETS, Some(&namespace));
-    sets.retain(|set| is_owned(set, &deployment) && set != &new);
+    sets.retain(|set| is_owned(set, &deployment) && place(set) != place(&new));
     let old: Vec<Value> = sets.iter().flat_map(pods_of).collect();
     let mut refused = None;
     for _ in count(pods_of(&new).len())..wanted {
@@ -110,6 +110,16 @@ fn roll(cluster: &InMemory, deployment: &Value, fate: &impl Fn(&Value) -> Fate) 
         for pod in old_left.drain(..) {
             cluster.remove(Resource::PODS, Some(&namespace), place(&pod).1);
         }
+    }
+    for set in sets.iter().chain([&new]) {
+        let pods = pods_of(set);
+        let status = json!({"replicas": pods.len(), "readyReplicas": ready(&pods)});
+        write_status(cluster, Resource::REPLICA_SETS, set, status);
+    }
+    if let Some(revision) = annotation(&new, REVISION) {
+        cluster.change(Resource::DEPLOYMENTS, Some(&namespace), name, |stored| {
+            annotate(stored, REVISION, revision);
+        });
     }
     let all = count(pods.len() + old_left.len());
     let available = ready(&pods) + ready(&old_left);
@@ -143,8 +153,7 @@ fn replica_set(cluster: &InMemory, namespace: &Namespace, deployment: &Value) ->
     let mut sets = cluster.list(Resource::REPLICA_SETS, Some(namespace));
     sets.retain(|set| is_owned(set, deployment));
     let revision = |set: &Value| -> i64 {
-        let annotations = set.pointer("/metadata/annotations");
-        let revision = annotations.and_then(|all| all.get(REVISION)?.as_str()?.parse().ok());
+        let revision = annotation(set, REVISION).and_then(|it| it.parse().ok());
         revision.unwrap_or(0)
     };
     let last = sets.iter().map(revision).max().unwrap_or(0);
@@ -164,6 +173,7 @@ fn replica_set(cluster: &InMemory, namespace: &Namespace, deployment: &Value) ->
                 "metadata": {
                     "name": name, "namespace": namespace.as_str(),
                     "labels": template.pointer("/metadata/labels"),
+                    "annotations": deployment.pointer("/metadata/annotations"),
                     "ownerReferences": [reference(deployment)],
                 },
                 "spec": {
@@ -173,10 +183,17 @@ fn replica_set(cluster: &InMemory, namespace: &Namespace, deployment: &Value) ->
             })
         }
     };
-    let metadata = child(&mut set, "metadata");
-    as_map(metadata.entry("annotations").or_insert_with(|| json!({})))
-        .insert(REVISION.to_owned(), (last + 1).to_string().into());
+    annotate(&mut set, REVISION, &(last + 1).to_string());
     cluster.put(&set)
+}
+
+fn annotation<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object.pointer("/metadata/annotations")?.get(name)?.as_str()
+}
+
+fn annotate(object: &mut Value, name: &str, value: &str) {
+    let annotations = child(object, "metadata").entry("annotations");
+    as_map(annotations.or_insert_with(|| json!({}))).insert(name.to_owned(), value.into());
 }
 
 /// Starts a Job's pod, or completes the Job when it has ended.
@@ -233,15 +250,17 @@ fn start(
     child(&mut pod, "spec").insert("nodeName".to_owned(), "node-1".into());
     as_map(&mut pod).insert("apiVersion".to_owned(), "v1".into());
     as_map(&mut pod).insert("kind".to_owned(), "Pod".into());
-    let waiting = Fate::Waiting("ContainerCreating", "");
     let fate = fate(&pod);
     let (first, later) = match fate {
-        Fate::Ready(after) | Fate::Ends(_, after) if !after.is_zero() => {
-            (&waiting, Some((after, fate.clone())))
+        Fate::Ready(after) if !after.is_zero() => {
+            (Fate::Waiting("ContainerCreating", ""), Some((after, fate)))
         }
-        _ => (&fate, None),
+        Fate::Ends(_, after, _) if !after.is_zero() => {
+            (Fate::Ready(Duration::ZERO), Some((after, fate)))
+        }
+        _ => (fate, None),
     };
-    let status = pod_status(&pod, first);
+    let status = pod_status(&pod, &first);
     as_map(&mut pod).insert("status".to_owned(), status);
     let pod = cluster.try_put(&pod)?;
     if let Some((after, fate)) = later {
@@ -257,10 +276,10 @@ fn start(
 /// A pod's status as the kubelet writes it.
 fn pod_status(pod: &Value, fate: &Fate) -> Value {
     let is_ready = matches!(fate, Fate::Ready(_));
-    let ended = |code: i32| {
+    let ended = |code: i32, message: &str| {
         let reason = if code == 0 { "Completed" } else { "Error" };
-        json!({"terminated": {"exitCode": code, "reason": reason, "startedAt": now(),
-            "finishedAt": now()}})
+        json!({"terminated": {"exitCode": code, "reason": reason, "message": message,
+            "startedAt": now(), "finishedAt": now()}})
     };
     let (phase, state, last, restarts) = match fate {
         Fate::Ready(_) => (
@@ -276,12 +295,12 @@ fn pod_status(pod: &Value, fate: &Fate) -> Value {
         Fate::CrashLoop(code) => {
             let message = "back-off 20s restarting failed container";
             let waiting = json!({"waiting": {"reason": "CrashLoopBackOff", "message": message}});
-            ("Running", waiting, ended(*code), 2)
+            ("Running", waiting, ended(*code, ""), 2)
         }
-        Fate::Ends(0, _) => ("Succeeded", ended(0), json!({}), 0),
-        Fate::Ends(code, _) => ("Failed", ended(*code), json!({}), 0),
+        Fate::Ends(0, _, message) => ("Succeeded", ended(0, message), json!({}), 0),
+        Fate::Ends(code, _, message) => ("Failed", ended(*code, message), json!({}), 0),
     };
-    let of = |containers: &str| -> Vec<Value> {
+    let of = |containers: &str, state: &Value, last: &Value| -> Vec<Value> {
         let containers = items(pod, containers).iter();
         containers
             .map(|container| {
@@ -301,7 +320,8 @@ fn pod_status(pod: &Value, fate: &Fate) -> Value {
             condition("Initialized", true, "", ""),
             condition("Ready", is_ready, "", ""),
         ],
-        "containerStatuses": of("/spec/containers"),
+        "initContainerStatuses": of("/spec/initContainers", &ended(0, ""), &json!({})),
+        "containerStatuses": of("/spec/containers", &state, &last),
     })
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 
 use super::{Events, Site};
 use crate::cluster::{Client, ClusterError, ObjectChange, Objects, Query, WatchPace};
@@ -120,7 +120,16 @@ async fn follow(
         let at = [over_at, ask_at, deadline].into_iter().flatten().min();
         let at = at.unwrap_or(now + TICK).min(now + TICK);
         match tokio::time::timeout_at(at, changes.next()).await {
-            Ok(Some(change)) => awaited.take(change?)?,
+            Ok(Some(change)) => {
+                awaited.take(change?)?;
+                // What has come with it is a part of the same state: a pod that fails, and one that serves.
+                while let Some(change) = changes.next().now_or_never() {
+                    let Some(change) = change else {
+                        return Ok(false);
+                    };
+                    awaited.take(change?)?;
+                }
+            }
             Ok(None) => return Ok(false),
             Err(_) => {}
         }

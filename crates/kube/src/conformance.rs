@@ -263,6 +263,7 @@ async fn assigns_an_error_to_its_object(bench: Bench) {
     let lost = lost.config("lost", json!({}), json!({}));
     let error = bench.client.apply(&[good, lost], false).await.unwrap_err();
     assert!(matches!(error, ClusterError::NotFound { .. }), "{error:?}");
+    assert_eq!(error.object(), Some("configmap/lost"));
     assert_eq!(names(error.applied()), ["configmap/good"]);
     assert_eq!(error.object(), Some("configmap/lost"));
 }

@@ -137,6 +137,10 @@
 //! | [`ssh`] (`berth-ssh`) | the connection: keys, host trust, channels, quoting; no Kubernetes |
 //! | [`store`] (`berth-store`) | records in SQLite or Postgres, leases |
 //! | [`domain`] (`berth-core`) | values checked when they are made, secrets that mask themselves |
+//! | `berth-objects` | Kubernetes objects in memory, for the sandbox's API server and for tests |
+//!
+//! `berth-kube` has a cluster in memory for tests, behind its feature `in-memory`, and a suite of cases that
+//! every backend must pass.
 
 pub mod builds;
 #[cfg(feature = "cli")]

@@ -443,7 +443,16 @@ async fn what_needs_only_the_database_needs_no_host() {
     let forget = ["delete", "--forget", "--project-id", "gone"];
     assert_eq!(printed(&forget)["forgotten"], true);
     assert_eq!(printed(&["list"]), serde_json::json!([]));
-    assert_eq!(printed(&["history"]), serde_json::json!([]));
+    let history = printed(&["history"]);
+    let only = &history[0];
+    assert_eq!(history.as_array().map(Vec::len), Some(1), "{history}");
+    assert_eq!(
+        (&only["operation"], &only["status"]),
+        (&"forget".into(), &"succeeded".into())
+    );
+    // What is on record nowhere is not forgotten.
+    assert_eq!(printed(&forget)["forgotten"], false);
+    assert_eq!(printed(&["history"]), history);
 }
 
 #[tokio::test(flavor = "multi_thread")]

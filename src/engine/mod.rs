@@ -25,6 +25,7 @@ pub(crate) use self::held::{Held, LEASE_TTL, LeaseWait};
 pub(crate) use self::{
     change::{Change, Work},
     events::Events,
+    operation::ended,
     wait::{Awaited, Standing},
 };
 
@@ -38,7 +39,8 @@ use crate::{
     store::{ClusterAddress, Holder, SshPlace, Store},
 };
 
-fn local_user() -> String {
+/// The user who runs this process.
+pub(crate) fn local_user() -> String {
     login_name().unwrap_or_else(|| "unknown".to_owned())
 }
 

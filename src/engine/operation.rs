@@ -81,24 +81,12 @@ impl Running {
         done: Result<T, Error>,
         result: impl FnOnce(&T) -> Option<String>,
     ) -> Result<T, Error> {
-        let (end, kind) = match &done {
-            Ok(value) => {
-                let result = result(value);
-                let end = OperationEnd {
-                    outcome: Outcome::Succeeded,
-                    result: result.clone(),
-                    error: None,
-                };
-                (end, EventKind::Done { result })
-            }
-            Err(error) => {
-                let end = OperationEnd {
-                    outcome: Outcome::Failed,
-                    result: None,
-                    error: Some(error.with_causes()),
-                };
-                (end, failed(error))
-            }
+        let end = ended(&done, result);
+        let kind = match &done {
+            Ok(_) => EventKind::Done {
+                result: end.result.clone(),
+            },
+            Err(error) => failed(error),
         };
         if let Some(id) = self.id.take()
             && let Err(error) = self.store.end_operation(id, end).await
@@ -107,6 +95,22 @@ impl Running {
         }
         self.events.tell(kind);
         done
+    }
+}
+
+/// What is recorded of the end of an operation.
+pub(crate) fn ended<T>(
+    done: &Result<T, Error>,
+    result: impl FnOnce(&T) -> Option<String>,
+) -> OperationEnd {
+    let (outcome, result, error) = match done {
+        Ok(value) => (Outcome::Succeeded, result(value), None),
+        Err(error) => (Outcome::Failed, None, Some(error.with_causes())),
+    };
+    OperationEnd {
+        outcome,
+        result,
+        error,
     }
 }
 

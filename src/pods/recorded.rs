@@ -1,10 +1,12 @@
 //! The records alone, without a way to the cluster.
 
+use std::time::Duration;
+
 use crate::{
-    domain::{Invalid, Owner, PodStatus, Workload},
-    engine::{LEASE_TTL, LeaseWait},
+    domain::{Invalid, Operation, Owner, PodStatus, Workload},
+    engine::{LEASE_TTL, LeaseWait, ended, local_user},
     error::Error,
-    store::{Claim, Holder, Listed, PodFilter, PodRecord, Store},
+    store::{Claim, Holder, Listed, NewOperation, PodFilter, PodRecord, Store},
 };
 
 /// Returns the recorded pods, only those that were last seen in this state when one is given.
@@ -16,12 +18,12 @@ pub(crate) async fn recorded(
     Ok(store.list(PodFilter { owner, status }).await?)
 }
 
-/// Deletes the record of an owner's pod; returns whether there was one.
+/// Deletes the record of an owner's pod, and records that; returns whether there was one.
 pub(crate) async fn forget(store: &Store, owner: &Owner) -> Result<bool, Error> {
     let records = store.find_in_all_clusters(owner).await?;
-    let store = match records.as_slice() {
+    let record = match records.as_slice() {
         [] => return Ok(false),
-        [only] => store.in_cluster(only.cluster),
+        [only] => only,
         several => {
             let hosts: Vec<_> = several.iter().map(|it| it.ssh.to_string()).collect();
             let problem = format!(
@@ -32,14 +34,30 @@ pub(crate) async fn forget(store: &Store, owner: &Owner) -> Result<bool, Error> 
             return Err(Invalid::new("owner", owner.id(), problem, remedy).into());
         }
     };
+    let store = store.in_cluster(record.cluster);
     let (holder, workload) = (Holder::this_process(), Workload::pod(owner));
+    let new = NewOperation {
+        operation: Operation::Forget,
+        workload: workload.clone(),
+        ssh: record.ssh.clone(),
+        local_user: local_user(),
+    };
+    // Without settings it is not known for how long operations stay on record.
+    let id = store.begin_operation(new, &holder, Duration::MAX).await?;
+    let deleted = delete(&store, &workload, &holder).await;
+    let end = ended(&deleted, |_| Some("forgotten".to_owned()));
+    store.end_operation(id, end).await?;
+    deleted
+}
+
+async fn delete(store: &Store, workload: &Workload, holder: &Holder) -> Result<bool, Error> {
     let mut wait = LeaseWait::for_the_dead(LEASE_TTL);
     loop {
-        match store.lease(&workload, &holder, LEASE_TTL).await? {
+        match store.lease(workload, holder, LEASE_TTL).await? {
             Claim::Taken(lease, ()) => return Ok(store.delete(&lease).await?),
             Claim::Held(by) => {
                 let say = |holder| tracing::info!(%holder, "waiting for the pod's lease");
-                wait.next(&workload, &by, say).await?;
+                wait.next(workload, &by, say).await?;
             }
         }
     }

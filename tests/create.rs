@@ -509,18 +509,62 @@ async fn a_pod_on_another_host_is_not_forgotten() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_cluster_by_two_host_names_has_one_record() {
-    if skipped_on_a_cluster("another host name", "the host has only one") {
-        return;
-    }
-    let world = World::sqlite().await;
+/// The same cluster and database, by another name of the host.
+async fn by_another_name(world: &World) -> World {
     let mut alias = World::sqlite().await;
     alias.database.clone_from(&world.database);
     alias.set("K8S_SSH_HOST", "localhost");
     alias.set("K8S_SSH_HOST_KEY_POLICY", "accept-new");
     let known_hosts = alias.scratch.path().join("known_hosts");
     alias.set("K8S_SSH_KNOWN_HOSTS", known_hosts.to_str().unwrap());
+    alias
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_managers_of_one_cluster_see_one_pod_and_another_cluster_has_its_own() {
+    if skipped_on_a_cluster("two hosts", "there is only one, with one name") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let alias = by_another_name(&world).await;
+    let mut third = World::with_sandbox(&[]).await;
+    third.database.clone_from(&world.database);
+    let project = world.project();
+    let [one, same, other] = [&world, &alias, &third].map(|it| it.manager());
+    let (one, same, other) = tokio::join!(one, same, other);
+    // All at once: the two queue for one lease, the third has another.
+    let (a, b, c) = tokio::join!(
+        one.manage(project.request()),
+        same.manage(project.request()),
+        other.manage(project.request()),
+    );
+    let (a, b, c) = (a.unwrap(), b.unwrap(), c.unwrap());
+    let mut actions = [a.action, b.action];
+    actions.sort_by_key(|it| *it == Action::Unchanged);
+    assert_eq!(actions, [Action::Created, Action::Unchanged]);
+    assert_eq!(
+        (a.record.id, a.record.cluster),
+        (b.record.id, b.record.cluster)
+    );
+    assert_eq!(c.action, Action::Created);
+    assert_ne!(a.record.cluster, c.record.cluster);
+    assert_eq!(one.list(None).await.unwrap().records.len(), 2);
+    assert!(same.delete(&project.owner).await.unwrap().was_there);
+    assert_eq!(
+        other.status(&project.owner).await.unwrap().record.id,
+        c.record.id
+    );
+    assert!(other.delete(&project.owner).await.unwrap().was_there);
+    assert!(one.list(None).await.unwrap().records.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_cluster_by_two_host_names_has_one_record() {
+    if skipped_on_a_cluster("another host name", "the host has only one") {
+        return;
+    }
+    let world = World::sqlite().await;
+    let alias = by_another_name(&world).await;
     let (manager, by_alias) = (world.manager().await, alias.manager().await);
     let project = world.project();
     project.create(&manager).await.unwrap();

@@ -9,6 +9,8 @@ mod events;
 mod held;
 mod namespace;
 mod operation;
+#[cfg(test)]
+mod toy_tests;
 mod wait;
 
 use std::{

@@ -73,7 +73,9 @@ impl Change for SetValue<'_> {
             "metadata": {"name": "value", "namespace": self.owner.namespace()},
             "data": {"value": self.value},
         });
-        Ok(Some(Manifest::decode::<ConfigMap>(object.to_string(), object).unwrap()))
+        Ok(Some(
+            Manifest::decode::<ConfigMap>(object.to_string(), object).unwrap(),
+        ))
     }
     async fn apply(
         &self,

@@ -16,11 +16,12 @@ const AWAY: [&str; 11] = [
     "x509:",
     "temporary failure in name resolution",
 ];
-const NOT_LET_IN: [&str; 6] = [
+const NOT_LET_IN: [&str; 7] = [
     "unauthorized",
     "authentication required",
     "no basic auth credentials",
-    "401",
+    "status code 401",
+    "status: 401",
     "expired",
     "no valid credential",
 ];
@@ -132,4 +133,20 @@ fn running_step(lines: &[&str]) -> Option<String> {
         text.starts_with("RUN ").then(|| text.trim_end())
     })?;
     Some(step.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_in_a_name_is_no_status_code() {
+        let cause = |words: &str| {
+            let line = format!("error building image: error pushing image: {words}");
+            failure(&[&line]).cause
+        };
+        let refused = "failed to push to 127.0.0.1:40401/e2e/app-0401: unexpected status code 405";
+        assert_eq!(cause(refused), BuildCause::PushRefused);
+        assert_eq!(cause("unexpected status code 401"), BuildCause::Credentials);
+    }
 }

@@ -50,6 +50,9 @@
 //! [`builds`](Berth::builds), [`ingress`](Berth::ingress), [`secrets`](Berth::secrets) and
 //! [`setup`](Berth::setup); [`history`](Berth::history) lists what was done.
 //!
+//! What an operation does while it runs is told as [`Event`]s: `with_events` of a manager, of the client
+//! or of its [builder](Berth::builder) names who receives them.
+//!
 //! All errors are one [`Error`]. Its [`kind`](Error::kind) chooses an HTTP status or an exit code, its
 //! [`hint`](Error::hint) says what helps; match on a variant for its details:
 //!
@@ -124,7 +127,7 @@
 //! | [`builds`] | images built in the cluster and pushed |
 //! | [`registry`] | the digest that a tag has at its registry now |
 //! | [`setup`] | what is set up once: the namespace for builds, the host's kubeconfig |
-//! | `engine` | what all capabilities run on: leases, events, history, waits, one rule for outages |
+//! | `engine` | the one sequence of every change: claim, observe, plan, apply, watch, record; leases, events, history, outages |
 //! | [`manifest`] | templates to checked manifests |
 //! | [`context`] | packs a folder into the bytes that an image is built from |
 //! | [`config`] | settings, all bad ones reported at once |
@@ -133,7 +136,7 @@
 //!
 //! | crate | what for |
 //! |---|---|
-//! | [`cluster`] (`berth-kube`) | requests to a cluster, the backend [`cluster::kubectl`], the diagnosis of pods |
+//! | [`cluster`] (`berth-kube`) | [`cluster::Client`], a client for any kind of object; its backend [`cluster::kubectl`]; the diagnosis of pods |
 //! | [`ssh`] (`berth-ssh`) | the connection: keys, host trust, channels, quoting; no Kubernetes |
 //! | [`store`] (`berth-store`) | records in SQLite or Postgres, leases |
 //! | [`domain`] (`berth-core`) | values checked when they are made, secrets that mask themselves |

@@ -19,6 +19,7 @@ use berth::{
     store::{Claim, Holder, NewPod, SshPlace},
 };
 use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
+use serde_json::Value;
 use support::bench::{World, skipped_on_a_cluster, stdout_json, text};
 
 fn run(mut command: Command) -> Output {
@@ -34,6 +35,63 @@ fn ok(command: Command) -> Output {
         text(&output.stderr)
     );
     output
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_lines_of_json_of_the_operation_that_the_history_names() {
+    let world = World::sqlite().await;
+    let project = world.project();
+    let [flag, id] = project.flags();
+    let lines = |output: &Output| -> Vec<Value> {
+        let stderr = text(&output.stderr);
+        let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("{stderr}"));
+        stderr.lines().map(read).collect()
+    };
+
+    let created = ok(world.berth(&["create", "--events", "json", "-o", "json", flag, id]));
+    let events = lines(&created);
+    let history = stdout_json(&ok(world.berth(&["history", "-o", "json", flag, id])));
+    for event in &events {
+        assert_eq!(event["operation_id"], history[0]["id"], "{event}");
+        assert_eq!(event["operation"], "create");
+        assert_eq!(event["workload"]["owner"]["id"], id);
+        assert!(
+            event["time"].is_string() && event["message"].is_string(),
+            "{event}"
+        );
+    }
+    let kinds: Vec<_> = events
+        .iter()
+        .map(|it| it["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds.first(), Some(&"started"), "{kinds:?}");
+    assert_eq!(kinds.last(), Some(&"done"), "{kinds:?}");
+    assert!(kinds.contains(&"pod-state"), "{kinds:?}");
+    let applying = events.iter().find(|it| it["step"] == "applying").unwrap();
+    assert_eq!(applying["objects"], 3);
+    assert_eq!(events.last().unwrap()["result"], "created");
+
+    // A failure is an event, and the error is a line of its own.
+    let image = ["--image", "missing.invalid/nothing:1"];
+    let failed =
+        run(world.berth(&[&["create", "--events", "json", flag, id][..], &image].concat()));
+    assert_eq!(failed.status.code(), Some(71));
+    let events = lines(&failed);
+    let [failed, error] = &events[events.len() - 2..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(
+        (&failed["event"], &error["event"]),
+        (&"failed".into(), &"error".into())
+    );
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains("missing.invalid"),
+        "{error}"
+    );
+    assert!(error["hint"].is_string(), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -137,7 +137,25 @@ fn deploy_with_a_secret(world: &World, id: &str) -> String {
     let image = support::bench::image();
     let what = ["deploy", "--name", "web", "--image", &image, "--no-ingress"];
     let how = ["--no-probe", "--", "/bin/sh", "-c", &script];
-    said += &run(&[&what[..], &project, &how].concat(), "");
+    said += &run(
+        &[&what[..], &project, &["--events", "json"], &how].concat(),
+        "",
+    );
+    // One that fails tells the same in its events and in the history.
+    let fails = [
+        "--no-probe",
+        "--",
+        "/bin/sh",
+        "-c",
+        "echo \"$TOKEN\"; exit 7",
+    ];
+    let failed = world.berth(&[&what[..], &project, &["--events", "json"], &fails].concat());
+    let failed = { failed }.output().unwrap();
+    assert!(!failed.status.success());
+    let (stdout, stderr) = (text(&failed.stdout), text(&failed.stderr));
+    assert!(stderr.contains("\"event\":\"failed\""), "{stderr}");
+    said += &format!("{stdout}{stderr}");
+    said += &run(&["history", "-o", "json"], "");
     said += &run(
         &[&["secret", "list", "-o", "json"][..], &project].concat(),
         "",

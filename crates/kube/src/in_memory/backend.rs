@@ -78,9 +78,9 @@ impl Backend for InMemory {
             let mut namespaces = manifests.iter().filter(|it| it.kind() == "Namespace");
             dry_run && namespaces.any(|it| of(it).message == refusal.message)
         };
-        let first = match refusals.first() {
-            Some(first) if !refusals.iter().all(lacks_namespace) => first,
-            _ => return Ok(applied),
+        let is_done = refusals.iter().all(lacks_namespace);
+        let Some(first) = refusals.into_iter().next().filter(|_| !is_done) else {
+            return Ok(applied);
         };
         let error = refusal::refused("apply", first, (manifests, applied));
         Err(error.hiding(&crate::redaction(manifests)))
@@ -299,7 +299,7 @@ fn named(object: &Value) -> Result<Applied, ApiError> {
 }
 
 fn refuse(act: &str, error: ApiError) -> ClusterError {
-    refusal::refused(act, &error, (&[], Vec::new()))
+    refusal::refused(act, error, (&[], Vec::new()))
 }
 
 fn timed_out(kind: Kind, name: &str) -> ClusterError {

@@ -63,14 +63,14 @@ fn unknown(what: &str) -> ApiError {
 /// The error that a call ends with when the API server refuses. `of`: what was applied of which manifests.
 pub(super) fn refused(
     act: &str,
-    refusal: &ApiError,
+    refusal: ApiError,
     of: (&[Manifest], Vec<Applied>),
 ) -> ClusterError {
     let (manifests, applied) = of;
     let status: Status = serde_json::from_value(refusal.status()).unwrap_or_default();
     let reply = Reply {
         act: act.to_owned(),
-        text: refusal.message.clone(),
+        text: refusal.message,
         object: first_missing(manifests, &applied),
         applied,
         ..Reply::default()

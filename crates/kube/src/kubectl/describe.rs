@@ -31,12 +31,10 @@ pub fn apply(
 ) -> Vec<String> {
     let mut lines = find(settings, looks);
     lines.push(writes::apply(settings, MANAGER, false).to_string());
-    let watches = watched.iter();
-    lines.extend(
-        watches
-            .filter_map(|query| watch::command(settings, query, at_most))
-            .map(|command| command.to_string()),
-    );
+    for query in watched {
+        let command = watch::command(settings, query, at_most);
+        lines.extend(command.map(|command| command.to_string()));
+    }
     lines
 }
 

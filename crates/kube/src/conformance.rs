@@ -8,12 +8,13 @@
     clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
     reason = "these are tests: they fail by a panic"
 )]
 
 use std::time::Duration;
 
-use berth_core::Namespace;
+use berth_core::{Environment, Namespace};
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use k8s_openapi::{
     Resource as Kind,
@@ -377,7 +378,7 @@ async fn deletes_waits_and_names(bench: Bench) {
     let query = Query::in_namespace(resources, &bench.namespace).labelled("app=web");
     let deleted = bench.client.delete(&query, PATIENCE).await.unwrap();
     assert_eq!(names(&deleted), ["configmap/a", "deployment.apps/web"]);
-    assert!(found(&bench, &[query.clone()]).await.is_empty());
+    assert!(found(&bench, std::slice::from_ref(&query)).await.is_empty());
     assert_eq!(
         found(&bench, &[bench.configs().labelled("app")]).await,
         ["b"]
@@ -602,7 +603,7 @@ async fn runs_commands_and_reads_logs(bench: Bench) {
     let request = ExecRequest {
         command: ExecCommand {
             program: Program::Shell("cat; exit 7".to_owned()),
-            environment: Default::default(),
+            environment: Environment::new(),
             working_dir: None,
         },
         stdin: Stdin::Bytes("hello".into()),

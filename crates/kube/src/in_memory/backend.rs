@@ -62,7 +62,7 @@ impl Backend for InMemory {
         dry_run: bool,
     ) -> Result<Vec<Applied>, ClusterError> {
         self.call("apply")?;
-        let how = self.write(manager, dry_run);
+        let how = super::circumstances(manager, dry_run);
         let mut applied = Vec::new();
         let mut refusals = Vec::new();
         for manifest in manifests {
@@ -185,7 +185,7 @@ impl InMemory {
         } else {
             ""
         };
-        let how = self.write(MANAGER, false);
+        let how = super::circumstances(MANAGER, false);
         write::update(&self.0.store, &how, kind, ns, name, |current| {
             patch.apply(kind, current)
         })
@@ -298,6 +298,7 @@ fn named(object: &Value) -> Result<Applied, ApiError> {
     Ok(Applied { object })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the refusal ends here")]
 fn refuse(act: &str, error: ApiError) -> ClusterError {
     refusal::refused(act, error, (&[], Vec::new()))
 }

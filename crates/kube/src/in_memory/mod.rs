@@ -11,6 +11,9 @@
 //! Nothing waits for time but what would wait on a real cluster, and by tokio's clock: with
 //! [`tokio::time::pause`] an hour takes no time.
 
+// What a test writes it rarely reads back; the attribute would be noise.
+#![allow(clippy::must_use_candidate)]
+
 mod backend;
 mod contact;
 mod logs;
@@ -239,19 +242,19 @@ impl InMemory {
     fn settle(&self) {
         self.0.rounds.run(self);
     }
-
-    fn write(&self, manager: &str, dry_run: bool) -> write::Write {
-        write::Write {
-            manager: manager.to_owned(),
-            dry_run,
-            ..write::Write::default()
-        }
-    }
 }
 
 impl fmt::Debug for InMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InMemory").finish_non_exhaustive()
+    }
+}
+
+fn circumstances(manager: &str, dry_run: bool) -> write::Write {
+    write::Write {
+        manager: manager.to_owned(),
+        dry_run,
+        ..write::Write::default()
     }
 }
 

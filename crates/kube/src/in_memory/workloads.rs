@@ -1,4 +1,4 @@
-//! A stand-in for the controllers of Deployments, ReplicaSets and Jobs, the scheduler and the kubelet: as
+//! A stand-in for the controllers of Deployments, replica sets and Jobs, the scheduler and the kubelet: as
 //! much of them as a rollout's or a build's end depends on.
 
 use std::{

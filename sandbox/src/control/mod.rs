@@ -44,6 +44,7 @@ pub(crate) async fn start(controls: Controls) -> Result<SocketAddr> {
         .route("/exec/drop", post(drop_exec))
         .route("/host", get(behaviour).post(change_behaviour))
         .route("/ssh/commands", get(commands))
+        .route("/sshd", post(sshd))
         .route("/processes", get(processes))
         .route("/pods/evict", post(evict))
         .route("/alb", get(alb::describe).post(alb::change))
@@ -156,6 +157,15 @@ async fn commands(State(controls): Shared) -> Result<Json<Value>, Problem> {
     Ok(Json(
         json!({ "count": sessions.len(), "commands": sessions }),
     ))
+}
+
+/// Takes the word `"restart"`.
+async fn sshd(State(controls): Shared, Json(act): Json<String>) -> Result<Json<Value>, Problem> {
+    if act != "restart" {
+        return Err(bad("\"restart\""));
+    }
+    controls.host.restart_sshd()?;
+    Ok(done())
 }
 
 async fn processes(State(controls): Shared) -> Json<Value> {

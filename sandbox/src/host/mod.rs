@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use nix::unistd::{User, geteuid};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, User, geteuid};
 
 use self::link::Link;
 use self::processes::Witness;
@@ -77,10 +78,24 @@ impl Host {
         })
     }
 
+    /// Has sshd begin anew, which ends all sessions with what runs in them.
+    pub(crate) fn restart_sshd(&self) -> Result<()> {
+        for pid in processes::descendants(self.sshd_pid) {
+            // One that has ended by itself meanwhile is as good.
+            let _ = signal(pid, Signal::SIGKILL);
+        }
+        // It then executes itself again (`sshd(8)`), under the same process id.
+        signal(self.sshd_pid, Signal::SIGHUP).context("sshd has ended")
+    }
+
     /// Ends sshd; what its sessions started is ended by [`processes::end_descendants`].
     pub(crate) async fn stop(&mut self) {
         self.sshd.stop().await;
     }
+}
+
+fn signal(pid: u32, signal: Signal) -> Result<()> {
+    Ok(kill(Pid::from_raw(pid.try_into()?), signal)?)
 }
 
 /// A path as one word of a shell's command line.

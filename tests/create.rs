@@ -530,7 +530,7 @@ async fn two_managers_of_one_cluster_see_one_pod_and_another_cluster_has_its_own
     let mut third = World::with_sandbox(&[]).await;
     third.database.clone_from(&world.database);
     let project = world.project();
-    let [one, same, other] = [&world, &alias, &third].map(|it| it.manager());
+    let [one, same, other] = [&world, &alias, &third].map(World::manager);
     let (one, same, other) = tokio::join!(one, same, other);
     // All at once: the two queue for one lease, the third has another.
     let (a, b, c) = tokio::join!(

@@ -96,30 +96,32 @@ async fn survive(outage: &str, begin: &[Control], end: Control) {
         watched.builds().clone(),
     );
     // The one whose wait is the longest begins first.
-    let built = tokio::spawn(async move { builds.build(build).await });
-    until("begun", || seen.has("begun") || built.is_finished()).await;
+    let building = tokio::spawn(async move { builds.build(build).await });
+    until("begun", || seen.has("begun") || building.is_finished()).await;
     let deployed = tokio::spawn(async move { deployments.deploy(deploy).await });
     let rollout = "of 1 pods available";
     until(rollout, || seen.has(rollout) || deployed.is_finished()).await;
     let created = tokio::spawn(async move { pods.manage(create).await });
     until("pulling", || seen.has("pulling") || created.is_finished()).await;
-    let all_wait = !(created.is_finished() || deployed.is_finished() || built.is_finished());
+    let all_wait = !(created.is_finished() || deployed.is_finished() || building.is_finished());
     let control = |(path, body): &Control| world.bench.control("POST", path, body);
     if all_wait {
-        begin.iter().for_each(|it| drop(control(it)));
+        for it in &begin {
+            control(it);
+        }
         tokio::time::sleep(OUTAGE).await;
         control(&end);
     }
-    let (created, deployed, built) = tokio::join!(created, deployed, built);
+    let (created, deployed, made) = tokio::join!(created, deployed, building);
     println!("{}", seen.0.lock().unwrap().join("\n"));
 
     let created = created.unwrap().unwrap();
     assert_eq!(created.record.status, PodStatus::Running);
     let deployed = deployed.unwrap().unwrap();
     assert_eq!(deployed.record.status, DeploymentStatus::Running);
-    let built = built.unwrap().unwrap();
-    assert_eq!(built.record.status, BuildStatus::Succeeded);
-    assert!(built.record.digest.is_some());
+    let made = made.unwrap().unwrap();
+    assert_eq!(made.record.status, BuildStatus::Succeeded);
+    assert!(made.record.digest.is_some());
     assert!(all_wait, "one ended before the outage");
     for line in ["begun", "done"] {
         assert_eq!(seen.count(line), 1, "{line}");

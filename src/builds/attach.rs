@@ -37,14 +37,19 @@ impl BuildManager {
         let this = self.steady();
         let build = Workload::unowned(WorkloadKind::Build, Some(id.to_string()));
         let events = &self.site().events(Operation::Build, build);
-        this.await_job(id, &namespace).await?;
-        let followed = Followed {
-            id,
-            namespace: &namespace,
-            context: None,
+        let attached = async {
+            this.await_job(id, &namespace).await?;
+            let followed = Followed {
+                id,
+                namespace: &namespace,
+                context: None,
+            };
+            let (end, cache) = this.end(followed, events).await?;
+            outcome(this.conclude(&record, end).await?, cache)
         };
-        let (end, cache) = this.end(followed, events).await?;
-        outcome(this.conclude(&record, end).await?, cache)
+        let attached = Box::pin(attached).await;
+        events.end(&attached, |built| Some(built.digest.to_string()));
+        attached
     }
 
     /// Waits until the Job is there, or nothing is about to create it.

@@ -76,7 +76,7 @@ impl BuildManager {
         }))
     }
 
-    /// The manager for one operation: an outage midway is borne.
+    /// The manager for one operation: outages are waited out.
     pub(super) fn steady(&self) -> Self {
         self.on(self.0.site.steady(None))
     }
@@ -96,14 +96,18 @@ impl BuildManager {
         let build = Workload::unowned(WorkloadKind::Build, None);
         let events = &site.events(Operation::Build, build);
         let dockerfiles = || site.dockerfile_templates();
-        plan::make(
+        let plan = plan::make(
             self.settings(),
             site.templates(),
             dockerfiles,
             request,
             events,
         )
-        .await
+        .await;
+        if plan.is_err() {
+            events.end(&plan, |_| None);
+        }
+        plan
     }
 
     pub(super) fn site(&self) -> &Site {

@@ -1,8 +1,8 @@
 //! Packs a folder for a build, and tells how far that is.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::BuildSource;
 use crate::{
@@ -12,6 +12,9 @@ use crate::{
     error::Error,
     manifest::{DockerfileTemplateError, DockerfileTemplates},
 };
+
+/// How often the progress is told.
+const TICK: Duration = Duration::from_millis(200);
 
 /// The packed folder; none for a source that the build fetches by itself.
 pub(super) async fn pack(
@@ -28,11 +31,16 @@ pub(super) async fn pack(
         state.send_replace(now);
     });
     tokio::pin!(packing);
+    let mut told_at = None;
     let packed = loop {
         tokio::select! {
             packed = &mut packing => break packed?,
             Ok(()) = seen.changed() => {
                 let now = *seen.borrow_and_update();
+                if told_at.is_some_and(|at: Instant| at.elapsed() < TICK) {
+                    continue;
+                }
+                told_at = Some(Instant::now());
                 events.step(Step::Packing { entries: now.entries, total: now.entries_total });
             }
         }

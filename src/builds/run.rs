@@ -88,7 +88,13 @@ impl Change for Build<'_> {
                         namespace: self.manager.settings().namespace.to_string(),
                         ssh: self.manager.site().place().clone(),
                     });
-                    Claim::Taken(lease, record.await?)
+                    match record.await {
+                        Ok(record) => Claim::Taken(lease, record),
+                        Err(error) => {
+                            store.release(&lease).await?;
+                            return Err(error);
+                        }
+                    }
                 }
             },
         )

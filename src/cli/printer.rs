@@ -103,7 +103,7 @@ impl Printer {
     /// Prints an error with its causes and its hint; for a script, on stdout as a value as well.
     pub(super) fn error(&self, error: &Error) {
         if !self.is_for_people() {
-            self.value(&error_value(error), String::new);
+            self.value(&json!({ "error": error_fields(error) }), String::new);
         }
         self.problem(error);
     }
@@ -112,8 +112,7 @@ impl Printer {
     pub(super) fn problem(&self, error: &Error) {
         self.progress.clear();
         if self.progress.is_json() {
-            let mut value = error_value(error);
-            return Progress::json("error", value["error"].take());
+            return Progress::json("error", error_fields(error));
         }
         let stderr = io::stderr();
         let talk = talk(error, self.progress.has_shown_log());
@@ -254,7 +253,7 @@ fn printable_lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
-fn error_value(error: &Error) -> Value {
+fn error_fields(error: &Error) -> Value {
     let mut value = json!({
         "kind": error.kind(),
         "message": error.to_string(),
@@ -314,7 +313,7 @@ fn error_value(error: &Error) -> Value {
     if let Some(fields) = value.as_object_mut() {
         fields.extend(more);
     }
-    json!({ "error": value })
+    value
 }
 
 /// What is no [`Error`], in the form of one.
@@ -501,13 +500,13 @@ mod tests {
             partial: partial(),
         });
         for error in [&timed_out, &lost] {
-            let value = &error_value(error)["error"];
+            let value = &error_fields(error);
             assert_eq!(value["stdout"], "half");
             assert_eq!(value["stdout_cut_bytes"], 7);
             assert_eq!(value["stderr"], "");
             assert_eq!(value["stderr_cut_bytes"], 0);
         }
-        assert_eq!(error_value(&timed_out)["error"]["ended_in_pod"], true);
-        assert_eq!(error_value(&lost)["error"]["ended_in_pod"], Value::Null);
+        assert_eq!(error_fields(&timed_out)["ended_in_pod"], true);
+        assert_eq!(error_fields(&lost)["ended_in_pod"], Value::Null);
     }
 }

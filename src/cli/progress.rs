@@ -59,7 +59,7 @@ impl Progress {
         self.has_shown_log.load(Ordering::Relaxed)
     }
 
-    /// Whether all that is printed on stderr is JSON.
+    /// Whether notes and errors on stderr are JSON, too.
     pub(super) fn is_json(&self) -> bool {
         matches!(self.shown, Shown::Json)
     }

@@ -92,7 +92,7 @@ impl DeploymentManager {
         }))
     }
 
-    /// The manager for one operation that ends within this time: an outage midway is borne.
+    /// The manager for one operation that ends within this time: outages are waited out.
     pub(super) fn steady(&self, at_most: Duration) -> Self {
         self.on(self.0.site.steady(Some(at_most)))
     }

@@ -119,9 +119,9 @@ impl Rollout<'_> {
             .image(&plan.spec.image)
             .replicas(plan.replicas.into())
             .ssh(self.manager.site().place());
-        work.store().save_deployment(work.lease(), changes).await?;
         let manifests = self.manifests(plan)?;
         self.own(work, scene, foreign::ROLLBACK, &manifests).await?;
+        work.store().save_deployment(work.lease(), changes).await?;
         work.apply(&manifests).await?;
         self.confirm_restored(work, set).await
     }

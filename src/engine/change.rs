@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A change of a workload: what differs from one kind of workload to the next. [`Site::perform`] takes the
-/// lease, survives outages, tells events, and records the operation.
+/// lease, goes on after outages, tells events, and records the operation.
 #[async_trait]
 pub(crate) trait Change: Send + Sync {
     /// What is on record of the workload.
@@ -41,7 +41,7 @@ pub(crate) trait Change: Send + Sync {
     /// What it works on.
     fn workload(&self) -> Workload;
 
-    /// How long all of it may take once it has the lease: an outage is borne until then.
+    /// How long all of it may take once it has the lease: outages are waited out until then.
     fn time_limit(&self) -> Option<Duration>;
 
     /// Whose lease is waited for, and how long.
@@ -60,7 +60,7 @@ pub(crate) trait Change: Send + Sync {
     /// Decides what is to be done. Nothing is asked and nothing is changed.
     fn plan(&self, record: &Self::Record, scene: &Self::Scene) -> Result<Self::Plan, Error>;
 
-    /// Does it.
+    /// Applies what is planned. A deletion may be left to [`Change::watch`].
     async fn apply(
         &self,
         work: &Work<'_>,
@@ -68,7 +68,7 @@ pub(crate) trait Change: Send + Sync {
         plan: &mut Self::Plan,
     ) -> Result<(), Error>;
 
-    /// Waits until the workload is as planned, or can't become so.
+    /// Makes and awaits what takes time: waits until the workload is as planned, or can't become so.
     async fn watch(
         &self,
         work: &Work<'_>,
@@ -76,7 +76,7 @@ pub(crate) trait Change: Send + Sync {
         plan: &mut Self::Plan,
     ) -> Result<Self::End, Error>;
 
-    /// Records what came of it. An end that is a failure is recorded and returned as an error.
+    /// Records the end. An end that is a failure is recorded and returned as an error.
     async fn record(
         &self,
         work: &Work<'_>,
@@ -95,7 +95,7 @@ pub(crate) trait Change: Send + Sync {
 
 /// A change that has the lease.
 pub(crate) struct Work<'a> {
-    /// A site that bears outages until the deadline.
+    /// A site that waits out outages until the deadline.
     site: Site,
     events: &'a Events,
     held: &'a Held,
@@ -147,12 +147,12 @@ impl Work<'_> {
         change.record(self, record, &scene, &plan, end).await
     }
 
-    /// The site, which bears outages until the deadline.
+    /// The site, which waits out outages until the deadline.
     pub(crate) fn site(&self) -> &Site {
         &self.site
     }
 
-    /// The cluster, whose outages are borne until the deadline.
+    /// The cluster, whose outages are waited out until the deadline.
     pub(crate) fn cluster(&self) -> &Client {
         self.site.cluster()
     }
@@ -218,9 +218,10 @@ impl Work<'_> {
         self.events.step(Step::Applying {
             objects: manifests.len(),
         });
-        self.confirm().await?;
         self.has_applied.store(true, Ordering::Relaxed);
-        self.cluster().apply(manifests, false).await?;
+        self.held
+            .guard(self.cluster().apply(manifests, false))
+            .await??;
         Ok(())
     }
 
@@ -230,8 +231,10 @@ impl Work<'_> {
         query: &Query,
         at_most: Duration,
     ) -> Result<Vec<Applied>, Error> {
-        self.confirm().await?;
-        Ok(self.cluster().delete(query, at_most).await?)
+        Ok(self
+            .held
+            .guard(self.cluster().delete(query, at_most))
+            .await??)
     }
 
     /// Waits until it is over, at most until `deadline`.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use chrono::Utc;
 
+use crate::error::Error;
+
 use crate::domain::{Event, EventKind, EventSink, Operation, Step, Workload};
 
-/// The events of one operation on their way to whoever listens.
+/// The events of one operation on their way to the client's receiver.
 #[derive(Clone)]
 pub(crate) struct Events {
     sink: Arc<dyn EventSink>,
@@ -49,6 +51,22 @@ impl Events {
             host: self.host.clone(),
             cluster_id: self.cluster_id,
             kind,
+        });
+    }
+
+    /// How the operation ended. `result` says in a word what a success has done.
+    pub(crate) fn end<T>(
+        &self,
+        done: &Result<T, Error>,
+        result: impl FnOnce(&T) -> Option<String>,
+    ) {
+        self.tell(match done {
+            Ok(value) => EventKind::Done {
+                result: result(value),
+            },
+            Err(error) => EventKind::Failed {
+                error: error.with_causes(),
+            },
         });
     }
 

@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::OwnedMutexGuard, task::JoinHandle, time::Instant};
+use tokio::{
+    sync::{OwnedMutexGuard, watch},
+    task::JoinHandle,
+    time::Instant,
+};
 
 use super::{Events, Site};
 use crate::{
@@ -33,6 +37,8 @@ pub(crate) struct LeaseWait {
     pause: Duration,
     /// Whether a process that is known to be at work is waited for.
     for_the_living: bool,
+    /// What the caller was told last.
+    said: String,
 }
 
 impl LeaseWait {
@@ -44,6 +50,7 @@ impl LeaseWait {
             until: Instant::now() + at_most,
             pause,
             for_the_living: true,
+            said: String::new(),
         }
     }
 
@@ -76,14 +83,18 @@ impl LeaseWait {
             });
         }
         let until = by.until.format("%T UTC");
-        say(if is_alive {
+        let words = if is_alive {
             by.holder.to_string()
         } else {
             format!(
                 "{} (its lease ends at {until} if it is not renewed)",
                 by.holder
             )
-        });
+        };
+        if self.said != words {
+            self.said.clone_from(&words);
+            say(words);
+        }
         tokio::time::sleep(self.pause).await;
         let [_, longest] = PAUSES;
         self.pause = (self.pause * 2).min(longest);
@@ -153,6 +164,8 @@ pub(crate) struct Held {
     lease: Lease,
     store: Store,
     renewal: JoinHandle<()>,
+    /// Becomes true when another process has taken the lease over.
+    lost: watch::Receiver<bool>,
     given_back: bool,
     /// The turn in this process ends with the lease.
     _turn: Option<OwnedMutexGuard<()>>,
@@ -160,6 +173,7 @@ pub(crate) struct Held {
 
 impl Held {
     fn new(lease: Lease, store: Store, turn: Option<OwnedMutexGuard<()>>) -> Self {
+        let (loses, lost) = watch::channel(false);
         let renewal = tokio::spawn({
             let (lease, store) = (lease.clone(), store.clone());
             async move {
@@ -167,8 +181,11 @@ impl Held {
                     tokio::time::sleep(RENEWAL).await;
                     match store.renew(&lease, LEASE_TTL).await {
                         Ok(true) => {}
-                        // Whoever took it over may write now; saving under this lease is refused.
-                        Ok(false) => return,
+                        // Another process may write now; saving under this lease is refused.
+                        Ok(false) => {
+                            loses.send_replace(true);
+                            return;
+                        }
                         Err(error) => tracing::warn!(%error, "a lease could not be renewed"),
                     }
                 }
@@ -178,6 +195,7 @@ impl Held {
             lease,
             store,
             renewal,
+            lost,
             given_back: false,
             _turn: turn,
         }
@@ -196,10 +214,29 @@ impl Held {
         if self.store.renew(&self.lease, LEASE_TTL).await? {
             Ok(())
         } else {
-            Err(StoreError::LeaseLost {
-                workload: self.lease.workload().clone(),
-                by: None,
-            })
+            Err(self.lost_error())
+        }
+    }
+
+    /// Makes a change while the lease is held. It is given up, midway in an outage for one, when another process
+    /// takes the lease over: that one works on the same objects.
+    ///
+    /// # Errors
+    /// As [`Held::confirm`].
+    pub(crate) async fn guard<T>(&self, change: impl Future<Output = T>) -> Result<T, StoreError> {
+        self.confirm().await?;
+        let mut lost = self.lost.clone();
+        tokio::select! {
+            biased;
+            Ok(_) = lost.wait_for(|is_lost| *is_lost) => Err(self.lost_error()),
+            changed = change => Ok(changed),
+        }
+    }
+
+    fn lost_error(&self) -> StoreError {
+        StoreError::LeaseLost {
+            workload: self.lease.workload().clone(),
+            by: None,
         }
     }
 

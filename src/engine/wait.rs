@@ -1,7 +1,7 @@
 //! The wait that all capabilities share: one watch after the other until what is awaited is over.
 //!
-//! The API server and the backend end a watch when they like, and a lost connection ends it too. A watch that
-//! is begun again is preceded by a read of what exists, since it does not tell what was deleted meanwhile.
+//! The API server and the backend end a watch when they like, and a lost connection ends it too. With a watch
+//! that is begun again, what exists is read, since the watch does not tell what was deleted meanwhile.
 
 use async_trait::async_trait;
 use std::time::Duration;
@@ -71,43 +71,49 @@ impl Site {
         deadline: Option<Instant>,
         events: &Events,
     ) -> Result<(), ClusterError> {
-        // An outage is borne for as long as the wait may last.
+        // During an outage it is tried again for as long as the wait may last.
         let cluster = self.cluster().steady(deadline);
         let mut pace = WatchPace::default();
         let mut is_first = true;
         let is_late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
         while !is_late() {
             pace.begin();
-            let queries = awaited.queries();
-            if !is_first {
-                awaited.look(&cluster.find(&queries).await?)?;
-            }
-            is_first = false;
-            if follow(&cluster, awaited, &queries, deadline, events).await? {
+            if follow(&cluster, awaited, is_first, deadline, events).await? {
                 break;
             }
+            is_first = false;
             pace.pause().await;
         }
         Ok(())
     }
 }
 
-/// Follows one watch. Returns whether it is over; the watch may have ended before.
+/// Follows one watch, and reads first what exists when it is not the first one. Returns whether it is over; the
+/// watch may have ended before.
 async fn follow(
     cluster: &Client,
     awaited: &mut dyn Awaited,
-    queries: &[Query; 2],
+    is_first: bool,
     deadline: Option<Instant>,
     events: &Events,
 ) -> Result<bool, ClusterError> {
     let begun = Instant::now();
     let left = deadline.map_or(WINDOW, |deadline| deadline - begun);
+    let queries = &awaited.queries();
     let mut changes = cluster.watch(queries, left).await?;
+    if !is_first {
+        // Once the watch has begun: what goes from then on, it tells.
+        awaited.look(&cluster.find(queries).await?)?;
+    }
+    let mut has_ended = false;
     loop {
         let Standing { over_at, ask_at } = awaited.assess(events);
         let now = Instant::now();
         if over_at.into_iter().chain(deadline).any(|at| now >= at) {
             return Ok(true);
+        }
+        if has_ended {
+            return Ok(false);
         }
         if ask_at.is_some_and(|at| now >= at) {
             awaited.ask(cluster, events).await?;
@@ -125,7 +131,8 @@ async fn follow(
                 // What has come with it is a part of the same state: a pod that fails, and one that serves.
                 while let Some(change) = changes.next().now_or_never() {
                     let Some(change) = change else {
-                        return Ok(false);
+                        has_ended = true;
+                        break;
                     };
                     awaited.take(change?)?;
                 }

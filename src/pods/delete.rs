@@ -137,7 +137,7 @@ impl Change for Delete<'_> {
     async fn watch(
         &self,
         work: &Work<'_>,
-        _: &Found,
+        found: &Found,
         query: &mut Option<Query>,
     ) -> Result<bool, Error> {
         let Some(query) = query else {
@@ -149,7 +149,8 @@ impl Change for Delete<'_> {
             Err(Error::Cluster(error)) => {
                 Err(work.site().not_gone(&self.namespace, at_most, error).await)
             }
-            deleted => Ok(!deleted?.is_empty()),
+            // A deletion whose answer was lost finds nothing when it is repeated: the namespace was seen.
+            deleted => Ok(!deleted?.is_empty() || found.kept.is_empty()),
         }
     }
 

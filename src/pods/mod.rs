@@ -1,7 +1,7 @@
 //! An owner's pod: made, started, changed, commanded, watched, deleted.
 //!
 //! The cluster is the truth and the record a memory: every operation that changes something first
-//! takes the lease in the owner's record, then looks at the cluster, and writes down what it saw.
+//! takes the lease on the owner's pod, then looks at the cluster, and writes down what it saw.
 //! This room speaks to the cluster by [`Client`](crate::cluster::Client) alone and knows no command
 //! line, no SQL and no template.
 

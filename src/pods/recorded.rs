@@ -46,7 +46,9 @@ pub(crate) async fn forget(store: &Store, owner: &Owner) -> Result<bool, Error> 
     let id = store.begin_operation(new, &holder, Duration::MAX).await?;
     let deleted = delete(&store, &workload, &holder).await;
     let end = ended(&deleted, |_| Some("forgotten".to_owned()));
-    store.end_operation(id, end).await?;
+    if let Err(error) = store.end_operation(id, end).await {
+        tracing::warn!(%error, "the end of an operation could not be recorded");
+    }
     deleted
 }
 

@@ -139,7 +139,6 @@ pub struct Ears {
 }
 
 impl Ears {
-    #[expect(clippy::new_ret_no_self, reason = "it is always shared")]
     pub fn new() -> Arc<Self> {
         Arc::default()
     }

@@ -94,13 +94,21 @@ impl Contact {
             return false;
         };
         let since = *state.lost_since.get_or_insert(now);
-        let until = self.until.unwrap_or(since + LONGEST);
+        let until = match self.until {
+            Some(until) if !is_of_webhook(error) => until,
+            until => (since + LONGEST).min(until.unwrap_or(since + LONGEST)),
+        };
         let repeats = state.has_answered && now < until;
         if repeats {
             tracing::warn!(%error, "the cluster is out of reach; trying again");
         }
         repeats
     }
+}
+
+/// Whether the API server has answered, and a webhook of its own has not: that may stay so.
+fn is_of_webhook(error: &ClusterError) -> bool {
+    matches!(error, ClusterError::ApiUnreachable { words, .. } if words.contains("webhook"))
 }
 
 /// Whether the error says nothing but that the cluster, or the connection to it, is out of reach.

@@ -1,5 +1,12 @@
 //! The cluster in memory: it does what every backend does, and what a test asks of it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail where it stands"
+)]
+
 use std::time::Duration;
 
 use berth_core::Namespace;
@@ -61,7 +68,10 @@ async fn while_it_is_away_calls_fail_and_what_runs_ends() {
     let client = Client::new(cluster.clone());
     let query = Query::in_namespace([Resource::CONFIG_MAPS], &shop());
     for how in [Away::ApiServer, Away::Link] {
-        let mut watch = client.watch(&[query.clone()], HOUR).await.unwrap();
+        let mut watch = client
+            .watch(std::slice::from_ref(&query), HOUR)
+            .await
+            .unwrap();
         cluster.be_away(how, Duration::from_secs(20));
         let error = watch.next().await.unwrap().unwrap_err();
         let is_expected = |error: &ClusterError| match how {
@@ -71,10 +81,10 @@ async fn while_it_is_away_calls_fail_and_what_runs_ends() {
         assert!(is_expected(&error), "{error:?}");
         assert!(watch.next().await.is_none());
         assert!(is_expected(
-            &client.find(&[query.clone()]).await.unwrap_err()
+            &client.find(std::slice::from_ref(&query)).await.unwrap_err()
         ));
         tokio::time::advance(Duration::from_secs(21)).await;
-        client.find(&[query.clone()]).await.unwrap();
+        client.find(std::slice::from_ref(&query)).await.unwrap();
     }
     cluster.be_away(Away::Link, HOUR);
     cluster.come_back();
@@ -181,7 +191,7 @@ async fn a_controller_is_told_of_what_it_writes_too() {
             let next = json!({"count": (count + 1).to_string()});
             let name = change.name();
             cluster.change(Resource::CONFIG_MAPS, Some(&shop()), name, |it| {
-                it["data"] = next
+                it["data"] = next;
             });
         }
     });

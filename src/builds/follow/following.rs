@@ -249,22 +249,26 @@ impl Awaited for Following<'_> {
                 Standing::GOES_ON
             }
         };
-        if standing.over_at.is_some() || standing.ask_at.is_some() {
-            return standing;
-        }
-        if let Some((why, since)) = self.not_sent() {
+        let is_earlier = |at: &Instant| standing.over_at.is_none_or(|over_at| *at < over_at);
+        if let Some((why, since)) = self
+            .not_sent()
+            .filter(|(_, it)| is_earlier(&(*it + NOTICING)))
+        {
             let failure = BuildFailure::new(BuildCause::ContextLost, why);
             return self.give_up(failure, since + NOTICING);
         }
-        if let Some(at) = self.give_up_at
+        if let Some(at) = self.give_up_at.filter(is_earlier)
             && now >= at
         {
             let message = "the cluster did not end it when its time was up";
             return self.give_up(BuildFailure::new(BuildCause::Deadline, message), at);
         }
         Standing {
-            over_at: None,
-            ask_at: self.seen.pod.is_none().then_some(self.ask_at),
+            ask_at: match standing.ask_at {
+                None if self.seen.pod.is_none() => Some(self.ask_at),
+                ask_at => ask_at,
+            },
+            ..standing
         }
     }
 

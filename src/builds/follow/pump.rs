@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use tokio::sync::watch::Receiver;
+use tokio::{sync::watch::Receiver, time::Instant};
 
 use super::{lines::Lines, told::Told};
 use crate::{
@@ -14,6 +14,8 @@ use crate::{
 
 /// A log that ends is that of a container that ends; so long the cluster may take to say so.
 const SETTLING: Duration = Duration::from_secs(1);
+/// How long a log that is out of reach is asked for again: that of a node that is away, for one.
+const LONGEST_LOSS: Duration = Duration::from_mins(1);
 /// How often in a row a log may be lost before it is given up.
 const TRIES: u32 = 5;
 
@@ -117,7 +119,7 @@ async fn read(
 ) {
     let container = request.container.as_deref().unwrap_or_default();
     let mut lines = Lines::default();
-    let mut failures = 0;
+    let (mut failures, mut lost_since) = (0, None);
     while failures < TRIES {
         let has_ended = containers.borrow().life(container) == Life::Ended;
         let request = LogRequest {
@@ -131,10 +133,11 @@ async fn read(
                 lines.finish().iter().for_each(|line| tell(line));
                 return;
             }
-            Ok(()) => failures = 0,
+            Ok(()) => (failures, lost_since) = (0, None),
             Err(error) => {
                 tracing::debug!(container, %error, "the build's log was lost");
-                if cluster.should_retry(&error) {
+                let since: Instant = *lost_since.get_or_insert_with(Instant::now);
+                if cluster.should_retry(&error) && since.elapsed() < LONGEST_LOSS {
                     tokio::time::sleep(SETTLING).await;
                     continue;
                 }

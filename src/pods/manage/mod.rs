@@ -242,7 +242,10 @@ impl Change for Manage<'_> {
         let desired = &planned.desired;
         match outcome {
             Outcome::Ready(ready) => {
+                // Of a Service that has been applied the ports are read again.
+                let is_kept = matches!(planned.plan, Plan::Keep { .. });
                 let known = Some(&claimed.record)
+                    .filter(|_| is_kept)
                     .filter(|record| record.pod_name.as_ref() == Some(&ready.name))
                     .and_then(|record| record.service.node_address.clone());
                 let service = observed.service.clone();

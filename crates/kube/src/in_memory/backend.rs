@@ -298,7 +298,6 @@ fn named(object: &Value) -> Result<Applied, ApiError> {
     Ok(Applied { object })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the refusal ends here")]
 fn refuse(act: &str, error: ApiError) -> ClusterError {
     refusal::refused(act, error, (&[], Vec::new()))
 }

@@ -33,6 +33,7 @@ pub(super) struct NewRow {
 }
 
 impl NewRow {
+    #[expect(clippy::unnecessary_wraps, reason = "a pod's may not be storable")]
     pub(super) fn new(
         cluster: ClusterId,
         workload: &Workload,
@@ -60,6 +61,7 @@ impl NewRow {
     }
 
     /// What a claim changes in a row that exists: nothing.
+    #[expect(clippy::unused_self, reason = "a pod's row has something to change")]
     pub(super) fn claimed(&self) -> Eq<deployments::owner_id, deployments::owner_id> {
         deployments::owner_id.eq(deployments::owner_id)
     }

@@ -106,7 +106,7 @@ async fn survive(outage: &str, begin: &[Control], end: Control) {
     let all_wait = !(created.is_finished() || deployed.is_finished() || building.is_finished());
     let control = |(path, body): &Control| world.bench.control("POST", path, body);
     if all_wait {
-        for it in &begin {
+        for it in begin {
             control(it);
         }
         tokio::time::sleep(OUTAGE).await;

@@ -99,7 +99,7 @@ async fn survive(outage: &str, begin: &[Control], end: Control) {
     let building = tokio::spawn(async move { builds.build(build).await });
     until("begun", || seen.has("begun") || building.is_finished()).await;
     let deployed = tokio::spawn(async move { deployments.deploy(deploy).await });
-    let rollout = "of 1 pods available";
+    let rollout = "not ready yet";
     until(rollout, || seen.has(rollout) || deployed.is_finished()).await;
     let created = tokio::spawn(async move { pods.manage(create).await });
     until("pulling", || seen.has("pulling") || created.is_finished()).await;

@@ -2,7 +2,7 @@
 //!
 //! - A [`Store`] gives each write the next revision, keeps a log of changes for [`Watcher`]s, and refuses
 //!   a write that names an older `resourceVersion`.
-//! - [`write`] creates, updates and applies on the server side; each field has its managers
+//! - [`mod@write`] creates, updates and applies on the server side; each field has its managers
 //!   (`metadata.managedFields`), and taking another's is a conflict. [`patch`] reads JSON, merge and
 //!   strategic-merge patches. A new object gets its defaults, identity and `generation`.
 //! - [`delete`] honors finalizers, preconditions, grace periods and propagation policies; [`garbage`] and

@@ -95,7 +95,7 @@ impl Printer {
     pub(super) fn note(&self, note: &str) {
         self.progress.clear();
         if self.progress.is_json() {
-            return Progress::json("note", json!({ "message": note }));
+            return Progress::json("note", &json!({ "message": note }));
         }
         let _ = writeln!(io::stderr(), "{note}");
     }
@@ -112,7 +112,7 @@ impl Printer {
     pub(super) fn problem(&self, error: &Error) {
         self.progress.clear();
         if self.progress.is_json() {
-            return Progress::json("error", error_fields(error));
+            return Progress::json("error", &error_fields(error));
         }
         let stderr = io::stderr();
         let talk = talk(error, self.progress.has_shown_log());

@@ -11,7 +11,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     args::Events as Format,
@@ -65,11 +65,10 @@ impl Progress {
     }
 
     /// Prints a JSON line of what is no event of an operation.
-    pub(super) fn json(event: &str, mut fields: Value) {
-        if let Some(fields) = fields.as_object_mut() {
-            fields.insert("event".to_owned(), event.into());
-        }
-        print(&fields.to_string());
+    pub(super) fn json(event: &str, fields: &Value) {
+        let mut line = Map::from_iter([("event".to_owned(), event.into())]);
+        line.extend(fields.as_object().cloned().unwrap_or_default());
+        print(&Value::Object(line).to_string());
     }
 
     /// Shows a phrase.
@@ -77,7 +76,7 @@ impl Progress {
         let phrase = one_line(phrase);
         match &self.shown {
             Shown::Nothing => {}
-            Shown::Json => Self::json("step", json!({ "message": phrase })),
+            Shown::Json => Self::json("step", &json!({ "message": phrase })),
             Shown::Spinner(spinner) => with(spinner, |bar| bar.set_message(phrase)),
             Shown::Lines(last) => {
                 let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,7 +15,8 @@ use crate::{
 impl Site {
     /// Returns the way to tell what an operation does that is not recorded yet.
     pub(crate) fn events(&self, operation: Operation, workload: Workload) -> Events {
-        let (sink, host) = (Arc::clone(&self.sink), self.place().to_string());
+        let place = self.place();
+        let (sink, host) = (Arc::clone(&self.sink), format!("{}@{place}", place.user));
         Events::new(sink, operation, workload, host)
     }
 

@@ -123,6 +123,7 @@ async fn survive(outage: &str, begin: &[Control], end: Control) {
     assert_eq!(made.record.status, BuildStatus::Succeeded);
     assert!(made.record.digest.is_some());
     assert!(all_wait, "one ended before the outage");
+    assert!(seen.has("the cluster is out of reach"));
     for line in ["begun", "done"] {
         assert_eq!(seen.count(line), 1, "{line}");
     }

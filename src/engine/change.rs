@@ -122,8 +122,15 @@ impl Site {
         let ask = || change.claim(self.store(), self.holder());
         let (held, record) = self.claim(change.lease_wait(), events, ask).await?;
         let limit = change.time_limit();
+        let site = self.steady(limit);
+        let told = events.clone();
+        site.cluster().on_outage(move |error| {
+            told.warn(format!(
+                "the cluster is out of reach, trying again: {error}"
+            ));
+        });
         let work = Work {
-            site: self.steady(limit),
+            site,
             events,
             held: &held,
             begun: Instant::now(),

@@ -62,6 +62,14 @@ impl Client {
         }
     }
 
+    /// Has `tell` told of each outage once, when it begins and the request is made again. Of a [steady
+    /// client](Self::steady) alone; those that are made of it tell the same.
+    pub fn on_outage(&self, tell: impl Fn(&ClusterError) + Send + 'static) {
+        if let Some(contact) = &self.contact {
+            contact.on_outage(Box::new(tell));
+        }
+    }
+
     /// Returns the host for the operation that this client is for: both know of the same outages.
     #[must_use]
     pub fn steady_host(&self, host: Arc<dyn Host>) -> Arc<dyn Host> {

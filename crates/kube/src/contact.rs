@@ -30,7 +30,11 @@ pub(crate) struct Contact {
 struct State {
     has_answered: bool,
     lost_since: Option<Instant>,
+    tell: Option<Tell>,
 }
+
+/// Is told of the error with which an outage begins.
+type Tell = Box<dyn Fn(&ClusterError) + Send>;
 
 impl Contact {
     /// The contact of an operation that begins now and ends at this time.
@@ -44,6 +48,12 @@ impl Contact {
         let until = self.until.into_iter().chain(until).min();
         let state = Arc::clone(&self.state);
         Self { until, state }
+    }
+
+    /// Has `tell` told of each outage once, when it begins.
+    pub(crate) fn on_outage(&self, tell: Tell) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.tell = Some(tell);
     }
 
     /// Repeats the request until the cluster answers, or has been out of reach for too long.
@@ -93,6 +103,7 @@ impl Contact {
             state.lost_since = None;
             return false;
         };
+        let is_new = state.lost_since.is_none();
         let since = *state.lost_since.get_or_insert(now);
         let until = match self.until {
             Some(until) if !is_of_webhook(error) => until,
@@ -100,7 +111,10 @@ impl Contact {
         };
         let repeats = state.has_answered && now < until;
         if repeats {
-            tracing::warn!(%error, "the cluster is out of reach; trying again");
+            tracing::debug!(%error, "the cluster is out of reach; trying again");
+            if let Some(tell) = state.tell.as_ref().filter(|_| is_new) {
+                tell(error);
+            }
         }
         repeats
     }
@@ -158,6 +172,26 @@ mod tests {
         contact.should_retry_at(now, Some(&lost));
         contact.should_retry_at(now + LONGEST, None);
         assert!(contact.should_retry_at(now + LONGEST, Some(&lost)));
+    }
+
+    #[test]
+    fn each_outage_is_told_once() {
+        let lost = ClusterError::Ssh(SshError::NoExitStatus);
+        let told = Arc::new(Mutex::new(0));
+        let (contact, count) = (Contact::new(None), Arc::clone(&told));
+        contact.on_outage(Box::new(move |_| *count.lock().unwrap() += 1));
+        for error in [
+            Some(&lost),
+            None,
+            Some(&lost),
+            Some(&lost),
+            None,
+            Some(&lost),
+        ] {
+            contact.should_retry(error);
+        }
+        // The first is no outage: nothing had answered.
+        assert_eq!(*told.lock().unwrap(), 2);
     }
 
     #[test]

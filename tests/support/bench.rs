@@ -15,7 +15,7 @@ use std::{
 };
 
 use berth::{
-    Berth, Error, Event, EventSink, ManageRequest, PodManager,
+    Berth, Error, Event, EventKind, EventSink, ManageRequest, PodManager,
     cluster::{Client, Query, Resource, SshHost, kubectl::KubectlBackend},
     config::Config,
     domain::Owner,
@@ -226,7 +226,10 @@ impl LinkCut {
 
 impl EventSink for LinkCut {
     fn event(&self, event: &Event) {
-        self.step(&event.to_string());
+        // What has not been reached yet is not waited for.
+        if event.kind != EventKind::Started {
+            self.step(&event.to_string());
+        }
     }
 }
 

@@ -141,7 +141,19 @@ fn deploy_with_a_secret(world: &World, id: &str) -> String {
         &[&what[..], &project, &["--events", "json"], &how].concat(),
         "",
     );
-    // One that fails tells the same in its events and in the history.
+    said += &run(
+        &[&["secret", "list", "-o", "json"][..], &project].concat(),
+        "",
+    );
+    let kinds = "configmaps,deployments,replicasets,pods,services,events";
+    let objects = world.bench.kubectl(&["get", kinds, "-A", "-o", "json"]);
+    assert!(objects.status.success());
+    let objects = text(&objects.stdout);
+    assert!(objects.contains("project-secrets"), "{objects}");
+    for value in [PROJECT_VALUE, PROJECT_VALUE_BASE64] {
+        assert!(!objects.contains(value), "{value} in the cluster's objects");
+    }
+    // One that prints the value and fails; the cluster keeps what it printed in the pod's status.
     let fails = [
         "--no-probe",
         "--",
@@ -156,18 +168,6 @@ fn deploy_with_a_secret(world: &World, id: &str) -> String {
     assert!(stderr.contains("\"event\":\"failed\""), "{stderr}");
     said += &format!("{stdout}{stderr}");
     said += &run(&["history", "-o", "json"], "");
-    said += &run(
-        &[&["secret", "list", "-o", "json"][..], &project].concat(),
-        "",
-    );
-    let kinds = "configmaps,deployments,replicasets,pods,services,events";
-    let objects = world.bench.kubectl(&["get", kinds, "-A", "-o", "json"]);
-    assert!(objects.status.success());
-    let objects = text(&objects.stdout);
-    assert!(objects.contains("project-secrets"), "{objects}");
-    for value in [PROJECT_VALUE, PROJECT_VALUE_BASE64] {
-        assert!(!objects.contains(value), "{value} in the cluster's objects");
-    }
     said += &run(&[&["stop-deployment", "web"][..], &project].concat(), "");
     said += &run(&[&["secret", "unset", "TOKEN"][..], &project].concat(), "");
     said

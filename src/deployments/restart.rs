@@ -4,14 +4,12 @@ use k8s_openapi::api::apps::v1::Deployment;
 
 use super::{
     Deployed, DeploymentManager,
-    manager::existing,
-    rollout::{Release, Rollout},
+    rollout::Release,
     scene::{spec_of, unknown_spec},
 };
 use crate::{
     domain::{DeploymentName, Owner},
     error::Error,
-    store::NewDeployment,
 };
 
 impl DeploymentManager {
@@ -21,24 +19,11 @@ impl DeploymentManager {
     /// # Errors
     /// As [`DeploymentManager::deploy`].
     pub async fn restart(&self, owner: &Owner, name: &DeploymentName) -> Result<Deployed, Error> {
-        let scene = self.look(owner).await?;
-        let deployment = existing(&scene, owner, name)?;
-        let spec = spec_of(&deployment.metadata).ok_or_else(unknown_spec)?;
-        let new = NewDeployment {
-            image: spec.image,
-            host: None,
-            replicas: spec.replicas.into(),
-            ssh: self.site().place().clone(),
-        };
-        let restart = Rollout {
-            manager: self,
-            owner,
-            name,
-            limit: self.settings().limits.rollout,
-            new,
-            to: Release::Same,
-        };
-        self.site().perform(&restart).await
+        self.change_existing(owner, name, Release::Same, |_, deployment| {
+            let spec = spec_of(&deployment.metadata).ok_or_else(unknown_spec)?;
+            Ok((spec.image, spec.replicas))
+        })
+        .await
     }
 }
 

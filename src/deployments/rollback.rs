@@ -18,7 +18,7 @@ use crate::{
     engine::Work,
     error::{Error, Rollback},
     manifest::DeploymentRender,
-    store::{DeploymentChanges, DeploymentRecord, NewDeployment},
+    store::{DeploymentChanges, DeploymentRecord},
 };
 
 impl DeploymentManager {
@@ -35,28 +35,16 @@ impl DeploymentManager {
         name: &DeploymentName,
         to: Option<i64>,
     ) -> Result<Deployed, Error> {
-        // Looked at before the lease, so that no record is made of what is not there.
-        let scene = self.look(owner).await?;
-        let deployment = existing(&scene, owner, name)?;
-        let spec = spec_of(&deployment.metadata);
-        let new = NewDeployment {
-            image: match &spec {
+        let to = Release::Revision(to);
+        self.change_existing(owner, name, to, |scene, deployment| {
+            let spec = spec_of(&deployment.metadata);
+            let image = match &spec {
                 Some(spec) => spec.image.clone(),
-                None => image_of(&scene, name)?,
-            },
-            host: None,
-            replicas: spec.map_or(1, |spec| spec.replicas.into()),
-            ssh: self.site().place().clone(),
-        };
-        let rollback = Rollout {
-            manager: self,
-            owner,
-            name,
-            limit: self.settings().limits.rollout,
-            new,
-            to: Release::Revision(to),
-        };
-        self.site().perform(&rollback).await
+                None => image_of(scene, name)?,
+            };
+            Ok((image, spec.map_or(1, |spec| spec.replicas)))
+        })
+        .await
     }
 }
 

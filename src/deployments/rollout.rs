@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use tokio::time::Instant;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     work::{Failed, Plan},
 };
 use crate::{
-    domain::{DeploymentName, DeploymentSpec, Invalid, Operation, Owner, Workload},
+    domain::{DeploymentName, DeploymentSpec, Image, Invalid, Operation, Owner, Workload},
     engine::{Change, LEASE_TTL, LeaseWait, Work},
     error::Error,
     registry::{Unresolved, UnresolvedKind},
@@ -45,6 +45,16 @@ pub(super) enum Release<'a> {
     Same,
 }
 
+impl Release<'_> {
+    fn operation(&self) -> Operation {
+        match self {
+            Self::Requested(_) => Operation::Deploy,
+            Self::Revision(_) => Operation::Rollback,
+            Self::Same => Operation::Restart,
+        }
+    }
+}
+
 /// What there is, in the cluster and at the image's registry.
 pub(super) struct Seen {
     pub(super) scene: Scene,
@@ -69,11 +79,7 @@ impl Change for Rollout<'_> {
     type Done = Deployed;
 
     fn operation(&self) -> Operation {
-        match self.to {
-            Release::Requested(_) => Operation::Deploy,
-            Release::Revision(_) => Operation::Rollback,
-            Release::Same => Operation::Restart,
-        }
+        self.to.operation()
     }
 
     fn workload(&self) -> Workload {
@@ -212,6 +218,46 @@ impl Change for Rollout<'_> {
 
     fn result(deployed: &Deployed) -> Option<String> {
         Some(deployed.action.to_string())
+    }
+}
+
+impl DeploymentManager {
+    /// Gives a deployment that exists another release. `record` says what its record begins with: the image,
+    /// and how many pods.
+    pub(super) async fn change_existing(
+        &self,
+        owner: &Owner,
+        name: &DeploymentName,
+        to: Release<'_>,
+        record: impl FnOnce(&Scene, &Deployment) -> Result<(Image, u16), Error>,
+    ) -> Result<Deployed, Error> {
+        // Read before the lease is taken, so that no record is made of what does not exist.
+        let found = self.look(owner).await;
+        let found = found.and_then(|scene| record(&scene, existing(&scene, owner, name)?));
+        let ssh = self.site().place().clone();
+        let new = |(image, replicas): (Image, u16)| NewDeployment {
+            image,
+            host: None,
+            replicas: replicas.into(),
+            ssh,
+        };
+        match found.map(new) {
+            Ok(new) => {
+                let rollout = Rollout {
+                    manager: self,
+                    owner,
+                    name,
+                    limit: self.settings().limits.rollout,
+                    new,
+                    to,
+                };
+                self.site().perform(&rollout).await
+            }
+            Err(error) => {
+                let workload = Workload::deployment(owner, name);
+                self.site().refuse(to.operation(), workload, error).await
+            }
+        }
     }
 }
 

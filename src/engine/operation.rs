@@ -63,6 +63,19 @@ impl Site {
     }
 }
 
+impl Site {
+    /// Records and tells of an operation that has failed before it could begin.
+    pub(crate) async fn refuse<T>(
+        &self,
+        operation: Operation,
+        workload: Workload,
+        error: Error,
+    ) -> Result<T, Error> {
+        let running = self.begin(operation, workload).await?;
+        running.end(Err(error), |_| None).await
+    }
+}
+
 /// An operation whose end is not recorded yet.
 pub(crate) struct Running {
     id: Option<i64>,

@@ -123,7 +123,9 @@ async fn survive(outage: &str, begin: &[Control], end: Control) {
     assert_eq!(made.record.status, BuildStatus::Succeeded);
     assert!(made.record.digest.is_some());
     assert!(all_wait, "one ended before the outage");
-    assert!(seen.has("the cluster is out of reach"));
+    // A link that only carries nothing for a while is not lost.
+    let is_told = seen.has("the cluster is out of reach");
+    assert!(is_told || outage == "a stalled link");
     for line in ["begun", "done"] {
         assert_eq!(seen.count(line), 1, "{line}");
     }

@@ -104,8 +104,8 @@ impl BuildManager {
             events,
         )
         .await;
-        if plan.is_err() {
-            events.end(&plan, |_| None);
+        if let Err(error) = &plan {
+            events.fail(error);
         }
         plan
     }

@@ -27,7 +27,7 @@ use crate::{
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 /// How long a build without a Job is taken to be starting after the last such sign.
 pub(super) const STARTING: Duration = Duration::from_secs(30);
-/// How long whoever cancels a build may take to write that down.
+/// How long a process that cancels a build may take to record that.
 const CANCELLING: Duration = Duration::from_secs(3);
 /// How often that is looked for.
 const LOOKING: Duration = Duration::from_millis(200);

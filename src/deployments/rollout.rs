@@ -1,4 +1,6 @@
-//! A deployment on its way to another release: a new one, an earlier one, or the same with new pods.
+//! The change of a deployment to another release: a requested one, an earlier one, or the same with new pods.
+//!
+//! The steps are in `work`, `rollback` and `wait`; this file says which of them each kind of release takes.
 
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use super::{
     revisions::{self, earlier, revision},
     scene::{Scene, spec_of, unknown_spec},
     wait::Outcome,
-    work::{Failed, Plan},
+    work::{Failed, Plan, Rendering, hidden},
 };
 use crate::{
     domain::{DeploymentName, DeploymentSpec, Image, Invalid, Operation, Owner, Workload},
@@ -292,13 +294,13 @@ impl Rollout<'_> {
         let mut spec = before.clone();
         scale.keep(&mut spec, Some(&before));
         let exposure = self.manager.exposure(self.owner, &spec).unwrap_or_default();
-        let how = super::work::Rendering {
+        let how = Rendering {
             foreign_replicas: scale.is_foreign,
             use_node_copy: restart::uses_node_copy(deployment),
         };
         let release = self.render(&spec, exposure.as_ref(), scene, how)?;
         Ok(Plan {
-            hidden: super::work::hidden(&spec, scene),
+            hidden: hidden(&spec, scene),
             exposure,
             spec,
             release,

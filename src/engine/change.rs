@@ -1,4 +1,8 @@
 //! The one sequence in which workloads are changed: claim, observe, plan, apply, watch, record, release.
+//!
+//! It knows no kind of workload, template or table: those are the affair of the capability that implements
+//! [`Change`]. Capabilities change the cluster through [`Work`] alone, so that no change is made without the
+//! lease.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -68,7 +72,7 @@ pub(crate) trait Change: Send + Sync {
         plan: &mut Self::Plan,
     ) -> Result<(), Error>;
 
-    /// Makes and awaits what takes time: waits until the workload is as planned, or can't become so.
+    /// Waits until the workload is as planned, or can't become so; deletes what is planned to go.
     async fn watch(
         &self,
         work: &Work<'_>,
@@ -182,7 +186,7 @@ impl Work<'_> {
         self.begun
     }
 
-    /// Whether anything may have been changed in the cluster.
+    /// Whether manifests may have been applied.
     pub(crate) fn has_applied(&self) -> bool {
         self.has_applied.load(Ordering::Relaxed)
     }
@@ -225,10 +229,11 @@ impl Work<'_> {
         self.events.step(Step::Applying {
             objects: manifests.len(),
         });
-        self.has_applied.store(true, Ordering::Relaxed);
-        self.held
-            .guard(self.cluster().apply(manifests, false))
-            .await??;
+        let apply = async {
+            self.has_applied.store(true, Ordering::Relaxed);
+            self.cluster().apply(manifests, false).await
+        };
+        self.held.guard(apply).await??;
         Ok(())
     }
 
@@ -238,10 +243,8 @@ impl Work<'_> {
         query: &Query,
         at_most: Duration,
     ) -> Result<Vec<Applied>, Error> {
-        Ok(self
-            .held
-            .guard(self.cluster().delete(query, at_most))
-            .await??)
+        let delete = self.cluster().delete(query, at_most);
+        Ok(self.held.guard(delete).await??)
     }
 
     /// Waits until it is over, at most until `deadline`.

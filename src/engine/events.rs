@@ -1,12 +1,13 @@
-//! Tells what one operation does.
+//! Sends the events of one operation to the client's receiver. Nothing is printed or recorded here.
 
 use std::sync::Arc;
 
 use chrono::Utc;
 
-use crate::error::Error;
-
-use crate::domain::{Event, EventKind, EventSink, Operation, Step, Workload};
+use crate::{
+    domain::{Event, EventKind, EventSink, Operation, Step, Workload},
+    error::Error,
+};
 
 /// The events of one operation on their way to the client's receiver.
 #[derive(Clone)]
@@ -60,13 +61,18 @@ impl Events {
         done: &Result<T, Error>,
         result: impl FnOnce(&T) -> Option<String>,
     ) {
-        self.tell(match done {
-            Ok(value) => EventKind::Done {
+        match done {
+            Ok(value) => self.tell(EventKind::Done {
                 result: result(value),
-            },
-            Err(error) => EventKind::Failed {
-                error: error.with_causes(),
-            },
+            }),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// The operation has failed.
+    pub(crate) fn fail(&self, error: &Error) {
+        self.tell(EventKind::Failed {
+            error: error.with_causes(),
         });
     }
 

@@ -103,8 +103,8 @@ impl LeaseWait {
 }
 
 impl Site {
-    /// Takes the lease on an operation's workload as `ask` asks for it, and waits while another caller has it. The
-    /// callers of one process queue without asking the database.
+    /// Takes the lease on an operation's workload as `ask` asks for it, and waits while another caller has it.
+    /// The callers of one process queue without asking the database.
     ///
     /// # Errors
     /// [`Error::Busy`] when the wait is over; others when the records fail.
@@ -209,7 +209,7 @@ impl Held {
     /// Makes sure that the lease is still held; to be asked right before something is changed.
     ///
     /// # Errors
-    /// When somebody else has taken it over, or the records fail.
+    /// When another process has taken it over, or the records fail.
     pub(crate) async fn confirm(&self) -> Result<(), StoreError> {
         if self.store.renew(&self.lease, LEASE_TTL).await? {
             Ok(())
@@ -218,8 +218,8 @@ impl Held {
         }
     }
 
-    /// Makes a change while the lease is held. It is given up, midway in an outage for one, when another process
-    /// takes the lease over: that one works on the same objects.
+    /// Makes a change while the lease is held. The change is dropped, during an outage for example, when another
+    /// process takes the lease over: that process works on the same objects.
     ///
     /// # Errors
     /// As [`Held::confirm`].

@@ -1,6 +1,6 @@
-//! Records each operation from its begin to its end, whatever the end is, and tells of both.
+//! Records each operation from its begin to its end, whatever the end is, and sends an event for both.
 //!
-//! All mutations go through [`Site::begin`]. An error's text is recorded and told as it is, so secrets must be
+//! All mutations go through [`Site::begin`]. An error's text is recorded and sent as it is, so secrets must be
 //! hidden in it before.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Site {
-    /// Returns the way to tell what an operation does that is not recorded yet.
+    /// Returns the events of an operation that is not recorded yet.
     pub(crate) fn events(&self, operation: Operation, workload: Workload) -> Events {
         let place = self.place();
         let (sink, host) = (Arc::clone(&self.sink), format!("{}@{place}", place.user));
@@ -56,15 +56,13 @@ impl Site {
                 })
             }
             Err(error) => {
-                events.tell(failed(&error));
+                events.fail(&error);
                 Err(error)
             }
         }
     }
-}
 
-impl Site {
-    /// Records and tells of an operation that has failed before it could begin.
+    /// Records an operation that has failed before it could begin.
     pub(crate) async fn refuse<T>(
         &self,
         operation: Operation,
@@ -84,30 +82,25 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// The way to tell what it does.
+    /// Its events.
     pub(crate) fn events(&self) -> &Events {
         &self.events
     }
 
-    /// Records and tells how it ended. `result` says in a word what a success has done.
+    /// Records how it ended, and sends the event. `result` says in a word what a success has done.
     pub(crate) async fn end<T>(
         mut self,
         done: Result<T, Error>,
         result: impl FnOnce(&T) -> Option<String>,
     ) -> Result<T, Error> {
         let end = ended(&done, result);
-        let kind = match &done {
-            Ok(_) => EventKind::Done {
-                result: end.result.clone(),
-            },
-            Err(error) => failed(error),
-        };
+        let result = end.result.clone();
         if let Some(id) = self.id.take()
             && let Err(error) = self.store.end_operation(id, end).await
         {
             tracing::warn!(%error, "the end of an operation could not be recorded");
         }
-        self.events.tell(kind);
+        self.events.end(&done, |_| result);
         done
     }
 }
@@ -125,12 +118,6 @@ pub(crate) fn ended<T>(
         outcome,
         result,
         error,
-    }
-}
-
-fn failed(error: &Error) -> EventKind {
-    EventKind::Failed {
-        error: error.with_causes(),
     }
 }
 

@@ -1,18 +1,21 @@
 //! The wait that all capabilities share: one watch after the other until what is awaited is over.
 //!
 //! The API server and the backend end a watch when they like, and a lost connection ends it too. With a watch
-//! that is begun again, what exists is read, since the watch does not tell what was deleted meanwhile.
+//! that begins again, what exists is read, since the watch does not report what was deleted meanwhile.
+//!
+//! It knows no kind of object and decides nothing: what a state means is the affair of [`Awaited`].
+
+use std::time::Duration;
 
 use async_trait::async_trait;
-use std::time::Duration;
-use tokio::time::Instant;
-
 use futures::{FutureExt as _, StreamExt as _};
+use tokio::time::Instant;
 
 use super::{Events, Site};
 use crate::cluster::{Client, ClusterError, ObjectChange, Objects, Query, WatchPace};
 
-/// How long a first watch may tell nothing before what exists is read: it never tells of what does not exist.
+/// How long a first watch may report nothing before what exists is read: it reports no object that does not
+/// exist.
 const QUIET: Duration = Duration::from_secs(2);
 /// How often the state is assessed without a change.
 const TICK: Duration = Duration::from_secs(1);
@@ -71,7 +74,7 @@ impl Site {
         deadline: Option<Instant>,
         events: &Events,
     ) -> Result<(), ClusterError> {
-        // During an outage it is tried again for as long as the wait may last.
+        // Requests are repeated during an outage for as long as the wait may last.
         let cluster = self.cluster().steady(deadline);
         let mut pace = WatchPace::default();
         let mut is_first = true;
@@ -102,7 +105,7 @@ async fn follow(
     let queries = &awaited.queries();
     let mut changes = cluster.watch(queries, left).await?;
     if !is_first {
-        // Once the watch has begun: what goes from then on, it tells.
+        // Once the watch has begun: it reports what is deleted from then on.
         awaited.look(&cluster.find(queries).await?)?;
     }
     let mut has_ended = false;

@@ -57,7 +57,7 @@ impl PodManager {
     /// cluster stays there. Tells whether there was a record.
     ///
     /// # Errors
-    /// When the records fail, or somebody works on this pod.
+    /// When the records fail, or another process works on this pod.
     pub async fn forget(&self, owner: &Owner) -> Result<bool, Error> {
         recorded::forget(self.store(), owner).await
     }
@@ -193,7 +193,7 @@ impl Change for Delete<'_> {
 }
 
 impl Delete<'_> {
-    /// The owner's deployments that somebody is at work on right now: they may not be seen yet.
+    /// The owner's deployments that another process works on now: they may not exist yet.
     async fn being_deployed(&self, store: &Store) -> Result<Vec<String>, Error> {
         let filter = DeploymentFilter {
             owner: Some(self.owner.clone()),

@@ -296,7 +296,7 @@ async fn conclude(cluster: &Client, assessment: Assessment, seen: &Ready<'_>) ->
             Outcome::Failed { pod, diagnosis }
         }
         Assessment::Progress(doing) => {
-            // A volume that can't be mounted, for one, is told by the cluster's events alone.
+            // Only the cluster's events say that a volume can't be mounted.
             let warnings = warnings(cluster, namespace).await.unwrap_or_default();
             match warnings.iter().rev().find(|it| seen.is_concerned_by(it)) {
                 Some(last) if last.contains("FailedMount") => Outcome::Failed {

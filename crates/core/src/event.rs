@@ -25,7 +25,7 @@ pub struct Event {
     pub host: String,
     /// The id of the cluster in the records; none before the cluster is known.
     pub cluster_id: Option<i64>,
-    /// What is told.
+    /// What has happened.
     pub kind: EventKind,
 }
 

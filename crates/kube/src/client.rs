@@ -62,8 +62,8 @@ impl Client {
         }
     }
 
-    /// Has `tell` told of each outage once, when it begins and the request is made again. Of a [steady
-    /// client](Self::steady) alone; those that are made of it tell the same.
+    /// Calls `tell` once for each outage, when the first request is made again. This is for a [steady
+    /// client](Self::steady); clients that are made from it share the setting.
     pub fn on_outage(&self, tell: impl Fn(&ClusterError) + Send + 'static) {
         if let Some(contact) = &self.contact {
             contact.on_outage(Box::new(tell));
@@ -309,7 +309,7 @@ impl Client {
         self.backend.exec(namespace, pod, request).await
     }
 
-    /// Ends what still runs for this program on the way to the cluster, and disconnects. A later request
+    /// Ends the commands that still run on the host for this program, and disconnects. A later request
     /// connects again.
     pub async fn close(&self) {
         // What was left is deleted first, for which the connection is needed.

@@ -33,7 +33,7 @@ struct State {
     tell: Option<Tell>,
 }
 
-/// Is told of the error with which an outage begins.
+/// Receives the error that begins an outage.
 type Tell = Box<dyn Fn(&ClusterError) + Send>;
 
 impl Contact {
@@ -50,7 +50,7 @@ impl Contact {
         Self { until, state }
     }
 
-    /// Has `tell` told of each outage once, when it begins.
+    /// Calls `tell` once for each outage, when it begins.
     pub(crate) fn on_outage(&self, tell: Tell) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.tell = Some(tell);

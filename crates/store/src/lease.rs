@@ -35,7 +35,7 @@ pub struct LeaseInfo {
 }
 
 impl LeaseInfo {
-    /// Whether nobody else may take it at this time: it has not run out, and its holder is not known to be
+    /// Whether no other process may take it at this time: it has not run out, and its holder is not known to be
     /// dead.
     #[must_use]
     pub fn is_held(&self, now: DateTime<Utc>) -> bool {

@@ -15,7 +15,7 @@ pub struct SshPlace {
     pub host: String,
     /// The SSH server's port.
     pub port: u16,
-    /// Whom to log in as.
+    /// The user to log in as.
     pub user: String,
 }
 
@@ -131,7 +131,7 @@ macro_rules! records {
             row.into_record(lease)
         }
 
-        /// Each record beside the lease on it.
+        /// Each record with the lease on it.
         #[diesel::dsl::auto_type]
         fn with_lease() -> _ {
             $table::table.left_join(

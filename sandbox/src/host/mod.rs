@@ -78,7 +78,7 @@ impl Host {
         })
     }
 
-    /// Has sshd begin anew, which ends all sessions with what runs in them.
+    /// Restarts sshd, which ends all sessions with what runs in them.
     pub(crate) fn restart_sshd(&self) -> Result<()> {
         for pid in processes::descendants(self.sshd_pid) {
             // One that has ended by itself meanwhile is as good.

@@ -110,7 +110,7 @@ impl<'a> Following<'a> {
         }
     }
 
-    /// What was seen last, and why it is over. No container is told of any more.
+    /// What was seen last, and why it is over. No more containers are reported.
     pub(super) fn into_parts(self) -> (Seen, Over) {
         (self.seen, self.given_up.map_or(Over::Ended, Over::GivenUp))
     }
@@ -279,7 +279,7 @@ impl Awaited for Following<'_> {
             self.node_is_coming = Some(is_node_coming(cluster, namespace, name).await);
             return Ok(());
         }
-        // Why the Job controller makes no pod is told by events alone.
+        // Only events say why the Job controller makes no pod.
         let mut query = Query::in_namespace([Resource::EVENTS], namespace);
         query.fields = Some(format!("involvedObject.name={id},reason=FailedCreate"));
         let mut refused = cluster.find(&[query]).await?.of::<Event>()?;

@@ -26,6 +26,7 @@ use crate::{
 /// How often the berth process that starts a build writes to its record until the Job is there.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 /// How long a build without a Job is taken to be starting after the last such sign.
+/// The lease can't say it: what a killed process has sent may still arrive, and then there is a Job.
 pub(super) const STARTING: Duration = Duration::from_secs(30);
 /// How long a process that cancels a build may take to record that.
 const CANCELLING: Duration = Duration::from_secs(3);

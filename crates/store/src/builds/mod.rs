@@ -1,7 +1,7 @@
 //! Records of builds: begun once, ended once.
 //!
-//! There is no lease on a build. Whoever watches it may see its end, also two at once; the first end
-//! that is written stays.
+//! A record is written without a lease: several processes may watch a build and see its end at the same time,
+//! and the first end that is written stays.
 
 mod record;
 mod row;

@@ -373,7 +373,7 @@ pub(super) fn doing(pod: &Pod) -> String {
     }
     match assess_pod(pod) {
         Assessment::Ready { .. } => "ready".to_owned(),
-        Assessment::Progress(doing) => doing,
+        Assessment::Progress(doing) => doing.to_string(),
         Assessment::Failing { diagnosis, .. } if diagnosis.cause == Cause::NotReady => {
             "runs, and is not ready yet".to_owned()
         }

@@ -122,7 +122,7 @@ impl Ready<'_> {
     /// Tells how far the pod is, once.
     fn report(&mut self, events: &Events) {
         let state = match &self.state {
-            Some((Assessment::Progress(doing), _)) => doing.clone(),
+            Some((Assessment::Progress(doing), _)) => doing.to_string(),
             // What is the end of the matter is told as such.
             Some((
                 Assessment::Failing {

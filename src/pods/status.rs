@@ -96,7 +96,7 @@ impl<'a> View<'a> {
                 Some(pod.as_str()),
                 None,
             ),
-            Assessment::Progress(doing) => (PodStatus::Created, doing.clone(), None, None),
+            Assessment::Progress(doing) => (PodStatus::Created, doing.to_string(), None, None),
             Assessment::Stopped => (
                 PodStatus::Stopped,
                 "scaled to zero: nothing runs; `berth create` starts the pod".into(),

@@ -145,7 +145,7 @@ pub(super) fn standing(pod: &Pod) -> Standing {
         Assessment::Failing {
             diagnosis, urgency, ..
         } => failing(pod, diagnosis, urgency),
-        Assessment::Progress(phrase) => Standing::Going(phrase),
+        Assessment::Progress(doing) => Standing::Going(doing.to_string()),
         _ => Standing::Going("building".to_owned()),
     }
 }

@@ -159,7 +159,7 @@ fn why_not(endpoint: &Endpoint, pods: &[Pod]) -> String {
         Some((pod, _)) if pod.metadata.deletion_timestamp.is_some() => "is ending".to_owned(),
         // A termination message holds what the program printed.
         Some((_, Assessment::Failing { diagnosis, .. })) => diagnosis.summary(),
-        Some((_, Assessment::Progress(doing))) => doing,
+        Some((_, Assessment::Progress(doing))) => doing.to_string(),
         Some(_) => "has just become ready".to_owned(),
         None if terminating == Some(true) => "is ending".to_owned(),
         None => "is gone".to_owned(),

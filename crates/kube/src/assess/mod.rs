@@ -6,6 +6,7 @@
 
 mod container;
 mod creation;
+mod doing;
 mod image_pull;
 mod pod;
 mod rollout;
@@ -19,6 +20,7 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 
 pub use self::{
     container::{container_end, container_status},
+    doing::Doing,
     pod::assess_pod,
     rollout::{Headcount, Rollout, assess_rollout, is_of_release},
     sandbox::sandbox_failure,
@@ -32,9 +34,8 @@ pub enum Assessment {
     Absent,
     /// The Deployment is there and wants no pod.
     Stopped,
-    /// Nothing is wrong as far as the status says, and it goes on: what is being done, as a phrase without a subject
-    /// (`pulling image busybox:latest`).
-    Progress(String),
+    /// Nothing is wrong as far as the status says, and it goes on.
+    Progress(Doing),
     /// The pod is ready.
     Ready {
         /// Its name.
@@ -58,7 +59,7 @@ impl Assessment {
     /// only the cluster's events say so.
     #[must_use]
     pub fn is_setting_up(&self) -> bool {
-        matches!(self, Self::Progress(doing) if doing.starts_with(pod::SETTING_UP))
+        matches!(self, Self::Progress(Doing::SettingUp { .. }))
     }
 }
 
@@ -90,7 +91,7 @@ pub fn assess<'a>(
         return Assessment::Absent;
     };
     if deployment.metadata.deletion_timestamp.is_some() {
-        return Assessment::Progress("deleting the Deployment".into());
+        return Assessment::Progress(Doing::DeletingDeployment);
     }
     let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas);
     if wanted == Some(0) {
@@ -100,7 +101,7 @@ pub fn assess<'a>(
         status.observed_generation.unwrap_or_default()
             >= deployment.metadata.generation.unwrap_or_default()
     }) else {
-        return Assessment::Progress("waiting for the cluster to take up the Deployment".into());
+        return Assessment::Progress(Doing::AwaitingController);
     };
     let (leaving, staying): (Vec<_>, Vec<_>) = pods
         .into_iter()
@@ -112,7 +113,7 @@ pub fn assess<'a>(
         if let Some(pod) = current {
             return match assess_pod(pod) {
                 Assessment::Ready { .. } if !stays_up(deployment) => {
-                    Assessment::Progress("making sure that the pod stays up".into())
+                    Assessment::Progress(Doing::MakingSure)
                 }
                 assessment => assessment,
             };
@@ -123,9 +124,9 @@ pub fn assess<'a>(
         return failing;
     }
     Assessment::Progress(if old_leaves {
-        "waiting for the old pod to end".into()
+        Doing::AwaitingOldPod
     } else {
-        "creating the pod".into()
+        Doing::Creating
     })
 }
 

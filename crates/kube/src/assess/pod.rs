@@ -5,10 +5,8 @@ use std::time::Duration;
 use berth_core::{Cause, Diagnosis};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition, PodStatus};
 
-use super::{Assessment, Urgency, container, scheduling};
+use super::{Assessment, Doing, Urgency, container, scheduling};
 
-/// What is being done before a pod's containers can start.
-pub(super) const SETTING_UP: &str = "setting up the pod on node";
 /// The time in which a controller replaces a pod that its node has given up.
 const REPLACING: Duration = Duration::from_secs(10);
 
@@ -17,7 +15,7 @@ const REPLACING: Duration = Duration::from_secs(10);
 pub fn assess_pod(pod: &Pod) -> Assessment {
     let name = pod.metadata.name.clone().unwrap_or_default();
     let Some(status) = pod.status.as_ref() else {
-        return Assessment::Progress("waiting for a node".into());
+        return Assessment::Progress(Doing::AwaitingNode);
     };
     if is_true(status, "Ready") {
         return Assessment::Ready {
@@ -77,14 +75,14 @@ fn is_running(container: &ContainerStatus) -> bool {
 }
 
 /// What is being done for a pod with which nothing is wrong.
-fn progress(pod: &Pod, status: &PodStatus) -> String {
+fn progress(pod: &Pod, status: &PodStatus) -> Doing {
     let spec = pod.spec.as_ref();
-    let Some(node) = spec.and_then(|spec| spec.node_name.as_deref()) else {
-        return "waiting for a node".into();
+    let Some(node) = spec.and_then(|spec| spec.node_name.clone()) else {
+        return Doing::AwaitingNode;
     };
     // Since Kubernetes 1.29; an older cluster does not tell the two apart.
     if condition(status, "PodReadyToStartContainers").is_some_and(|c| c.status != "True") {
-        return format!("{SETTING_UP} {node}");
+        return Doing::SettingUp { node };
     }
     let init_runs = !is_true(status, "Initialized")
         && status
@@ -93,7 +91,7 @@ fn progress(pod: &Pod, status: &PodStatus) -> String {
             .flatten()
             .any(is_running);
     if init_runs {
-        return "running the init containers".into();
+        return Doing::RunningInits;
     }
     let waiting = status
         .container_statuses
@@ -106,8 +104,10 @@ fn progress(pod: &Pod, status: &PodStatus) -> String {
                 .is_some_and(|state| state.waiting.is_some())
         });
     match waiting {
-        Some(container) => format!("pulling image {}", container.image),
-        None => format!("starting the pod on node {node}"),
+        Some(container) => Doing::Pulling {
+            image: container.image.clone(),
+        },
+        None => Doing::Starting { node },
     }
 }
 

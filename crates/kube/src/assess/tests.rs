@@ -201,11 +201,11 @@ fn a_ready_pod_of_an_older_specification_does_not_count() {
     });
     assert_eq!(
         assess(Some(&seen), &[pod("running")]),
-        Assessment::Progress("creating the pod".into())
+        Assessment::Progress(Doing::Creating)
     );
     assert_eq!(
         assess(Some(&seen), &[deleted(pod("running"))]),
-        Assessment::Progress("waiting for the old pod to end".into())
+        Assessment::Progress(Doing::AwaitingOldPod)
     );
 }
 
@@ -295,7 +295,7 @@ fn progress_says_what_is_being_done() {
         status["containerStatuses"][0]["state"]["waiting"] = json!({"reason": "ContainerCreating"});
         change(&mut value);
         match assess_pod(&serde_json::from_value(value).unwrap()) {
-            Assessment::Progress(phrase) => phrase,
+            Assessment::Progress(doing) => doing.to_string(),
             other => panic!("{other:?}"),
         }
     };

@@ -157,7 +157,7 @@ impl StatusView {
             pod: PodView::of_record(&report.record),
             seen: report.seen.clone(),
             restarts: report.restarts,
-            warnings: report.warnings.clone(),
+            warnings: report.warnings.iter().map(ToString::to_string).collect(),
         }
     }
 

@@ -15,11 +15,11 @@ use crate::{
     cluster::{
         ClusterError, ObjectChange, Objects,
         assess::{
-            Assessment, Headcount, Rollout, Urgency, assess_pod, assess_rollout, is_of_release,
-            missing,
+            Assessment, Headcount, Rollout, Trouble, Urgency, assess_pod, assess_rollout,
+            is_of_release, missing,
         },
     },
-    domain::{Cause, Diagnosis, EventKind, Redaction, Step},
+    domain::{Cause, ClusterWarning, Diagnosis, EventKind, Redaction, Step},
     engine::Events,
 };
 
@@ -31,10 +31,6 @@ const RETRYING: Duration = Duration::from_secs(10);
 const PROVING: Duration = Duration::from_secs(10);
 /// How long a probe's path may be answered as unknown (4xx): the program is up and says no.
 const REFUSING: Duration = Duration::from_secs(10);
-/// How long a volume may fail to be attached or mounted: a node tries again, and often succeeds.
-const MOUNTING: Duration = Duration::from_mins(1);
-/// The same for what the volume is made from and is not there.
-const MISSING: Duration = Duration::from_secs(10);
 
 /// What has been seen of one release.
 pub(super) struct Seen {
@@ -48,8 +44,8 @@ pub(super) struct Seen {
     /// The pods' template as it was first seen with this release's mark.
     template: Option<PodTemplateSpec>,
     pub(super) pods: BTreeMap<String, Pod>,
-    /// What the cluster has warned of, by pod: of a probe or a volume.
-    warned: BTreeMap<String, Warned>,
+    /// What the cluster has warned of last, by pod, and its message.
+    warned: BTreeMap<String, (Trouble, String)>,
     /// Since when what stands in a pod's way does so; kept from one watch to the next.
     since: BTreeMap<String, (Cause, Instant)>,
     /// Whether it is known whether the Deployment exists.
@@ -62,13 +58,6 @@ pub(super) struct Seen {
     /// The pods of which an autoscaler has been asked, and whether it adds a node for them.
     scaling: BTreeMap<String, bool>,
     told: Told,
-}
-
-/// What the cluster has warned of.
-struct Warned {
-    /// Whether it is of a volume.
-    volume: bool,
-    words: String,
 }
 
 /// What the caller has been told.
@@ -150,27 +139,23 @@ impl Seen {
     /// pod's name or of the cluster's own words.
     pub(super) fn take_warnings(
         &mut self,
-        warnings: &[String],
+        warnings: Vec<ClusterWarning>,
         hidden: &Redaction,
         events: &Events,
     ) {
         for warning in warnings {
-            let about = self.pods.iter().find(|(name, pod)| {
-                is_of_release(pod, &self.mark) && warning.contains(&format!("(pod {name})"))
-            });
-            let Some((name, _)) = about else { continue };
-            let words = warning.split_once("): ").map_or("", |(_, words)| words);
-            let words = without_count(words);
-            let volume =
-                warning.starts_with("FailedMount") || warning.starts_with("FailedAttachVolume");
-            if volume || warning.starts_with("Unhealthy") {
-                let words = words.to_owned();
-                self.warned.insert(name.clone(), Warned { volume, words });
+            let pod = warning.object.name.clone();
+            let about = self.pods.get(&pod).filter(|_| warning.object.is_pod());
+            if !about.is_some_and(|it| is_of_release(it, &self.mark)) {
+                continue;
             }
-            let text = hidden.hide(words).clone();
-            if self.told.warnings.insert((name.clone(), text.clone())) {
-                let pod = name.clone();
-                events.tell(EventKind::KubernetesEvent { pod, text });
+            if let Some(trouble) = Trouble::of(&warning) {
+                self.warned
+                    .insert(pod.clone(), (trouble, warning.message.clone()));
+            }
+            let warning = warning.hiding(hidden);
+            if self.told.warnings.insert((pod, warning.message.clone())) {
+                events.tell(EventKind::KubernetesEvent(warning));
             }
         }
     }
@@ -205,7 +190,7 @@ impl Seen {
                 let patience = match is_scaling {
                     None if self.was_refused && pod.is_none() => Some(RETRYING),
                     Some(true) if diagnosis.cause == Cause::Unschedulable => None,
-                    _ => self.patience(diagnosis, *urgency),
+                    _ => self.patience(pod.as_deref(), diagnosis, *urgency),
                 };
                 let since = self.since(pod.as_deref().unwrap_or_default(), diagnosis.cause);
                 patience.map(|patience| since + patience)
@@ -273,8 +258,8 @@ impl Seen {
         since.1
     }
 
-    /// What the cluster's warnings add: what a probe was answered, and volumes that can't be mounted,
-    /// of which a pod itself says nothing.
+    /// What the cluster's warnings add, of which a pod itself says nothing: what a probe was answered, and
+    /// why a node can't set up a pod.
     fn with_warnings(&self, rollout: Rollout) -> Rollout {
         match rollout {
             Rollout::Failing {
@@ -282,10 +267,10 @@ impl Seen {
                 pod: Some(pod),
                 urgency,
             } => {
-                if let Some(Warned { words, .. }) = self.warned.get(&pod)
+                if let Some((Trouble::Probe { .. }, message)) = self.warned.get(&pod)
                     && diagnosis.cause == Cause::NotReady
                 {
-                    diagnosis.message.clone_from(words);
+                    diagnosis.message.clone_from(message);
                 }
                 Rollout::Failing {
                     diagnosis,
@@ -294,35 +279,36 @@ impl Seen {
                 }
             }
             Rollout::Progress(heads) => {
-                let stuck = self.warned.iter().find(|(name, warned)| {
-                    warned.volume && self.pods.get(*name).is_some_and(is_waiting)
+                let stuck = self.warned.iter().find_map(|(name, (trouble, message))| {
+                    let (cause, urgency) = trouble.in_setup()?;
+                    let is_waiting = self.pods.get(name).is_some_and(is_waiting);
+                    is_waiting.then(|| Rollout::Failing {
+                        diagnosis: Diagnosis::new(cause, message),
+                        pod: Some(name.clone()),
+                        urgency,
+                    })
                 });
-                match stuck {
-                    Some((pod, Warned { words, .. })) => Rollout::Failing {
-                        diagnosis: Diagnosis::new(Cause::VolumeMount, words.clone()),
-                        pod: Some(pod.clone()),
-                        urgency: Urgency::After(if words.contains("not found") {
-                            MISSING
-                        } else {
-                            MOUNTING
-                        }),
-                    },
-                    None => Rollout::Progress(heads),
-                }
+                stuck.unwrap_or(Rollout::Progress(heads))
             }
             other => other,
         }
     }
 
-    fn patience(&self, diagnosis: &Diagnosis, urgency: Urgency) -> Option<Duration> {
+    fn patience(
+        &self,
+        pod: Option<&str>,
+        diagnosis: &Diagnosis,
+        urgency: Urgency,
+    ) -> Option<Duration> {
+        let warned = pod.and_then(|pod| self.warned.get(pod));
         match urgency {
             Urgency::AtOnce => Some(Duration::ZERO),
             Urgency::After(patience) => Some(patience),
             Urgency::AtDeadline if diagnosis.cause != Cause::NotReady => None,
-            Urgency::AtDeadline if diagnosis.message.contains("statuscode: 4") => {
-                Some(REFUSING.min(self.start))
-            }
-            Urgency::AtDeadline => Some(self.start),
+            Urgency::AtDeadline => Some(match warned {
+                Some((Trouble::Probe { is_refused: true }, _)) => REFUSING.min(self.start),
+                _ => self.start,
+            }),
         }
     }
 
@@ -398,14 +384,6 @@ fn is_waiting(pod: &Pod) -> bool {
         .iter()
         .any(|it| it.type_ == "PodReadyToStartContainers" && it.status == "True");
     !has_sandbox && matches!(assess_pod(pod), Assessment::Progress(_))
-}
-
-/// A warning's words without how often it was given: `… (3 times)`.
-fn without_count(words: &str) -> &str {
-    match words.rsplit_once(" (") {
-        Some((words, count)) if count.ends_with(" times)") => words,
-        _ => words,
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{ANNOTATION_RELEASE, Event, EventSink, Operation, Owner, Silent, Workload};
+use crate::domain::{
+    ANNOTATION_RELEASE, Event, EventSink, Operation, Owner, Silent, WarnedObject, Workload,
+};
 use std::sync::{Arc, Mutex};
 
 fn events(sink: Arc<dyn EventSink>) -> Events {
@@ -41,6 +43,10 @@ fn pod_named(name: &str, conditions: &Value) -> ObjectChange {
         "spec": {"containers": [{"name": "app"}]},
         "status": {"phase": "Pending", "conditions": conditions},
     }))
+}
+
+fn warning(reason: &str, pod: &str, message: &str) -> ClusterWarning {
+    ClusterWarning::new(reason, WarnedObject::pod(pod), message)
 }
 
 fn urgency(seen: &mut Seen) -> Option<Urgency> {
@@ -87,22 +93,29 @@ async fn a_template_changed_under_the_same_mark_replaces_the_release() {
 
 #[tokio::test]
 async fn a_volume_that_was_mounted_after_all_is_forgotten() {
-    let warning = |reason: &str, words: &str| [format!("{reason} (pod web-1): {words}")];
     let mut seen = seen();
     seen.take(deployment()).unwrap();
     seen.take(pod(&json!([]))).unwrap();
     let attach = warning(
         "FailedAttachVolume",
+        "web-1",
         "Multi-Attach error for volume \"data\"",
     );
-    seen.take_warnings(&attach, &Redaction::default(), &silent());
-    assert_eq!(urgency(&mut seen), Some(Urgency::After(MOUNTING)));
+    seen.take_warnings(vec![attach], &Redaction::default(), &silent());
+    assert_eq!(
+        urgency(&mut seen),
+        Some(Urgency::After(Duration::from_mins(1)))
+    );
     let missing = warning(
         "FailedMount",
+        "web-1",
         "MountVolume.SetUp failed: secret \"x\" not found",
     );
-    seen.take_warnings(&missing, &Redaction::default(), &silent());
-    assert_eq!(urgency(&mut seen), Some(Urgency::After(MISSING)));
+    seen.take_warnings(vec![missing], &Redaction::default(), &silent());
+    assert_eq!(
+        urgency(&mut seen),
+        Some(Urgency::After(Duration::from_secs(10)))
+    );
     let mounted = json!([{"type": "PodReadyToStartContainers", "status": "True"}]);
     seen.take(pod(&mounted)).unwrap();
     assert_eq!(urgency(&mut seen), None);
@@ -116,16 +129,77 @@ async fn a_hidden_value_that_is_part_of_a_pods_name_does_not_lose_its_warnings()
     let mut seen = seen();
     seen.take(deployment()).unwrap();
     seen.take(pod_named("frontend-1", &json!([]))).unwrap();
-    let warning = "FailedMount (pod frontend-1): secret \"frontend-tls\" not found (3 times)";
+    let mut warning = warning(
+        "FailedMount",
+        "frontend-1",
+        "secret \"frontend-tls\" not found",
+    );
+    warning.count = 3;
     let told = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&told);
     let events = events(Arc::new(move |event: &Event| {
         sink.lock().unwrap().push(event.to_string());
     }));
-    seen.take_warnings(&[warning.to_owned()], &hidden, &events);
+    seen.take_warnings(vec![warning], &hidden, &events);
     assert_eq!(
         *told.lock().unwrap(),
         ["the cluster warns: frontend-1: secret \"[hidden]-tls\" [hidden]"]
     );
-    assert_eq!(urgency(&mut seen), Some(Urgency::After(MISSING)));
+    assert_eq!(
+        urgency(&mut seen),
+        Some(Urgency::After(Duration::from_secs(10)))
+    );
+}
+
+#[tokio::test]
+async fn a_sandbox_that_fails_ends_the_wait_as_a_volume_does() {
+    let mut seen = seen();
+    seen.take(deployment()).unwrap();
+    seen.take(pod(&json!([]))).unwrap();
+    let tight =
+        "Failed to create pod sandbox: container init was OOM-killed (memory limit too low?)";
+    let warnings = vec![warning("FailedCreatePodSandBox", "web-1", tight)];
+    seen.take_warnings(warnings, &Redaction::default(), &silent());
+    let Rollout::Failing { diagnosis, .. } = seen.standing().rollout else {
+        panic!("it goes on");
+    };
+    assert_eq!(diagnosis.cause, Cause::Sandbox);
+    assert_eq!(diagnosis.message, tight);
+}
+
+#[tokio::test]
+async fn only_a_warning_about_the_pod_itself_counts() {
+    let running = json!([{"type": "Ready", "status": "False", "message": "statuscode: 404"}]);
+    let mut value = json!(null);
+    if let ObjectChange::Is(pod) = pod(&running) {
+        value = pod;
+    }
+    value["status"]["containerStatuses"] = json!([{
+        "name": "app", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"running": {}},
+    }]);
+    let mut seen = seen();
+    seen.take(deployment()).unwrap();
+    seen.take(ObjectChange::Is(value)).unwrap();
+    let patience = |seen: &Seen| {
+        let diagnosis = Diagnosis::new(Cause::NotReady, "statuscode: 404");
+        seen.patience(Some("web-1"), &diagnosis, Urgency::AtDeadline)
+    };
+    let refused = "Readiness probe failed: HTTP probe failed with statuscode: 404";
+    let mut job = warning("Unhealthy", "web-1", refused);
+    job.object.kind = "Job".to_owned();
+    let others = vec![
+        job,
+        warning("BackOff", "web-1", refused),
+        warning("Unhealthy", "other", &format!("(pod web-1): {refused}")),
+    ];
+    seen.take_warnings(others, &Redaction::default(), &silent());
+    assert_eq!(patience(&seen), Some(Duration::from_secs(30)));
+    let own = vec![warning("Unhealthy", "web-1", refused)];
+    seen.take_warnings(own, &Redaction::default(), &silent());
+    assert_eq!(patience(&seen), Some(REFUSING));
+    match seen.standing().rollout {
+        Rollout::Failing { diagnosis, .. } => assert_eq!(diagnosis.message, refused),
+        other => panic!("{other:?}"),
+    }
 }

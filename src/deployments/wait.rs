@@ -120,7 +120,7 @@ impl Awaited for Watched<'_> {
         if Instant::now() >= self.read_at {
             // They are welcome, and not everybody may read them.
             let warnings = warnings(cluster, namespace).await.unwrap_or_default();
-            self.seen.take_warnings(&warnings, hidden, events);
+            self.seen.take_warnings(warnings, hidden, events);
             self.read_at = Instant::now() + LOOK;
         } else if let Some(pod) =
             (self.last.as_ref()).and_then(|it| self.seen.is_to_be_asked_of(it))

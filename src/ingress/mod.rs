@@ -30,7 +30,7 @@ pub use self::{
     remedy::remedy,
     resolved::Resolved,
     routing::{RoutingReport, RoutingStep, Rung, StepState, ValidateRequest},
-    status::GroupStatus,
+    status::{GroupStatus, warning_phrase},
 };
 
 #[cfg(test)]

@@ -63,11 +63,11 @@ const REMEDIES: [(&[&str], &str); 8] = [
     (&["not found"], "create what is missing, or deploy again"),
 ];
 
-/// Returns what to do about a warning of the controller, by its text.
+/// Returns what to do about a warning of the controller, by its message.
 #[must_use]
-pub fn remedy(warning: &str) -> &'static str {
-    let warning = warning.to_ascii_lowercase();
-    let fits = |words: &[&str]| words.iter().any(|word| warning.contains(word));
+pub fn remedy(message: &str) -> &'static str {
+    let message = message.to_ascii_lowercase();
+    let fits = |words: &[&str]| words.iter().any(|word| message.contains(word));
     REMEDIES.iter().find(|(words, _)| fits(words)).map_or(
         "fix what it says; the controller retries by itself",
         |row| row.1,

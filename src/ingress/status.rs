@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::{core::v1::Event, networking::v1::Ingress};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Controller, Disagreement, IngressEntry, Resolved, gather::Found, reading};
 use crate::{
-    cluster::{LoadBalancer, event_phrase, event_time},
+    cluster::{LoadBalancer, event_time, is_warning, warning},
     config::GroupName,
+    domain::ClusterWarning,
     error::Error,
 };
 
@@ -30,8 +31,10 @@ pub struct GroupStatus {
     pub controller: Controller,
     /// Where Ingresses of one group, of this or another, say different things.
     pub disagreements: Vec<Disagreement>,
-    /// The last thing that was said of an Ingress of this group, where it was a warning.
-    pub warnings: Vec<String>,
+    /// The last thing that was said of an Ingress of this group, where it was a warning, the newest last.
+    /// Serialized as phrases.
+    #[serde(serialize_with = "phrases")]
+    pub warnings: Vec<ClusterWarning>,
     /// What could not be looked at.
     pub notes: Vec<String>,
 }
@@ -89,25 +92,21 @@ impl<'a> Elb<'a> {
 
 /// The last event of each of these, where it is a warning; one that said the same of several is told
 /// once an Ingress, the newest last.
-fn warnings(ingresses: &[&Ingress], events: &[Event]) -> Vec<String> {
-    let mut warnings: Vec<_> = ingresses
-        .iter()
-        .filter_map(|it| last_event(it, events))
-        .filter(|event| is_warning(event))
-        .map(|event| {
-            let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
-            (
-                event_time(event),
-                format!("{namespace}: {}", event_phrase(event)),
-            )
-        })
-        .collect();
-    warnings.sort();
-    warnings.into_iter().map(|(_, phrase)| phrase).collect()
+fn warnings(ingresses: &[&Ingress], events: &[Event]) -> Vec<ClusterWarning> {
+    let last = ingresses.iter().filter_map(|it| last_event(it, events));
+    let mut warnings: Vec<_> = last.filter(|it| is_warning(it)).map(warning).collect();
+    warnings.sort_by_key(|it| (it.last_at, it.object.clone()));
+    warnings
 }
 
-pub(super) fn is_warning(event: &Event) -> bool {
-    event.type_.as_deref() == Some("Warning")
+/// A warning about an Ingress of any namespace.
+#[must_use]
+pub fn warning_phrase(warning: &ClusterWarning) -> String {
+    format!("{}: {warning}", warning.object.namespace)
+}
+
+fn phrases<S: Serializer>(warnings: &[ClusterWarning], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(warnings.iter().map(warning_phrase))
 }
 
 /// What was said of the Ingress last.
@@ -185,8 +184,9 @@ mod tests {
         let ingresses: Vec<_> = ingresses.iter().collect();
         let bad = event("Warning", "FailedBuildModel", 5);
         let good = |second| event("Normal", "SuccessfullyReconciled", second);
+        let found = warnings(&ingresses, &[good(4), bad.clone()]);
         assert_eq!(
-            warnings(&ingresses, &[good(4), bad.clone()]),
+            found.iter().map(warning_phrase).collect::<Vec<_>>(),
             [
                 "project-a: FailedBuildModel (ingress web): Failed build model due to conflicting \
               scheme (3 times)"

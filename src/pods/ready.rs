@@ -10,10 +10,10 @@ use super::{observed, plan::spec_of};
 use crate::{
     cluster::{
         Client, ClusterError, ObjectChange, Objects, Query, add_last_lines,
-        assess::{Assessment, Urgency, assess, missing, sandbox_failure},
+        assess::{Assessment, Trouble, Urgency, assess, missing, sandbox_failure},
         is_node_coming, warnings,
     },
-    domain::{Cause, Diagnosis, Namespace, OwnerLabels, PodSpec, Step},
+    domain::{Cause, ClusterWarning, Diagnosis, Namespace, OwnerLabels, PodSpec, Step},
     engine::{Awaited, Events, Standing, Work},
     error::Error,
 };
@@ -74,9 +74,9 @@ impl Ready<'_> {
     }
 
     /// Whether a warning is not about another pod, such as an earlier one.
-    fn is_concerned_by(&self, warning: &str) -> bool {
-        let is_of = |pod: &String| warning.contains(&format!("(pod {pod})"));
-        !warning.contains("(pod ") || self.pods.keys().any(is_of)
+    fn is_concerned_by(&self, warning: &ClusterWarning) -> bool {
+        let object = &warning.object;
+        !object.is_pod() || self.pods.contains_key(&object.name)
     }
 
     /// The pods that are not on their way out.
@@ -296,15 +296,17 @@ async fn conclude(cluster: &Client, assessment: Assessment, seen: &Ready<'_>) ->
             Outcome::Failed { pod, diagnosis }
         }
         Assessment::Progress(doing) => {
-            // Only the cluster's events say that a volume can't be mounted.
+            // Only the cluster's events say why a node can't set up a pod.
             let warnings = warnings(cluster, namespace).await.unwrap_or_default();
-            match warnings.iter().rev().find(|it| seen.is_concerned_by(it)) {
-                Some(last) if last.contains("FailedMount") => Outcome::Failed {
-                    pod: seen.pods.keys().next_back().cloned(),
-                    diagnosis: Diagnosis::new(Cause::VolumeMount, last.clone()),
+            let Some(last) = warnings.iter().rev().find(|it| seen.is_concerned_by(it)) else {
+                return slow(format!("still {doing}"));
+            };
+            match Trouble::of(last).and_then(Trouble::in_setup) {
+                Some((cause, _)) => Outcome::Failed {
+                    pod: Some(last.object.name.clone()),
+                    diagnosis: Diagnosis::new(cause, last.to_string()),
                 },
-                Some(last) => slow(format!("still {doing}; the cluster says: {last}")),
-                None => slow(format!("still {doing}")),
+                None => slow(format!("still {doing}; the cluster says: {last}")),
             }
         }
         Assessment::Absent | Assessment::Stopped => {

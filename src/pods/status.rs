@@ -8,7 +8,7 @@ use crate::{
         assess::{Assessment, assess},
         warnings,
     },
-    domain::{Diagnosis, Owner, PodStatus, Redaction},
+    domain::{ClusterWarning, Diagnosis, Owner, PodStatus, Redaction},
     error::Error,
     store::{PodChanges, PodRecord},
 };
@@ -24,7 +24,7 @@ pub struct PodReport {
     /// How often the container was started again.
     pub restarts: u32,
     /// What the cluster has warned of, oldest first.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<ClusterWarning>,
 }
 
 impl PodManager {
@@ -46,7 +46,7 @@ impl PodManager {
                 .unwrap_or_default(),
         };
         let hidden = hidden(&observed);
-        let warnings = warnings.iter().map(|it| hidden.hide(it)).collect();
+        let warnings = warnings.into_iter().map(|it| it.hiding(&hidden)).collect();
         let mut view = View::of(&assessment, record.diagnosis.as_ref(), &hidden);
         if observed.is_terminating() {
             view.phrase = String::from("its namespace is being deleted");

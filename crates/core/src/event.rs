@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
-use crate::{BuildId, Image, Operation, Workload};
+use crate::{BuildId, ClusterWarning, Image, Operation, Workload};
 
 /// Something that an operation tells.
 ///
@@ -51,12 +51,7 @@ pub enum EventKind {
         line: String,
     },
     /// An event of type `Warning` in the cluster.
-    KubernetesEvent {
-        /// The pod that it is about.
-        pod: String,
-        /// What it says.
-        text: String,
-    },
+    KubernetesEvent(ClusterWarning),
     /// Something that the caller should know, and that is no failure.
     Warning {
         /// What.
@@ -223,8 +218,11 @@ impl fmt::Display for Event {
             EventKind::Step(step) => step.fmt(f),
             EventKind::PodState { pod, state } => write!(f, "pod {pod}: {state}"),
             EventKind::LogLine { line } => f.write_str(line),
-            EventKind::KubernetesEvent { pod, text } => {
-                write!(f, "the cluster warns: {pod}: {text}")
+            EventKind::KubernetesEvent(warning) => {
+                let ClusterWarning {
+                    object, message, ..
+                } = warning;
+                write!(f, "the cluster warns: {}: {message}", object.name)
             }
             EventKind::Warning { text } => write!(f, "warning: {text}"),
             EventKind::Done {
@@ -309,7 +307,7 @@ impl fmt::Display for Size {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Owner;
+    use crate::{Owner, WarnedObject};
 
     fn event(kind: EventKind) -> Event {
         Event {
@@ -336,6 +334,22 @@ mod tests {
             text.ends_with(r#""event":"done","result":null,"message":"done"}"#),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_warning_of_the_cluster_keeps_its_fields_beside_the_phrase() {
+        let mut warning = ClusterWarning::new("FailedMount", WarnedObject::pod("web-1"), "no disk");
+        warning.count = 3;
+        let told = event(EventKind::KubernetesEvent(warning));
+        let value = serde_json::to_value(&told).unwrap();
+        let field = |name: &str| value.get(name).cloned().unwrap_or_default();
+        assert_eq!(field("event"), "kubernetes-event");
+        assert_eq!(field("reason"), "FailedMount");
+        assert_eq!(field("object")["kind"], "Pod");
+        assert_eq!(field("object")["name"], "web-1");
+        assert_eq!(field("text"), "no disk");
+        assert_eq!(field("count"), 3);
+        assert_eq!(field("message"), "the cluster warns: web-1: no disk");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod build;
 mod build_failure;
 mod builder;
+mod cluster_warning;
 mod context;
 mod deployment;
 mod deployment_name;
@@ -45,6 +46,7 @@ mod volume;
 pub use build::{BuildId, BuildStatus};
 pub use build_failure::{BuildCause, BuildFailure};
 pub use builder::{ANNOTATION_ROLE, AWS_CREDENTIALS, BUILDER_ACCOUNT, REGISTRY_CREDENTIALS};
+pub use cluster_warning::{ClusterWarning, WarnedObject};
 pub use context::{ContextHash, Dockerfile, RenderedDockerfile, TemplateFile};
 pub use deployment::DeploymentStatus;
 pub use deployment_name::DeploymentName;

@@ -1,74 +1,102 @@
-//! When an event was, and what it says as a phrase.
+//! What Kubernetes Events say, as values.
 
 use std::collections::BTreeMap;
 
-use berth_core::{Namespace, without_variables};
-use k8s_openapi::{api::core::v1::Event, jiff::Timestamp};
+use berth_core::{ClusterWarning, Namespace, WarnedObject};
+use chrono::{DateTime, Utc};
+use k8s_openapi::{
+    api::core::v1::{Event, ObjectReference},
+    jiff::Timestamp,
+};
 
 use super::{Client, ClusterError, Query, Resource};
 
-/// Returns the namespace's events of type `Warning`, oldest first, one [phrase](event_phrases) for equal
-/// ones. One round trip.
+/// Returns the namespace's events of type `Warning`, the one that was given last at the end. Those that say
+/// the same of the same object are one. One round trip.
 ///
 /// # Errors
 /// When they can't be read.
 pub async fn warnings(
     cluster: &Client,
     namespace: &Namespace,
-) -> Result<Vec<String>, ClusterError> {
+) -> Result<Vec<ClusterWarning>, ClusterError> {
     let query = Query {
         fields: Some("type=Warning".to_owned()),
         ..Query::in_namespace([Resource::EVENTS], namespace)
     };
-    Ok(phrases_of_warnings(cluster.find(&[query]).await?.of()?))
+    Ok(merged_warnings(cluster.find(&[query]).await?.of()?))
 }
 
-fn phrases_of_warnings(mut events: Vec<Event>) -> Vec<String> {
-    events.retain(|event| event.type_.as_deref() == Some("Warning"));
-    event_phrases(&events)
+/// Messages are the same when they differ only in an id that the container runtime has made up for one
+/// attempt. The newest is kept.
+fn merged_warnings(mut events: Vec<Event>) -> Vec<ClusterWarning> {
+    events.retain(is_warning);
+    events.sort_by_key(event_time);
+    let mut merged: BTreeMap<_, ClusterWarning> = BTreeMap::new();
+    for event in &events {
+        let mut warning = warning(event);
+        let key = (
+            warning.reason.clone(),
+            warning.object.clone(),
+            without_ids(&warning.message),
+        );
+        if let Some(before) = merged.remove(&key) {
+            warning.count = warning.count.saturating_add(before.count);
+            warning.first_at = before.first_at.or(warning.first_at);
+        }
+        merged.insert(key, warning);
+    }
+    let mut merged: Vec<_> = merged.into_values().collect();
+    merged.sort_by_key(|it| it.last_at);
+    merged
+}
+
+/// Whether the event is of type `Warning`.
+#[must_use]
+pub fn is_warning(event: &Event) -> bool {
+    event.type_.as_deref() == Some("Warning")
 }
 
 /// When the event was seen last, as far as it says so.
 #[must_use]
-pub fn event_time(event: &Event) -> Option<Timestamp> {
+pub fn event_time(event: &Event) -> Option<DateTime<Utc>> {
     let series = event.series.as_ref();
-    let created = event.metadata.creation_timestamp.as_ref();
-    event
-        .last_timestamp
-        .as_ref()
-        .map(|time| time.0)
-        .or_else(|| Some(series?.last_observed_time.as_ref()?.0))
-        .or_else(|| event.event_time.as_ref().map(|time| time.0))
-        .or_else(|| created.map(|time| time.0))
+    let last = event.last_timestamp.as_ref().map(|time| time.0);
+    last.or_else(|| Some(series?.last_observed_time.as_ref()?.0))
+        .or_else(|| began(event))
+        .and_then(time)
 }
 
-/// One phrase for all events that say the same of the same object, in the order in which they were seen
-/// last. Messages are the same when they differ only in an id that the container runtime has made up for
-/// one attempt.
+fn began(event: &Event) -> Option<Timestamp> {
+    let created = event.metadata.creation_timestamp.as_ref();
+    let event_time = event.event_time.as_ref().map(|time| time.0);
+    event_time.or_else(|| created.map(|time| time.0))
+}
+
+fn time(time: Timestamp) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(time.as_microsecond())
+}
+
+/// What the event says.
 #[must_use]
-pub fn event_phrases(events: &[Event]) -> Vec<String> {
-    let mut merged = BTreeMap::new();
-    for event in events {
-        let about = &event.involved_object;
-        let message = event.message.as_deref().unwrap_or_default();
-        let key = (
-            event.reason.as_deref(),
-            about.kind.as_deref(),
-            about.name.as_deref(),
-            without_ids(message.trim()),
-        );
-        let (count, last) = merged.entry(key).or_insert((0, event));
-        *count += times(event);
-        if event_time(event) >= event_time(last) {
-            *last = event;
-        }
-    }
-    let mut merged: Vec<_> = merged.into_values().collect();
-    merged.sort_by_key(|(_, last)| event_time(last));
-    merged
-        .into_iter()
-        .map(|(count, last)| counted(last, count))
-        .collect()
+pub fn warning(event: &Event) -> ClusterWarning {
+    let reason = event.reason.as_deref().unwrap_or("Warning");
+    let message = event.message.as_deref().unwrap_or_default();
+    let first = event.first_timestamp.as_ref().map(|time| time.0);
+    let mut warning = ClusterWarning::new(reason, object(&event.involved_object), message);
+    warning.count = times(event);
+    warning.first_at = first.or_else(|| began(event)).and_then(time);
+    warning.last_at = event_time(event);
+    warning
+}
+
+fn object(about: &ObjectReference) -> WarnedObject {
+    let mut object = WarnedObject::default();
+    object.kind = about.kind.clone().unwrap_or_default();
+    object.namespace = about.namespace.clone().unwrap_or_default();
+    object.name = about.name.clone().unwrap_or_default();
+    object.uid.clone_from(&about.uid);
+    object
 }
 
 /// The message with a sign in the place of each long hexadecimal number.
@@ -88,30 +116,10 @@ fn without_ids(message: &str) -> String {
 }
 
 /// How often the event was seen.
-fn times(event: &Event) -> i32 {
+fn times(event: &Event) -> u32 {
     let series = event.series.as_ref().and_then(|series| series.count);
-    series.or(event.count).unwrap_or(1).max(1)
-}
-
-/// Reason, object, message, and how often when more than once.
-#[must_use]
-pub fn event_phrase(event: &Event) -> String {
-    counted(event, times(event))
-}
-
-fn counted(event: &Event, times: i32) -> String {
-    let about = &event.involved_object;
-    let phrase = format!(
-        "{} ({} {}): {}",
-        event.reason.as_deref().unwrap_or("Warning"),
-        about.kind.as_deref().unwrap_or_default().to_lowercase(),
-        about.name.as_deref().unwrap_or_default(),
-        without_variables(event.message.as_deref().unwrap_or_default().trim()),
-    );
-    if times > 1 {
-        return format!("{phrase} ({times} times)");
-    }
-    phrase
+    let times = series.or(event.count).unwrap_or(1);
+    u32::try_from(times).unwrap_or_default().max(1)
 }
 
 #[cfg(test)]
@@ -122,7 +130,7 @@ mod tests {
 
     fn event(second: u8, name: &str, message: &str, count: i32) -> Event {
         let event = json!({
-            "apiVersion": "v1", "kind": "Event", "metadata": {},
+            "apiVersion": "v1", "kind": "Event", "metadata": {}, "type": "Warning",
             "reason": "FailedCreatePodSandBox", "message": message, "count": count,
             "lastTimestamp": format!("2026-11-26T10:00:{second:02}Z"),
             "involvedObject": {"kind": "Pod", "name": name},
@@ -132,7 +140,7 @@ mod tests {
 
     #[test]
     fn recorded_warnings_are_phrases() {
-        let recorded = |name: &str| {
+        let recorded = |name: &str| -> Vec<_> {
             let folder = concat!(
                 env!("CARGO_MANIFEST_DIR"),
                 "/tests/fixtures/recordings/objects"
@@ -140,7 +148,10 @@ mod tests {
             let text = std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap();
             let mut list: serde_json::Value = serde_json::from_str(&text).unwrap();
             let events: Vec<Event> = serde_json::from_value(list["items"].take()).unwrap();
-            phrases_of_warnings(events)
+            merged_warnings(events)
+                .iter()
+                .map(ToString::to_string)
+                .collect()
         };
         insta::assert_snapshot!(recorded("quota-events")[0], @r#"FailedCreate (replicaset over-655469655d): Error creating: pods "over-655469655d-bqz4s" is forbidden: failed quota: q: must specify requests.cpu for: busybox"#);
         let warnings = recorded("events");
@@ -153,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_events_are_one_phrase_with_their_sum() {
+    fn equal_events_are_one_warning_with_their_sum() {
         let sandbox = |id: &str| format!("sandbox \"{}\": no network", id.repeat(8));
         let events = [
             event(1, "a", &sandbox("deadbeef"), 1),
@@ -164,8 +175,10 @@ mod tests {
         ];
         let last = sandbox("01234567");
         let about = |name: &str, rest: &str| format!("FailedCreatePodSandBox (pod {name}): {rest}");
+        let merged = merged_warnings(events.to_vec());
+        let phrases: Vec<_> = merged.iter().map(ToString::to_string).collect();
         assert_eq!(
-            event_phrases(&events),
+            phrases,
             [
                 about("b", &sandbox("deadbeef")),
                 about("a", "memory limit 10 is too low"),
@@ -173,5 +186,21 @@ mod tests {
                 about("a", &format!("{last} (3 times)")),
             ]
         );
+        let repeated = merged.last().unwrap();
+        assert_eq!(repeated.count, 3);
+        assert!(repeated.first_at < repeated.last_at);
+    }
+
+    #[test]
+    fn an_object_of_the_same_name_that_is_gone_had_warnings_of_its_own() {
+        let mut old = event(1, "a", "no network", 1);
+        old.involved_object.uid = Some("old".to_owned());
+        let mut new = event(2, "a", "no network", 1);
+        new.involved_object.uid = Some("new".to_owned());
+        let counts: Vec<_> = merged_warnings(vec![old, new])
+            .iter()
+            .map(|it| it.count)
+            .collect();
+        assert_eq!(counts, [1, 1]);
     }
 }

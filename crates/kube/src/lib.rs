@@ -38,7 +38,7 @@ pub use self::{
     backend::{Backend, Changes},
     client::Client,
     error::{ClusterError, Reply},
-    events::{event_phrase, event_phrases, event_time, warnings},
+    events::{event_time, is_warning, warning, warnings},
     exec::{
         Captured, ExecCommand, ExecError, ExecOutput, ExecRequest, ExecSink, Partial, PodRef,
         Program, Stdin, Stream,

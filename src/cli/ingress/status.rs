@@ -15,7 +15,7 @@ use crate::{
     },
     cluster::LoadBalancer,
     error::Error,
-    ingress::{GroupStatus, IngressEntry, Resolved, remedy},
+    ingress::{GroupStatus, IngressEntry, Resolved, remedy, warning_phrase},
 };
 
 pub(in crate::cli) async fn run(args: AlbStatusArgs, session: &Session) -> Result<ExitCode, Error> {
@@ -89,7 +89,7 @@ fn text(status: &GroupStatus) -> String {
     let warnings: Vec<_> = status
         .warnings
         .iter()
-        .flat_map(|warning| [warning.clone(), format!("-> {}", remedy(warning))])
+        .flat_map(|it| [warning_phrase(it), format!("-> {}", remedy(&it.message))])
         .collect();
     let disagreements: Vec<_> = status
         .disagreements

@@ -9,7 +9,7 @@ use super::{
     super::{Controller, ControllerState, reading, remedy, status},
     report::{RoutingStep, Rung},
 };
-use crate::cluster::event_phrase;
+use crate::cluster::{is_warning, warning};
 
 /// How long a new load balancer may take before something is wrong.
 const MAKING_MINUTES: i64 = 10;
@@ -26,9 +26,10 @@ pub(super) fn controller(
         return RoutingStep::fail(step, is, remedy);
     }
     if let Some(event) = status::last_event(ingress, events) {
-        let said = event_phrase(event);
-        if status::is_warning(event) {
-            return RoutingStep::fail(step, format!("{is}; it says {said}"), remedy(&said));
+        if is_warning(event) {
+            let said = warning(event);
+            let seen = format!("{is}; it says {said}");
+            return RoutingStep::fail(step, seen, remedy(&said.message));
         }
     }
     match (controller.state, &controller.class) {

@@ -121,6 +121,20 @@ fn what_the_controller_warns_of_comes_with_a_remedy() {
     }
 }
 
+#[test]
+fn the_remedy_is_not_found_in_the_name_of_an_ingress() {
+    let object = sample("project-shop", "certificate-subnet", "shop.example.com", 1);
+    let mut said = event("Warning", "FailedBuildModel", "services \"web\" not found");
+    said.involved_object.name = Some("certificate-subnet".to_owned());
+    let step = controller(&healthy(), &typed(&[object]).remove(0), &[said]);
+    assert!(
+        step.seen.contains("(ingress certificate-subnet)"),
+        "{}",
+        step.seen
+    );
+    assert!(step.remedy.unwrap().contains("create what is missing"));
+}
+
 fn addressed(points: &Value) -> Ingress {
     let mut object = sample("project-shop", "web", "shop.example.com", 1);
     object["status"] = json!({ "loadBalancer": { "ingress": points } });

@@ -10,8 +10,8 @@ mod doing;
 mod image_pull;
 mod pod;
 mod rollout;
-mod sandbox;
 mod scheduling;
+mod warned;
 
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ pub use self::{
     doing::Doing,
     pod::assess_pod,
     rollout::{Headcount, Rollout, assess_rollout, is_of_release},
-    sandbox::sandbox_failure,
     scheduling::missing,
+    warned::{Trouble, sandbox_failure},
 };
 
 /// How far a pod has come.

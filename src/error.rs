@@ -132,6 +132,17 @@ pub enum Error {
         /// The deployments that name it.
         by: Vec<String>,
     },
+    /// A deployment asks for a secret that its project does not have.
+    #[error("secret {name:?} is not set in this project")]
+    SecretNotSet {
+        /// The secret's name.
+        name: String,
+    },
+    /// What a deployment was made from is not on it, or was written by another version.
+    #[error(
+        "the deployment was changed by another client, or by another version of berth, so that berth can't tell what it is made from"
+    )]
+    SpecUnknown,
     /// There is no such object of berth's.
     #[error("there is no {object} of berth's in the namespace {namespace}")]
     NotThere {
@@ -397,7 +408,11 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Invalid(_) | Self::Context(_) | Self::DockerfileTemplate(_) => Kind::BadInput,
+            Self::Invalid(_)
+            | Self::Context(_)
+            | Self::DockerfileTemplate(_)
+            | Self::SecretNotSet { .. }
+            | Self::SpecUnknown => Kind::BadInput,
             Self::Config(_)
             | Self::Manifest(_)
             | Self::OtherHost { .. }
@@ -450,6 +465,12 @@ impl Error {
             ),
             Self::SecretInUse { .. } => {
                 Some("deploy again without it first, or force the deletion".to_owned())
+            }
+            Self::SpecUnknown => {
+                Some("request a fresh deployment with all its values".to_owned())
+            }
+            Self::SecretNotSet { .. } => {
+                Some("set it in the project, or leave it out".to_owned())
             }
             Self::Context(error) => Some(error.hint().to_owned()),
             Self::DockerfileTemplate(error) => Some(error.hint().to_owned()),

@@ -8,6 +8,7 @@
     reason = "a test may fail where it stands"
 )]
 
+use clap::CommandFactory as _;
 use std::{
     collections::BTreeSet,
     fs,
@@ -86,13 +87,145 @@ fn each_library_stays_in_its_room() {
     assert!(strays.is_empty(), "{}", strays.join("\n"));
 }
 
+/// Where the options of other programs are written, and whose they are.
+const FOREIGN_OPTIONS: &[(&str, &str)] = &[
+    ("src/builds/executor/buildkit.rs", "buildctl"),
+    ("src/builds/executor/kaniko.rs", "Kaniko"),
+    ("crates/kube/src/host/", "aws"),
+    ("crates/kube/src/kubectl/", "kubectl"),
+];
+
+/// Other programs whose commands a text may show in backticks.
+const FOREIGN_PROGRAMS: &[&str] = &["aws", "docker", "kubectl"];
+
 #[test]
-fn errors_name_no_command_of_the_program() {
-    let named: Vec<_> = code_lines()
-        .filter(|(room, .., code)| room == "error" && code.contains("`berth "))
-        .map(|(_, file, line, code)| format!("{}:{line}: {code}", file.display()))
-        .collect();
+fn no_text_of_the_library_names_a_command_or_an_option_of_the_program() {
+    let options = options(&berth::cli::Args::command());
+    let mut named = Vec::new();
+    for file in all_sources() {
+        let path = file.strip_prefix(root()).unwrap().to_str().unwrap();
+        if path.starts_with("src/cli/") || path == "src/main.rs" || path.ends_with("tests.rs") {
+            continue;
+        }
+        let is_foreign = FOREIGN_OPTIONS
+            .iter()
+            .any(|(place, _)| path.starts_with(place));
+        let text = fs::read_to_string(&file).unwrap();
+        let code: String = outside_tests(&text)
+            .flat_map(|(_, line)| [line, "\n"])
+            .collect();
+        for literal in literals(&code) {
+            let argument = literal.trim_start();
+            let is_argument = argument.starts_with("--") && !argument.contains(' ');
+            if names_program(&literal, &options) && !(is_foreign && is_argument) {
+                named.push(format!("{path}: {literal:?}"));
+            }
+        }
+    }
+    // What a container of a build prints is the library's as well.
+    let texts = files_in(root().join("src")).into_iter();
+    let texts = texts.chain(files_in(root().join("templates")));
+    for file in texts.filter(|it| it.extension().is_none_or(|extension| extension != "rs")) {
+        let text = fs::read_to_string(&file).unwrap();
+        let printed = text.lines().filter(|line| {
+            let words = ["fail ", "echo ", "why="];
+            words.iter().any(|word| line.contains(word))
+        });
+        for line in printed.filter(|line| names_program(line, &options)) {
+            named.push(format!("{}: {}", file.display(), line.trim()));
+        }
+    }
     assert!(named.is_empty(), "{}", named.join("\n"));
+}
+
+#[test]
+fn what_names_the_program_is_seen() {
+    let options = options(&berth::cli::Args::command());
+    for text in [
+        "`berth create` makes one",
+        "name it by --dockerfile, or",
+        "(--templates)",
+        "--builder=buildkit",
+        "as in `kubectl get --raw /readyz`, or --timeout",
+    ] {
+        assert!(names_program(text, &options), "{text}");
+    }
+    for text in [
+        "berth logs in with one key",
+        "see `kubectl delete pod --timeout 3s --wait`",
+        "--no-such-option",
+        "a -- b",
+    ] {
+        assert!(!names_program(text, &options), "{text}");
+    }
+    let code = r##"f("a \
+        b", 'c', '"', r#"d"e"#, b"f\"g"); // "h"
+        /* "i" */ let x: &'static str = "";"##;
+    assert_eq!(literals(code), ["a b", "d\"e", "f\\\"g", ""]);
+}
+
+/// The long options of the program and of all its commands, with their dashes.
+fn options(command: &clap::Command) -> BTreeSet<String> {
+    let own = command.get_arguments().filter_map(clap::Arg::get_long);
+    let own = own.map(|name| format!("--{name}"));
+    own.chain(command.get_subcommands().flat_map(options))
+        .collect()
+}
+
+/// Whether a text names a command of the program, or one of its options outside another program's
+/// command.
+fn names_program(text: &str, options: &BTreeSet<String>) -> bool {
+    if text.contains("`berth ") {
+        return true;
+    }
+    let is_foreign = |command: &str| {
+        let program = command.split(' ').next().unwrap_or_default();
+        FOREIGN_PROGRAMS.contains(&program)
+    };
+    // Every second part stands between backticks.
+    text.split('`').enumerate().any(|(index, part)| {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let is_skipped = index % 2 == 1 && is_foreign(part);
+        !is_skipped && part.split(|c| !is_name(c)).any(|it| options.contains(it))
+    })
+}
+
+/// The string literals of Rust code, in their order. Escapes stay as they are written, but a line that
+/// goes on in the next.
+fn literals(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = code;
+    while let Some(at) = rest.find(['"', '\'', '/']) {
+        let (before, from) = rest.split_at(at);
+        rest = if let Some(comment) = from.strip_prefix("//") {
+            comment.split_once('\n').map_or("", |(_, rest)| rest)
+        } else if let Some(comment) = from.strip_prefix("/*") {
+            comment.split_once("*/").map_or("", |(_, rest)| rest)
+        } else if from.starts_with('"') {
+            let hashes = before.trim_end_matches('#');
+            let is_raw = hashes.ends_with('r');
+            let end = format!("\"{}", &before[hashes.len()..]);
+            let inner = &from[1..];
+            let mut ends = inner.match_indices(if is_raw { &end } else { "\"" });
+            let escaped = |end: usize| {
+                let slashes = inner[..end].bytes().rev().take_while(|it| *it == b'\\');
+                !is_raw && slashes.count() % 2 == 1
+            };
+            let (end, _) = ends.find(|(end, _)| !escaped(*end)).unwrap();
+            let mut lines = inner[..end].split("\\\n");
+            let first = lines.next().unwrap_or_default().to_owned();
+            found.push(lines.fold(first, |text, line| text + line.trim_start()));
+            &inner[end + 1..]
+        } else if let Some(inner) = from.strip_prefix('\'') {
+            // A character, or a lifetime.
+            let character = inner.strip_prefix('\\').unwrap_or(inner);
+            let length = character.chars().next().map_or(0, char::len_utf8);
+            character[length..].strip_prefix('\'').unwrap_or(inner)
+        } else {
+            &from[1..]
+        };
+    }
+    found
 }
 
 /// Each feature, and what is compiled for it alone.
@@ -373,6 +506,12 @@ fn all_sources() -> Vec<PathBuf> {
 }
 
 fn sources_in(folder: PathBuf) -> Vec<PathBuf> {
+    let mut files = files_in(folder);
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    files
+}
+
+fn files_in(folder: PathBuf) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder];
     while let Some(folder) = folders.pop() {
@@ -380,7 +519,7 @@ fn sources_in(folder: PathBuf) -> Vec<PathBuf> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else {
                 files.push(path);
             }
         }

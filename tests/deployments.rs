@@ -1313,7 +1313,7 @@ async fn a_deployment_that_is_scaled_to_zero_is_not_said_to_run() {
     zero(next.unwrap(), DeployAction::Updated);
     let told = told.all();
     assert!(
-        told.contains("nothing runs") && told.contains("--replicas N"),
+        told.contains("nothing runs") && told.contains("number of replicas"),
         "{told}"
     );
     assert!(!told.contains("available"), "{told}");

@@ -4,7 +4,10 @@
 
 use serde::Serialize;
 
-use super::printer::{fields, log_tail, one_line, printable};
+use super::{
+    hint::of_pod,
+    printer::{fields, log_tail, one_line, printable},
+};
 use crate::{
     domain::{Diagnosis, OwnerKind, PodStatus, Resources, ServiceDetails},
     pods::{Action, Managed, PodReport},
@@ -149,6 +152,8 @@ pub(super) struct StatusView {
     seen: String,
     restarts: u32,
     warnings: Vec<String>,
+    #[serde(skip)]
+    hint: Option<String>,
 }
 
 impl StatusView {
@@ -158,6 +163,7 @@ impl StatusView {
             seen: report.seen.clone(),
             restarts: report.restarts,
             warnings: report.warnings.iter().map(ToString::to_string).collect(),
+            hint: of_pod(&report.record),
         }
     }
 
@@ -170,7 +176,9 @@ impl StatusView {
         let mut text = fields(&list);
         if let Some(diagnosis) = &self.pod.diagnosis {
             text.push_str(&log_tail(&diagnosis.log_tail));
-            text.push_str(&format!("hint: {}\n", diagnosis.hint()));
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("hint: {hint}\n"));
         }
         if !self.warnings.is_empty() {
             text.push_str("warnings of the cluster:\n");

@@ -183,10 +183,10 @@ impl ContextError {
             }
             Self::Reserved { .. } => "rename it, or name it in .dockerignore",
             Self::NoDockerfile { similar, .. } if !similar.is_empty() => {
-                "rename the file, or name it with --dockerfile"
+                "rename the file, or name it as the Dockerfile"
             }
-            Self::NoDockerfile { .. } => "write one, name it with --dockerfile, or use --template",
-            Self::BadDockerfile { .. } => "name a Dockerfile with --dockerfile, or use --template",
+            Self::NoDockerfile { .. } => "write one, name another, or build from a template",
+            Self::BadDockerfile { .. } => "name another Dockerfile, or build from a template",
             Self::Spool(_) => "make room there, or let TMPDIR name a folder that has room",
             Self::Stopped => "build again",
         }

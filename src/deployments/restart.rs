@@ -2,11 +2,7 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 
-use super::{
-    Deployed, DeploymentManager,
-    rollout::Release,
-    scene::{spec_of, unknown_spec},
-};
+use super::{Deployed, DeploymentManager, rollout::Release, scene::spec_of};
 use crate::{
     domain::{DeploymentName, Owner},
     error::Error,
@@ -20,7 +16,7 @@ impl DeploymentManager {
     /// As [`DeploymentManager::deploy`].
     pub async fn restart(&self, owner: &Owner, name: &DeploymentName) -> Result<Deployed, Error> {
         self.change_existing(owner, name, Release::Same, |_, deployment| {
-            let spec = spec_of(&deployment.metadata).ok_or_else(unknown_spec)?;
+            let spec = spec_of(&deployment.metadata).ok_or(Error::SpecUnknown)?;
             Ok((spec.image, spec.replicas))
         })
         .await

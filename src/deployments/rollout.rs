@@ -13,7 +13,7 @@ use super::{
     manager::existing,
     restart,
     revisions::{self, earlier, revision},
-    scene::{Scene, spec_of, unknown_spec},
+    scene::{Scene, spec_of},
     wait::Outcome,
     work::{Failed, Plan, Rendering, hidden},
 };
@@ -289,7 +289,7 @@ impl Rollout<'_> {
 
     fn plan_restart(&self, scene: &Scene) -> Result<Plan, Error> {
         let deployment = existing(scene, self.owner, self.name)?;
-        let before = spec_of(&deployment.metadata).ok_or_else(unknown_spec)?;
+        let before = spec_of(&deployment.metadata).ok_or(Error::SpecUnknown)?;
         let scale = foreign::Scale::of(deployment);
         let mut spec = before.clone();
         scale.keep(&mut spec, Some(&before));

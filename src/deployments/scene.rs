@@ -198,16 +198,6 @@ pub(super) fn spec_of(metadata: &ObjectMeta) -> Option<DeploymentSpec> {
     serde_json::from_str(annotations.get(ANNOTATION_SPEC)?).ok()
 }
 
-/// The error for a Deployment of which berth can't tell.
-pub(super) fn unknown_spec() -> Invalid {
-    Invalid::new(
-        "deployment",
-        "",
-        "was changed by somebody else, or by another version, so that berth can't tell what it is made from",
-        "deploy it with --fresh and all that it is to have",
-    )
-}
-
 /// Whether an object is berth's and belongs to this deployment.
 pub(super) fn belongs_to(metadata: &ObjectMeta, name: &DeploymentName) -> bool {
     let is = |key: &str, value: &str| {

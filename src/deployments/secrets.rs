@@ -304,8 +304,8 @@ fn check_value(name: &SecretName, value: &Secret<Vec<u8>>) -> Result<(), Invalid
     let refused = name.as_variable().check_value(value.expose());
     refused.map_err(|it| {
         it.named("secret").with_remedy(
-            "set it as base64 text, or mount it: `kubectl create secret generic NAME \
-             --from-file=FILE`, then `berth deploy --volume` with that Secret",
+            "set it as base64 text; or create a Secret with `kubectl create secret generic NAME \
+             --from-file=FILE`, and mount it as a volume of the deployment",
         )
     })
 }

@@ -114,10 +114,12 @@ fn owner_of(namespace: &Namespace, object: &NamespaceObject) -> Result<Owner, In
         .filter(|owner| owner.namespace() == *namespace && OwnerLabels::of(owner).mark(labels))
         .ok_or_else(|| {
             Invalid::new(
-                "namespace",
-                namespace.as_str(),
-                "is managed by berth and belongs to no project",
-                "give the project with --project-id, or another namespace",
+                "owner",
+                "",
+                format!(
+                    "is missing: namespace {namespace} is managed by berth and belongs to no project"
+                ),
+                "give the project's id, or another namespace",
             )
         })
 }

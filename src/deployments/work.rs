@@ -14,7 +14,7 @@ use super::{
     foreign::{self, Scale},
     revisions,
     rollout::Rollout,
-    scene::{Scene, named, spec_of, unknown_spec},
+    scene::{Scene, named, spec_of},
     wait::{self, AwaitedRollout, Outcome},
 };
 use crate::{
@@ -23,8 +23,8 @@ use crate::{
         assess::{Assessment, assess_pod, is_of_release},
     },
     domain::{
-        Cause, DeploymentName, DeploymentSpec, DeploymentStatus, Diagnosis, Invalid,
-        LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Owner, OwnerKind, Redaction, SecretUse,
+        Cause, DeploymentName, DeploymentSpec, DeploymentStatus, Diagnosis, LABEL_DEPLOYMENT,
+        LABEL_MANAGED_BY, MANAGED_BY, Owner, OwnerKind, Redaction, SecretUse,
     },
     engine::Work,
     error::{Error, Rollback},
@@ -96,7 +96,7 @@ impl Rollout<'_> {
         match remembered.filter(|_| !request.is_fresh()) {
             Some(base) => Ok(base),
             // What it was given earlier would be lost without a word.
-            None if current.is_some() && !request.is_fresh() => Err(unknown_spec().into()),
+            None if current.is_some() && !request.is_fresh() => Err(Error::SpecUnknown),
             None => Ok(request.base(&self.manager.settings().resources)?),
         }
     }
@@ -415,7 +415,7 @@ impl Rollout<'_> {
         if replicas == 0 {
             work.events().warn(
                 "the deployment is scaled to 0 pods: nothing runs, and whether the release can run \
-                 is not known; `berth deploy --replicas N` starts N pods",
+                 is not known; deploy with a number of replicas to start pods",
             );
         }
         let changes = DeploymentChanges::new()
@@ -472,7 +472,7 @@ fn is_refused(set: &ReplicaSet, mark: &str) -> bool {
 }
 
 /// Secrets that are asked for by name must be there: the pods could not start without them.
-fn check_secrets(spec: &DeploymentSpec, scene: &Scene) -> Result<(), Invalid> {
+fn check_secrets(spec: &DeploymentSpec, scene: &Scene) -> Result<(), Error> {
     let SecretUse::Named(names) = &spec.secrets else {
         return Ok(());
     };
@@ -480,12 +480,9 @@ fn check_secrets(spec: &DeploymentSpec, scene: &Scene) -> Result<(), Invalid> {
         .iter()
         .find(|name| !scene.secrets.entries.contains_key(*name));
     missing.map_or(Ok(()), |name| {
-        Err(Invalid::new(
-            "secret",
-            name.as_str(),
-            "is not set in this project",
-            format!("set it with `berth secret set {name}`, or leave it out"),
-        ))
+        Err(Error::SecretNotSet {
+            name: name.to_string(),
+        })
     })
 }
 

@@ -91,7 +91,8 @@ fn unserved(controller: &Controller, exposure: &Exposure) -> Option<String> {
     let host = &exposure.host;
     Some(format!(
         "warning: {problem}; nothing answers at {host} until that is changed \
-         (`berth alb-status` shows the controller)"
+         (the status of the group {} shows the controller)",
+        exposure.group
     ))
 }
 

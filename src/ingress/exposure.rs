@@ -44,7 +44,7 @@ impl Exposure {
                     "DEPLOYMENT_DOMAIN",
                     "",
                     "is not set, and no host name is given: there is no name to be reached under",
-                    "set DEPLOYMENT_DOMAIN, give --hostname NAME, or do without by --no-ingress",
+                    "set DEPLOYMENT_DOMAIN, give a host name, or deploy without an Ingress",
                 ));
             }
         };
@@ -131,7 +131,7 @@ mod tests {
         };
         let refused = Exposure::of(&shop(), &settings, None, false).unwrap_err();
         assert_eq!(refused.field(), "DEPLOYMENT_DOMAIN");
-        assert!(refused.remedy().contains("--hostname"));
+        assert!(refused.remedy().contains("host name"));
         let named = Some("www.shop.example".parse().unwrap());
         assert!(Exposure::of(&shop(), &settings, named, false).is_ok());
     }

@@ -54,7 +54,7 @@ const REMEDIES: [(&[&str], &str); 8] = [
     ),
     (
         &["conflicting"],
-        "give the Ingresses of the group the same settings; `berth alb-status` names which differ",
+        "give the Ingresses of the group the same settings; the status of the group names which differ",
     ),
     (
         &["subnet"],

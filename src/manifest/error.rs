@@ -92,7 +92,7 @@ impl ManifestError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => {
-                "let BERTH_TEMPLATES (or --templates) name a folder that can be read, or none"
+                "let BERTH_TEMPLATES name a folder that can be read, or none"
             }
             Self::UnknownTemplate { .. } => "rename the file, or take it out of the folder",
             Self::Syntax { .. } => "see https://keats.github.io/tera/ for the syntax of templates",

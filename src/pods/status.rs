@@ -99,16 +99,11 @@ impl<'a> View<'a> {
             Assessment::Progress(doing) => (PodStatus::Created, doing.to_string(), None, None),
             Assessment::Stopped => (
                 PodStatus::Stopped,
-                "scaled to zero: nothing runs; `berth create` starts the pod".into(),
+                "scaled to zero: nothing runs".into(),
                 None,
                 None,
             ),
-            Assessment::Absent => (
-                PodStatus::Stopped,
-                "not in the cluster; `berth create` makes it again".into(),
-                None,
-                None,
-            ),
+            Assessment::Absent => (PodStatus::Stopped, "not in the cluster".into(), None, None),
             Assessment::Failing { diagnosis, pod, .. } => {
                 // A termination message holds what the program printed.
                 let mut diagnosis = diagnosis.clone().hiding(hidden);

@@ -79,7 +79,7 @@ impl AwsCredentials {
             refused(
                 profile,
                 format!("is not in {}", files.credentials.display()),
-                "name another with --profile, or make it with `aws configure`",
+                "name another profile, or create it with `aws configure`",
             )
         })
     }
@@ -243,7 +243,7 @@ fn without_keys<'a>(
         None => refused(
             profile,
             format!("has no keys in {}", file.display()),
-            "name another with --profile, or make it with `aws configure`",
+            "name another profile, or create it with `aws configure`",
         ),
     }
 }
@@ -302,7 +302,7 @@ mod tests {
         assert!(refused("sso").to_string().contains("but sso_session"));
         assert!(refused("sso").remedy().contains("export-credentials"));
         assert!(refused("a").to_string().contains("has no keys in"));
-        assert!(refused("none").remedy().contains("--profile"));
+        assert!(refused("none").remedy().contains("another profile"));
     }
 
     #[test]

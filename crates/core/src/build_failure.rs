@@ -88,7 +88,7 @@ impl BuildCause {
     #[must_use]
     pub fn hint(self) -> &'static str {
         match self {
-            Self::Dockerfile => "correct the line that is named, or name the file by --dockerfile",
+            Self::Dockerfile => "correct the line that is named, or name another Dockerfile",
             Self::BaseImage => {
                 "check the name and tag after FROM, and that the builder may pull from its registry"
             }
@@ -103,7 +103,7 @@ impl BuildCause {
                 "check the registry that the message names, IMAGE_REGISTRY or that of a base image, and \
                  that the cluster's pods can reach it"
             }
-            Self::Credentials => "set them again with `berth setup-builder`",
+            Self::Credentials => "set the registry's credentials of the builder again",
             Self::OutOfMemory => "raise the builder's memory limit",
             Self::Deadline => "raise the build's deadline, or let the build do less",
             Self::GitRef => "check the branch, tag or commit after the `#` of the URL",
@@ -112,9 +112,9 @@ impl BuildCause {
             Self::ImagePull => {
                 "check the name of the builder's image, and that the nodes may pull it"
             }
-            Self::NoBuilder => "`berth setup-builder` makes it, with the registry's credentials",
+            Self::NoBuilder => "set up the builder, with the registry's credentials",
             Self::Architecture => {
-                "compare --platform, the base image and the builder's image with the nodes' \
+                "compare the platform, the base image and the builder's image with the nodes' \
                  architecture (`kubectl get nodes -L kubernetes.io/arch`)"
             }
             Self::Unschedulable => "lower the builder's requests, or add a node",

@@ -123,9 +123,9 @@ impl Cause {
             Self::NodeLost => "check the node",
             Self::Denied => "check the key, the host key, and the rights of the kubeconfig's user",
             Self::Unreachable => "check the way to the cluster, then try again",
-            Self::Slow => "look again with `berth status`, or raise BERTH_READY_TIMEOUT",
+            Self::Slow => "look at the status again later, or raise BERTH_READY_TIMEOUT",
             Self::Replaced => {
-                "`berth revisions` shows what runs now; deploy again if this release is wanted"
+                "list the revisions to see what runs now; deploy again if this release is wanted"
             }
         }
     }

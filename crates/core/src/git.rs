@@ -154,10 +154,12 @@ fn read_url(text: &str) -> Result<(String, Option<String>), Invalid> {
             || TOKENS.iter().any(|start| user.starts_with(start))
     };
     if user.is_some_and(is_token) {
-        return refuse(
-            "has a password or a token in it, which everybody who sees the build could read",
-            "leave it out, and give it with --git-token-file or --git-token-stdin",
-        );
+        return Err(Invalid::new(
+            "git token",
+            "",
+            "is in the URL, where everyone who sees the build could read it",
+            "leave it out of the URL, and give it to the build by itself",
+        ));
     }
     let is_host = !host.is_empty()
         && host

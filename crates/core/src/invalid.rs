@@ -34,7 +34,7 @@ impl Invalid {
         }
     }
 
-    /// The same, said of another field: of the variable or flag that the value came from.
+    /// The same, said of another field: of the variable that the value came from.
     #[must_use]
     pub fn named(self, field: &'static str) -> Self {
         Self { field, ..self }
@@ -49,7 +49,7 @@ impl Invalid {
         }
     }
 
-    /// The field's name, as its user wrote it (`--image`, `project id`, `DATABASE_URL`).
+    /// The field's name: a value of a request (`project id`), or a variable (`DATABASE_URL`).
     #[must_use]
     pub fn field(&self) -> &'static str {
         self.field

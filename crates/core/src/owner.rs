@@ -121,7 +121,7 @@ impl Owner {
                 "owner",
                 "",
                 "is missing: there is neither a project id nor a conversation id",
-                "give --project-id ID or --conversation-id ID",
+                "give the id of a project or of a conversation",
             )),
         }
     }

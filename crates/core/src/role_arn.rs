@@ -41,7 +41,7 @@ impl FromStr for RoleArn {
             return Ok(Self(text.to_owned()));
         }
         Err(Invalid::new(
-            "--role-arn",
+            "role ARN",
             text,
             "is not the ARN of an IAM role",
             "use arn:aws:iam::ACCOUNT:role/NAME",

@@ -446,7 +446,7 @@ impl ClusterError {
             }
             Self::KubeconfigMissing { .. } => {
                 "set K8S_KUBECONFIG to a kubeconfig on the host that the SSH user may read, or put one \
-                 there with `berth setup-kubeconfig`"
+                 there"
             }
             Self::ContextMissing { .. } => {
                 "set K8S_CONTEXT to one that `kubectl config get-contexts` shows on the host"
@@ -473,7 +473,7 @@ impl ClusterError {
             Self::Terminating { .. } => "wait until the namespace is gone, then try again",
             Self::NodePortTaken { .. } => "leave the node port to the cluster",
             Self::TooLarge { .. } => "make the object smaller",
-            Self::NotRunning { .. } => "look at the pod's state with `berth status`",
+            Self::NotRunning { .. } => "see the pod's status",
             Self::TimedOut { .. } => "look again later, or allow more time",
             Self::AwsMissing => "install the AWS CLI on the host",
             Self::Aws { words, .. } => return aws_hint(words),

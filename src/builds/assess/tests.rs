@@ -378,7 +378,7 @@ fn what_cannot_start_is_told_with_patience_or_without() {
          builder/builder: serviceaccount \"builder\" not found",
     );
     assert_eq!(failure.cause, BuildCause::NoBuilder);
-    assert!(failure.cause.hint().contains("setup-builder"));
+    assert!(failure.cause.hint().contains("credentials"));
     assert_eq!(patience, Duration::ZERO);
 }
 

@@ -13,7 +13,7 @@ pub(super) fn check(dockerfile: &[u8]) -> Result<(), Invalid> {
         "Dockerfile",
         line.text.trim(),
         format!("has a heredoc in line {}, which Kaniko skips", line.number),
-        "build with --builder buildkit, or write it without a heredoc",
+        "use the builder buildkit, or write it without a heredoc",
     ))
 }
 
@@ -34,7 +34,7 @@ pub(super) fn warnings(dockerfile: &[u8]) -> Vec<String> {
             );
             if is_skipped {
                 warnings.push(format!(
-                    "Dockerfile line {}: Kaniko may ignore {name} {flag}; use --builder buildkit",
+                    "Dockerfile line {}: Kaniko may ignore {name} {flag}; the builder buildkit supports it",
                     line.number
                 ));
             }
@@ -166,7 +166,7 @@ mod tests {
             let refused = check(text.as_bytes()).unwrap_err();
             let line = format!("line {number},");
             assert!(refused.to_string().contains(&line), "{refused}");
-            assert!(refused.remedy().contains("--builder buildkit"));
+            assert!(refused.remedy().contains("builder buildkit"));
         }
     }
 

@@ -85,13 +85,11 @@ pub(super) fn check_extra(builder: Builder, flags: &[String]) -> Result<(), Inva
         Builder::BuildKit => buildkit::OURS,
     };
     for flag in flags {
-        let refuse =
-            |problem: &str, remedy: &str| Err(Invalid::new("--builder-arg", flag, problem, remedy));
+        let refuse = |problem: &str, remedy: &str| {
+            Err(Invalid::new("builder argument", flag, problem, remedy))
+        };
         if !flag.starts_with('-') || flag.contains('\0') {
-            return refuse(
-                "is no flag",
-                "write --builder-arg=--FLAG=VALUE, one word each",
-            );
+            return refuse("is no flag", "write each as one word, --FLAG=VALUE");
         }
         let name = flag.split('=').next().unwrap_or_default();
         if ours.contains(&name) {

@@ -78,7 +78,7 @@ fn check_git_dockerfile(path: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     Err(Invalid::new(
-        "--dockerfile",
+        "Dockerfile path",
         path,
         "is no path in the repository",
         "name it from the folder that is built, without ..",

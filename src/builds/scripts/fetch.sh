@@ -109,7 +109,7 @@ if [ -n "$dockerfile" ] && [ -f "$dockerfile" ]; then
                 exit
             }
         }' "$dockerfile")
-    [ -z "$line" ] || fail "Dockerfile line $line has a heredoc, which Kaniko skips; use --builder buildkit"
+    [ -z "$line" ] || fail "Dockerfile line $line has a heredoc, which Kaniko skips; use the builder buildkit"
 fi
 echo "commit $commit"
 printf 'commit %s' "$commit" >/dev/termination-log

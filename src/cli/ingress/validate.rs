@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::manager;
 use crate::{
-    cli::{args::ValidateAlbRoutingArgs, exit, printer::one_line, session::Session},
+    cli::{args::ValidateAlbRoutingArgs, exit, hint::of_step, printer::one_line, session::Session},
     error::Error,
     ingress::{RoutingReport, ValidateRequest},
 };
@@ -64,8 +64,8 @@ fn text(report: &RoutingReport) -> String {
             "{state:<4}  {name:<13}  {}\n",
             one_line(&step.seen)
         ));
-        if let Some(remedy) = &step.remedy {
-            text.push_str(&format!("{:21}-> {}\n", "", one_line(remedy)));
+        if let Some(remedy) = of_step(step) {
+            text.push_str(&format!("{:21}-> {}\n", "", one_line(&remedy)));
         }
     }
     for note in &report.notes {

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::super::{args::SetupBuilderArgs, printer::fields, secret_input, session::Session};
+use super::super::{
+    args::SetupBuilderArgs, hint::of_invalid, printer::fields, secret_input, session::Session,
+};
 use crate::{
     config::{Config, ConfigError, Registry, Variables, home_dir, variables},
     domain::{Invalid, RoleArn, aws_region},
@@ -141,7 +143,7 @@ fn aws(
             Ok(Some(access(keys, source, true)))
         }
         Some(Err(refused)) => {
-            let note = format!("no AWS credentials: {refused}; {}", refused.remedy());
+            let note = format!("no AWS credentials: {refused}; {}", of_invalid(&refused));
             session.printer.note(&note);
             Ok(None)
         }

@@ -121,8 +121,8 @@ fn advice(status: u16, server: Option<&str>) -> Option<(bool, &'static str)> {
     Some(match status {
         404 if by_itself => (
             true,
-            "the load balancer has no rule for this host and path yet: ask again, then see what \
-             `berth alb-status` warns of",
+            "the load balancer has no rule for this host and path yet: ask again, then read the \
+             controller's warnings in the status of the group",
         ),
         502 => (
             true,
@@ -139,14 +139,17 @@ fn advice(status: u16, server: Option<&str>) -> Option<(bool, &'static str)> {
             "the pod did not answer in time: see its log, and that the security groups let the load \
              balancer reach the pods",
         ),
-        500.. => (false, "the way is good, the application fails: see its log"),
+        500.. => (
+            false,
+            "the route is good, the application fails: see its log",
+        ),
         404 => (
             false,
-            "the way is good; ask for a path that the application has, by --path",
+            "the route is good; request a path that the application has",
         ),
         400.. => (
             false,
-            "the way is good; the application refuses this request",
+            "the route is good; the application refuses this request",
         ),
         _ => return None,
     })

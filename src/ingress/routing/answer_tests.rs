@@ -57,10 +57,10 @@ fn each_way_that_an_answer_is_no_good_one_is_explained() {
     ];
     let told: Vec<_> = all.into_iter().map(said).collect();
     insta::assert_snapshot!(told.join("\n"), @r#"
-FAIL  answer: 301 to https://shop.example.com:443/, 404 from https://shop.example.com/: the body -> the load balancer has no rule for this host and path yet: ask again, then see what `berth alb-status` warns of
-warn  answer: 301 to https://shop.example.com:443/, 404 from https://shop.example.com/: the body -> the way is good; ask for a path that the application has, by --path
-warn  answer: 301 to https://shop.example.com:443/, 401 from https://shop.example.com/: the body -> the way is good; the application refuses this request
-warn  answer: 301 to https://shop.example.com:443/, 500 from https://shop.example.com/: the body -> the way is good, the application fails: see its log
+FAIL  answer: 301 to https://shop.example.com:443/, 404 from https://shop.example.com/: the body -> the load balancer has no rule for this host and path yet: ask again, then read the controller's warnings in the status of the group
+warn  answer: 301 to https://shop.example.com:443/, 404 from https://shop.example.com/: the body -> the route is good; request a path that the application has
+warn  answer: 301 to https://shop.example.com:443/, 401 from https://shop.example.com/: the body -> the route is good; the application refuses this request
+warn  answer: 301 to https://shop.example.com:443/, 500 from https://shop.example.com/: the body -> the route is good, the application fails: see its log
 FAIL  answer: 301 to https://shop.example.com:443/, 502 from https://shop.example.com/: the body -> the pod closed the connection or sent no HTTP: see its log, and that it listens on the Service's target port
 FAIL  answer: 301 to https://shop.example.com:443/, 503 from https://shop.example.com/: the body -> no target is registered or healthy: see that the pods answer the health check's path with 200
 FAIL  answer: 301 to https://shop.example.com:443/, 504 from https://shop.example.com/: the body -> the pod did not answer in time: see its log, and that the security groups let the load balancer reach the pods

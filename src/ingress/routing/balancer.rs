@@ -111,7 +111,7 @@ pub(super) fn address(ingress: &Ingress, now: DateTime<Utc>) -> (RoutingStep, Op
 }
 
 fn missing(age_minutes: Option<i64>) -> RoutingStep {
-    let remedy = "see what the controller says: `berth alb-status`, and its own log";
+    let remedy = "see what the controller says, in the status of the group and in its log";
     match age_minutes {
         Some(minutes) if minutes < MAKING_MINUTES => RoutingStep::fail(
             Rung::Address,

@@ -96,7 +96,7 @@ fn what_the_controller_warns_of_comes_with_a_remedy() {
         ),
         (
             "Failed build model due to conflicting scheme: map[internal:{} internet-facing:{}]",
-            "alb-status",
+            "status of the group",
         ),
         (
             "Failed build model due to couldn't auto-discover subnets: unable to resolve at least \

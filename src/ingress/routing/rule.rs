@@ -58,8 +58,7 @@ pub(super) fn ingress<'a>(
     });
     let Some(&(ingress, (_, rule))) = found.first() else {
         let seen = format!("no Ingress has a rule for {host}");
-        let remedy = "deploy with this --hostname, or see `berth list-alb-ingresses` for the names \
-                      that there are";
+        let remedy = "deploy with this host name, or list the Ingresses to see the existing names";
         return (RoutingStep::fail(step, seen, remedy), None);
     };
     let object = format!("{}/{}", reading::namespace(ingress), reading::name(ingress));
@@ -140,7 +139,7 @@ pub(super) fn path(chosen: Chosen<'_>, path: &str) -> (RoutingStep, Option<Backe
             let all: Vec<_> = paths.iter().map(|it| phrase(it)).collect();
             let seen = format!("no path fits {asked}; the rule has {}", all.join(", "));
             return (
-                RoutingStep::fail(step, seen, "ask for one of these by --path"),
+                RoutingStep::fail(step, seen, "request one of these paths"),
                 None,
             );
         }

@@ -104,7 +104,7 @@ pub(super) fn endpoints(
     let mut seen = format!("{} of {} ready", ready.len(), all.len());
     if all.is_empty() {
         let seen = format!("no pod {}", selector(service));
-        let remedy = "see with `berth list-instances` whether the deployment has pods";
+        let remedy = "list the instances to see whether the deployment has pods";
         return (RoutingStep::fail(step, seen, remedy), false);
     }
     if !addresses.is_empty() {

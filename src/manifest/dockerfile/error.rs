@@ -93,7 +93,7 @@ impl DockerfileTemplateError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => {
-                "let BERTH_TEMPLATES (or --templates) name a folder that can be read, or none"
+                "let BERTH_TEMPLATES name a folder that can be read, or none"
             }
             Self::Misplaced { .. } => {
                 "give each template a folder docker/NAME with a Dockerfile and the files that it copies"

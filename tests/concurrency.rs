@@ -140,11 +140,11 @@ async fn all_managers_of_a_client_share_its_connection_and_its_records() {
     let namespace = project.owner.namespace();
     other
         .deployments()
-        .list_instances(Some(&namespace))
+        .list_instances(Some(namespace))
         .await
         .unwrap();
     assert!(is_asked(), "deployments");
-    berth.ingress().list(Some(&namespace), None).await.unwrap();
+    berth.ingress().list(Some(namespace), None).await.unwrap();
     assert!(is_asked(), "ingress");
     let deleted = other.pods().delete(&project.owner).await.unwrap();
     assert!(deleted.was_there && is_asked());

@@ -143,14 +143,14 @@ on_both_databases! {
         assert_eq!(more.action, DeployAction::Updated);
         assert_eq!((more.record.revision, more.record.replicas), (Some(before + 1), 2));
         let instances = manager
-            .list_instances(Some(&project.owner.namespace()))
+            .list_instances(Some(project.owner.namespace()))
             .await
             .unwrap();
         let deployment = &instances.deployments[0];
         assert_eq!((deployment.wanted, deployment.available), (2, 2));
         assert_eq!(instances.pods[0].deployment.as_deref(), Some("web"));
 
-        let target = Target::Namespace(project.owner.namespace());
+        let target = Target::Namespace(project.owner.namespace().clone());
         let stopped = manager.stop(&target, &name()).await.unwrap();
         assert_eq!(stopped.kept, Vec::<String>::new());
         assert!(stopped.deleted.iter().any(|it| it.starts_with("service")));
@@ -160,7 +160,7 @@ on_both_databases! {
             .unwrap_err();
         assert_eq!(again.kind(), Kind::NotFound, "{again:?}");
         let left = manager
-            .list_instances(Some(&project.owner.namespace()))
+            .list_instances(Some(project.owner.namespace()))
             .await
             .unwrap();
         assert!(left.deployments.is_empty() && left.pods.is_empty());
@@ -500,7 +500,7 @@ async fn the_projects_pod_and_its_deployment_do_not_touch_each_other() {
     let deleted = pods.delete(&project.owner).await.unwrap();
     assert_eq!(deleted.kept, ["deployment web"]);
     let namespace = project.owner.namespace();
-    let left = deployments.list_instances(Some(&namespace)).await.unwrap();
+    let left = deployments.list_instances(Some(namespace)).await.unwrap();
     let names: Vec<_> = left.deployments.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["web"]);
     assert_eq!(left.deployments[0].available, 1);
@@ -523,14 +523,14 @@ async fn a_pod_that_is_stopped_is_made_again() {
     manager.deploy(release(&project, 1)).await.unwrap();
     let namespace = project.owner.namespace();
     let pod = manager
-        .list_instances(Some(&namespace))
+        .list_instances(Some(namespace))
         .await
         .unwrap()
         .pods
         .remove(0);
-    let stopped = manager.stop_pod(&namespace, &pod.name).await.unwrap();
+    let stopped = manager.stop_pod(namespace, &pod.name).await.unwrap();
     assert!(stopped.controller.unwrap().starts_with("ReplicaSet web-"));
-    let none = manager.stop_pod(&namespace, "not-there").await.unwrap_err();
+    let none = manager.stop_pod(namespace, "not-there").await.unwrap_err();
     assert_eq!(none.kind(), Kind::NotFound);
     let same = manager.deploy(release(&project, 1)).await.unwrap();
     assert_unchanged(same.action);
@@ -611,7 +611,7 @@ async fn a_host_name_is_one_deployments_and_goes_when_it_is_not_wanted() {
     let hidden = manager.deploy(public(&first).no_ingress()).await.unwrap();
     assert_eq!(hidden.record.host, None);
     let namespace = first.owner.namespace();
-    let seen = manager.list_instances(Some(&namespace)).await.unwrap();
+    let seen = manager.list_instances(Some(namespace)).await.unwrap();
     assert!(seen.deployments[0].hosts.is_empty());
     let taken_over = public(&second).hostname(host.parse().unwrap());
     let taken_over = manager.deploy(taken_over).await.unwrap();
@@ -823,7 +823,7 @@ async fn the_limit_holds_for_a_namespace_that_ends_and_says_what_keeps_it() {
         }));
     };
     held(json!(["example.com/kept"]));
-    let labels = berth::domain::OwnerLabels::of(&project.owner).selector();
+    let labels = project.owner.selector();
     let labels: Vec<_> = labels.split(',').collect();
     kubectl(&[&["label", "namespace", &namespace][..], &labels].concat());
     kubectl(&["delete", "namespace", &namespace, "--wait=false"]);

@@ -123,7 +123,7 @@ fn deploy(image: &str) -> DeployRequest {
 }
 
 fn namespace() -> Namespace {
-    Owner::project("shop").unwrap().namespace()
+    Owner::project("shop").unwrap().namespace().clone()
 }
 
 /// How long the cluster is out of reach.

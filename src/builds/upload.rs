@@ -48,7 +48,7 @@ pub(super) async fn upload(
         time_limit: None,
         keep_bytes: WORDS,
     };
-    let container = PodRef::Container {
+    let container = PodRef::Named {
         pod,
         container: RECEIVE.to_owned(),
     };

@@ -47,8 +47,8 @@ pub fn dry_run(config: &Config, request: &DeployRequest) -> Result<DryRun, Error
     let namespace = owner.namespace();
     let commands = describe::apply(
         &config.kubectl,
-        &scene::queries(&namespace),
-        &wait::queries(&namespace, name),
+        &scene::queries(namespace),
+        &wait::queries(namespace, name),
         limit,
     );
     Ok(DryRun::new(config, commands, manifests))

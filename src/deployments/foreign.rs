@@ -120,7 +120,7 @@ impl Rollout<'_> {
         manifests: &[Manifest],
     ) -> Result<(), Error> {
         let objects = objects(scene, self.name, kept);
-        work.own(&self.owner.namespace(), &objects, manifests).await
+        work.own(self.owner.namespace(), &objects, manifests).await
     }
 
     /// Makes sure that the Deployment has the revision's pod template and nothing else.
@@ -129,7 +129,7 @@ impl Rollout<'_> {
         work: &Work<'_>,
         set: &ReplicaSet,
     ) -> Result<(), Error> {
-        let query = Query::in_namespace([Resource::DEPLOYMENTS], &self.owner.namespace())
+        let query = Query::in_namespace([Resource::DEPLOYMENTS], self.owner.namespace())
             .named(self.name.as_str())
             .with_managers();
         let found = work.cluster().find(&[query]).await?;

@@ -115,7 +115,7 @@ impl DeploymentManager {
 
     /// What there is in a project's namespace, which is berth's or not there.
     pub(super) async fn look(&self, owner: &Owner) -> Result<Scene, Error> {
-        let queries = scene::queries(&owner.namespace());
+        let queries = scene::queries(owner.namespace());
         Scene::of(&self.site().look(owner, &queries).await?)
     }
 
@@ -126,7 +126,7 @@ impl DeploymentManager {
         at_most: Duration,
         events: &Events,
     ) -> Result<Scene, Error> {
-        let queries = scene::queries(&owner.namespace());
+        let queries = scene::queries(owner.namespace());
         let at_most = at_most.min(self.settings().limits.delete);
         let found = self.site().observe(owner, &queries, at_most, events);
         Scene::of(&found.await?)
@@ -164,7 +164,7 @@ pub(super) fn existing<'a>(
     name: &DeploymentName,
 ) -> Result<&'a Deployment, Error> {
     let found = scene.deployment(name);
-    found.ok_or_else(|| no_deployment(&owner.namespace(), name))
+    found.ok_or_else(|| no_deployment(owner.namespace(), name))
 }
 
 pub(super) fn no_deployment(namespace: &Namespace, name: &DeploymentName) -> Error {

@@ -86,7 +86,7 @@ impl DeploymentManager {
                 recorded: record.ssh.to_string(),
                 host: self.site().place().to_string(),
             },
-            None => no_deployment(&owner.namespace(), name),
+            None => no_deployment(owner.namespace(), name),
         })
     }
 
@@ -196,7 +196,7 @@ impl Change for Stop<'_> {
         (): &mut (),
     ) -> Result<Vec<String>, Error> {
         let deadline = Instant::now() + self.at_most();
-        let query = Query::in_namespace(ALL, &self.owner.namespace()).labelled(selector(self.name));
+        let query = Query::in_namespace(ALL, self.owner.namespace()).labelled(selector(self.name));
         let mut deleted = Vec::new();
         let mut left = found.clone();
         while !left.is_empty() {

@@ -7,7 +7,7 @@ use crate::{
     cluster::Query,
     domain::{
         ANNOTATION_OWNER_ID, Invalid, LABEL_MANAGED_BY, LABEL_OWNER_KIND, MANAGED_BY, Namespace,
-        Owner, OwnerLabels,
+        Owner,
     },
     error::Error,
     store::DeploymentFilter,
@@ -27,7 +27,7 @@ impl Target {
     #[must_use]
     pub fn namespace(&self) -> Namespace {
         match self {
-            Self::Project(owner) => owner.namespace(),
+            Self::Project(owner) => owner.namespace().clone(),
             Self::Namespace(namespace) => namespace.clone(),
         }
     }
@@ -42,7 +42,7 @@ impl Target {
         };
         let id = namespace.as_str().strip_prefix("project-");
         id.and_then(|id| Owner::project(id).ok())
-            .filter(|owner| owner.namespace() == *namespace)
+            .filter(|owner| owner.namespace() == namespace)
             .unwrap_or_else(|| Owner::of_namespace(namespace))
     }
 }
@@ -111,7 +111,7 @@ fn owner_of(namespace: &Namespace, object: &NamespaceObject) -> Result<Owner, In
     let kind = label(LABEL_OWNER_KIND).and_then(|kind| kind.parse().ok());
     id.zip(kind)
         .and_then(|(id, kind)| Owner::new(kind, id).ok())
-        .filter(|owner| owner.namespace() == *namespace && OwnerLabels::of(owner).mark(labels))
+        .filter(|owner| owner.namespace() == namespace && owner.owns(labels))
         .ok_or_else(|| {
             Invalid::new(
                 "owner",

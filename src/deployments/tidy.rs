@@ -13,7 +13,7 @@ use k8s_openapi::{
 use super::{DeploymentManager, scene::named};
 use crate::{
     cluster::{Objects, Query, Resource},
-    domain::{Owner, OwnerKind, OwnerLabels, PROJECT_SECRETS},
+    domain::{Owner, OwnerKind, PROJECT_SECRETS},
     error::Error,
     store::DeploymentFilter,
 };
@@ -58,17 +58,17 @@ impl DeploymentManager {
             Resource::SERVICE_ACCOUNTS,
             Resource::PERSISTENT_VOLUME_CLAIMS,
         ];
-        let query = Query::in_namespace(resources, &namespace);
+        let query = Query::in_namespace(resources, namespace);
         let mut kept = residents(&self.cluster().find(&[query]).await?)?;
         kept.extend(self.on_record(owner).await?);
         if !kept.is_empty() {
             return Ok(kept);
         }
         let at_most = self.settings().limits.delete;
-        let own = Query::namespace(&namespace).labelled(OwnerLabels::of(owner).selector());
+        let own = Query::namespace(namespace).labelled(owner.selector());
         let deleted = self.cluster().delete(&own, at_most);
         match deleted.await {
-            Err(error) => Err(self.site().not_gone(&namespace, at_most, error).await),
+            Err(error) => Err(self.site().not_gone(namespace, at_most, error).await),
             Ok(_) => Ok(kept),
         }
     }

@@ -227,8 +227,14 @@ async fn conclude(
     };
     let mut hidden = awaited.hidden.clone();
     if let Some(pod) = &pod {
-        let container = Some(APP_CONTAINER);
-        add_last_lines(cluster, awaited.namespace, pod, container, &mut diagnosis).await;
+        add_last_lines(
+            cluster,
+            awaited.namespace,
+            pod,
+            APP_CONTAINER,
+            &mut diagnosis,
+        )
+        .await;
         hidden.extend(mounted(cluster, awaited).await);
     }
     Outcome::Failed {

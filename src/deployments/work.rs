@@ -125,7 +125,7 @@ impl Rollout<'_> {
             site,
             &settings.registry,
             image,
-            &namespace,
+            namespace,
             &pulled_with,
             at_most,
         );
@@ -300,7 +300,7 @@ impl Rollout<'_> {
         work: &Work<'_>,
         at_most: Duration,
     ) -> Result<(), Error> {
-        let query = Query::in_namespace([Resource::INGRESSES], &self.owner.namespace())
+        let query = Query::in_namespace([Resource::INGRESSES], self.owner.namespace())
             .labelled(selector(self.name));
         let at_most = at_most.min(self.manager.settings().limits.delete);
         work.delete(&query, at_most).await?;
@@ -319,7 +319,7 @@ impl Rollout<'_> {
         self.replace_failed_pods(work, before, mark).await?;
         let was_refused = self.retry_refused_pods(work, before, mark).await?;
         let awaited = AwaitedRollout {
-            namespace: &self.owner.namespace(),
+            namespace: self.owner.namespace(),
             name: self.name,
             mark,
             start: Duration::from_secs(plan.spec.start_seconds.into()),
@@ -346,7 +346,7 @@ impl Rollout<'_> {
             work.events().note(format!(
                 "pod {name} failed before this deploy; replacing it"
             ));
-            let query = Query::in_namespace([Resource::PODS], &namespace).named(name);
+            let query = Query::in_namespace([Resource::PODS], namespace).named(name);
             let at_most = REPLACING.min(self.deadline(work) - Instant::now());
             match work.delete(&query, at_most).await {
                 // Its end is seen by the wait for the rollout.
@@ -369,7 +369,7 @@ impl Rollout<'_> {
         let Some(set) = sets.into_iter().find(|set| is_refused(set, mark)) else {
             return Ok(false);
         };
-        let query = Query::in_namespace([Resource::REPLICA_SETS], &self.owner.namespace())
+        let query = Query::in_namespace([Resource::REPLICA_SETS], self.owner.namespace())
             .named(named(&set.metadata));
         let at_most = self.deadline(work) - Instant::now();
         match work.delete(&query, at_most).await {

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Namespace as NamespaceObject;
 use super::{Events, Site};
 use crate::{
     cluster::{ClusterError, Objects, Query},
-    domain::{LABEL_MANAGED_BY, MANAGED_BY, Namespace, Owner, OwnerKind, OwnerLabels, Step},
+    domain::{LABEL_MANAGED_BY, MANAGED_BY, Namespace, Owner, OwnerKind, Step},
     error::Error,
 };
 
@@ -35,7 +35,7 @@ impl Site {
                 OwnerKind::Namespace => !labels.is_some_and(|labels| {
                     labels.get(LABEL_MANAGED_BY).map(String::as_str) == Some(MANAGED_BY)
                 }),
-                _ => OwnerLabels::of(owner).mark(labels),
+                _ => owner.owns(labels),
             }
         });
         if is_usable {
@@ -68,10 +68,10 @@ impl Site {
         if is_terminating {
             events.step(Step::AwaitingDeletion);
             let namespace = owner.namespace();
-            let query = Query::namespace(&namespace);
+            let query = Query::namespace(namespace);
             let gone = self.cluster().wait_until_gone(&query, at_most);
             if let Err(error) = gone.await {
-                return Err(self.not_gone(&namespace, at_most, error).await);
+                return Err(self.not_gone(namespace, at_most, error).await);
             }
             found = Objects::default();
         }

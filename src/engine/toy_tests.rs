@@ -30,7 +30,7 @@ struct SetValue<'a> {
 
 impl SetValue<'_> {
     fn query(&self) -> Query {
-        Query::in_namespace([Resource::CONFIG_MAPS], &self.owner.namespace()).named("value")
+        Query::in_namespace([Resource::CONFIG_MAPS], self.owner.namespace()).named("value")
     }
 }
 
@@ -172,7 +172,7 @@ fn confirming(owner: &Owner) -> InMemory {
     cluster.put(&json!({
         "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": owner.namespace()},
     }));
-    let namespace = owner.namespace();
+    let namespace = owner.namespace().clone();
     cluster.add_controller(move |cluster, change| {
         let (cluster, namespace, ObjectChange::Is(map)) =
             (cluster.clone(), namespace.clone(), change)

@@ -49,7 +49,7 @@ pub(crate) async fn admit(
     }
     let found = match site.cluster().find(&[all]).await {
         Err(ClusterError::Forbidden { words, .. }) => {
-            let own = Query::in_namespace([Resource::INGRESSES], &owner.namespace());
+            let own = Query::in_namespace([Resource::INGRESSES], owner.namespace());
             notes.push(format!(
                 "whether {} is free and fits the group {} was looked at in the namespace {} alone: \
                  {words}",

@@ -13,8 +13,8 @@ use super::{PodManager, observed::owned_namespace, recorded};
 use crate::{
     cluster::{Objects, Query, Resource},
     domain::{
-        LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Operation, Owner, OwnerLabels,
-        PROJECT_SECRETS, Step, Workload,
+        LABEL_DEPLOYMENT, LABEL_MANAGED_BY, MANAGED_BY, Operation, Owner, PROJECT_SECRETS, Step,
+        Workload,
     },
     engine::{Change, LEASE_TTL, LeaseWait, Work},
     error::Error,
@@ -47,8 +47,6 @@ impl PodManager {
         let delete = Delete {
             manager: self,
             owner,
-            namespace: owner.namespace(),
-            labels: OwnerLabels::of(owner),
         };
         self.site().perform(&delete).await
     }
@@ -68,8 +66,6 @@ impl PodManager {
 struct Delete<'a> {
     manager: &'a PodManager,
     owner: &'a Owner,
-    namespace: Namespace,
-    labels: OwnerLabels,
 }
 
 /// What there is.
@@ -112,7 +108,7 @@ impl Change for Delete<'_> {
 
     async fn observe(&self, work: &Work<'_>) -> Result<Found, Error> {
         let is_on_record = work.store().find(self.owner).await?.is_some();
-        let queries = queries(&self.namespace, &self.labels);
+        let queries = queries(self.owner);
         let found = work.cluster().find(&queries).await?;
         let mut kept = neighbours(&found)?;
         kept.extend(self.being_deployed(work.store()).await?);
@@ -125,8 +121,8 @@ impl Change for Delete<'_> {
 
     fn plan(&self, (): &(), found: &Found) -> Result<Option<Query>, Error> {
         Ok(found.is_there.then(|| match found.kept.as_slice() {
-            [] => owned_namespace(&self.namespace, &self.labels),
-            _ => Query::in_namespace(OWN, &self.namespace).labelled(self.labels.selector()),
+            [] => owned_namespace(self.owner),
+            _ => Query::in_namespace(OWN, self.owner.namespace()).labelled(self.owner.selector()),
         }))
     }
 
@@ -146,9 +142,10 @@ impl Change for Delete<'_> {
         let at_most = self.manager.settings().limits.delete;
         work.events().step(Step::Deleting);
         match work.delete(query, at_most).await {
-            Err(Error::Cluster(error)) => {
-                Err(work.site().not_gone(&self.namespace, at_most, error).await)
-            }
+            Err(Error::Cluster(error)) => Err(work
+                .site()
+                .not_gone(self.owner.namespace(), at_most, error)
+                .await),
             // A deletion whose answer was lost finds nothing when it is repeated: the namespace was seen.
             deleted => Ok(!deleted?.is_empty() || found.kept.is_empty()),
         }
@@ -172,7 +169,7 @@ impl Change for Delete<'_> {
         }
         store.delete(work.lease()).await?;
         Ok(Deleted {
-            namespace: self.namespace.to_string(),
+            namespace: self.owner.namespace().to_string(),
             was_there: was_there || found.is_on_record,
             kept: if found.is_there {
                 found.kept.clone()
@@ -218,9 +215,10 @@ const OWN: [Resource; 4] = [
 ];
 
 /// What is looked at before anything is deleted.
-pub(super) fn queries(namespace: &Namespace, labels: &OwnerLabels) -> [Query; 4] {
+pub(super) fn queries(owner: &Owner) -> [Query; 4] {
+    let namespace = owner.namespace();
     [
-        owned_namespace(namespace, labels),
+        owned_namespace(owner),
         Query::in_namespace([Resource::DEPLOYMENTS], namespace).labelled(format!(
             "{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_DEPLOYMENT}"
         )),

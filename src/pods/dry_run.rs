@@ -8,7 +8,7 @@ use super::{ExecuteRequest, ManageRequest, manager::default_spec, observed};
 use crate::{
     cluster::{ExecCommand, kubectl::describe},
     config::Config,
-    domain::{Owner, OwnerLabels},
+    domain::{CONTAINER, Owner},
     error::Error,
     manifest::{Manifest, PodRender, Templates},
 };
@@ -40,14 +40,13 @@ impl DryRun {
         let owner = request.owner();
         let manifests = templates.pod_manifests(owner, &spec, &PodRender::default())?;
         let namespace = owner.namespace();
-        let labels = OwnerLabels::of(owner);
         let mut commands = describe::apply(
             &config.kubectl,
-            &observed::queries(&namespace),
-            &observed::watched(&namespace, &labels),
+            &observed::queries(namespace),
+            &observed::watched(owner),
             config.limits.ready,
         );
-        let address = [observed::service(&namespace), observed::node(NODE)];
+        let address = [observed::service(namespace), observed::node(NODE)];
         commands.extend(describe::find(&config.kubectl, &address));
         Ok(Self::new(config, commands, manifests))
     }
@@ -64,18 +63,17 @@ impl DryRun {
             working_dir: request.working_dir.clone(),
         };
         let namespace = request.owner.namespace();
-        let described = describe::exec(&config.kubectl, &namespace, &command)?;
+        let described = describe::exec(&config.kubectl, namespace, CONTAINER, &command)?;
         Ok(Self::new(config, vec![described], Vec::new()))
     }
 
     /// What [`PodManager::delete`](super::PodManager::delete) would send.
     #[must_use]
     pub fn delete(config: &Config, owner: &Owner) -> Self {
-        let (namespace, labels) = (owner.namespace(), OwnerLabels::of(owner));
         let commands = describe::delete(
             &config.kubectl,
-            &super::delete::queries(&namespace, &labels),
-            &observed::owned_namespace(&namespace, &labels),
+            &super::delete::queries(owner),
+            &observed::owned_namespace(owner),
             config.limits.delete,
         );
         Self::new(config, commands, Vec::new())

@@ -12,7 +12,7 @@ use crate::{
         Stream,
         assess::{Assessment, assess},
     },
-    domain::{Namespace, PodStatus},
+    domain::{CONTAINER, LABEL_OWNER, Namespace, PodStatus},
     error::Error,
     store::{PodChanges, PodRecord},
 };
@@ -38,18 +38,21 @@ impl PodManager {
         let namespace = owner.namespace();
         let output = match record.pod_name.clone().zip(attempts.again()) {
             Some((pod, first)) => {
-                let recorded = PodRef::Named(pod);
-                let answer = self.cluster().exec(&namespace, &recorded, first).await;
+                let recorded = PodRef::Named {
+                    pod,
+                    container: CONTAINER.to_owned(),
+                };
+                let answer = self.cluster().exec(namespace, &recorded, first).await;
                 match answer {
                     Err(error) if did_not_start(&error) => {
                         tracing::debug!(%error, "looking for the pod that is there now");
-                        self.exec_in_current(&namespace, attempts).await
+                        self.exec_in_current(namespace, attempts).await
                     }
                     answer => answer,
                 }
             }
             // What a reader has given can't be given twice, so the pod is looked up in the same trip.
-            None => self.exec_in_current(&namespace, attempts).await,
+            None => self.exec_in_current(namespace, attempts).await,
         };
         let output = match output {
             Err(error) if did_not_start(&error) => {
@@ -73,7 +76,7 @@ impl PodManager {
     /// Why a command could not start in the pod, in the words of the pod's state. One more trip.
     async fn why_not(&self, record: &PodRecord, error: ExecError) -> Error {
         let owner = &record.owner;
-        let observed = match Observed::read(self.cluster(), &owner.namespace()).await {
+        let observed = match Observed::read(self.cluster(), owner.namespace()).await {
             Ok(observed) => observed,
             // What finds no pod because it is not kubectl shows nothing of the pod.
             Err(unusable @ ClusterError::HostSetup { .. }) => return unusable.into(),
@@ -108,9 +111,12 @@ impl PodManager {
         namespace: &Namespace,
         attempts: Attempts,
     ) -> Result<ExecOutput, ExecError> {
-        let request = attempts.last();
+        let current = PodRef::Newest {
+            labels: format!("{LABEL_OWNER}={namespace}"),
+            container: CONTAINER.to_owned(),
+        };
         self.cluster()
-            .exec(namespace, &PodRef::Current, request)
+            .exec(namespace, &current, attempts.last())
             .await
     }
 }

@@ -40,7 +40,7 @@ impl PodManager {
     ) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
         self.recorded(owner).await?;
         let namespace = owner.namespace();
-        let observed = Observed::read(self.cluster(), &namespace).await?;
+        let observed = Observed::read(self.cluster(), namespace).await?;
         let Some(pod) = observed.newest_pod() else {
             let reason = match assess(observed.deployment.as_ref(), &observed.pods) {
                 Assessment::Absent => "it is not in the cluster".to_owned(),
@@ -60,6 +60,7 @@ impl PodManager {
         }
         let request = LogRequest {
             pod,
+            container: Some(CONTAINER.to_owned()),
             follow: options.follow,
             previous: options.previous,
             tail_lines: options.tail_lines,
@@ -67,7 +68,7 @@ impl PodManager {
             timestamps: options.timestamps,
             ..LogRequest::default()
         };
-        let logs = self.cluster().logs(&namespace, &request).await?;
+        let logs = self.cluster().logs(namespace, &request).await?;
         Ok(logs.map(|part| part.map_err(Error::from)).boxed())
     }
 }

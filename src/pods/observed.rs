@@ -7,7 +7,7 @@ use k8s_openapi::api::{
 
 use crate::{
     cluster::{Client, ClusterError, Objects, Query, Resource},
-    domain::{DEPLOYMENT, LABEL_OWNER, Namespace, OwnerLabels, SERVICE},
+    domain::{DEPLOYMENT, LABEL_OWNER, Namespace, Owner, SERVICE},
 };
 
 /// Everything that decides what is to be done about an owner's pod, seen at one time.
@@ -85,8 +85,9 @@ pub(super) fn queries(namespace: &Namespace) -> [Query; 2] {
 }
 
 /// What is watched until the pod is ready.
-pub(super) fn watched(namespace: &Namespace, owner: &OwnerLabels) -> [Query; 2] {
-    let of_owner = |resource| Query::in_namespace([resource], namespace).labelled(owner.selector());
+pub(super) fn watched(owner: &Owner) -> [Query; 2] {
+    let of_owner =
+        |resource| Query::in_namespace([resource], owner.namespace()).labelled(owner.selector());
     [
         of_owner(Resource::PODS),
         of_owner(Resource::DEPLOYMENTS).named(DEPLOYMENT),
@@ -94,8 +95,8 @@ pub(super) fn watched(namespace: &Namespace, owner: &OwnerLabels) -> [Query; 2] 
 }
 
 /// The owner's namespace. One that is not this owner's is not found.
-pub(super) fn owned_namespace(namespace: &Namespace, owner: &OwnerLabels) -> Query {
-    Query::namespace(namespace).labelled(owner.selector())
+pub(super) fn owned_namespace(owner: &Owner) -> Query {
+    Query::namespace(owner.namespace()).labelled(owner.selector())
 }
 
 /// The owner's Service.

@@ -13,7 +13,7 @@ use crate::{
         assess::{Assessment, Trouble, Urgency, assess, missing, sandbox_failure},
         is_node_coming, warnings,
     },
-    domain::{Cause, ClusterWarning, Diagnosis, Namespace, OwnerLabels, PodSpec, Step},
+    domain::{CONTAINER, Cause, ClusterWarning, Diagnosis, Owner, PodSpec, Step},
     engine::{Awaited, Events, Standing, Work},
     error::Error,
 };
@@ -44,8 +44,7 @@ pub(super) enum Outcome {
 
 /// What has been seen of the Deployment and its pods so far.
 struct Ready<'a> {
-    namespace: &'a Namespace,
-    owner: &'a OwnerLabels,
+    owner: &'a Owner,
     deployment: Option<Deployment>,
     pods: BTreeMap<String, Pod>,
     /// What that means, and since when it has meant that. None before anything is seen.
@@ -150,7 +149,7 @@ impl Ready<'_> {
 #[async_trait]
 impl Awaited for Ready<'_> {
     fn queries(&self) -> [Query; 2] {
-        observed::watched(self.namespace, self.owner)
+        observed::watched(self.owner)
     }
 
     fn look(&mut self, found: &Objects) -> Result<(), ClusterError> {
@@ -203,12 +202,14 @@ impl Awaited for Ready<'_> {
 
     async fn ask(&mut self, cluster: &Client, _: &Events) -> Result<(), ClusterError> {
         if let Some(pod) = self.unschedulable() {
-            self.is_scaling = Some(is_node_coming(cluster, self.namespace, pod).await);
+            self.is_scaling = Some(is_node_coming(cluster, self.owner.namespace(), pod).await);
             return Ok(());
         }
         let now = Instant::now();
         self.asked_at = Some(now);
-        let warnings = warnings(cluster, self.namespace).await.unwrap_or_default();
+        let warnings = warnings(cluster, self.owner.namespace())
+            .await
+            .unwrap_or_default();
         let failure = self
             .current()
             .find_map(|pod| Some((sandbox_failure(pod, &warnings)?, pod.clone())));
@@ -239,13 +240,11 @@ fn is_same_matter(one: &Assessment, other: &Assessment) -> bool {
 /// pod that fails.
 pub(super) async fn wait(
     work: &Work<'_>,
-    namespace: &Namespace,
-    owner: &OwnerLabels,
+    owner: &Owner,
     desired: &PodSpec,
     at_most: Duration,
 ) -> Result<Outcome, Error> {
     let mut ready = Ready {
-        namespace,
         owner,
         deployment: None,
         pods: BTreeMap::new(),
@@ -270,7 +269,7 @@ pub(super) async fn wait(
 }
 
 async fn conclude(cluster: &Client, assessment: Assessment, seen: &Ready<'_>) -> Outcome {
-    let namespace = seen.namespace;
+    let namespace = seen.owner.namespace();
     let slow = |message: String| Outcome::Failed {
         pod: seen.pods.keys().next_back().cloned(),
         diagnosis: Diagnosis::new(Cause::Slow, message),
@@ -291,7 +290,7 @@ async fn conclude(cluster: &Client, assessment: Assessment, seen: &Ready<'_>) ->
             mut diagnosis, pod, ..
         } => {
             if let Some(pod) = &pod {
-                add_last_lines(cluster, namespace, pod, None, &mut diagnosis).await;
+                add_last_lines(cluster, namespace, pod, CONTAINER, &mut diagnosis).await;
             }
             Outcome::Failed { pod, diagnosis }
         }

@@ -36,12 +36,12 @@ impl PodManager {
     /// it, or the records fail.
     pub async fn status(&self, owner: &Owner) -> Result<PodReport, Error> {
         let record = self.recorded(owner).await?;
-        let observed = Observed::read(self.cluster(), &owner.namespace()).await?;
+        let observed = Observed::read(self.cluster(), owner.namespace()).await?;
         let assessment = assess(observed.deployment.as_ref(), &observed.pods);
         let warnings = match assessment {
             Assessment::Ready { .. } | Assessment::Absent | Assessment::Stopped => Vec::new(),
             // They are welcome, and not everybody may read them.
-            _ => warnings(self.cluster(), &owner.namespace())
+            _ => warnings(self.cluster(), owner.namespace())
                 .await
                 .unwrap_or_default(),
         };

@@ -195,7 +195,7 @@ async fn who_may_not_see_all_ingresses_is_told_so_and_sees_the_own() {
     let error = manager.status(None).await.unwrap_err();
     assert_eq!(error.kind(), berth::Kind::Denied);
     let request = ValidateRequest::new(ours.host.as_str()).unwrap();
-    let own = request.namespace(project.owner.namespace());
+    let own = request.namespace(project.owner.namespace().clone());
     let report = manager.validate(&own).await.unwrap();
     assert_eq!(report.broken().unwrap().step, Rung::Service);
     assert!(!report.notes.is_empty());

@@ -24,7 +24,7 @@ on_both! {
         let (record, _) = take(&store, &shop(), LONG).await;
         let new = new_pod();
         assert_eq!(record.owner, shop());
-        assert_eq!(record.namespace, shop().namespace());
+        assert_eq!(record.namespace, *shop().namespace());
         assert_eq!(record.image, new.image);
         assert_eq!(record.resources, new.resources);
         assert_eq!(record.ssh, new.ssh);

@@ -3,9 +3,7 @@
 //! Labels follow <https://kubernetes.io/docs/reference/labels-annotations-taints/>; the owner's id
 //! may hold any character and so is an annotation, while the label names its namespace.
 
-use std::collections::BTreeMap;
-
-use super::{EnvName, Namespace, Owner, OwnerKind};
+use super::EnvName;
 
 /// The recommended label that tells which tool manages an object.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
@@ -46,49 +44,4 @@ pub fn secret_set_at_key(name: &EnvName) -> String {
 pub fn secret_of_set_at_key(key: &str) -> Option<EnvName> {
     let name = key.strip_prefix("berth.dev/set.")?.strip_suffix(".at")?;
     name.parse().ok()
-}
-
-/// The labels of one owner's objects.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnerLabels {
-    namespace: Namespace,
-    kind: OwnerKind,
-}
-
-impl OwnerLabels {
-    /// The labels of this owner's objects.
-    #[must_use]
-    pub fn of(owner: &Owner) -> Self {
-        Self {
-            namespace: owner.namespace(),
-            kind: owner.kind(),
-        }
-    }
-
-    /// The labels as key and value.
-    #[must_use]
-    pub fn pairs(&self) -> [(&'static str, &str); 3] {
-        [
-            (LABEL_MANAGED_BY, MANAGED_BY),
-            (LABEL_OWNER, self.namespace.as_str()),
-            (LABEL_OWNER_KIND, self.kind.as_str()),
-        ]
-    }
-
-    /// The label selector that matches this owner's objects, as `kubectl -l` takes it.
-    #[must_use]
-    pub fn selector(&self) -> String {
-        let [a, b, c] = self.pairs().map(|(key, value)| format!("{key}={value}"));
-        format!("{a},{b},{c}")
-    }
-
-    /// Whether an object with these labels is this owner's.
-    #[must_use]
-    pub fn mark(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
-        labels.is_some_and(|labels| {
-            self.pairs()
-                .iter()
-                .all(|(key, value)| labels.get(*key).is_some_and(|found| found == value))
-        })
-    }
 }

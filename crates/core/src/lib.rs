@@ -67,7 +67,7 @@ pub use invalid::Invalid;
 pub use labels::{
     ANNOTATION_OWNER_ID, ANNOTATION_RELEASE, ANNOTATION_SPEC, LABEL_BUILD, LABEL_CONTEXT,
     LABEL_DEPLOYMENT, LABEL_IMAGE_CHECK, LABEL_MANAGED_BY, LABEL_NAME, LABEL_OWNER,
-    LABEL_OWNER_KIND, MANAGED_BY, OwnerLabels, secret_of_set_at_key, secret_set_at_key,
+    LABEL_OWNER_KIND, MANAGED_BY, secret_of_set_at_key, secret_set_at_key,
 };
 pub use namespace::Namespace;
 pub use object_name::ObjectName;

@@ -4,9 +4,9 @@ use std::{fmt, str::FromStr};
 
 use serde::Serialize;
 
-use super::{Invalid, Owner, OwnerKind, label};
+use super::{Invalid, OwnerKind, label};
 
-/// A Kubernetes namespace: one that berth made for an owner, or one that somebody has named.
+/// A Kubernetes namespace: one that berth creates for an owner, or any other.
 ///
 /// An owner's name is readable when the id is already a good label (`project-shop`), otherwise a slug and
 /// a hash (`project-my-shop--0f3c…`). A readable name never has `--` in it, so the two forms never
@@ -16,13 +16,11 @@ use super::{Invalid, Owner, OwnerKind, label};
 pub struct Namespace(String);
 
 impl Namespace {
-    pub(super) fn of(owner: &Owner) -> Self {
-        if owner.kind() == OwnerKind::Namespace {
-            return Self(owner.id().to_owned());
-        }
-        let kind = owner.kind().as_str();
+    /// The namespace of the project or conversation with this id.
+    pub(super) fn of(kind: OwnerKind, id: &str) -> Self {
+        let kind = kind.as_str();
         let room = label::LONGEST - kind.len() - 1;
-        Self(format!("{kind}-{}", label::of(owner.id(), room)))
+        Self(format!("{kind}-{}", label::of(id, room)))
     }
 
     /// The name, an RFC 1123 label of at most 63 characters.
@@ -59,7 +57,7 @@ impl fmt::Display for Namespace {
 mod tests {
     use std::collections::HashSet;
 
-    use super::*;
+    use super::super::Owner;
 
     fn project(id: &str) -> String {
         Owner::project(id).unwrap().namespace().to_string()

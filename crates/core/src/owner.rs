@@ -1,10 +1,10 @@
 //! The owner of a pod or a deployment.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, Namespace};
+use super::{Invalid, LABEL_MANAGED_BY, LABEL_OWNER, LABEL_OWNER_KIND, MANAGED_BY, Namespace};
 
 /// The longest id of an owner, in characters.
 const LONGEST_ID: usize = 255;
@@ -67,10 +67,15 @@ impl FromStr for OwnerKind {
 
 /// The project or conversation that a pod belongs to; each has at most one pod. Deployments may also
 /// belong to a namespace that berth did not create.
+///
+/// What follows from the kind and the id is computed once, here: the namespace of the owner's objects, and
+/// the labels by which they are found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Owner {
     kind: OwnerKind,
     id: String,
+    #[serde(skip)]
+    namespace: Namespace,
     #[serde(skip_serializing_if = "Option::is_none")]
     conversation: Option<String>,
 }
@@ -98,6 +103,7 @@ impl Owner {
         Self {
             kind: OwnerKind::Namespace,
             id: namespace.to_string(),
+            namespace: namespace.clone(),
             conversation: None,
         }
     }
@@ -155,6 +161,7 @@ impl Owner {
         Ok(Self {
             kind,
             id: id.to_owned(),
+            namespace: Namespace::of(kind, id),
             conversation: None,
         })
     }
@@ -196,8 +203,34 @@ impl Owner {
 
     /// The namespace of this owner's objects. No other owner of the same kind has it.
     #[must_use]
-    pub fn namespace(&self) -> Namespace {
-        Namespace::of(self)
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The labels of this owner's objects, as key and value.
+    #[must_use]
+    pub fn labels(&self) -> [(&'static str, &str); 3] {
+        [
+            (LABEL_MANAGED_BY, MANAGED_BY),
+            (LABEL_OWNER, self.namespace.as_str()),
+            (LABEL_OWNER_KIND, self.kind.as_str()),
+        ]
+    }
+
+    /// The label selector that matches this owner's objects, as `kubectl -l` takes it.
+    #[must_use]
+    pub fn selector(&self) -> String {
+        let [a, b, c] = self.labels().map(|(key, value)| format!("{key}={value}"));
+        format!("{a},{b},{c}")
+    }
+
+    /// Whether an object with these labels is this owner's.
+    #[must_use]
+    pub fn owns(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
+        let has = |(key, value): (&str, &str)| {
+            labels.is_some_and(|labels| labels.get(key).is_some_and(|found| found == value))
+        };
+        self.labels().into_iter().all(has)
     }
 }
 

@@ -296,7 +296,7 @@ impl Client {
 
     /// Runs a command in a pod's container.
     ///
-    /// With [`PodRef::Current`] the backend finds the owner's pod; the output names it.
+    /// With [`PodRef::Newest`] the backend finds the pod; the output names it.
     ///
     /// # Errors
     /// When the command could not start, or its end is not known; see [`ExecError`].

@@ -611,7 +611,7 @@ async fn runs_commands_and_reads_logs(bench: Bench) {
         time_limit: Some(PATIENCE),
         keep_bytes: 1024,
     };
-    let pod = PodRef::Container {
+    let pod = PodRef::Named {
         pod: "shell".to_owned(),
         container: "main".to_owned(),
     };

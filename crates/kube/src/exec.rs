@@ -3,35 +3,35 @@
 use std::{fmt, pin::Pin, time::Duration};
 
 use async_trait::async_trait;
-use berth_core::{CONTAINER, Diagnosis, Environment};
+use berth_core::{Diagnosis, Environment};
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 
 use super::ClusterError;
 
-/// Which pod a command runs in.
+/// The container that a command runs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PodRef {
-    /// The pod of this name, in the container that berth names.
-    Named(String),
-    /// This container of this pod.
-    Container {
+    /// A container of the pod of this name.
+    Named {
         /// The pod's name.
         pod: String,
         /// The container's.
         container: String,
     },
-    /// Whichever pod is the owner's now.
-    Current,
+    /// A container of the newest running pod with these labels, which is looked up in the same round trip.
+    Newest {
+        /// The label selector, as `kubectl -l` takes it.
+        labels: String,
+        /// The container's name.
+        container: String,
+    },
 }
 
 impl PodRef {
-    /// The container, and its pod where it has been named.
-    pub(super) fn place(&self) -> (Option<&str>, &str) {
+    pub(super) fn container(&self) -> &str {
         match self {
-            Self::Named(pod) => (Some(pod), CONTAINER),
-            Self::Container { pod, container } => (Some(pod), container),
-            Self::Current => (None, CONTAINER),
+            Self::Named { container, .. } | Self::Newest { container, .. } => container,
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn first_missing(manifests: &[Manifest], applied: &[Applied]) -> Opti
 pub struct LogRequest {
     /// The pod.
     pub pod: String,
-    /// The container, or the one that berth names when there is none.
+    /// The container; not needed where the pod has only one.
     pub container: Option<String>,
     /// Go on with what the container prints from now on.
     pub follow: bool,

@@ -17,12 +17,12 @@ const LOG_BYTES: u32 = 64 * 1024;
 const LOG_LINES: u32 = 20;
 
 /// Adds a container's last lines to what is wrong with its pod, where it has run at all. One trip, at
-/// most two. Without a container it is the one of an owner's pod.
+/// most two.
 pub async fn add_last_lines(
     cluster: &Client,
     namespace: &Namespace,
     pod: &str,
-    container: Option<&str>,
+    container: &str,
     diagnosis: &mut Diagnosis,
 ) {
     if !matches!(
@@ -38,7 +38,7 @@ pub async fn add_last_lines(
     }
     let mut request = LogRequest {
         pod: pod.to_owned(),
-        container: container.map(str::to_owned),
+        container: Some(container.to_owned()),
         tail_lines: Some(LOG_LINES),
         limit_bytes: Some(LOG_BYTES),
         ..LogRequest::default()

@@ -87,6 +87,10 @@ impl Lease {
 /// The answer to a request for a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for an operation, taken apart at once"
+)]
 pub enum Claim<R = ()> {
     /// The lease is the caller's; with what was asked for together with it.
     Taken(Lease, R),

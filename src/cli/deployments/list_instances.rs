@@ -19,7 +19,7 @@ pub(in crate::cli) async fn run(
 ) -> Result<ExitCode, Error> {
     let namespace = match (&args.namespace, &args.project_id) {
         (Some(namespace), _) => Some(namespace.parse()?),
-        (None, Some(id)) => Some(Owner::project(id)?.namespace()),
+        (None, Some(id)) => Some(Owner::project(id)?.namespace().clone()),
         (None, None) if args.all_namespaces => None,
         (None, None) => session.namespace()?,
     };

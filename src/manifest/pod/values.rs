@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{super::verbatim::verbatim, ImageCheckRender, PodRender};
 use crate::domain::{
-    CONTAINER, DEPLOYMENT, LABEL_IMAGE_CHECK, LABEL_MANAGED_BY, MANAGED_BY, Owner, OwnerLabels,
-    PodCommand, PodSpec, SERVICE, WORKSPACE_PATH,
+    CONTAINER, DEPLOYMENT, LABEL_IMAGE_CHECK, LABEL_MANAGED_BY, MANAGED_BY, Owner, PodCommand,
+    PodSpec, SERVICE, WORKSPACE_PATH,
 };
 
 /// How long a program of the user's must stay up to count as running.
@@ -49,7 +49,7 @@ impl NamespaceValues {
     pub(super) fn new(owner: &Owner) -> Self {
         Self {
             namespace: owner.namespace().to_string(),
-            labels: labels(&OwnerLabels::of(owner)),
+            labels: labels(owner),
             owner_id: owner.id().to_owned(),
         }
     }
@@ -123,7 +123,7 @@ impl PodValues {
             service: SERVICE,
             container: CONTAINER,
             workspace_path: WORKSPACE_PATH,
-            labels: labels(&OwnerLabels::of(owner)),
+            labels: labels(owner),
             app: owner.app_label(),
             owner_id: owner.id().to_owned(),
             spec: serde_json::to_string(spec)?,
@@ -167,8 +167,8 @@ impl PodValues {
     }
 }
 
-fn labels(labels: &OwnerLabels) -> Vec<Label> {
-    let pairs = labels.pairs().map(|(key, value)| Label {
+fn labels(owner: &Owner) -> Vec<Label> {
+    let pairs = owner.labels().map(|(key, value)| Label {
         key,
         value: value.to_owned(),
     });

@@ -80,7 +80,7 @@ impl Manage<'_> {
     }
 
     async fn pull(&self, work: &Work<'_>, desired: &PodSpec) -> Result<Pull, Error> {
-        let namespace = &self.namespace;
+        let namespace = self.owner.namespace();
         let limit = self.limits().ready;
         // No two checks share a Job: the template of one can't be changed.
         let random = getrandom::u32().unwrap_or_default();

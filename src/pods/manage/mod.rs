@@ -20,10 +20,7 @@ use super::{
 use crate::{
     cluster::Resource,
     config::TimeLimits,
-    domain::{
-        Endpoint, Namespace, Operation, Owner, OwnerLabels, PodSpec, PodStatus, Port,
-        ServiceDetails, Workload,
-    },
+    domain::{Endpoint, Operation, Owner, PodSpec, PodStatus, Port, ServiceDetails, Workload},
     engine::{Change, LEASE_TTL, LeaseWait, Work},
     error::Error,
     manifest::{Manifest, PodRender},
@@ -85,8 +82,6 @@ impl PodManager {
         let manage = Manage {
             manager: self,
             owner,
-            namespace: owner.namespace(),
-            labels: OwnerLabels::of(owner),
             request: &request,
         };
         self.site().perform(&manage).await
@@ -97,8 +92,6 @@ impl PodManager {
 struct Manage<'a> {
     manager: &'a PodManager,
     owner: &'a Owner,
-    namespace: Namespace,
-    labels: OwnerLabels,
     request: &'a ManageRequest,
 }
 
@@ -145,12 +138,12 @@ impl Change for Manage<'_> {
     }
 
     async fn observe(&self, work: &Work<'_>) -> Result<Observed, Error> {
-        let queries = observed::queries(&self.namespace);
+        let queries = observed::queries(self.owner.namespace());
         let at_most = self.limits().delete.min(self.limits().ready);
         let found = work
             .site()
             .observe(self.owner, &queries, at_most, work.events());
-        Ok(Observed::of(&found.await?, &self.namespace)?)
+        Ok(Observed::of(&found.await?, self.owner.namespace())?)
     }
 
     fn plan(&self, claimed: &Self::Record, observed: &Observed) -> Result<Planned, Error> {
@@ -195,10 +188,11 @@ impl Change for Manage<'_> {
         let service =
             (observed.service.as_ref()).map(|it| (Resource::SERVICES, &it.metadata, &[][..]));
         let objects: Vec<_> = deployment.into_iter().chain(service).collect();
-        work.own(&self.namespace, &objects, &manifests).await?;
+        work.own(self.owner.namespace(), &objects, &manifests)
+            .await?;
         work.apply(&manifests).await?;
         if desired.ports.is_empty() && observed.service.is_some() {
-            let service = observed::service(&self.namespace).labelled(self.labels.selector());
+            let service = observed::service(self.owner.namespace()).labelled(self.owner.selector());
             work.delete(&service, self.limits().delete).await?;
         }
         Ok(())
@@ -228,7 +222,7 @@ impl Change for Manage<'_> {
             .diagnosis(None);
         work.store().save(work.lease(), sent).await?;
         let at_most = self.limits().ready;
-        ready::wait(work, &self.namespace, &self.labels, desired, at_most).await
+        ready::wait(work, self.owner, desired, at_most).await
     }
 
     async fn record(
@@ -253,7 +247,7 @@ impl Change for Manage<'_> {
                     .manager
                     .address(
                         work.cluster(),
-                        &self.namespace,
+                        self.owner.namespace(),
                         &ready,
                         service,
                         &desired.ports,

@@ -21,7 +21,7 @@ on_both! {
         assert_eq!(record, DeploymentRecord {
             owner: shop(),
             name: named("api"),
-            namespace: shop().namespace(),
+            namespace: shop().namespace().clone(),
             image: new.image,
             host: new.host,
             status: DeploymentStatus::Progressing,

@@ -45,9 +45,10 @@ pub fn apply(
 pub fn exec(
     settings: &KubectlSettings,
     namespace: &Namespace,
+    container: &str,
     command: &ExecCommand,
 ) -> Result<String, ExecError> {
-    Ok(exec::described(settings, namespace, POD, command)?.to_string())
+    Ok(exec::described(settings, namespace, (POD, container), command)?.to_string())
 }
 
 /// The commands that look for these, and delete what the last query finds.

@@ -1,6 +1,6 @@
 //! A container's logs, as they come.
 
-use berth_core::{CONTAINER, Namespace};
+use berth_core::Namespace;
 use berth_ssh::{Command, Listening, ProcessEvent, Script};
 use bytes::Bytes;
 use chrono::SecondsFormat;
@@ -24,15 +24,15 @@ pub(super) fn logs(
 }
 
 fn command(settings: &KubectlSettings, namespace: &Namespace, request: &LogRequest) -> Command {
-    let container = request.container.as_deref().unwrap_or(CONTAINER);
     let mut command = settings.kubectl([
         "logs",
         "-n",
         namespace.as_str(),
         &format!("pod/{}", request.pod),
-        "-c",
-        container,
     ]);
+    if let Some(container) = &request.container {
+        command = command.args(["-c", container]);
+    }
     if request.follow {
         command = command.arg("--follow");
     }
@@ -98,13 +98,13 @@ mod tests {
 
     #[test]
     fn each_wish_is_an_option() {
-        let namespace = Owner::project("shop").unwrap().namespace();
+        let namespace = Owner::project("shop").unwrap().namespace().clone();
         let plain = LogRequest {
             pod: "a b; reboot".into(),
             ..LogRequest::default()
         };
         let settings = KubectlSettings::default();
-        insta::assert_snapshot!(command(&settings, &namespace, &plain), @"kubectl logs -n project-shop 'pod/a b; reboot' -c workspace");
+        insta::assert_snapshot!(command(&settings, &namespace, &plain), @"kubectl logs -n project-shop 'pod/a b; reboot'");
         let all = LogRequest {
             container: Some("init".into()),
             follow: true,

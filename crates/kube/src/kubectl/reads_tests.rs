@@ -10,7 +10,7 @@ fn recording(name: &str) -> Vec<u8> {
 }
 
 fn shop() -> Namespace {
-    Owner::project("shop").unwrap().namespace()
+    Owner::project("shop").unwrap().namespace().clone()
 }
 
 #[test]

@@ -45,15 +45,14 @@ impl Row {
         };
         let kind = at.read("owner_kind", self.owner_kind.parse())?;
         let owner = at.read("owner_id", Owner::new(kind, &self.owner_id))?;
-        let namespace = owner.namespace();
-        if namespace.as_str() != self.namespace {
+        if owner.namespace().as_str() != self.namespace {
             let problem = format!("{:?} is not the namespace of {owner}", self.namespace);
             return Err(at.unreadable("namespace", problem));
         }
         Ok(DeploymentRecord {
-            owner,
             name: at.exactly("name", &self.name)?,
-            namespace,
+            namespace: owner.namespace().clone(),
+            owner,
             image: at.read("image", self.image.parse())?,
             host: match self.host.as_deref() {
                 Some(host) => Some(at.exactly("host", host)?),

@@ -38,15 +38,14 @@ impl Row {
     pub(super) fn into_record(self, lease: Option<LeaseInfo>) -> Result<PodRecord, StoreError> {
         let at = self.at();
         let owner = self.owner()?;
-        let namespace = owner.namespace();
-        if namespace.as_str() != self.namespace {
+        if owner.namespace().as_str() != self.namespace {
             let problem = format!("{:?} is not the namespace of {owner}", self.namespace);
             return Err(at.unreadable("namespace", problem));
         }
         Ok(PodRecord {
             id: self.id,
+            namespace: owner.namespace().clone(),
             owner,
-            namespace,
             image: at.read("image", self.image.parse())?,
             status: at.read("status", self.status.parse())?,
             resources: at.json("resources", &self.resources)?,

@@ -9,7 +9,7 @@
 //! the error stream without a word, kubectl takes that for success
 //! (<https://github.com/kubernetes/kubectl/issues/1726>).
 
-use berth_core::{CONTAINER, Environment, LABEL_OWNER, Namespace};
+use berth_core::{Environment, Namespace};
 use berth_ssh::{Command, Script, WORD_MAX, Word};
 
 use super::super::{
@@ -228,11 +228,12 @@ pub(super) fn watched_in_pod(
     )
 }
 
-/// Finds the owner's pod and runs a command that ends with the connection in it. Prints `TOKEN POD` to
-/// stderr in between.
-pub(super) fn watched_in_current(
+/// Finds the newest running pod with these labels and runs a command that ends with the connection in it.
+/// Prints `TOKEN POD` to stderr in between.
+pub(super) fn watched_in_newest(
     settings: &KubectlSettings,
     namespace: &Namespace,
+    (labels, container): (&str, &str),
     token: &str,
     watched: Watched<'_>,
 ) -> Script {
@@ -242,13 +243,13 @@ pub(super) fn watched_in_current(
         "-n",
         namespace.as_str(),
         "-l",
-        &format!("{LABEL_OWNER}={namespace}"),
+        labels,
         "--field-selector=status.phase=Running",
         "-o",
         &format!("go-template={NEWEST}"),
     ]);
     Script::capturing_while_connected(find, |pod| {
-        let place = || (pod.after("pod/"), CONTAINER);
+        let place = || (pod.after("pod/"), container);
         let announce = Command::new(["/bin/sh", "-c", ANNOUNCE, "sh", token]).arg(pod.after(""));
         let main = settings.kubectl_after(announce, []);
         let sweep = settings.kubectl([]);

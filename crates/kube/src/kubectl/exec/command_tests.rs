@@ -22,7 +22,7 @@ fn argv(words: &[&str]) -> Program {
 }
 
 fn namespace() -> Namespace {
-    Owner::project("shop").unwrap().namespace()
+    Owner::project("shop").unwrap().namespace().clone()
 }
 
 #[test]
@@ -33,11 +33,11 @@ fn an_argument_vector_is_the_preludes_arguments_and_can_do_without_it() {
     assert_eq!(plan.argv[8..], words);
     let bare = plan.bare.unwrap();
     let settings = KubectlSettings::default();
-    insta::assert_snapshot!(in_pod(&settings, &namespace(), ("pod-1", CONTAINER), false, &bare), @r#"
+    insta::assert_snapshot!(in_pod(&settings, &namespace(), ("pod-1", "workspace"), false, &bare), @r#"
 kubectl exec -n project-shop pod/pod-1 -c workspace -- echo "'"'; reboot #$(id)`id`
 "' ''
 "#);
-    insta::assert_snapshot!(in_pod(&settings, &namespace(), (HOSTILE, CONTAINER), true, &bare), @r#"
+    insta::assert_snapshot!(in_pod(&settings, &namespace(), (HOSTILE, "workspace"), true, &bare), @r#"
 kubectl exec -n project-shop 'pod/'"'"'; reboot #$(id)`id`
 "' -c workspace -i -- echo "'"'; reboot #$(id)`id`
 "' ''
@@ -70,7 +70,8 @@ fn the_current_pod_is_found_and_announced_in_the_same_command() {
         sweep: &["sweep".to_owned(), "MARK".to_owned()],
     };
     let settings = KubectlSettings::default();
-    let shown = watched_in_current(&settings, &namespace(), "TOKEN", watched).to_string();
+    let newest = ("berth.dev/owner=project-shop", "workspace");
+    let shown = watched_in_newest(&settings, &namespace(), newest, "TOKEN", watched).to_string();
     let find = r#"berth_value=$(kubectl get pods -n project-shop -l berth.dev/owner=project-shop --field-selector=status.phase=Running -o 'go-template={{$name := ""}}{{$time := ""}}{{range .items}}{{if not .metadata.deletionTimestamp}}{{if ge .metadata.creationTimestamp $time}}{{$time = .metadata.creationTimestamp}}{{$name = .metadata.name}}{{end}}{{end}}{{end}}{{$name}}' </dev/null) || exit "$?"; "#;
     let main = r#"; /bin/sh -c 'printf '"'"'%s %s\n'"'"' "$1" "$2" >&2; shift 2; exec "$@"' sh TOKEN "$berth_value" kubectl exec -n project-shop pod/"$berth_value" -c workspace -i -- ls "'"'; reboot #$(id)`id`
 "' <&3 3<&- & berth_main=$!; "#;

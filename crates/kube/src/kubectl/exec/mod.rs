@@ -18,7 +18,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use berth_core::{CONTAINER, Namespace};
+use berth_core::Namespace;
 use berth_ssh::{ExitStatus, Process, ProcessEvent, Script, SshError, StdinWriter};
 use bytes::Bytes;
 use tokio::{io::AsyncReadExt as _, sync::Notify, time::Instant};
@@ -103,7 +103,7 @@ pub(super) async fn run(
     let place = Place {
         namespace,
         pod: &name,
-        container: pod.place().1,
+        container: pod.container(),
         since,
     };
     conclude(backend, place, folder, ending, outlet.into_kept()).await
@@ -125,6 +125,25 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
+    /// The command that runs on the host.
+    fn script(&self, with_stdin: bool, sweep: &[String]) -> Script {
+        let (settings, container) = (&self.backend.settings, self.pod.container());
+        let watched = Watched {
+            with_stdin,
+            argv: self.argv,
+            sweep,
+        };
+        match self.pod {
+            PodRef::Named { pod, .. } => {
+                command::watched_in_pod(settings, self.namespace, (pod, container), watched)
+            }
+            PodRef::Newest { labels, .. } => {
+                let newest = (labels.as_str(), container);
+                command::watched_in_newest(settings, self.namespace, newest, self.token, watched)
+            }
+        }
+    }
+
     /// The pod's name, and what is known of the command's end.
     async fn make(
         &self,
@@ -136,23 +155,16 @@ impl Attempt<'_> {
         let Self {
             backend, namespace, ..
         } = *self;
-        let mut sweep = Sweep::new(backend, namespace, self.has_prelude, self.mark, self.token);
-        let settings = &backend.settings;
-        let watched = Watched {
-            with_stdin,
-            argv: self.argv,
-            sweep: &sweep.argv(),
+        let place = (namespace, self.pod.container());
+        let mut sweep = Sweep::new(backend, place, self.has_prelude, self.mark, self.token);
+        let named = match self.pod {
+            PodRef::Named { pod, .. } => Some(pod.as_str()),
+            PodRef::Newest { .. } => None,
         };
-        let script = match self.pod.place() {
-            (Some(pod), container) => {
-                sweep.pod = Some(pod.to_owned());
-                container.clone_into(&mut sweep.container);
-                command::watched_in_pod(settings, namespace, (pod, container), watched)
-            }
-            (None, _) => command::watched_in_current(settings, namespace, self.token, watched),
-        };
+        sweep.pod = named.map(str::to_owned);
+        let script = self.script(with_stdin, &sweep.argv());
         let around = Around {
-            announced: *self.pod == PodRef::Current,
+            announced: named.is_none(),
             prelude: self.has_prelude,
         };
         let mut streams = Streams {
@@ -218,7 +230,6 @@ impl Attempt<'_> {
             outlet,
         } = streams;
         let awaited_pod = stderr.awaits_pod();
-        let (named, _) = self.pod.place();
         let name = named.or(stderr.pod()).unwrap_or(NO_NAME).to_owned();
         let is_reported = stdout.has_ended() && stderr.has_ended();
         let end = stderr.finish();
@@ -248,11 +259,10 @@ fn not_sent(limit: Duration) -> ExecError {
 pub(super) fn described(
     settings: &KubectlSettings,
     namespace: &Namespace,
-    pod: &str,
+    place: (&str, &str),
     command: &ExecCommand,
 ) -> Result<Script, ExecError> {
     let plan = command::plan(command, "MARK", "TOKEN")?;
-    let place = (pod, CONTAINER);
     Ok(command::in_pod(
         settings, namespace, place, true, &plan.argv,
     ))

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use berth_core::{CONTAINER, Namespace};
+use berth_core::Namespace;
 use berth_ssh::{RunLimits, Script};
 
 use super::{super::KubectlBackend, command};
@@ -100,7 +100,7 @@ pub(super) struct Sweep {
     /// Where the command runs, once that is known.
     pub(super) pod: Option<String>,
     /// The container there.
-    pub(super) container: String,
+    container: String,
     /// The prelude's process id there, once it has begun.
     pub(super) leader: Option<u32>,
     is_armed: bool,
@@ -110,7 +110,7 @@ impl Sweep {
     /// Armed only when the command's processes carry the mark.
     pub(super) fn new(
         backend: &KubectlBackend,
-        namespace: &Namespace,
+        (namespace, container): (&Namespace, &str),
         is_marked: bool,
         mark: &str,
         token: &str,
@@ -122,7 +122,7 @@ impl Sweep {
             token: token.to_owned(),
             pod: None,
             leader: None,
-            container: CONTAINER.to_owned(),
+            container: container.to_owned(),
             is_armed: is_marked,
         }
     }

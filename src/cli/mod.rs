@@ -67,10 +67,10 @@ pub async fn run(args: Args) -> ExitCode {
         }),
         code = interrupts.next() => {
             work.abort();
+            let _ = tokio::time::timeout(STOPPING, work).await;
             if let Some(aftermath) = aftermath {
                 session.printer.interrupted(aftermath);
             }
-            let _ = tokio::time::timeout(STOPPING, work).await;
             code
         }
     };
@@ -78,6 +78,8 @@ pub async fn run(args: Args) -> ExitCode {
         _ = tokio::time::timeout(CLOSING, session.close()) => {}
         _ = interrupts.next() => {}
     }
+    // What was still canceled meanwhile may have shown a step.
+    session.printer.progress().clear();
     if session.printer.has_failed() {
         return ExitCode::from(exit::NOT_WRITTEN);
     }

@@ -15,7 +15,7 @@ use super::revisions;
 use crate::{
     cluster::{Objects, Query, Resource},
     domain::{
-        ANNOTATION_SPEC, DeploymentName, DeploymentSpec, EnvName, Invalid, LABEL_DEPLOYMENT,
+        ANNOTATION_SPEC, DeploymentName, DeploymentSpec, EnvName, LABEL_DEPLOYMENT,
         LABEL_MANAGED_BY, MANAGED_BY, Namespace, PROJECT_SECRETS, Redaction, SecretUse,
         secret_of_set_at_key,
     },

@@ -14,7 +14,8 @@ use super::{
 use crate::{
     cluster::{
         Client, ClusterError, ObjectChange, Objects, Query, Resource, add_last_lines,
-        assess::Rollout, is_node_coming, warnings,
+        assess::{Rollout, lacks_registry},
+        is_node_coming, warnings,
     },
     domain::{
         APP_CONTAINER, Cause, DeploymentName, DeploymentSpec, Diagnosis, LABEL_DEPLOYMENT,
@@ -239,26 +240,10 @@ async fn conclude(
     }
     Outcome::Failed {
         // Looked at before a hidden value can be a part of the words.
-        no_registry: is_without_registry(&diagnosis),
+        no_registry: lacks_registry(&diagnosis),
         diagnosis: diagnosis.hiding(&hidden),
         serving: seen.serving(),
     }
-}
-
-/// What is said of a registry that a node can't reach: by containerd, CRI-O and Docker.
-const UNREACHABLE: [&str; 6] = [
-    "failed to do request",
-    "pinging container registry",
-    "dial tcp",
-    "no such host",
-    "i/o timeout",
-    "connection refused",
-];
-
-/// Whether the image can't be pulled because the nodes can't reach its registry.
-fn is_without_registry(diagnosis: &Diagnosis) -> bool {
-    let says = |words: &&str| diagnosis.message.contains(*words);
-    diagnosis.cause == Cause::ImagePull && !says(&"x509:") && UNREACHABLE.iter().any(says)
 }
 
 /// What is watched.

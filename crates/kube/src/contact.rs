@@ -10,7 +10,7 @@ use berth_ssh::SshError;
 use futures::{StreamExt as _, future, stream::BoxStream};
 use tokio::time::Instant;
 
-use super::ClusterError;
+use super::{ClusterError, status::is_failed_webhook};
 
 /// The first pause between two attempts.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
@@ -122,7 +122,7 @@ impl Contact {
 
 /// Whether the API server has answered, and a webhook of its own has not: that may stay so.
 fn is_of_webhook(error: &ClusterError) -> bool {
-    matches!(error, ClusterError::ApiUnreachable { words, .. } if words.contains("webhook"))
+    matches!(error, ClusterError::ApiUnreachable { words, .. } if is_failed_webhook(words))
 }
 
 /// Whether the error says nothing but that the cluster, or the connection to it, is out of reach.
@@ -206,5 +206,27 @@ mod tests {
         assert!(whole.should_retry_at(now + second, Some(&lost)));
         let longer = whole.within(Some(now + 9 * second));
         assert!(!longer.should_retry_at(now + 2 * second, Some(&lost)));
+    }
+
+    #[test]
+    fn only_a_webhook_that_is_away_is_waited_for_less_long() {
+        let lasts = |words: &str| {
+            let error = ClusterError::ApiUnreachable {
+                words: words.to_owned(),
+                may_have_arrived: true,
+                reply: Box::default(),
+            };
+            let (now, hour) = (Instant::now(), Duration::from_hours(1));
+            let contact = Contact::new(Some(now + hour));
+            contact.should_retry_at(now, None);
+            contact.should_retry_at(now, Some(&error));
+            contact.should_retry_at(now + LONGEST, Some(&error))
+        };
+        assert!(!lasts(
+            "Internal error occurred: failed calling webhook \"x\": context deadline exceeded"
+        ));
+        let host =
+            "Unable to connect to the server: dial tcp: lookup webhook.example.com: no such host";
+        assert!(lasts(host));
     }
 }

@@ -6,7 +6,7 @@
 
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 
-use super::{ClusterError, Reply};
+use super::{ClusterError, Reply, assess::Refusal};
 
 /// The reasons of the API server and their codes
 /// (<https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/v1/types.go>); of several with one
@@ -132,16 +132,15 @@ fn forbidden(message: &str, reply: Box<Reply>) -> ClusterError {
     }
     let details = details.to_owned();
     if details.starts_with("User ") {
-        ClusterError::Forbidden {
+        return ClusterError::Forbidden {
             words: details,
             reply,
-        }
-    } else if details.contains("violates PodSecurity") {
-        ClusterError::PodSecurity { details, reply }
-    } else if details.contains("exceeded quota") || details.contains("failed quota") {
-        ClusterError::Quota { details, reply }
-    } else {
-        ClusterError::Refused { details, reply }
+        };
+    }
+    match Refusal::of(&details) {
+        Refusal::PodSecurity => ClusterError::PodSecurity { details, reply },
+        Refusal::Quota => ClusterError::Quota { details, reply },
+        Refusal::NoServiceAccount | Refusal::Other => ClusterError::Refused { details, reply },
     }
 }
 
@@ -220,6 +219,11 @@ fn by_message(message: &str, reply: Box<Reply>) -> ClusterError {
 
 fn is_of_webhook(message: &str) -> bool {
     message.contains("admission webhook ") && message.contains("denied the request")
+}
+
+/// Whether the API server has answered, and a webhook of its own has not.
+pub(crate) fn is_failed_webhook(words: &str) -> bool {
+    words.contains("failed calling webhook")
 }
 
 fn is_too_large(message: &str) -> bool {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::resources::Resource;
 
 /// A refusal; its parts become the fields of a `metav1.Status`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ApiError {
     /// HTTP status code.
     pub code: u16,

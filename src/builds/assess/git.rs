@@ -12,11 +12,11 @@ const NO_REF: [&str; 6] = [
     "reference is not a tree",
 ];
 
-/// The words of the script that fetches.
-const HEREDOC: &str = "has a heredoc, which Kaniko skips";
+/// The exit code of the script that fetches, for a Dockerfile with a heredoc (EX_DATAERR).
+const HEREDOC: i32 = 65;
 
 /// Why the repository could not be fetched: git's own lines.
-pub(super) fn failure(lines: &[&str]) -> BuildFailure {
+pub(super) fn failure(exit_code: i32, lines: &[&str]) -> BuildFailure {
     let mut said: Vec<&str> = Vec::new();
     for line in lines.iter().map(|line| line.trim()) {
         let is_word = ["fatal:", "error:", "remote:"]
@@ -31,7 +31,7 @@ pub(super) fn failure(lines: &[&str]) -> BuildFailure {
     } else {
         said.join("; ")
     };
-    if message.contains(HEREDOC) {
+    if exit_code == HEREDOC {
         return BuildFailure::new(BuildCause::Dockerfile, message);
     }
     let is_ref = NO_REF.iter().any(|words| message.contains(words));

@@ -7,6 +7,7 @@ use k8s_openapi::api::batch::v1::{Job, JobCondition};
 
 use super::Standing;
 use crate::{
+    cluster::assess::Refusal,
     domain::{BuildCause, BuildFailure},
     manifest::build::git_token_name,
 };
@@ -82,13 +83,10 @@ pub(super) fn standing(refusals: &[String]) -> Standing {
     let Some(words) = refusals.last() else {
         return Standing::Going("waiting for the build's pod".to_owned());
     };
-    let is_missing = words.contains("serviceaccount") && words.contains("not found");
-    let (cause, patience) = if is_missing {
-        (BuildCause::NoBuilder, Duration::ZERO)
-    } else if words.contains("exceeded quota") || words.contains("failed quota") {
-        (BuildCause::Quota, MAKING_ROOM)
-    } else {
-        (BuildCause::Refused, Duration::ZERO)
+    let (cause, patience) = match Refusal::of(words) {
+        Refusal::NoServiceAccount => (BuildCause::NoBuilder, Duration::ZERO),
+        Refusal::Quota => (BuildCause::Quota, MAKING_ROOM),
+        Refusal::PodSecurity | Refusal::Other => (BuildCause::Refused, Duration::ZERO),
     };
     Standing::Stuck(BuildFailure::new(cause, words), patience)
 }

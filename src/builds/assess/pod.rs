@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod}
 use super::{Standing, git, log};
 use crate::{
     builds::plan::{FETCH, RECEIVE},
-    cluster::assess::{Assessment, Urgency, assess_pod},
+    cluster::assess::{Assessment, Urgency, assess_pod, misses_label},
     domain::{BuildCause, BuildFailure, Cause, Diagnosis, Digest, other_architecture},
     manifest::build::BUILD_CONTAINER,
 };
@@ -126,7 +126,7 @@ fn ended_failure(container: &str, end: &ContainerStateTerminated, log: &[String]
     let mut lines: Vec<&str> = own.lines().collect();
     lines.extend(log.iter().map(String::as_str));
     match container {
-        FETCH => git::failure(&lines),
+        FETCH => git::failure(end.exit_code, &lines),
         RECEIVE => BuildFailure::new(BuildCause::ContextLost, log::last_error(&lines)),
         _ if end.exit_code == 0 => BuildFailure::new(
             BuildCause::Other,
@@ -169,19 +169,10 @@ fn going(pod: &Pod) -> Option<String> {
 }
 
 /// The architecture that no node has, when that is what the scheduler says: the build's pod selects
-/// nodes by nothing else. A node that is cordoned or not ready yet is not compared with the selector.
+/// nodes by nothing else.
 fn missing_architecture<'a>(pod: &'a Pod, said: &str) -> Option<&'a str> {
     let selector = pod.spec.as_ref()?.node_selector.as_ref()?;
-    let is_other = said.contains("didn't match Pod's node affinity/selector")
-        && ![
-            "Insufficient",
-            "Too many pods",
-            "were unschedulable",
-            "taint {node.",
-        ]
-        .iter()
-        .any(|it| said.contains(it));
-    is_other.then(|| selector.get(ARCHITECTURE).map(String::as_str))?
+    misses_label(said).then(|| selector.get(ARCHITECTURE).map(String::as_str))?
 }
 
 fn failing(pod: &Pod, diagnosis: Diagnosis, urgency: Urgency) -> Standing {

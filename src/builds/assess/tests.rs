@@ -245,6 +245,16 @@ fn gits_words_tell_a_missing_ref_from_a_closed_door() {
             cause
         );
     }
+    // What the script itself refuses is known by its exit code; a server may say the same.
+    let words =
+        "error: Dockerfile line 2 has a heredoc, which Kaniko skips; use the builder buildkit";
+    for (exit_code, cause) in [(65, BuildCause::Dockerfile), (1, BuildCause::GitAccess)] {
+        let pod = init_ended(
+            "fetch",
+            &json!({ "exitCode": exit_code, "reason": "Error" }),
+        );
+        assert_eq!(classify(Some(&pod), None, &lines(words)).cause, cause);
+    }
 }
 
 #[test]

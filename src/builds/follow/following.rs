@@ -19,7 +19,9 @@ use crate::{
         plan::RECEIVE,
         upload::upload,
     },
-    cluster::{Client, ClusterError, ObjectChange, Objects, Query, Resource, is_node_coming},
+    cluster::{
+        Client, ClusterError, ObjectChange, Objects, Query, Resource, event_time, is_node_coming,
+    },
     domain::{BuildCause, BuildFailure, Step},
     engine::{Awaited, Events, Standing},
 };
@@ -283,7 +285,7 @@ impl Awaited for Following<'_> {
         let mut query = Query::in_namespace([Resource::EVENTS], namespace);
         query.fields = Some(format!("involvedObject.name={id},reason=FailedCreate"));
         let mut refused = cluster.find(&[query]).await?.of::<Event>()?;
-        refused.sort_by_key(|event| event.last_timestamp.clone());
+        refused.sort_by_key(event_time);
         self.seen.refusals = refused.into_iter().filter_map(|it| it.message).collect();
         self.ask_at = Instant::now() + ASKING;
         Ok(())

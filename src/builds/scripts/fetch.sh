@@ -1,7 +1,7 @@
 # Fetches one commit of a git repository into the folder "source", without its history, with its
 # submodules and its LFS files.
 # $1: the URL, $2: the branch, tag or commit, $3: the folder for it, $4: the file of the token or "",
-# $5: the Dockerfile, if it may have no heredoc.
+# $5: the Dockerfile, if it may have no heredoc: then the exit code is 65, which git does not use.
 # The token is read by git's credential helper when git asks for it: it is in no argument, no
 # variable, no URL and no file of the repository. Only the URL's own host gets it, whoever it
 # redirects to.
@@ -13,7 +13,7 @@ dockerfile="$5"
 helper='!f() { if [ "$1" = get ]; then echo "username=$GIT_USER"; echo "password=$(cat "$TOKEN_FILE")"; fi; }; f'
 fail() {
     echo "error: $1" >&2
-    exit 1
+    exit "${2:-1}"
 }
 git init --quiet "$3"
 cd "$3"
@@ -109,7 +109,7 @@ if [ -n "$dockerfile" ] && [ -f "$dockerfile" ]; then
                 exit
             }
         }' "$dockerfile")
-    [ -z "$line" ] || fail "Dockerfile line $line has a heredoc, which Kaniko skips; use the builder buildkit"
+    [ -z "$line" ] || fail "Dockerfile line $line has a heredoc, which Kaniko skips; use the builder buildkit" 65
 fi
 echo "commit $commit"
 printf 'commit %s' "$commit" >/dev/termination-log

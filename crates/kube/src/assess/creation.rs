@@ -5,7 +5,7 @@ use std::time::Duration;
 use berth_core::{Cause, Diagnosis};
 use k8s_openapi::api::apps::v1::{DeploymentCondition, DeploymentStatus};
 
-use super::{Assessment, Urgency};
+use super::{Assessment, Refusal, Urgency};
 
 /// A quota's count of what is used follows a deleted pod by a moment.
 const COUNTING: Duration = Duration::from_secs(3);
@@ -19,7 +19,11 @@ pub(super) fn failure(status: &DeploymentStatus, old_leaves: bool) -> Option<Ass
         .filter(|condition| condition.status == "True")
         .filter(|condition| condition.reason.as_deref() == Some("FailedCreate"))?;
     let message = condition.message.clone().unwrap_or_default();
-    let cause = cause(&message);
+    let cause = match Refusal::of(&message) {
+        Refusal::PodSecurity => Cause::PodSecurity,
+        Refusal::Quota => Cause::Quota,
+        Refusal::NoServiceAccount | Refusal::Other => Cause::Refused,
+    };
     let urgency = if !is_current(status, &message) {
         // The Deployment also repeats the failure of a ReplicaSet that it has given up.
         Urgency::After(LEAVING)
@@ -35,16 +39,6 @@ pub(super) fn failure(status: &DeploymentStatus, old_leaves: bool) -> Option<Ass
         pod: None,
         urgency,
     })
-}
-
-fn cause(message: &str) -> Cause {
-    if message.contains("violates PodSecurity") {
-        Cause::PodSecurity
-    } else if message.contains("exceeded quota") || message.contains("failed quota") {
-        Cause::Quota
-    } else {
-        Cause::Refused
-    }
 }
 
 /// Whether the failure is the current `ReplicaSet`'s. The condition `Progressing` names that one, in

@@ -9,6 +9,7 @@ mod creation;
 mod doing;
 mod image_pull;
 mod pod;
+mod refusal;
 mod rollout;
 mod scheduling;
 mod warned;
@@ -21,9 +22,11 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 pub use self::{
     container::{container_end, container_status},
     doing::Doing,
+    image_pull::lacks_registry,
     pod::assess_pod,
+    refusal::Refusal,
     rollout::{Headcount, Rollout, assess_rollout, is_of_release},
-    scheduling::missing,
+    scheduling::{misses_label, missing},
     warned::{Trouble, sandbox_failure},
 };
 

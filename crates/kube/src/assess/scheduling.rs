@@ -52,6 +52,22 @@ fn taint_may_pass(message: &str) -> bool {
     }
 }
 
+/// Whether what every node misses that could take the pod is a label that the pod asks for. A node that is
+/// cordoned or not ready yet is not compared with the pod's selector.
+#[must_use]
+pub fn misses_label(message: &str) -> bool {
+    let says = |words: &str| message.contains(words);
+    says("didn't match Pod's node affinity/selector")
+        && ![
+            "Insufficient",
+            "Too many pods",
+            "were unschedulable",
+            "taint {node.",
+        ]
+        .into_iter()
+        .any(says)
+}
+
 /// What the scheduler misses, without what it says of preemption: `1 Insufficient cpu`.
 #[must_use]
 pub fn missing(message: &str) -> &str {

@@ -76,7 +76,7 @@ impl Backend for InMemory {
         let lacks_namespace = |refusal: &ApiError| {
             let of = |it: &Manifest| ApiError::not_found(&NAMESPACES, it.name());
             let mut namespaces = manifests.iter().filter(|it| it.kind() == "Namespace");
-            dry_run && namespaces.any(|it| of(it).message == refusal.message)
+            dry_run && namespaces.any(|it| of(it) == *refusal)
         };
         let is_done = refusals.iter().all(lacks_namespace);
         let Some(first) = refusals.into_iter().next().filter(|_| !is_done) else {

@@ -8,11 +8,11 @@ use std::{fmt, sync::Arc};
 use tokio::sync::OnceCell;
 
 use crate::{
-    BuildManager, DeploymentManager, ExecuteRequest, IngressManager, ManageRequest, PodManager,
-    SecretManager, SetupManager,
+    BuildManager, BuildRequest, DeployRequest, DeploymentManager, ExecuteRequest, IngressManager,
+    ManageRequest, PodManager, SecretManager, SetupManager,
     cluster::{Client, ExecOutput, Host},
     config::Config,
-    deployments,
+    deployments::{self, BuiltAndDeployed},
     domain::{EventSink, Owner, PodStatus},
     engine::Site,
     error::Error,
@@ -120,6 +120,42 @@ impl Berth {
     #[must_use]
     pub fn builds(&self) -> &BuildManager {
         &self.0.builds
+    }
+
+    /// Builds an image, and deploys it by the digest that the build has pushed. The image of the second
+    /// request is replaced by the one that is built.
+    ///
+    /// Both requests are checked before anything is built, and a build that fails changes no deployment.
+    /// The build and the deployment are operations of their own, in their events and in the history.
+    /// [`dry_run_with_build`](crate::deployments::dry_run_with_build) returns what would be sent.
+    ///
+    /// ```no_run
+    /// use berth::{Berth, BuildRequest, DeployRequest, domain::Owner};
+    ///
+    /// # async fn example(berth: Berth) -> Result<(), berth::Error> {
+    /// let build = BuildRequest::folder("shop/web", "./web")?;
+    /// let (shop, image) = (Owner::project("shop")?, build.image_name().clone());
+    /// let deploy = DeployRequest::named(shop, "web".parse()?, image)
+    ///     .port(8080)?
+    ///     .rollback_on_failure(true);
+    /// let done = berth.build_and_deploy(build, deploy).await?;
+    /// println!("{} runs as {}", done.built.image, done.deployed.record.name);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`DeploymentManager::check`] before anything is built, then as [`BuildManager::build`] and
+    /// [`DeploymentManager::deploy`].
+    pub async fn build_and_deploy(
+        &self,
+        build: BuildRequest,
+        deploy: DeployRequest,
+    ) -> Result<BuiltAndDeployed, Error> {
+        let deployments = self.deployments();
+        deployments
+            .build_and_deploy(self.builds(), build, deploy)
+            .await
     }
 
     /// Returns the manager that inspects how deployments are reached from outside.

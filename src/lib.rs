@@ -92,14 +92,13 @@
 //! use berth::{Berth, BuildRequest, DeployRequest, Error, domain::Owner};
 //!
 //! # async fn example(berth: Berth) -> Result<(), Error> {
-//! let source = BuildRequest::folder("shop/web", "./web")?;
-//! let built = berth.builds().build(source).await?;
-//!
-//! let request = DeployRequest::new(Owner::project("shop")?, built.image)?
+//! let build = BuildRequest::folder("shop/web", "./web")?;
+//! let (shop, image) = (Owner::project("shop")?, build.image_name().clone());
+//! let deploy = DeployRequest::named(shop, "web".parse()?, image)
 //!     .port(8080)?
 //!     .rollback_on_failure(true);
-//! match berth.deployments().deploy(request).await {
-//!     Ok(deployed) => println!("{:?}", deployed.record.host),
+//! match berth.build_and_deploy(build, deploy).await {
+//!     Ok(done) => println!("{} at {:?}", done.built.image, done.deployed.record.host),
 //!     Err(Error::DeployFailed { diagnosis, serving, .. }) => println!("{diagnosis}; {serving:?}"),
 //!     Err(error) => return Err(error),
 //! }

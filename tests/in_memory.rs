@@ -21,8 +21,8 @@ use berth::{
         in_memory::{ApiError, Away, Fate, InMemory},
     },
     config::Config,
-    deployments::DeployAction,
-    domain::{BuildStatus, Cause, Namespace, Owner},
+    deployments::{DeployAction, dry_run_with_build},
+    domain::{BuildCause, BuildStatus, Cause, Namespace, Operation, Owner, Silent},
     pods::Action,
     store::OperationFilter,
 };
@@ -47,6 +47,9 @@ impl World {
             let image = pod["spec"]["containers"][0]["image"].as_str().unwrap();
             match image {
                 _ if image.contains("crashing") => Fate::CrashLoop(3),
+                _ if pod.to_string().contains("--target=failing") => {
+                    Fate::Ends(1, Duration::from_secs(5), String::new())
+                }
                 _ if pod["metadata"]["labels"]["job-name"].is_string() => {
                     Fate::Ends(0, Duration::from_secs(30), DIGEST.to_owned())
                 }
@@ -88,7 +91,7 @@ impl World {
         image.as_str().unwrap().to_owned()
     }
 
-    async fn berth(&self) -> Berth {
+    fn config(&self) -> Config {
         let folder = self.scratch.path().display();
         let variables = [
             ("K8S_SSH_HOST", "in-memory.invalid".to_owned()),
@@ -103,8 +106,12 @@ impl World {
             let found = variables.iter().find(|(variable, _)| *variable == name);
             found.map(|(_, value)| value.clone())
         };
+        Config::from_vars(lookup).unwrap()
+    }
+
+    async fn berth(&self) -> Berth {
         Berth::builder()
-            .config(Config::from_vars(lookup).unwrap())
+            .config(self.config())
             .cluster(Client::new(self.cluster.clone()))
             .open()
             .await
@@ -392,4 +399,73 @@ async fn a_release_that_fails_is_rolled_back_when_asked() {
         .unwrap();
     assert_eq!(back.action, DeployAction::RolledBack);
     assert!(world.image().contains("good"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_built_is_deployed_by_its_digest() {
+    let world = World::new();
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&events);
+    let sink = move |event: &Event| sink.lock().unwrap().push(event.operation);
+    let berth = world.berth().await.with_events(Arc::new(sink));
+    let build = world.build();
+    // The image of the request is replaced.
+    let done = berth.build_and_deploy(build, deploy("older")).await;
+    let done = done.unwrap();
+    let image = format!("registry.invalid/shop/web@{DIGEST}");
+    assert_eq!(done.built.image.to_string(), image);
+    assert_eq!(done.deployed.record.image.to_string(), image);
+    assert_eq!(done.deployed.record.name.as_str(), "web");
+    assert_eq!(world.image(), image);
+
+    let mut told = events.lock().unwrap().clone();
+    told.dedup();
+    assert_eq!(told, [Operation::Build, Operation::Deploy]);
+    let history = berth.history(OperationFilter::default()).await.unwrap();
+    let done: Vec<_> = history.records.iter().map(|it| it.operation).collect();
+    assert_eq!(done, [Operation::Deploy, Operation::Build]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_fails_changes_no_deployment() {
+    let world = World::new();
+    let berth = world.berth().await;
+    berth.deployments().deploy(deploy("good")).await.unwrap();
+    let build = world.build().target("failing").unwrap();
+    let error = berth.build_and_deploy(build, deploy("next")).await;
+    let error = error.unwrap_err();
+    let failure = error.build_failure().unwrap_or_else(|| panic!("{error:?}"));
+    assert_ne!(failure.cause, BuildCause::NoBuilder, "{failure:?}");
+    assert!(world.image().contains("good"));
+    let history = berth.history(OperationFilter::default()).await.unwrap();
+    assert_eq!(history.records[0].operation, Operation::Build);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_that_can_not_be_is_refused_before_its_image_is_built() {
+    let world = World::new();
+    let berth = world.berth().await;
+    // There is no domain below which it could have a name.
+    let exposed = DeployRequest::project("shop", "web").unwrap();
+    let too_little = deploy("web").memory_limit("1Mi").unwrap();
+    let too_little = too_little.memory_request("2Mi").unwrap();
+    for request in [exposed, too_little] {
+        let error = berth.build_and_deploy(world.build(), request).await;
+        assert_eq!(error.unwrap_err().kind(), Kind::BadInput);
+    }
+    let history = berth.history(OperationFilter::default()).await.unwrap();
+    assert!(history.records.is_empty(), "{:?}", history.records);
+    assert_eq!(world.cluster.calls().get("apply"), None);
+}
+
+#[tokio::test]
+async fn a_build_and_its_deployment_can_be_shown_before() {
+    let world = World::new();
+    let (config, events) = (world.config(), Arc::new(Silent));
+    let shown = dry_run_with_build(&config, &world.build(), &deploy("web"), events).await;
+    let (build, deploy) = shown.unwrap();
+    let image = build.image.to_string();
+    assert!(image.starts_with("registry.invalid/shop/web:"), "{image}");
+    let deploy = serde_json::to_string(&deploy).unwrap();
+    assert!(deploy.contains(&image), "{deploy}");
 }

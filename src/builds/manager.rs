@@ -122,7 +122,7 @@ impl BuildManager {
         self.0.site.store()
     }
 
-    pub(super) fn settings(&self) -> &BuildSettings {
+    pub(crate) fn settings(&self) -> &BuildSettings {
         &self.0.settings
     }
 }

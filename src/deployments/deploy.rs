@@ -96,6 +96,7 @@ impl DeploymentManager {
     /// [`Error::HostTaken`] and [`Error::GroupConflict`] when another Ingress has it; others when the
     /// cluster can't be asked.
     pub async fn check(&self, request: &DeployRequest) -> Result<(), Error> {
+        request.check()?;
         let Some(exposure) = self.wanted_exposure(request).await? else {
             return Ok(());
         };

@@ -1,5 +1,7 @@
 //! What a deployment would send, from the same builders, without sending it.
 
+use std::sync::Arc;
+
 use super::{
     DeployRequest, Settings,
     manager::exposure,
@@ -7,8 +9,11 @@ use super::{
     work::{ingress_manifest, namespace_manifest},
 };
 use crate::{
+    BuildRequest,
+    builds::BuildDryRun,
     cluster::kubectl::describe,
     config::Config,
+    domain::EventSink,
     error::Error,
     manifest::{DeploymentRender, Templates},
     pods::DryRun,
@@ -52,4 +57,23 @@ pub fn dry_run(config: &Config, request: &DeployRequest) -> Result<DryRun, Error
         limit,
     );
     Ok(DryRun::new(config, commands, manifests))
+}
+
+/// What [`Berth::build_and_deploy`](crate::Berth::build_and_deploy) would send for a project that has
+/// nothing yet, with the image by its tag: only the build can tell the digest. Nothing is connected to, and
+/// no record is made or read.
+///
+/// # Errors
+/// As [`BuildDryRun::new`] and [`dry_run`].
+pub async fn dry_run_with_build(
+    config: &Config,
+    build: &BuildRequest,
+    deploy: &DeployRequest,
+    events: Arc<dyn EventSink>,
+) -> Result<(BuildDryRun, DryRun), Error> {
+    deploy.check()?;
+    let build = BuildDryRun::new(config, build, events).await?;
+    let deploy = deploy.clone().image(build.image.clone());
+    let deploy = dry_run(config, &deploy)?;
+    Ok((build, deploy))
 }

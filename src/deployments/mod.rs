@@ -5,6 +5,7 @@
 //! whether it is rolled out. This room speaks to the cluster by
 //! [`Client`](crate::cluster::Client) alone and knows no command line, no SQL and no template.
 
+mod build;
 mod deploy;
 mod dry_run;
 mod failure;
@@ -26,8 +27,9 @@ mod wait;
 mod work;
 
 pub use self::{
+    build::BuiltAndDeployed,
     deploy::{DeployAction, Deployed},
-    dry_run::dry_run,
+    dry_run::{dry_run, dry_run_with_build},
     instances::{DeploymentInstance, Instances, PodInstance},
     manager::{DeploymentManager, Settings},
     request::DeployRequest,

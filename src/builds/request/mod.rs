@@ -45,7 +45,8 @@ pub enum BuildSource {
 /// ```
 #[derive(Debug, Clone)]
 pub struct BuildRequest {
-    name: String,
+    /// Without tag and digest.
+    name: Image,
     tag: Option<String>,
     pub(in crate::builds) source: BuildSource,
     pub(in crate::builds) build_args: Environment,
@@ -74,7 +75,7 @@ impl BuildRequest {
             ));
         }
         Ok(Self {
-            name: image.name().to_owned(),
+            name: image.name().parse()?,
             tag: image.tag().map(str::to_owned),
             source,
             build_args: Environment::new(),

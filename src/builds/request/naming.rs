@@ -6,13 +6,30 @@ use super::{BuildRequest, BuildSource};
 use crate::{
     config::Registry,
     context::ContextHash,
-    domain::{BuildId, GitSource, Image, Invalid, Platform},
+    domain::{BuildId, DeploymentName, GitSource, Image, Invalid, Owner, Platform},
 };
 
 /// Hexadecimal digits of a tag that nobody has chosen.
 const TAG: usize = 12;
 
 impl BuildRequest {
+    /// Asks for this source to be built as the image of an owner's deployment: `NAMESPACE/NAME`, or the
+    /// owner's namespace alone where the deployment is to be named after its image.
+    ///
+    /// # Errors
+    /// As [`BuildRequest::new`].
+    pub fn of_owner(
+        owner: &Owner,
+        name: Option<&DeploymentName>,
+        source: BuildSource,
+    ) -> Result<Self, Invalid> {
+        let namespace = owner.namespace();
+        match name {
+            Some(name) => Self::new(&format!("{namespace}/{name}"), source),
+            None => Self::new(namespace.as_str(), source),
+        }
+    }
+
     /// The image that is pushed. A tag that nobody has chosen is, for a folder, the beginning of the
     /// hash of what goes in (the context, and build arguments, target and platform where there are
     /// any), so that it never moves; for a git repository the commit where one is named, otherwise the
@@ -29,13 +46,24 @@ impl BuildRequest {
             (None, None, BuildSource::Git { source, .. }) => self.git_tag(source, id),
             (None, None, BuildSource::Folder { .. }) => random_part(id).to_owned(),
         };
-        let named: Image = format!("{}:{tag}", self.name).parse()?;
-        match (named.registry(), registry) {
-            (Some(_), _) => Ok(named),
-            (None, Some(registry)) => registry.image(named.as_str()),
+        format!("{}:{tag}", self.image_at(registry)?).parse()
+    }
+
+    /// Returns the image's name as it was asked for, without a tag. A deployment of the image can be named
+    /// after it.
+    #[must_use]
+    pub fn image_name(&self) -> &Image {
+        &self.name
+    }
+
+    /// The same with its registry: the one that it names, or else this one.
+    pub(crate) fn image_at(&self, registry: Option<&Registry>) -> Result<Image, Invalid> {
+        match (self.name.registry(), registry) {
+            (Some(_), _) => Ok(self.name.clone()),
+            (None, Some(registry)) => registry.image(self.name.as_str()),
             (None, None) => Err(Invalid::new(
                 "image name",
-                &self.name,
+                self.name.as_str(),
                 "names no registry to push to",
                 "set IMAGE_REGISTRY, or put the registry's host before the name",
             )),
@@ -44,10 +72,7 @@ impl BuildRequest {
 
     /// A readable name for the build.
     pub(in crate::builds) fn prefix(&self) -> String {
-        let (_, last) = self.name.split_once('/').unwrap_or(("", &self.name));
-        let image: Option<Image> = self.name.parse().ok();
-        let name = image.as_ref().map_or(last, |image| image.repository());
-        format!("build-{name}")
+        format!("build-{}", self.name.repository())
     }
 
     fn hash_tag(&self, hash: ContextHash) -> String {

@@ -1,5 +1,8 @@
 use super::{naming::random_part, *};
-use crate::{context::ContextHash, domain::BuildId};
+use crate::{
+    context::ContextHash,
+    domain::{BuildId, Owner},
+};
 
 fn hash() -> ContextHash {
     "ab".repeat(32).parse().unwrap()
@@ -104,4 +107,17 @@ fn arguments_that_look_like_secrets_are_warned_of() {
     let warnings = request.warnings();
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].contains("NPM_TOKEN"));
+}
+
+#[test]
+fn the_image_of_a_deployment_is_named_after_its_owner() {
+    let owner = Owner::project("shop").unwrap();
+    let source = || BuildSource::Folder {
+        folder: None,
+        dockerfile: Dockerfile::default(),
+    };
+    let named = BuildRequest::of_owner(&owner, Some(&"web".parse().unwrap()), source()).unwrap();
+    assert_eq!(named.image_name().as_str(), "project-shop/web");
+    let plain = BuildRequest::of_owner(&owner, None, source()).unwrap();
+    assert_eq!(plain.image_name().as_str(), "project-shop");
 }

@@ -7,7 +7,7 @@ use super::{
     view::BuildView,
 };
 use crate::{
-    builds::{BuildDryRun, BuildRequest, BuildSource, Built},
+    builds::{BuildDryRun, BuildRequest, BuildSource},
     config::variables,
     context::Dockerfile,
     domain::Invalid,
@@ -16,32 +16,19 @@ use crate::{
 };
 
 pub(super) async fn run(order: BuildOrder, session: &Session) -> Result<ExitCode, Error> {
-    if order.dry_run {
-        let plan = describe(order, session).await?;
+    let is_dry_run = order.dry_run;
+    let request = request(order, session)?;
+    if is_dry_run {
+        let events = Arc::clone(session.printer.progress());
+        let plan = BuildDryRun::new(&session.config()?, &request, events).await?;
         session.printer.value(&plan, || plan.to_string());
         return Ok(ExitCode::SUCCESS);
     }
-    let built = image(order, session).await?;
+    let berth = session.berth_to_change().await?;
+    let built = berth.builds().build(request).await?;
     let view = BuildView::of_built(&built);
     session.printer.value(&view, || view.to_fields());
     Ok(ExitCode::SUCCESS)
-}
-
-/// What a build would send.
-pub(in crate::cli) async fn describe(
-    order: BuildOrder,
-    session: &Session,
-) -> Result<BuildDryRun, Error> {
-    let request = request(order, session)?;
-    let events = Arc::clone(session.printer.progress());
-    BuildDryRun::new(&session.config()?, &request, events).await
-}
-
-/// Builds an image, and shows its log.
-pub(in crate::cli) async fn image(order: BuildOrder, session: &Session) -> Result<Built, Error> {
-    let request = request(order, session)?;
-    let berth = session.berth_to_change().await?;
-    berth.builds().build(request).await
 }
 
 fn request(order: BuildOrder, session: &Session) -> Result<BuildRequest, Error> {
@@ -76,7 +63,8 @@ fn request(order: BuildOrder, session: &Session) -> Result<BuildRequest, Error> 
     Ok(request)
 }
 
-fn source(order: &BuildOrder, session: &Session) -> Result<BuildSource, Error> {
+/// What is to be built.
+pub(in crate::cli) fn source(order: &BuildOrder, session: &Session) -> Result<BuildSource, Error> {
     if let Some(git) = &order.git {
         let dockerfile = order.dockerfile.as_deref();
         return Ok(BuildSource::Git {

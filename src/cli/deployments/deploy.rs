@@ -1,19 +1,19 @@
 //! `berth deploy`
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use serde_json::json;
 
 use super::{target, view::DeploymentView};
 use crate::{
+    BuildRequest,
     cli::{
         args::{BuildOrder, DeployArgs},
-        builds::build,
+        builds::build::source,
         owner::environment,
         session::Session,
     },
-    config::variables,
-    deployments::{DeployRequest, dry_run as describe},
+    deployments::{DeployRequest, dry_run, dry_run_with_build},
     domain::{DeploymentName, EnvName, Image, Invalid, ObjectName, Owner, Port, Volume},
     error::Error,
 };
@@ -21,85 +21,92 @@ use crate::{
 pub(in crate::cli) async fn run(args: DeployArgs, session: &Session) -> Result<ExitCode, Error> {
     let target = target(&args.project, session)?;
     let owner = target.presumed_owner();
-    let order = order(&args, &owner)?;
-    // All that was typed is checked before an image is built.
-    let named = named_image(&args, order.as_ref(), session)?;
-    let mut request = request(&args, owner, named)?;
+    let name = name(&args)?;
+    // All that was typed is checked before anything is sent.
+    let build = build(&args, &owner, name.as_ref(), session)?;
+    let image = match &build {
+        Some(build) => build.image_at(session.config()?.builds.registry.as_ref())?,
+        None => args.image.as_deref().unwrap_or_default().parse()?,
+    };
+    let request = request(&args, owner, name, image)?;
     if args.dry_run {
-        let build = match order {
-            Some(order) => Some(build::describe(order, session).await?),
-            None => None,
-        };
-        let plan = describe(&session.config()?, &request)?;
-        let value = json!({ "build": &build, "deploy": &plan });
-        session.printer.value(&value, || match &build {
-            Some(build) => format!("{build}{plan}"),
-            None => plan.to_string(),
-        });
-        return Ok(ExitCode::SUCCESS);
+        return describe(build.as_ref(), &request, session).await;
     }
-    let manager = session.berth_to_change().await?.deployments();
-    request = request.owned_by(manager.resolve(&target).await?);
-    if let Some(order) = order {
-        manager.check(&request).await?;
-        let built = build::image(order, session).await?;
-        request = request.image(built.image);
-    }
-    let deployed = manager.deploy(request).await?;
+    let berth = session.berth_to_change().await?;
+    let deployments = berth.deployments();
+    let request = request.owned_by(deployments.resolve(&target).await?);
+    let deployed = match build {
+        Some(build) => berth.build_and_deploy(build, request).await?.deployed,
+        None => deployments.deploy(request).await?,
+    };
     let view = DeploymentView::of_deployed(&deployed);
     session.printer.value(&view, || view.to_fields());
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints what would be sent.
+async fn describe(
+    build: Option<&BuildRequest>,
+    deploy: &DeployRequest,
+    session: &Session,
+) -> Result<ExitCode, Error> {
+    let config = session.config()?;
+    let (build, deploy) = match build {
+        Some(build) => {
+            let events = Arc::clone(session.printer.progress());
+            let (build, deploy) = dry_run_with_build(&config, build, deploy, events).await?;
+            (Some(build), deploy)
+        }
+        None => (None, dry_run(&config, deploy)?),
+    };
+    let value = json!({ "build": &build, "deploy": &deploy });
+    session.printer.value(&value, || match &build {
+        Some(build) => format!("{build}{deploy}"),
+        None => deploy.to_string(),
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The deployment's name, where it is not made of the image's: a template alone is deployed under its own.
+fn name(args: &DeployArgs) -> Result<Option<DeploymentName>, Invalid> {
+    let is_alone = args.build.is_none() && args.image_name.is_none();
+    let template = args.template.as_ref().filter(|_| is_alone);
+    let name = args.name.as_ref().or(template);
+    name.map(|name| name.parse()).transpose()
+}
+
 /// What is to be built first, with `--build` or `--template`.
-fn order(args: &DeployArgs, owner: &Owner) -> Result<Option<BuildOrder>, Invalid> {
+fn build(
+    args: &DeployArgs,
+    owner: &Owner,
+    name: Option<&DeploymentName>,
+    session: &Session,
+) -> Result<Option<BuildRequest>, Error> {
     if args.build.is_none() && args.template.is_none() {
         return Ok(None);
     }
-    let namespace = owner.namespace();
-    let name = match (&args.image_name, &args.name, &args.template) {
-        (Some(name), ..) => name.clone(),
-        (None, Some(name), _) => format!("{namespace}/{}", name.parse::<DeploymentName>()?),
-        (None, None, Some(template)) if args.build.is_none() => format!("{namespace}/{template}"),
-        (None, None, _) => namespace.to_string(),
-    };
-    Ok(Some(BuildOrder {
+    let order = BuildOrder {
         context: args.build.clone(),
-        name: Some(name),
         dockerfile: args.dockerfile.clone(),
         template: args.template.clone(),
         ..BuildOrder::default()
+    };
+    let source = source(&order, session)?;
+    Ok(Some(match &args.image_name {
+        Some(image) => BuildRequest::new(image, source)?,
+        None => BuildRequest::of_owner(owner, name, source)?,
     }))
 }
 
-/// The image that was typed, or the name of the one that is to be built.
-fn named_image(
+fn request(
     args: &DeployArgs,
-    order: Option<&BuildOrder>,
-    session: &Session,
-) -> Result<Image, Error> {
-    let Some(name) = order.and_then(|order| order.name.as_deref()) else {
-        return Ok(args.image.as_deref().unwrap_or_default().parse()?);
-    };
-    let registry = session.config()?.builds.registry;
-    let registry = registry.ok_or_else(|| {
-        Invalid::new(
-            variables::IMAGE_REGISTRY.name,
-            "",
-            "is not set, and a built image has to be pushed somewhere",
-            "set it to the registry's host, with a path where all names begin with one",
-        )
-    })?;
-    Ok(registry.image(name)?)
-}
-
-fn request(args: &DeployArgs, owner: Owner, image: Image) -> Result<DeployRequest, Invalid> {
-    let mut request = match (&args.name, &args.template) {
-        (Some(name), _) => DeployRequest::named(owner, name.parse()?, image),
-        (None, Some(template)) if args.build.is_none() && args.image_name.is_none() => {
-            DeployRequest::named(owner, template.parse()?, image)
-        }
-        (None, _) => DeployRequest::new(owner, image)?,
+    owner: Owner,
+    name: Option<DeploymentName>,
+    image: Image,
+) -> Result<DeployRequest, Invalid> {
+    let mut request = match name {
+        Some(name) => DeployRequest::named(owner, name, image),
+        None => DeployRequest::new(owner, image)?,
     };
     if let Some(replicas) = args.replicas {
         request = request.replicas(replicas);

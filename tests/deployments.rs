@@ -431,6 +431,21 @@ async fn no_room_and_no_volume() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_cannot_set_up_the_pod() {
+    let mut world = World::sqlite().await;
+    let folder = world.scratch.path().join("templates/deployment");
+    std::fs::create_dir_all(&folder).unwrap();
+    let tiny = include_str!("../templates/deployment/deployment.yaml")
+        .replacen("memory: {{ memory_limit }}", "memory: \"10\"", 1)
+        .replacen("memory: {{ memory_request }}", "memory: \"10\"", 1);
+    std::fs::write(folder.join("deployment.yaml"), tiny).unwrap();
+    let templates = folder.parent().unwrap().to_str().unwrap();
+    world.set("BERTH_TEMPLATES", templates);
+    let found = failure(&world, SECONDS, |request| request).await;
+    assert_eq!(found.cause, Cause::Sandbox, "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_crash_loop_is_reported_within_ten_seconds_of_the_second_crash() {
     let world = World::sqlite().await;
     let begun = Instant::now();

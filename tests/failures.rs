@@ -253,52 +253,58 @@ async fn a_pod_security_level_that_forbids_it() {
     assert_eq!(status, PodStatus::Error);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_is_missing() {
+/// What is found of a pod whose template has these lines replaced, within a minute.
+async fn found_with(lines: &[(&str, &str)]) -> Diagnosis {
     let mut world = World::sqlite().await;
     let folder = world.scratch.path().join("templates/pod");
     std::fs::create_dir_all(&folder).unwrap();
-    let built_in = include_str!("../templates/pod/deployment.yaml");
-    let missing = "          envFrom:\n            - secretRef:\n                name: not-there\n          resources:";
-    std::fs::write(
-        folder.join("deployment.yaml"),
-        built_in.replacen("          resources:", missing, 1),
-    )
-    .unwrap();
+    let mut template = include_str!("../templates/pod/deployment.yaml").to_owned();
+    for (line, other) in lines {
+        assert!(template.contains(line));
+        template = template.replacen(line, other, 1);
+    }
+    std::fs::write(folder.join("deployment.yaml"), template).unwrap();
     world.set(
         "BERTH_TEMPLATES",
         folder.parent().unwrap().to_str().unwrap(),
     );
     let manager = world.manager().await;
-    let project = world.project();
-    let error = project.create(&manager).await.unwrap_err();
-    let found = error.diagnosis().unwrap();
+    let begun = Instant::now();
+    let error = world.project().create(&manager).await.unwrap_err();
+    assert!(begun.elapsed() < Duration::from_mins(1), "{error}");
+    error.diagnosis().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_missing() {
+    let missing = "          envFrom:\n            - secretRef:\n                name: not-there\n          resources:";
+    let found = found_with(&[("          resources:", missing)]).await;
     assert_eq!(found.cause, Cause::MissingConfig, "{found:?}");
     assert!(found.message.contains("not-there"), "{found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_cannot_set_up_the_pod() {
-    let mut world = World::sqlite().await;
-    let folder = world.scratch.path().join("templates/pod");
-    std::fs::create_dir_all(&folder).unwrap();
-    let built_in = include_str!("../templates/pod/deployment.yaml");
-    let tiny = built_in
-        .replacen("memory: {{ memory_limit }}", "memory: \"10\"", 1)
-        .replacen("memory: {{ memory_request }}", "memory: \"10\"", 1);
-    std::fs::write(folder.join("deployment.yaml"), tiny).unwrap();
-    world.set(
-        "BERTH_TEMPLATES",
-        folder.parent().unwrap().to_str().unwrap(),
-    );
-    let manager = world.manager().await;
-    let project = world.project();
-    let begun = Instant::now();
-    let error = project.create(&manager).await.unwrap_err();
-    assert!(begun.elapsed() < Duration::from_mins(1), "{error}");
-    let found = error.diagnosis().unwrap();
+    let found = found_with(&[
+        ("memory: {{ memory_limit }}", "memory: \"10\""),
+        ("memory: {{ memory_request }}", "memory: \"10\""),
+    ])
+    .await;
     assert_eq!(found.cause, Cause::Sandbox, "{found:?}");
     assert!(found.message.starts_with("Failed to create pod sandbox: "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_whose_source_is_missing() {
+    let volume = "      volumes:\n        - {name: gone, secret: {secretName: not-there}}";
+    let mount = "          volumeMounts:\n            - {name: gone, mountPath: /gone}";
+    let lines = [
+        ("      volumes:", volume),
+        ("          volumeMounts:", mount),
+    ];
+    let found = found_with(&lines).await;
+    assert_eq!(found.cause, Cause::VolumeMount, "{found:?}");
+    assert!(found.message.contains("not-there"), "{found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use super::{observed, plan::spec_of};
 use crate::{
     cluster::{
         Client, ClusterError, ObjectChange, Objects, Query, add_last_lines,
-        assess::{Assessment, Trouble, Urgency, assess, missing, sandbox_failure},
+        assess::{Assessment, Trouble, Urgency, assess, missing, setup_failure},
         is_node_coming, warnings,
     },
     domain::{CONTAINER, Cause, ClusterWarning, Diagnosis, Owner, PodSpec, Step},
@@ -188,7 +188,8 @@ impl Awaited for Ready<'_> {
         let since = match &self.state {
             // What the cluster was asked about is decided.
             Some((Assessment::Failing { diagnosis, .. }, _))
-                if diagnosis.cause == Cause::Sandbox && assessment.is_setting_up() =>
+                if matches!(diagnosis.cause, Cause::Sandbox | Cause::VolumeMount)
+                    && assessment.is_setting_up() =>
             {
                 return self.standing();
             }
@@ -212,7 +213,7 @@ impl Awaited for Ready<'_> {
             .unwrap_or_default();
         let failure = self
             .current()
-            .find_map(|pod| Some((sandbox_failure(pod, &warnings)?, pod.clone())));
+            .find_map(|pod| Some((setup_failure(pod, &warnings)?, pod.clone())));
         if let Some((diagnosis, pod)) = failure {
             let failing = Assessment::Failing {
                 diagnosis,

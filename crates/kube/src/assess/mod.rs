@@ -27,7 +27,7 @@ pub use self::{
     refusal::Refusal,
     rollout::{Headcount, Rollout, assess_rollout, is_of_release},
     scheduling::{misses_label, missing},
-    warned::{Trouble, sandbox_failure},
+    warned::{Trouble, setup_failure},
 };
 
 /// How far a pod has come.

@@ -74,14 +74,20 @@ impl Trouble {
     }
 }
 
-/// What a namespace's warnings say of a pod whose sandbox failed more than once, or can't succeed.
+/// What a namespace's warnings say of a pod that its node has not set up after a while: its sandbox failed more
+/// than once, or can't succeed, or what a volume is made from is still missing.
 #[must_use]
-pub fn sandbox_failure(pod: &str, warnings: &[ClusterWarning]) -> Option<Diagnosis> {
-    let (last, is_final) = warnings.iter().rev().find_map(|it| match Trouble::of(it) {
-        Some(Trouble::Sandbox { is_final }) if it.object.name == pod => Some((it, is_final)),
-        _ => None,
-    })?;
-    (last.count > 1 || is_final).then(|| Diagnosis::new(Cause::Sandbox, last.said()))
+pub fn setup_failure(pod: &str, warnings: &[ClusterWarning]) -> Option<Diagnosis> {
+    let mut own = warnings.iter().rev().filter(|it| it.object.name == pod);
+    let (last, trouble) = own.find_map(|it| Some((it, Trouble::of(it)?)))?;
+    let is_repeated = last.count > 1;
+    let is_over = match trouble {
+        Trouble::Sandbox { is_final } => is_repeated || is_final,
+        Trouble::Volume { is_missing } => is_repeated && is_missing,
+        Trouble::Probe { .. } => false,
+    };
+    let (cause, _) = trouble.in_setup().filter(|_| is_over)?;
+    Some(Diagnosis::new(cause, last.said()))
 }
 
 #[cfg(test)]
@@ -105,7 +111,7 @@ mod tests {
                 warning("FailedScheduling", "web-1", "no room", 9),
                 warning("FailedCreatePodSandBox", "web-2", "another's", 9),
             ];
-            sandbox_failure("web-1", &warnings)
+            setup_failure("web-1", &warnings)
         };
         assert_eq!(failed("no network", 1), None);
         // What the runtime says is no count.
@@ -117,7 +123,18 @@ mod tests {
             "Failed to create pod sandbox: no network (2 times)"
         );
         assert!(failed("container init was OOM-killed (memory limit too low?)", 1).is_some());
-        assert_eq!(sandbox_failure("web-1", &[]), None);
+        assert_eq!(setup_failure("web-1", &[]), None);
+    }
+
+    #[test]
+    fn a_volume_is_given_up_only_when_its_source_stays_away() {
+        let failed = |message: &str, count: u32| {
+            setup_failure("web-1", &[warning("FailedMount", "web-1", message, count)])
+        };
+        let missing = "MountVolume.SetUp failed for volume \"v\" : secret \"x\" not found";
+        assert_eq!(failed(missing, 1), None);
+        assert_eq!(failed(missing, 5).unwrap().cause, Cause::VolumeMount);
+        assert_eq!(failed("AttachVolume.Attach failed", 5), None);
     }
 
     #[test]

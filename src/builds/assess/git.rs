@@ -12,7 +12,7 @@ const NO_REF: [&str; 6] = [
     "reference is not a tree",
 ];
 
-/// The exit code of the script that fetches, for a Dockerfile with a heredoc (EX_DATAERR).
+/// The exit code of the script that fetches, for a Dockerfile with a heredoc (`EX_DATAERR`).
 const HEREDOC: i32 = 65;
 
 /// Why the repository could not be fetched: git's own lines.

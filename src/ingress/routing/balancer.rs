@@ -25,12 +25,10 @@ pub(super) fn controller(
     if let Some(remedy) = controller.remedy() {
         return RoutingStep::fail(step, is, remedy);
     }
-    if let Some(event) = status::last_event(ingress, events) {
-        if is_warning(event) {
-            let said = warning(event);
-            let seen = format!("{is}; it says {said}");
-            return RoutingStep::fail(step, seen, remedy(&said.message));
-        }
+    let last = status::last_event(ingress, events);
+    if let Some(said) = last.filter(|it| is_warning(it)).map(warning) {
+        let seen = format!("{is}; it says {said}");
+        return RoutingStep::fail(step, seen, remedy(&said.message));
     }
     match (controller.state, &controller.class) {
         (ControllerState::Unknown, _) => {

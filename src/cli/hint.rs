@@ -14,95 +14,71 @@ use crate::{
     store::PodRecord,
 };
 
-/// The rest of the hint for a refused value, by its field.
+/// For a refused value, by its field.
 const FIELDS: &[(&str, &str)] = &[
-    ("owner", "--project-id names a project"),
-    ("AWS profile", "--profile names another"),
-    (
-        "DEPLOYMENT_DOMAIN",
-        "--hostname NAME or --no-ingress does so",
-    ),
-    ("Dockerfile", "--builder buildkit chooses it"),
-    ("Dockerfile path", "--dockerfile names it"),
-    ("builder argument", "--builder-arg=--FLAG=VALUE passes one"),
-    (
-        "git token",
-        "--git-token-file or --git-token-stdin passes it",
-    ),
+    ("owner", "--project-id"),
+    ("AWS profile", "--profile"),
+    ("DEPLOYMENT_DOMAIN", "--hostname NAME, --no-ingress"),
+    ("Dockerfile", "--builder buildkit"),
+    ("Dockerfile path", "--dockerfile"),
+    ("builder argument", "--builder-arg=--FLAG=VALUE"),
+    ("git token", "--git-token-file, --git-token-stdin"),
 ];
 
-/// The rest of the hint for a pod that does not run.
+/// For a pod that does not run.
 const CAUSES: &[(Cause, &str)] = &[
-    (Cause::Slow, "`berth status` shows it"),
-    (Cause::Replaced, "`berth revisions` lists them"),
+    (Cause::Slow, "`berth status`"),
+    (Cause::Replaced, "`berth revisions`"),
 ];
 
-/// The rest of the hint for a build without an image.
+/// For a build without an image.
 const BUILD_CAUSES: &[(BuildCause, &str)] = &[
-    (
-        BuildCause::Dockerfile,
-        "--dockerfile names it, --builder buildkit builds what Kaniko skips",
-    ),
-    (BuildCause::Credentials, "`berth setup-builder` does so"),
-    (BuildCause::NoBuilder, "`berth setup-builder` does so"),
-    (BuildCause::Architecture, "--platform chooses the image's"),
-    (BuildCause::Deadline, "`berth build --timeout` sets it"),
+    (BuildCause::Dockerfile, "--dockerfile, --builder buildkit"),
+    (BuildCause::Credentials, "`berth setup-builder`"),
+    (BuildCause::NoBuilder, "`berth setup-builder`"),
+    (BuildCause::Architecture, "--platform"),
+    (BuildCause::Deadline, "`berth build --timeout`"),
 ];
 
-/// The rest of the remedy for a step of the route to a deployment.
+/// For a step of the route to a deployment.
 const STEPS: &[((Rung, StepState), &str)] = &[
     (
         (Rung::Ingress, StepState::Fail),
-        "`berth list-alb-ingresses` lists the Ingresses",
+        "`berth list-alb-ingresses`",
     ),
-    ((Rung::Path, StepState::Fail), "--path requests another"),
-    (
-        (Rung::Endpoints, StepState::Fail),
-        "`berth list-instances` lists the pods",
-    ),
-    (
-        (Rung::Controller, StepState::Fail),
-        "`berth alb-status` shows the controller",
-    ),
-    (
-        (Rung::Address, StepState::Fail),
-        "`berth alb-status` shows the controller",
-    ),
-    (
-        (Rung::Answer, StepState::Warn),
-        "--path requests another path",
-    ),
-    (
-        (Rung::AnswerByDns, StepState::Warn),
-        "--path requests another path",
-    ),
+    ((Rung::Path, StepState::Fail), "--path"),
+    ((Rung::Endpoints, StepState::Fail), "`berth list-instances`"),
+    ((Rung::Controller, StepState::Fail), "`berth alb-status`"),
+    ((Rung::Address, StepState::Fail), "`berth alb-status`"),
+    ((Rung::Answer, StepState::Warn), "--path"),
+    ((Rung::AnswerByDns, StepState::Warn), "--path"),
 ];
 
 /// What the program says.
 enum Help {
     /// In place of the library's hint.
     Instead(Cow<'static, str>),
-    /// After the library's hint.
-    Rest(&'static str),
+    /// After the library's hint, in parentheses.
+    By(&'static str),
 }
 
 /// Returns the hint that the program prints.
 pub(super) fn hint(error: &Error) -> Option<String> {
     match help(error) {
         Some(Help::Instead(text)) => Some(text.into_owned()),
-        Some(Help::Rest(rest)) => error.hint().map(|hint| with_rest(&hint, Some(rest))),
+        Some(Help::By(by)) => error.hint().map(|hint| with(&hint, Some(by))),
         None => error.hint(),
     }
 }
 
 /// Returns what to do about a refused value.
 pub(super) fn of_invalid(refused: &Invalid) -> String {
-    with_rest(refused.remedy(), row(FIELDS, &refused.field()))
+    with(refused.remedy(), row(FIELDS, &refused.field()))
 }
 
 /// Returns what to do about a pod as it was last seen.
 pub(super) fn of_pod(record: &PodRecord) -> Option<String> {
-    let of = |it: &Diagnosis| with_rest(it.hint(), row(CAUSES, &it.cause));
+    let of = |it: &Diagnosis| with(it.hint(), row(CAUSES, &it.cause));
     let stopped = || "`berth create` starts it".to_owned();
     let failing = record.diagnosis.as_ref().map(of);
     failing.or_else(|| (record.status == PodStatus::Stopped).then(stopped))
@@ -110,8 +86,8 @@ pub(super) fn of_pod(record: &PodRecord) -> Option<String> {
 
 /// Returns what to do about a step of the route to a deployment.
 pub(super) fn of_step(step: &RoutingStep) -> Option<String> {
-    let rest = row(STEPS, &(step.step, step.state));
-    step.remedy.as_deref().map(|it| with_rest(it, rest))
+    let by = row(STEPS, &(step.step, step.state));
+    step.remedy.as_deref().map(|it| with(it, by))
 }
 
 fn row<K: PartialEq>(table: &[(K, &'static str)], key: &K) -> Option<&'static str> {
@@ -121,34 +97,32 @@ fn row<K: PartialEq>(table: &[(K, &'static str)], key: &K) -> Option<&'static st
         .map(|(_, text)| *text)
 }
 
-fn with_rest(hint: &str, rest: Option<&str>) -> String {
-    rest.map_or_else(|| hint.to_owned(), |rest| format!("{hint}; {rest}"))
+fn with(hint: &str, by: Option<&str>) -> String {
+    by.map_or_else(|| hint.to_owned(), |by| format!("{hint} ({by})"))
 }
 
 fn help(error: &Error) -> Option<Help> {
-    let rest = |rest: Option<&'static str>| rest.map(Help::Rest);
+    let by = |by: Option<&'static str>| by.map(Help::By);
     let instead = |text: String| Some(Help::Instead(text.into()));
     let text = match error {
-        Error::Invalid(refused) => return rest(row(FIELDS, &refused.field())),
-        Error::Replaced { .. } => return rest(row(CAUSES, &Cause::Replaced)),
+        Error::Invalid(refused) => return by(row(FIELDS, &refused.field())),
+        Error::Replaced { .. } => return by(row(CAUSES, &Cause::Replaced)),
         Error::PodFailed { diagnosis, .. } | Error::ImageNotPulled { diagnosis, .. } => {
-            return rest(row(CAUSES, &diagnosis.cause));
+            return by(row(CAUSES, &diagnosis.cause));
         }
-        Error::BuildFailed { failure, .. } => return rest(row(BUILD_CAUSES, &failure.cause)),
+        Error::BuildFailed { failure, .. } => return by(row(BUILD_CAUSES, &failure.cause)),
         Error::Context(ContextError::NoDockerfile { .. } | ContextError::BadDockerfile { .. }) => {
-            return Some(Help::Rest(
-                "--dockerfile names one, --template chooses a template",
-            ));
+            return Some(Help::By("--dockerfile, --template"));
         }
         Error::Manifest(ManifestError::Unreadable { .. })
         | Error::DockerfileTemplate(DockerfileTemplateError::Unreadable { .. }) => {
-            return Some(Help::Rest("--templates names it as well"));
+            return Some(Help::By("--templates"));
         }
-        Error::SpecUnknown => return Some(Help::Rest("`berth deploy --fresh` does so")),
+        Error::SpecUnknown => return Some(Help::By("`berth deploy --fresh`")),
         Error::Cluster(error) | Error::Exec(ExecError::Cluster(error)) => {
-            return rest(match error {
-                ClusterError::KubeconfigMissing { .. } => Some("`berth setup-kubeconfig` does so"),
-                ClusterError::NotRunning { .. } => Some("`berth status` shows it"),
+            return by(match error {
+                ClusterError::KubeconfigMissing { .. } => Some("`berth setup-kubeconfig`"),
+                ClusterError::NotRunning { .. } => Some("`berth status`"),
                 _ => None,
             });
         }
@@ -160,7 +134,7 @@ fn help(error: &Error) -> Option<Help> {
             Cause::Slow => {
                 "`berth list-instances` shows how far it has come; --timeout allows more time"
             }
-            cause => return rest(row(CAUSES, &cause)),
+            cause => return by(row(CAUSES, &cause)),
         },
         Error::SecretInUse { .. } => "deploy again without it first, or take it away with --force",
         Error::SecretNotSet { name } => {
@@ -235,7 +209,7 @@ mod tests {
 
     /// Whether a text names a command or an option of the program.
     fn is_the_programs(text: &str) -> bool {
-        let is_option = |word: &str| word.trim_start_matches('`').starts_with("--");
+        let is_option = |word: &str| word.trim_start_matches(['`', '(']).starts_with("--");
         text.contains("`berth ") || text.split(' ').any(is_option)
     }
 

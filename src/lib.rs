@@ -124,7 +124,7 @@
 //! | [`pods`] | the operations: manage, execute, delete, status, logs |
 //! | [`ingress`] | how deployments are reached from outside: host names, groups, the route to a response |
 //! | [`builds`] | images built in the cluster and pushed |
-//! | [`registry`] | the digest that a tag has at its registry now |
+//! | `registry` | the digest that a tag has at its registry now |
 //! | [`setup`] | what is set up once: the namespace for builds, the host's kubeconfig |
 //! | `engine` | the one sequence of every change: claim, observe, plan, apply, watch, record; leases, events, history, outages |
 //! | [`manifest`] | templates to checked manifests |
@@ -156,7 +156,7 @@ mod error;
 pub mod ingress;
 pub mod manifest;
 pub mod pods;
-pub mod registry;
+mod registry;
 pub mod setup;
 
 use berth_core::files;

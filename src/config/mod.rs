@@ -20,6 +20,7 @@ pub mod variables;
 use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
 
 use self::reader::Reader;
+pub(crate) use self::user::{home_dir, login_name};
 pub use self::{
     builds::{BuildSettings, Builder, Cache, Registry},
     database::database_url,
@@ -27,7 +28,6 @@ pub use self::{
     limits::TimeLimits,
     pods::PodDefaults,
     source::Variables,
-    user::{home_dir, login_name},
 };
 use crate::{
     cluster::kubectl::KubectlSettings, domain::Invalid, ssh::SshSettings, store::DatabaseUrl,

@@ -9,7 +9,7 @@ use nix::unistd::{User, getuid};
 /// The home directory of the user who runs berth: `$HOME` when it is an absolute path, else the one in
 /// the user database.
 #[must_use]
-pub fn home_dir() -> Option<PathBuf> {
+pub(crate) fn home_dir() -> Option<PathBuf> {
     home_from(std::env::var_os("HOME").map(PathBuf::from))
 }
 
@@ -23,7 +23,7 @@ pub(super) fn home_from(variable: Option<PathBuf>) -> Option<PathBuf> {
 
 /// The login name of the user who runs berth, from the user database.
 #[must_use]
-pub fn login_name() -> Option<String> {
+pub(crate) fn login_name() -> Option<String> {
     entry()
         .map(|user| user.name)
         .filter(|name| !name.is_empty())

@@ -48,21 +48,20 @@ struct Inner {
 
 /// What a manager needs to know beside its site.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// How deployments are reached from outside.
-    pub ingress: IngressSettings,
+    pub(crate) ingress: IngressSettings,
     /// The CPU and memory of a container whose request leaves them open.
-    pub resources: Resources,
+    pub(crate) resources: Resources,
     /// How long things may take.
-    pub limits: TimeLimits,
+    pub(crate) limits: TimeLimits,
     /// What is to be known to ask a registry for a tag's digest.
-    pub registry: RegistrySettings,
+    pub(crate) registry: RegistrySettings,
 }
 
 impl Settings {
     /// The part of the settings that is about deployments.
-    #[must_use]
-    pub fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config) -> Self {
         Self {
             ingress: config.ingress.clone(),
             resources: config.pods.resources.clone(),

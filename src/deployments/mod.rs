@@ -26,12 +26,13 @@ mod tidy;
 mod wait;
 mod work;
 
+pub(crate) use self::manager::Settings;
 pub use self::{
     build::BuiltAndDeployed,
     deploy::{DeployAction, Deployed},
     dry_run::{dry_run, dry_run_with_build},
     instances::{DeploymentInstance, Instances, PodInstance},
-    manager::{DeploymentManager, Settings},
+    manager::DeploymentManager,
     request::DeployRequest,
     revisions::Revision,
     secrets::{ProjectSecret, SecretManager, SecretName, SecretSet, SecretUnset},

@@ -38,7 +38,7 @@ pub(super) const TEMPLATES: [BuiltIn; 4] = [
 
 /// What `berth setup-builder` puts into the builder's namespace.
 #[derive(Debug)]
-pub struct BuilderSpec {
+pub(crate) struct BuilderSpec {
     /// The namespace.
     pub namespace: Namespace,
     /// The files `credentials` and `config` of the AWS CLI.
@@ -73,7 +73,10 @@ impl Templates {
     ///
     /// # Errors
     /// When a template can't be filled in, or renders anything but the object that it must.
-    pub fn builder_manifests(&self, spec: &BuilderSpec) -> Result<Vec<Manifest>, ManifestError> {
+    pub(crate) fn builder_manifests(
+        &self,
+        spec: &BuilderSpec,
+    ) -> Result<Vec<Manifest>, ManifestError> {
         let namespace = spec.namespace.as_str();
         let values = Values {
             namespace,

@@ -15,7 +15,7 @@ const RESOURCE_LISTS: [&str; 3] = ["limits", "requests", "overhead"];
 
 /// Whether something in `wanted` is missing from `live`, or is otherwise there.
 #[must_use]
-pub fn has_drifted(wanted: &Value, live: &Value) -> bool {
+pub(crate) fn has_drifted(wanted: &Value, live: &Value) -> bool {
     match (wanted, live) {
         (Value::Object(wanted), Value::Object(live)) => wanted.iter().any(|(key, wanted)| {
             let Some(live) = live.get(key) else {

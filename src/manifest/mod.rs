@@ -6,7 +6,7 @@
 //! Dockerfiles are rendered here too, from templates of their own ([`DockerfileTemplates`]).
 //! Nothing here speaks to a cluster or a database.
 
-pub mod build;
+pub(crate) mod build;
 mod builder;
 mod check;
 mod deployment;
@@ -20,18 +20,20 @@ mod pod;
 mod templates;
 mod verbatim;
 
-pub use self::{
+pub(crate) use self::{
     build::{BuildContainer, BuildRender, ContextRender},
     builder::BuilderSpec,
     deployment::{DeploymentRender, Release, SecretEntry, TEMPLATE_HASH},
+    drift::has_drifted,
+    pod::{ImageCheckRender, PodRender},
+};
+pub use self::{
     dockerfile::{
         DockerfileTemplate, DockerfileTemplateError, DockerfileTemplates, TemplateVariable,
         VariableKind,
     },
-    drift::has_drifted,
     error::ManifestError,
     ingress::IngressSpec,
-    pod::{ImageCheckRender, PodRender},
     templates::Templates,
 };
 pub use crate::cluster::Manifest;

@@ -29,19 +29,18 @@ struct Inner {
 
 /// What a manager needs to know beside its site.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The address at which node ports are reached, in place of the node's own.
-    pub node_address: Option<String>,
+    pub(crate) node_address: Option<String>,
     /// What a pod gets that its request does not say.
-    pub defaults: PodDefaults,
+    pub(crate) defaults: PodDefaults,
     /// How long things may take.
-    pub limits: TimeLimits,
+    pub(crate) limits: TimeLimits,
 }
 
 impl Settings {
     /// The part of the settings that is about pods.
-    #[must_use]
-    pub fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config) -> Self {
         Self {
             node_address: config.kubectl.node_address.clone(),
             defaults: config.pods.clone(),

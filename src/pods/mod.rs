@@ -18,13 +18,14 @@ mod recorded;
 mod request;
 mod status;
 
+pub(crate) use self::manager::Settings;
 pub(crate) use self::recorded::{forget, recorded};
 pub use self::{
     delete::Deleted,
     dry_run::DryRun,
     logs::LogOptions,
     manage::{Action, Managed},
-    manager::{PodManager, Settings},
+    manager::PodManager,
     request::{ExecuteRequest, ManageRequest},
     status::PodReport,
 };

@@ -44,7 +44,7 @@ const QUERIES: usize = 4;
 
 /// What is to be known of the registries of this site.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegistrySettings {
+pub(crate) struct RegistrySettings {
     /// The host of the registry that is spoken to without TLS, with its port.
     pub plain_http: Option<String>,
     /// The host of the registry that is spoken to with TLS and may have an authority of its own, with its
@@ -57,7 +57,7 @@ pub struct RegistrySettings {
 impl RegistrySettings {
     /// The part of the settings that is about registries.
     #[must_use]
-    pub fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config) -> Self {
         let builds = &config.builds;
         let host = builds.registry.as_ref().map(|it| it.host().to_owned());
         let ca_file = builds.registry_ca.clone().filter(|_| !builds.plain_http);
@@ -71,7 +71,7 @@ impl RegistrySettings {
 
 /// Why a tag's digest is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unresolved {
+pub(crate) struct Unresolved {
     /// The registry's host.
     pub registry: String,
     /// Why, without any login.
@@ -83,7 +83,7 @@ pub struct Unresolved {
 /// What it means that a tag's digest is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum UnresolvedKind {
+pub(crate) enum UnresolvedKind {
     /// The registry did not answer at all.
     Unreachable,
     /// The registry knows the repository, and that it has no such tag.

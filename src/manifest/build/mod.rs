@@ -35,32 +35,32 @@ pub(super) const TEMPLATES: [BuiltIn; 4] = [
 ];
 
 /// The container that builds.
-pub const BUILD_CONTAINER: &str = "build";
+pub(crate) const BUILD_CONTAINER: &str = "build";
 
 /// The image that is built.
-pub const ANNOTATION_IMAGE: &str = "berth.dev/image";
+pub(crate) const ANNOTATION_IMAGE: &str = "berth.dev/image";
 /// What it is built from, for people.
-pub const ANNOTATION_SOURCE: &str = "berth.dev/source";
+pub(crate) const ANNOTATION_SOURCE: &str = "berth.dev/source";
 /// The whole hash of a build's context, which is too long for a label.
-pub const ANNOTATION_CONTEXT_HASH: &str = "berth.dev/context-hash";
+pub(crate) const ANNOTATION_CONTEXT_HASH: &str = "berth.dev/context-hash";
 /// When a context was last asked for.
-pub const ANNOTATION_USED_AT: &str = "berth.dev/used-at";
+pub(crate) const ANNOTATION_USED_AT: &str = "berth.dev/used-at";
 
 /// Where things are in a build's containers.
-pub mod paths {
+pub(crate) mod paths {
     /// The context: `context.tar.gz`, or the folder `source`.
-    pub const CONTEXT: &str = "/context";
+    pub(crate) const CONTEXT: &str = "/context";
     /// The token of a git repository, as the file `token`.
-    pub const GIT_TOKEN: &str = "/var/run/secrets/berth/git";
+    pub(crate) const GIT_TOKEN: &str = "/var/run/secrets/berth/git";
     /// The certificates of the registry's authorities, as the file `ca.crt`.
-    pub const REGISTRY_CA: &str = "/var/run/secrets/berth/registry-ca";
+    pub(crate) const REGISTRY_CA: &str = "/var/run/secrets/berth/registry-ca";
     /// AWS credentials: the files `credentials` and `config`.
-    pub const AWS: &str = "/var/run/secrets/berth/aws";
+    pub(crate) const AWS: &str = "/var/run/secrets/berth/aws";
 }
 
 /// A container of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuildContainer {
+pub(crate) struct BuildContainer {
     /// Its name.
     pub name: &'static str,
     /// Its image.
@@ -75,7 +75,7 @@ pub struct BuildContainer {
 
 /// What a build's Job is to be.
 #[derive(Debug, Clone, PartialEq)]
-pub struct BuildRender<'a> {
+pub(crate) struct BuildRender<'a> {
     /// Its name, and its pod's label.
     pub id: &'a BuildId,
     /// Where it runs.
@@ -114,7 +114,7 @@ pub struct BuildRender<'a> {
 
 /// A context that fits a `ConfigMap`.
 #[derive(Clone, Copy)]
-pub struct ContextRender<'a> {
+pub(crate) struct ContextRender<'a> {
     /// The `ConfigMap`'s name.
     pub name: &'a str,
     /// Where it is.
@@ -132,7 +132,10 @@ impl Templates {
     ///
     /// # Errors
     /// When the template can't be filled in, or renders anything but the Job that it must.
-    pub fn build_manifest(&self, render: &BuildRender<'_>) -> Result<Manifest, ManifestError> {
+    pub(crate) fn build_manifest(
+        &self,
+        render: &BuildRender<'_>,
+    ) -> Result<Manifest, ManifestError> {
         let values = JobValues::new(render);
         let expected = Expected::new(Kind::Job, &values.name, Some(&values.namespace));
         let labels = values::pairs(&values.labels);
@@ -160,7 +163,10 @@ impl Templates {
     ///
     /// # Errors
     /// As [`Templates::build_manifest`].
-    pub fn context_manifest(&self, render: &ContextRender<'_>) -> Result<Manifest, ManifestError> {
+    pub(crate) fn context_manifest(
+        &self,
+        render: &ContextRender<'_>,
+    ) -> Result<Manifest, ManifestError> {
         let values = ContextValues::new(render);
         let expected = Expected::new(Kind::ConfigMap, values.name, Some(&values.namespace))
             .labels(&["metadata"], values::pairs(&values.labels))
@@ -178,7 +184,7 @@ impl Templates {
     ///
     /// # Errors
     /// As [`Templates::build_manifest`].
-    pub fn registry_ca_manifest(
+    pub(crate) fn registry_ca_manifest(
         &self,
         name: &str,
         namespace: &Namespace,
@@ -201,7 +207,7 @@ impl Templates {
     ///
     /// # Errors
     /// As [`Templates::build_manifest`].
-    pub fn git_token_manifest(
+    pub(crate) fn git_token_manifest(
         &self,
         id: &BuildId,
         namespace: &Namespace,
@@ -219,6 +225,6 @@ impl Templates {
 
 /// The name of the Secret with the token for a build's git repository.
 #[must_use]
-pub fn git_token_name(build: &str) -> String {
+pub(crate) fn git_token_name(build: &str) -> String {
     format!("{build}-git")
 }

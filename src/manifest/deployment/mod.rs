@@ -45,11 +45,11 @@ pub(super) const TEMPLATES: [BuiltIn; 3] = [
 /// The port of each deployment's Service.
 const SERVICE_PORT: u16 = 80;
 /// The label by which the cluster tells the pods of two templates apart; it sets it itself.
-pub const TEMPLATE_HASH: &str = "pod-template-hash";
+pub(crate) const TEMPLATE_HASH: &str = "pod-template-hash";
 
 /// What is to be said of a deployment beside its specification.
 #[derive(Debug, Clone, Default)]
-pub struct DeploymentRender {
+pub(crate) struct DeploymentRender {
     /// The longest that its rollout may take.
     pub limit: Duration,
     /// What the pods depend on beside their template, as any text that is another one when it is: the
@@ -67,7 +67,7 @@ pub struct DeploymentRender {
 
 /// The manifests of a deployment, and the mark of the pods that come of them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Release {
+pub(crate) struct Release {
     /// The Service and the Deployment, in the order in which they are to be applied.
     pub manifests: Vec<Manifest>,
     /// What the pods carry as [`ANNOTATION_RELEASE`]: a hash of all that they were made from.
@@ -76,7 +76,7 @@ pub struct Release {
 
 /// One of a project's secrets, with its new value.
 #[derive(Debug)]
-pub struct SecretEntry<'a> {
+pub(crate) struct SecretEntry<'a> {
     /// Its name.
     pub name: &'a EnvName,
     /// Its value.
@@ -90,7 +90,7 @@ impl Templates {
     ///
     /// # Errors
     /// When a template can't be filled in, or renders anything but the object that it must.
-    pub fn deployment_manifests(
+    pub(crate) fn deployment_manifests(
         &self,
         owner: &Owner,
         name: &DeploymentName,
@@ -132,7 +132,7 @@ impl Templates {
     ///
     /// # Errors
     /// As [`Templates::deployment_manifests`].
-    pub fn project_secret_manifest(
+    pub(crate) fn project_secret_manifest(
         &self,
         owner: &Owner,
         entry: Option<&SecretEntry<'_>>,

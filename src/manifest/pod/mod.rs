@@ -45,14 +45,14 @@ const PLACEMENT: [&str; 7] = [
 
 /// What is to be said of a pod beside its specification.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PodRender {
+pub(crate) struct PodRender {
     /// When given, the running pod is replaced by a new one, as `kubectl rollout restart` does it.
     pub restarted_at: Option<DateTime<Utc>>,
 }
 
 /// An image that is to be pulled by a pod of its own.
 #[derive(Debug, Clone, Copy)]
-pub struct ImageCheckRender<'a> {
+pub(crate) struct ImageCheckRender<'a> {
     /// The Job's name.
     pub name: &'a str,
     /// The pod that is to run the image.
@@ -67,7 +67,7 @@ impl Templates {
     ///
     /// # Errors
     /// When a template can't be filled in, or renders anything but the object that it must.
-    pub fn pod_manifests(
+    pub(crate) fn pod_manifests(
         &self,
         owner: &Owner,
         spec: &PodSpec,
@@ -98,7 +98,7 @@ impl Templates {
     ///
     /// # Errors
     /// As [`Templates::pod_manifests`].
-    pub fn image_check_manifest(
+    pub(crate) fn image_check_manifest(
         &self,
         owner: &Owner,
         render: &ImageCheckRender<'_>,

@@ -201,11 +201,10 @@ fn literals(code: &str) -> Vec<String> {
             comment.split_once('\n').map_or("", |(_, rest)| rest)
         } else if let Some(comment) = from.strip_prefix("/*") {
             comment.split_once("*/").map_or("", |(_, rest)| rest)
-        } else if from.starts_with('"') {
+        } else if let Some(inner) = from.strip_prefix('"') {
             let hashes = before.trim_end_matches('#');
             let is_raw = hashes.ends_with('r');
             let end = format!("\"{}", &before[hashes.len()..]);
-            let inner = &from[1..];
             let mut ends = inner.match_indices(if is_raw { &end } else { "\"" });
             let escaped = |end: usize| {
                 let slashes = inner[..end].bytes().rev().take_while(|it| *it == b'\\');

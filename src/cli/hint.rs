@@ -289,8 +289,7 @@ mod tests {
         .unwrap();
         let config = Config::from_vars(|name| match name {
             "K8S_SSH_HOST" | "IMAGE_REGISTRY" => Some("host.invalid".to_owned()),
-            "K8S_SSH_KEY_FILE" => Some("/nonexistent".to_owned()),
-            "HOME" => Some("/nonexistent".to_owned()),
+            "K8S_SSH_KEY_FILE" | "HOME" => Some("/nonexistent".to_owned()),
             _ => None,
         });
         let config = config.unwrap();

@@ -18,12 +18,12 @@ impl DeploymentManager {
     pub(crate) async fn build_and_deploy(
         &self,
         builds: &BuildManager,
-        build: BuildRequest,
+        source: BuildRequest,
         deploy: DeployRequest,
     ) -> Result<BuiltAndDeployed, Error> {
-        let deploy = deploy.image(build.image_at(builds.settings().registry.as_ref())?);
+        let deploy = deploy.image(source.image_at(builds.settings().registry.as_ref())?);
         self.check(&deploy).await?;
-        let built = builds.build(build).await?;
+        let built = builds.build(source).await?;
         let deployed = self.deploy(deploy.image(built.image.clone())).await?;
         Ok(BuiltAndDeployed { built, deployed })
     }

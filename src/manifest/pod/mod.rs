@@ -136,7 +136,7 @@ impl Templates {
     /// The manifest of an owner's namespace.
     ///
     /// # Errors
-    /// As [`Templates::pod_manifests`].
+    /// When the template can't be used.
     pub fn namespace_manifest(&self, owner: &Owner) -> Result<Manifest, ManifestError> {
         let values = values::NamespaceValues::new(owner);
         let marks = Expected::new(Kind::Namespace, &values.namespace, None);

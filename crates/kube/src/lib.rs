@@ -32,6 +32,7 @@ mod ownership;
 mod resource;
 mod scale_up;
 mod status;
+mod typed;
 mod watch_pace;
 
 pub use self::{

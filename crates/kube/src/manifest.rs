@@ -13,6 +13,8 @@ use k8s_openapi::Resource as Kind;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+use super::typed;
+
 /// The longest value of a `ConfigMap` with bytes that is shown, in characters.
 const SHOWN: usize = 120;
 
@@ -235,19 +237,11 @@ impl fmt::Debug for Manifest {
 
 /// Decodes the object as its type, and refuses the fields that the type drops.
 fn decode_strictly<T: DeserializeOwned>(object: &Value) -> Result<(), InvalidManifest> {
-    let mut unknown = Vec::new();
-    let mut track = serde_path_to_error::Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(object, &mut track);
-    let decoded: Result<T, _> = serde_ignored::deserialize(tracked, |path| {
-        // An optional object on the way shows as `?` in the path.
-        unknown.push(path.to_string().replace(".?", ""));
-    });
-    if let Err(error) = decoded {
-        return Err(InvalidManifest::WrongType {
-            field: track.path().to_string().replace(".?", ""),
-            problem: without_value(&error.to_string()),
-        });
-    }
+    let decoded = typed::decode::<T>(object);
+    let (_, unknown) = decoded.map_err(|wrong| InvalidManifest::WrongType {
+        field: wrong.field,
+        problem: without_value(&wrong.problem),
+    })?;
     if unknown.is_empty() {
         Ok(())
     } else {

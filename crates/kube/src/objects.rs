@@ -106,7 +106,7 @@ impl Objects {
         self.0
             .iter()
             .filter(|object| is_of::<T>(object))
-            .map(|object| decode(object.clone()))
+            .map(|object| decode(object))
             .collect()
     }
 
@@ -115,7 +115,7 @@ impl Objects {
     /// # Errors
     /// When one of them has none that can be read.
     pub fn metadata(&self) -> Result<Vec<ObjectMeta>, ClusterError> {
-        let metadata = |object: &Value| decode(object.get("metadata").cloned().unwrap_or_default());
+        let metadata = |object: &Value| decode(object.get("metadata").unwrap_or(&Value::Null));
         self.0.iter().map(metadata).collect()
     }
 }
@@ -158,7 +158,7 @@ impl ObjectChange {
     /// When it is not as its kind says.
     pub fn into_object<T: DeserializeOwned>(self) -> Result<Option<T>, ClusterError> {
         match self {
-            Self::Is(object) => decode(object).map(Some),
+            Self::Is(object) => decode(&object).map(Some),
             Self::Gone(_) => Ok(None),
         }
     }
@@ -171,16 +171,19 @@ fn is_of<T: Kind>(object: &Value) -> bool {
     text(object, "/kind") == T::KIND && group == T::GROUP
 }
 
-fn decode<T: DeserializeOwned>(object: Value) -> Result<T, ClusterError> {
+fn decode<T: DeserializeOwned>(object: &Value) -> Result<T, ClusterError> {
     let what = format!(
         "{} {}",
-        text(&object, "/kind"),
-        text(&object, "/metadata/name")
+        text(object, "/kind"),
+        text(object, "/metadata/name")
     );
-    serde_path_to_error::deserialize(object).map_err(|error| ClusterError::Unexpected {
-        act: "read objects".to_owned(),
-        problem: format!("{what}: {error}"),
-    })
+    match super::typed::decode(object) {
+        Ok((decoded, _)) => Ok(decoded),
+        Err(wrong) => Err(ClusterError::Unexpected {
+            act: "read objects".to_owned(),
+            problem: format!("{what}: {}: {}", wrong.field, wrong.problem),
+        }),
+    }
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {

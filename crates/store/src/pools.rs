@@ -9,6 +9,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use diesel::{ConnectionError, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, pooled_connection::bb8};
+use futures::future::BoxFuture;
 use tokio::task::JoinError;
 use tracing::Instrument;
 
@@ -97,6 +98,8 @@ pub(super) async fn finish<T: Send + 'static>(
     act: &'static str,
     database: &str,
 ) -> Result<T, StoreError> {
+    // Behind a pointer: a task's code is generated for each type of future, and there are many queries.
+    let work: BoxFuture<'static, Result<T, Fault>> = Box::pin(work);
     let finished = tokio::spawn(work.in_current_span()).await;
     joined(finished, act)?.map_err(|fault| fault.explain(act, database))
 }

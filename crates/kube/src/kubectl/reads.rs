@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    super::{ClusterError, HostFault, Reply},
+    super::{ClusterError, HostFault, Reply, typed},
     KubectlSettings,
 };
 
@@ -28,7 +28,7 @@ fn named(name: &str) -> String {
 pub(super) fn parse_pod(answer: &[u8]) -> Result<Option<Pod>, ClusterError> {
     const ACT: &str = "get pod";
     let pod = lists(ACT, answer, 1)?.into_iter().next();
-    pod.map(|pod| typed(ACT, pod)).transpose()
+    pod.map(|pod| decoded(ACT, &pod)).transpose()
 }
 
 /// The objects of an answer of this many lists, one of each `kubectl get`. Such a list is always printed,
@@ -68,10 +68,15 @@ fn objects(mut document: Value) -> Vec<Value> {
     }
 }
 
-pub(super) fn typed<T: DeserializeOwned>(act: &str, object: Value) -> Result<T, ClusterError> {
-    let what = format!("{} {}", kind(&object), name(&object));
-    serde_path_to_error::deserialize(object)
-        .map_err(|error| unexpected(act, format!("{what}: {error}")))
+pub(super) fn decoded<T: DeserializeOwned>(act: &str, object: &Value) -> Result<T, ClusterError> {
+    let what = format!("{} {}", kind(object), name(object));
+    match typed::decode(object) {
+        Ok((decoded, _)) => Ok(decoded),
+        Err(wrong) => Err(unexpected(
+            act,
+            format!("{what}: {}: {}", wrong.field, wrong.problem),
+        )),
+    }
 }
 
 /// The error for an answer that kubectl does not give.

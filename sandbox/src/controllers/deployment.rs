@@ -74,9 +74,14 @@ impl Deployments {
         let fresh = |set: &Value| self.store.get(&REPLICASETS, namespace(set), name(set));
         let new = new.and_then(|set| fresh(&set));
         let old: Vec<Value> = sets.iter().filter_map(fresh).collect();
+        let reconciled = integer(deployment, "/metadata/generation");
         let deployment = self
             .store
             .get(&DEPLOYMENTS, namespace(deployment), name(deployment))?;
+        if integer(&deployment, "/metadata/generation") != reconciled {
+            // What was found is of another template: it would pass for the observation of this one.
+            return Some(Instant::now());
+        }
         let found = Found {
             new: new.as_ref(),
             old: &old,

@@ -260,6 +260,33 @@ async fn an_outage_that_does_not_end_fails_the_operation_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_silent_connection_is_not_taken_for_a_workload_that_does_not_run() {
+    let world = World::new();
+    let berth = world.berth().await;
+    let history = async || berth.history(OperationFilter::default()).await.unwrap();
+    berth.deployments().deploy(deploy("good")).await.unwrap();
+    let (release, pod) = (deploy("better").rollback_on_failure(true), shop());
+    let silence = async {
+        sleep(Duration::from_secs(5)).await;
+        world.cluster.be_away(Away::Silent, Duration::from_hours(9));
+        // Both are ready meanwhile.
+        sleep(Duration::from_hours(2)).await;
+        world.cluster.come_back();
+    };
+    let (deployed, created, ()) = tokio::join!(
+        berth.deployments().deploy(release),
+        berth.pods().manage(pod),
+        silence
+    );
+    for error in [deployed.unwrap_err(), created.unwrap_err()] {
+        assert_eq!(error.kind(), Kind::TimedOut, "{error:?}");
+    }
+    assert!(world.image().contains("better"), "nothing was rolled back");
+    let ends = history().await.records;
+    assert!(ends.iter().all(|it| it.operation != Operation::Rollback));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pod_is_created_once() {
     let world = World::new();
     let berth = world.berth().await;

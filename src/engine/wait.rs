@@ -21,6 +21,8 @@ const QUIET: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_secs(1);
 /// The longest that one watch lasts.
 const WINDOW: Duration = Duration::from_mins(1);
+/// How long the cluster may take to say what there is when the time is up.
+const LAST_LOOK: Duration = Duration::from_secs(10);
 
 /// What is awaited: what has been seen of it, and what that means.
 #[async_trait]
@@ -64,10 +66,11 @@ impl Standing {
 }
 
 impl Site {
-    /// Waits until it is over, at most until `deadline`.
+    /// Waits until it is over, at most until `deadline`; what there is then is read once more, since a
+    /// connection can have been silent for some time before it is known to be lost.
     ///
     /// # Errors
-    /// When the cluster can't be watched any more.
+    /// When the cluster can't be watched any more, or is out of reach at the deadline.
     pub(crate) async fn wait(
         &self,
         awaited: &mut dyn Awaited,
@@ -76,17 +79,35 @@ impl Site {
     ) -> Result<(), ClusterError> {
         // Requests are repeated during an outage for as long as the wait may last.
         let cluster = self.cluster().steady(deadline);
-        let mut pace = WatchPace::default();
-        let mut is_first = true;
-        let is_late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        while !is_late() {
-            pace.begin();
-            if follow(&cluster, awaited, is_first, deadline, events).await? {
-                break;
+        let watches = async {
+            let mut pace = WatchPace::default();
+            let mut is_first = true;
+            loop {
+                pace.begin();
+                if follow(&cluster, awaited, is_first, deadline, events).await? {
+                    return Ok(());
+                }
+                is_first = false;
+                pace.pause().await;
             }
-            is_first = false;
-            pace.pause().await;
+        };
+        let over = match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, watches).await.ok(),
+            None => Some(watches.await),
+        };
+        if let Some(over) = over {
+            return over;
         }
+        let queries = awaited.queries();
+        let found = tokio::time::timeout(LAST_LOOK, cluster.find(&queries)).await;
+        let found = found.unwrap_or_else(|_| {
+            Err(ClusterError::TimedOut {
+                condition: "the cluster to say what there is now".to_owned(),
+                reply: Box::default(),
+            })
+        });
+        awaited.look(&found?)?;
+        awaited.assess(events);
         Ok(())
     }
 }
@@ -112,7 +133,7 @@ async fn follow(
     loop {
         let Standing { over_at, ask_at } = awaited.assess(events);
         let now = Instant::now();
-        if over_at.into_iter().chain(deadline).any(|at| now >= at) {
+        if over_at.is_some_and(|at| now >= at) {
             return Ok(true);
         }
         if has_ended {
@@ -126,7 +147,7 @@ async fn follow(
             awaited.look(&cluster.find(queries).await?)?;
             continue;
         }
-        let at = [over_at, ask_at, deadline].into_iter().flatten().min();
+        let at = over_at.into_iter().chain(ask_at).min();
         let at = at.unwrap_or(now + TICK).min(now + TICK);
         match tokio::time::timeout_at(at, changes.next()).await {
             Ok(Some(change)) => {

@@ -16,7 +16,8 @@ use super::{ClusterError, status::is_failed_webhook};
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// How long the cluster may be out of reach in an operation that has no deadline.
+/// How long the cluster may be out of reach in an operation that has no deadline, or in which it has not
+/// answered yet.
 const LONGEST: Duration = Duration::from_mins(1);
 
 /// What the requests of one operation know about the connection to the cluster. Clones share it.
@@ -29,6 +30,8 @@ pub(crate) struct Contact {
 #[derive(Default)]
 struct State {
     has_answered: bool,
+    /// Whether the host has been reached, though nothing has answered in this operation.
+    was_reached: bool,
     lost_since: Option<Instant>,
     tell: Option<Tell>,
 }
@@ -37,9 +40,14 @@ struct State {
 type Tell = Box<dyn Fn(&ClusterError) + Send>;
 
 impl Contact {
-    /// The contact of an operation that begins now and ends at this time.
-    pub(crate) fn new(until: Option<Instant>) -> Self {
-        let state = Arc::default();
+    /// The contact of an operation that begins now and ends at this time. The cluster may have answered
+    /// before the operation.
+    pub(crate) fn new(until: Option<Instant>, answered_at: Option<Instant>) -> Self {
+        let state = State {
+            was_reached: answered_at.is_some_and(|at| at.elapsed() < LONGEST),
+            ..State::default()
+        };
+        let state = Arc::new(Mutex::new(state));
         Self { until, state }
     }
 
@@ -103,13 +111,14 @@ impl Contact {
             state.lost_since = None;
             return false;
         };
+        state.was_reached |= is_after_login(error);
         let is_new = state.lost_since.is_none();
         let since = *state.lost_since.get_or_insert(now);
         let until = match self.until {
-            Some(until) if !is_of_webhook(error) => until,
+            Some(until) if state.has_answered && !is_of_webhook(error) => until,
             until => (since + LONGEST).min(until.unwrap_or(since + LONGEST)),
         };
-        let repeats = state.has_answered && now < until;
+        let repeats = (state.has_answered || state.was_reached) && now < until;
         if repeats {
             tracing::debug!(%error, "the cluster is out of reach; trying again");
             if let Some(tell) = state.tell.as_ref().filter(|_| is_new) {
@@ -125,6 +134,14 @@ fn is_of_webhook(error: &ClusterError) -> bool {
     matches!(error, ClusterError::ApiUnreachable { words, .. } if is_failed_webhook(words))
 }
 
+/// Whether the host had let berth in when the connection was lost.
+fn is_after_login(error: &ClusterError) -> bool {
+    let ClusterError::Ssh(error) = error else {
+        return false;
+    };
+    matches!(error, SshError::LinkLost { .. } | SshError::NoExitStatus)
+}
+
 /// Whether the error says nothing but that the cluster, or the connection to it, is out of reach.
 fn is_passing(error: &ClusterError) -> bool {
     match error {
@@ -138,6 +155,7 @@ fn is_passing(error: &ClusterError) -> bool {
                 | SshError::ConnectTimeout { .. }
                 | SshError::Refuses { .. }
                 | SshError::Handshake { .. }
+                | SshError::ClosedDuringLogin { .. }
                 | SshError::ChannelRefused { .. }
                 | SshError::NoExitStatus
                 | SshError::TimedOut { .. }
@@ -152,12 +170,16 @@ mod tests {
 
     #[test]
     fn what_has_answered_once_is_tried_again_until_the_deadline() {
-        let lost = ClusterError::Ssh(SshError::NoExitStatus);
+        let lost = ClusterError::ApiUnreachable {
+            words: String::new(),
+            may_have_arrived: false,
+            reply: Box::default(),
+        };
         let stopped = ClusterError::Ssh(SshError::Stopped);
         let (now, second) = (Instant::now(), Duration::from_secs(1));
         let hour = Duration::from_hours(1);
         for (until, end) in [(None, now + LONGEST), (Some(now + hour), now + hour)] {
-            let contact = Contact::new(until);
+            let contact = Contact::new(until, None);
             // Nothing says that the first request would ever be answered.
             assert!(!contact.should_retry_at(now, Some(&lost)));
             assert!(!contact.should_retry_at(now, None));
@@ -167,7 +189,7 @@ mod tests {
             assert!(!contact.should_retry_at(now, Some(&stopped)));
         }
         // Without a deadline each outage has its own time.
-        let contact = Contact::new(None);
+        let contact = Contact::new(None, None);
         contact.should_retry_at(now, None);
         contact.should_retry_at(now, Some(&lost));
         contact.should_retry_at(now + LONGEST, None);
@@ -175,22 +197,35 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_was_reached_is_tried_again_for_a_minute() {
+        let lost = ClusterError::Ssh(SshError::NoExitStatus);
+        let closed = ClusterError::Ssh(SshError::ClosedDuringLogin {
+            user: String::new(),
+            host: String::new(),
+            after: Duration::ZERO,
+            said: String::new(),
+        });
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let until = Some(now + Duration::from_hours(1));
+        // It had let berth in, and then it was restarted.
+        let contact = Contact::new(until, None);
+        assert!(contact.should_retry_at(now, Some(&lost)));
+        assert!(contact.should_retry_at(now + LONGEST - second, Some(&closed)));
+        assert!(!contact.should_retry_at(now + LONGEST, Some(&closed)));
+        // An operation before this one was answered.
+        assert!(Contact::new(until, Some(now)).should_retry_at(now, Some(&closed)));
+        assert!(!Contact::new(until, None).should_retry_at(now, Some(&closed)));
+    }
+
+    #[test]
     fn each_outage_is_told_once() {
         let lost = ClusterError::Ssh(SshError::NoExitStatus);
         let told = Arc::new(Mutex::new(0));
-        let (contact, count) = (Contact::new(None), Arc::clone(&told));
+        let (contact, count) = (Contact::new(None, None), Arc::clone(&told));
         contact.on_outage(Box::new(move |_| *count.lock().unwrap() += 1));
-        for error in [
-            Some(&lost),
-            None,
-            Some(&lost),
-            Some(&lost),
-            None,
-            Some(&lost),
-        ] {
+        for error in [None, Some(&lost), Some(&lost), None, Some(&lost)] {
             contact.should_retry(error);
         }
-        // The first is no outage: nothing had answered.
         assert_eq!(*told.lock().unwrap(), 2);
     }
 
@@ -198,7 +233,7 @@ mod tests {
     fn a_part_of_an_operation_ends_no_later_than_the_operation() {
         let lost = ClusterError::Ssh(SshError::NoExitStatus);
         let (now, second) = (Instant::now(), Duration::from_secs(1));
-        let whole = Contact::new(Some(now + 2 * second));
+        let whole = Contact::new(Some(now + 2 * second), None);
         whole.should_retry_at(now, None);
         let part = whole.within(Some(now + second));
         assert!(part.should_retry_at(now, Some(&lost)));
@@ -217,7 +252,7 @@ mod tests {
                 reply: Box::default(),
             };
             let (now, hour) = (Instant::now(), Duration::from_hours(1));
-            let contact = Contact::new(Some(now + hour));
+            let contact = Contact::new(Some(now + hour), None);
             contact.should_retry_at(now, None);
             contact.should_retry_at(now, Some(&error));
             contact.should_retry_at(now + LONGEST, Some(&error))

@@ -76,7 +76,7 @@ async fn while_it_is_away_calls_fail_and_what_runs_ends() {
         let error = watch.next().await.unwrap().unwrap_err();
         let is_expected = |error: &ClusterError| match how {
             Away::ApiServer => matches!(error, ClusterError::ApiUnreachable { .. }),
-            Away::Link => matches!(error, ClusterError::Ssh(_)),
+            Away::Link | Away::Silent => matches!(error, ClusterError::Ssh(_)),
         };
         assert!(is_expected(&error), "{error:?}");
         assert!(watch.next().await.is_none());

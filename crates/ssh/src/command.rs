@@ -308,14 +308,13 @@ impl Task {
                         tokio::spawn(async move { channel.eof().await });
                     }
                     Step::GiveUp => {
-                        self.end_it(&mut output, &input).await;
-                        return Err(self.no_launcher(LoginEnd::Hung(self.wait.limit())));
+                        let error = self.no_launcher(LoginEnd::Hung(self.wait.limit()));
+                        return Err(self.not_begun(&mut output, &input, error).await);
                     }
                 },
                 // The launcher has not got the line, or not all of it.
                 () = sleep_until(begin_by), if self.line_sent && !self.has_begun() => {
-                    self.end_it(&mut output, &input).await;
-                    return Err(if self.has_begun() { SshError::Stopped } else { SshError::StartupReadsStdin });
+                    return Err(self.not_begun(&mut output, &input, SshError::StartupReadsStdin).await);
                 }
                 () = &mut cancelled => {
                     self.end_it(&mut output, &input).await;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use russh::client::{Handle, Msg};
@@ -25,6 +25,9 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_millis(320);
 
+/// How long a host that does not start a command may take to answer at all.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// Whether to wait for a channel while the server has none to give.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patience {
@@ -37,6 +40,8 @@ pub(super) struct Connection {
     handle: Handle<Events>,
     slots: Arc<Slots>,
     lost: watch::Receiver<Option<Loss>>,
+    /// Whether the host was asked for an answer and gave none.
+    is_silent: AtomicBool,
     closing: watch::Sender<bool>,
     /// Counted over all connections of a client.
     pub(super) commands_started: Arc<AtomicU64>,
@@ -69,6 +74,7 @@ impl Connection {
             handle: transport.handle,
             slots: transport.slots,
             lost: transport.lost,
+            is_silent: AtomicBool::new(false),
             closing: watch::Sender::new(false),
             commands_started,
             stop_grace: settings.limits.stop_grace,
@@ -80,7 +86,16 @@ impl Connection {
     }
 
     pub(super) fn is_alive(&self) -> bool {
-        !self.handle.is_closed() && !*self.closing.borrow()
+        let is_silent = self.is_silent.load(Ordering::Relaxed);
+        !is_silent && !self.handle.is_closed() && !*self.closing.borrow()
+    }
+
+    /// Whether the host still answers on this connection. One that does not gets no more commands.
+    pub(super) async fn answers(&self) -> bool {
+        let answer = timeout(ANSWER, self.handle.send_ping()).await;
+        let answers = matches!(answer, Ok(Ok(()))) && !self.handle.is_closed();
+        self.is_silent.fetch_or(!answers, Ordering::Relaxed);
+        answers
     }
 
     /// Opens a session channel, waiting for one of ours to close if the server has no more to

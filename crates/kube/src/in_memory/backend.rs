@@ -28,13 +28,13 @@ use crate::{
 #[async_trait]
 impl Backend for InMemory {
     async fn list(&self, query: &Query) -> Result<Objects, ClusterError> {
-        self.call("list")?;
+        self.call("list").await?;
         let found = self.select(query).map_err(|error| refuse("list", error))?;
         Ok(found.into_iter().collect())
     }
 
     async fn watch(&self, query: &Query, at_most: Duration) -> Result<Changes, ClusterError> {
-        self.call("watch")?;
+        self.call("watch").await?;
         let selections = selections_of(query).map_err(|error| refuse("watch", error))?;
         // What changes while the list is made is seen twice, and never missed.
         let watcher = self.0.store.watch_all();
@@ -48,9 +48,12 @@ impl Backend for InMemory {
             end: Instant::now() + at_most,
             is_over: false,
         };
-        let changes = stream::unfold(watch, |mut watch| async move {
+        let state = (watch, self.clone());
+        let changes = stream::unfold(state, |(mut watch, cluster)| async move {
             let change = watch.next().await?;
-            Some((change, watch))
+            // What waits is given once the connection carries it; the watch itself notices its loss.
+            drop(cluster.0.contact.reach().await);
+            Some((change, (watch, cluster)))
         });
         Ok(changes.boxed())
     }
@@ -61,7 +64,7 @@ impl Backend for InMemory {
         manifests: &[Manifest],
         dry_run: bool,
     ) -> Result<Vec<Applied>, ClusterError> {
-        self.call("apply")?;
+        self.call("apply").await?;
         let how = super::circumstances(manager, dry_run);
         let mut applied = Vec::new();
         let mut refusals = Vec::new();
@@ -93,14 +96,14 @@ impl Backend for InMemory {
         name: &str,
         patch: &Value,
     ) -> Result<(), ClusterError> {
-        self.call("patch")?;
+        self.call("patch").await?;
         let patched = self.patch_one(resource, namespace, name, patch);
         self.settle();
         patched.map_err(|error| refuse("patch", error))
     }
 
     async fn delete(&self, query: &Query, at_most: Duration) -> Result<Vec<Applied>, ClusterError> {
-        self.call("delete")?;
+        self.call("delete").await?;
         let deadline = Instant::now() + at_most;
         let found = self
             .select(query)
@@ -118,7 +121,7 @@ impl Backend for InMemory {
     }
 
     async fn wait_until_gone(&self, query: &Query, at_most: Duration) -> Result<(), ClusterError> {
-        self.call("wait")?;
+        self.call("wait").await?;
         let deadline = Instant::now() + at_most;
         for object in self.select(query).map_err(|error| refuse("wait", error))? {
             self.gone(&object, deadline).await?;
@@ -131,7 +134,7 @@ impl Backend for InMemory {
         namespace: &Namespace,
         request: &LogRequest,
     ) -> Result<BoxStream<'static, Result<Bytes, ClusterError>>, ClusterError> {
-        self.call("logs")?;
+        self.call("logs").await?;
         self.log(namespace, request)
             .map_err(|error| refuse("logs", error))
     }
@@ -142,7 +145,7 @@ impl Backend for InMemory {
         _: &PodRef,
         _: ExecRequest,
     ) -> Result<ExecOutput, ExecError> {
-        self.call("exec")?;
+        self.call("exec").await?;
         Err(ExecError::CouldNotStart {
             reason: "the cluster in memory runs no commands".to_owned(),
         })

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use berth_ssh::SshError;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use super::super::ClusterError;
 
@@ -14,6 +17,8 @@ pub enum Away {
     ApiServer,
     /// The connection to the host is lost.
     Link,
+    /// The connection carries nothing, and nobody has noticed: requests and watches wait.
+    Silent,
 }
 
 /// What is known of the connection.
@@ -34,11 +39,22 @@ impl Contact {
         self.0.send_replace(None);
     }
 
-    /// Fails while the cluster is out of reach.
-    pub(super) fn check(&self) -> Result<(), ClusterError> {
-        match *self.0.borrow() {
-            Some((how, until)) if Instant::now() < until => Err(how.error()),
-            _ => Ok(()),
+    /// Fails while the cluster is out of reach, and waits while nothing is carried.
+    pub(super) async fn reach(&self) -> Result<(), ClusterError> {
+        let mut state = self.0.subscribe();
+        loop {
+            let now = *state.borrow_and_update();
+            let (how, until) = match now {
+                Some((how, until)) if Instant::now() < until => (how, until),
+                _ => return Ok(()),
+            };
+            if how != Away::Silent {
+                return Err(how.error());
+            }
+            tokio::select! {
+                () = sleep_until(until) => {}
+                _ = state.changed() => {}
+            }
         }
     }
 
@@ -47,7 +63,7 @@ impl Contact {
         let mut state = self.0.subscribe();
         async move {
             let is_lost = |state: &Option<(Away, Instant)>| {
-                state.is_some_and(|(_, until)| Instant::now() < until)
+                state.is_some_and(|(how, until)| how != Away::Silent && Instant::now() < until)
             };
             let lost = state.wait_for(is_lost).await.ok().and_then(|state| *state);
             match lost {
@@ -67,7 +83,7 @@ impl Away {
                 may_have_arrived: false,
                 reply: Box::default(),
             },
-            Self::Link => ClusterError::Ssh(SshError::LinkLost {
+            Self::Link | Self::Silent => ClusterError::Ssh(SshError::LinkLost {
                 reason: "the cluster in memory is away".to_owned(),
                 started: true,
             }),

@@ -233,9 +233,9 @@ impl InMemory {
     }
 
     /// Counts a call, and fails when the cluster is out of reach.
-    fn call(&self, act: &'static str) -> Result<(), ClusterError> {
+    async fn call(&self, act: &'static str) -> Result<(), ClusterError> {
         *lock(&self.0.calls).entry(act).or_default() += 1;
-        self.0.contact.check()
+        self.0.contact.reach().await
     }
 
     /// Lets what happens by itself happen, until nothing more does.

@@ -9,7 +9,7 @@ use russh::{ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument as _;
 
-use super::{Message, Task};
+use super::{Message, SshError, Task};
 
 /// How long the server's own delivery of a signal gets before a `kill` is sent after it. Where
 /// it works at all, it works within a round trip.
@@ -54,6 +54,38 @@ impl Task {
             }
         }
         self.close(output, input).await;
+    }
+
+    /// Ends a command that has not begun in time. The error is this one, unless the host does not answer
+    /// on this connection at all: then nothing is known of its login shell.
+    pub(super) async fn not_begun(
+        &mut self,
+        output: &mut ChannelReadHalf,
+        input: &Arc<ChannelWriteHalf<Msg>>,
+        error: SshError,
+    ) -> SshError {
+        let connection = Arc::clone(&self.job.connection);
+        let answers = connection.answers();
+        tokio::pin!(answers);
+        // What still comes is read meanwhile: russh hands over nothing else before.
+        let answers = loop {
+            tokio::select! {
+                answers = &mut answers => break answers,
+                Some(_) = output.wait() => {}
+            }
+        };
+        if !answers {
+            return SshError::LinkLost {
+                reason: "the host does not answer".to_owned(),
+                started: self.line_sent,
+            };
+        }
+        self.end_it(output, input).await;
+        if self.has_begun() {
+            SshError::Stopped
+        } else {
+            error
+        }
     }
 
     /// Ends a command by the end of its stdin. One that does not heed it is root's most likely, and out of

@@ -89,9 +89,14 @@ impl FromStr for Image {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         check(text)
             .map_err(|problem| {
+                // A reference names no user: what looks like one may be a password.
+                let shown = match text.rsplit_once('@') {
+                    Some((_, place)) if place.contains('/') => format!("…@{place}"),
+                    _ => text.to_owned(),
+                };
                 Invalid::new(
                     "image",
-                    text,
+                    &shown,
                     problem,
                     "use a reference such as busybox:latest or registry.example.com/team/app:1.2",
                 )
@@ -287,6 +292,14 @@ mod tests {
         let short = image("team/app");
         assert_eq!((short.registry(), short.repository()), (None, "team/app"));
         assert_eq!((short.tag(), short.digest()), (None, None));
+    }
+
+    #[test]
+    fn a_password_is_not_repeated() {
+        let refused = "me:secret@registry.example.com/a".parse::<Image>();
+        let text = refused.unwrap_err().to_string();
+        assert!(!text.contains("secret"), "{text}");
+        assert!(text.contains("registry.example.com/a"), "{text}");
     }
 
     #[test]

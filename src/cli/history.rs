@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::{args::HistoryArgs, printer::table, session::Session, view::shorten};
+use super::{args::HistoryArgs, printer::table_by_host, session::Session, view::shorten};
 use crate::{
     domain::{Operation, Owner, OwnerKind, WorkloadKind},
     error::Error,
@@ -24,8 +24,10 @@ pub(super) async fn run(args: HistoryArgs, session: &Session) -> Result<ExitCode
     let listed = session.records().await?.history(filter).await?;
     let operations: Vec<_> = listed.records.iter().map(OperationView::of).collect();
     session.printer.value(&operations, || {
-        let rows: Vec<_> = operations.iter().map(OperationView::to_row).collect();
-        table(&OperationView::HEADLINE, &rows)
+        let rows = operations
+            .iter()
+            .map(|it| (it.ssh.to_string(), it.to_row()));
+        table_by_host(&OperationView::HEADLINE, rows)
     });
     Ok(session.unreadable(listed.unreadable))
 }

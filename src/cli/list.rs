@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use super::{args::ListArgs, printer::table, session::Session, view::PodView};
+use super::{args::ListArgs, printer::table_by_host, session::Session, view::PodView};
 use crate::error::Error;
 
 pub(super) async fn run(args: ListArgs, session: &Session) -> Result<ExitCode, Error> {
@@ -11,8 +11,8 @@ pub(super) async fn run(args: ListArgs, session: &Session) -> Result<ExitCode, E
     let listed = session.records().await?.pods(status).await?;
     let pods: Vec<PodView> = listed.records.iter().map(PodView::of_record).collect();
     session.printer.value(&pods, || {
-        let rows: Vec<Vec<String>> = pods.iter().map(PodView::to_row).collect();
-        table(&PodView::HEADLINE, &rows)
+        let rows = pods.iter().map(|pod| (pod.host(), pod.to_row()));
+        table_by_host(&PodView::HEADLINE, rows)
     });
     let code = session.unreadable(listed.unreadable);
     if pods.is_empty()

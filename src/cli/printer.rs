@@ -383,6 +383,21 @@ pub(super) fn table(headline: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
+/// [`table`] of records, with the host of each when they are of several.
+pub(super) fn table_by_host(
+    headline: &[&str],
+    rows: impl Iterator<Item = (String, Vec<String>)>,
+) -> String {
+    let (hosts, mut rows): (Vec<_>, Vec<_>) = rows.unzip();
+    if hosts.iter().all(|host| Some(host) == hosts.first()) {
+        return table(headline, &rows);
+    }
+    for (row, host) in rows.iter_mut().zip(hosts) {
+        row.push(host);
+    }
+    table(&[headline, &["HOST"]].concat(), &rows)
+}
+
 /// Names and values, one a line, the values below each other.
 pub(super) fn fields(fields: &[(&str, String)]) -> String {
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 1;

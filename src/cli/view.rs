@@ -79,6 +79,11 @@ impl PodView {
         }
     }
 
+    /// The host through which the cluster is reached.
+    pub(super) fn host(&self) -> String {
+        self.ssh.to_string()
+    }
+
     /// The row of `berth list`.
     pub(super) fn to_row(&self) -> Vec<String> {
         let owner = format!("{} {}", self.owner.kind, shorten(&self.owner.id, 24));

@@ -317,7 +317,7 @@ fn after_failure(serving: Option<&str>, rollback: &Rollback) -> String {
         Rollback::NotAsked => serves,
         Rollback::Done {
             revision: Some(revision),
-        } => format!("; it was rolled back to revision {revision}"),
+        } => format!("; it was rolled back, which made revision {revision}"),
         Rollback::Done { revision: None } => "; it was rolled back".to_owned(),
         Rollback::NothingEarlier => {
             format!("{serves}; no earlier revision was available to roll back to")

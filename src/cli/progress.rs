@@ -133,7 +133,7 @@ impl EventSink for Progress {
             return;
         }
         match &event.kind {
-            EventKind::Done { .. } | EventKind::Failed { .. } => self.clear(),
+            EventKind::Done { .. } | EventKind::Failed { .. } | EventKind::Canceled => self.clear(),
             EventKind::LogLine { line } => {
                 self.line(&printable(line));
                 let is_shown = !matches!(self.shown, Shown::Nothing);

@@ -12,6 +12,7 @@ use crate::{
     cluster::{ClusterError, Query, Resource},
     domain::{
         DeploymentName, LABEL_MANAGED_BY, MANAGED_BY, Namespace, Operation, Owner, Step, Workload,
+        WorkloadKind,
     },
     engine::{Change, LEASE_TTL, LeaseWait, Work},
     error::Error,
@@ -96,6 +97,16 @@ impl DeploymentManager {
     /// [`Error::NotThere`] when there is no such pod or it is not berth's; others when the cluster or
     /// the way to it fails.
     pub async fn stop_pod(&self, namespace: &Namespace, pod: &str) -> Result<StoppedPod, Error> {
+        let owner = Target::Namespace(namespace.clone()).presumed_owner();
+        let workload = Workload::named(WorkloadKind::Pod, &owner, pod);
+        let running = self.site().begin(Operation::Delete, workload).await?;
+        running.events().step(Step::Deleting);
+        let this = self.steady(self.settings().limits.delete);
+        let stopped = this.delete_pod(namespace, pod).await;
+        running.end(stopped, |_| Some("deleted".to_owned())).await
+    }
+
+    async fn delete_pod(&self, namespace: &Namespace, pod: &str) -> Result<StoppedPod, Error> {
         let query = Query::in_namespace([Resource::PODS], namespace)
             .labelled(format!("{LABEL_MANAGED_BY}={MANAGED_BY}"))
             .named(pod);

@@ -20,7 +20,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::OnceCell, time::Instant};
+use tokio::{
+    sync::{OnceCell, RwLock},
+    time::Instant,
+};
 
 use self::held::Turns;
 pub(crate) use self::held::{Held, LEASE_TTL, LeaseWait};
@@ -72,6 +75,8 @@ struct Inner {
     local_user: String,
     /// How long operations stay on record.
     history: Duration,
+    /// Read-locked while the end of an operation that was given up is recorded.
+    endings: Arc<RwLock<()>>,
 }
 
 impl Site {
@@ -115,6 +120,7 @@ impl Site {
             turns: Turns::default(),
             local_user: local_user(),
             history: config.history,
+            endings: Arc::default(),
         };
         Ok(Self {
             cluster,
@@ -150,6 +156,7 @@ impl Site {
     ///
     /// To be called before a program ends; a command that is left alone may outlive its connection.
     pub(crate) async fn close(&self) {
+        drop(self.inner.endings.write().await);
         self.cluster().close().await;
         self.host().close().await;
     }

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::RwLock;
+
 use super::{Events, Site};
 use crate::{
     domain::{EventKind, Operation, Outcome, Workload},
@@ -53,6 +55,7 @@ impl Site {
                     id: Some(id),
                     store,
                     events,
+                    endings: Arc::clone(&self.inner.endings),
                 })
             }
             Err(error) => {
@@ -79,6 +82,7 @@ pub(crate) struct Running {
     id: Option<i64>,
     store: Store,
     events: Events,
+    endings: Arc<RwLock<()>>,
 }
 
 impl Running {
@@ -124,14 +128,17 @@ pub(crate) fn ended<T>(
 impl Drop for Running {
     fn drop(&mut self) {
         let Some(id) = self.id else { return };
+        self.events.tell(EventKind::Canceled);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let store = self.store.clone();
+            let (store, endings) = (self.store.clone(), Arc::clone(&self.endings));
             let end = OperationEnd {
                 outcome: Outcome::Canceled,
                 result: None,
                 error: None,
             };
+            let ending = endings.try_read_owned();
             runtime.spawn(async move {
+                let _ending = ending;
                 let _ = store.end_operation(id, end).await;
             });
         }

@@ -67,6 +67,8 @@ pub enum EventKind {
         /// The error with its causes.
         error: String,
     },
+    /// The caller has given the operation up. What it has begun in the cluster may go on.
+    Canceled,
 }
 
 /// A step of an operation.
@@ -230,6 +232,7 @@ impl fmt::Display for Event {
             } => f.write_str(result),
             EventKind::Done { result: None } => f.write_str("done"),
             EventKind::Failed { error } => write!(f, "failed: {error}"),
+            EventKind::Canceled => f.write_str("canceled; what it has begun may go on"),
         }
     }
 }

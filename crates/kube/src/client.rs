@@ -1,11 +1,6 @@
 //! What everything above uses to reach a cluster.
 
-use std::{
-    fmt,
-    future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use berth_core::Namespace;
 use bytes::Bytes;
@@ -34,8 +29,6 @@ pub struct Client {
     backend: Arc<dyn Backend>,
     /// Of the operation that this client is for.
     contact: Option<Contact>,
-    /// When the cluster last answered a request, in whichever operation.
-    answered_at: Arc<Mutex<Option<Instant>>>,
     /// Read-locked by each deletion in the background.
     cleanup: Arc<RwLock<()>>,
 }
@@ -46,7 +39,6 @@ impl Client {
         Self {
             backend: Arc::new(backend),
             contact: None,
-            answered_at: Arc::default(),
             cleanup: Arc::default(),
         }
     }
@@ -56,14 +48,14 @@ impl Client {
     ///
     /// Once the cluster has answered it, it makes requests again that fail only because the cluster, or the
     /// connection to it, is out of reach: until the end of the operation, and when that has no end, for one
-    /// minute. For one minute, too, when nothing has answered yet, and the connection is lost after the login
-    /// or the cluster has answered within the last minute. Not repeated are commands in pods, which may have begun, and logs, which their reader
+    /// minute. For one minute, too, when nothing has answered yet and the connection is lost after the login. Not
+    /// repeated are commands in pods, which may have begun, and logs, which their reader
     /// continues.
     #[must_use]
     pub fn steady(&self, until: Option<Instant>) -> Self {
         let contact = match &self.contact {
             Some(contact) => contact.within(until),
-            None => Contact::new(until, *self.answered_at()),
+            None => Contact::new(until),
         };
         Self {
             contact: Some(contact),
@@ -101,19 +93,10 @@ impl Client {
         F: Future<Output = Result<T, ClusterError>> + Send,
         T: Send,
     {
-        let answer = match &self.contact {
+        match &self.contact {
             Some(contact) => contact.bear(request).await,
             None => request().await,
-        };
-        if answer.is_ok() {
-            *self.answered_at() = Some(Instant::now());
         }
-        answer
-    }
-
-    fn answered_at(&self) -> MutexGuard<'_, Option<Instant>> {
-        let answered_at = self.answered_at.lock();
-        answered_at.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same for a request that waits so long for something.

@@ -40,14 +40,9 @@ struct State {
 type Tell = Box<dyn Fn(&ClusterError) + Send>;
 
 impl Contact {
-    /// The contact of an operation that begins now and ends at this time. The cluster may have answered
-    /// before the operation.
-    pub(crate) fn new(until: Option<Instant>, answered_at: Option<Instant>) -> Self {
-        let state = State {
-            was_reached: answered_at.is_some_and(|at| at.elapsed() < LONGEST),
-            ..State::default()
-        };
-        let state = Arc::new(Mutex::new(state));
+    /// The contact of an operation that begins now and ends at this time.
+    pub(crate) fn new(until: Option<Instant>) -> Self {
+        let state = Arc::default();
         Self { until, state }
     }
 
@@ -179,7 +174,7 @@ mod tests {
         let (now, second) = (Instant::now(), Duration::from_secs(1));
         let hour = Duration::from_hours(1);
         for (until, end) in [(None, now + LONGEST), (Some(now + hour), now + hour)] {
-            let contact = Contact::new(until, None);
+            let contact = Contact::new(until);
             // Nothing says that the first request would ever be answered.
             assert!(!contact.should_retry_at(now, Some(&lost)));
             assert!(!contact.should_retry_at(now, None));
@@ -189,7 +184,7 @@ mod tests {
             assert!(!contact.should_retry_at(now, Some(&stopped)));
         }
         // Without a deadline each outage has its own time.
-        let contact = Contact::new(None, None);
+        let contact = Contact::new(None);
         contact.should_retry_at(now, None);
         contact.should_retry_at(now, Some(&lost));
         contact.should_retry_at(now + LONGEST, None);
@@ -208,20 +203,19 @@ mod tests {
         let (now, second) = (Instant::now(), Duration::from_secs(1));
         let until = Some(now + Duration::from_hours(1));
         // It had let berth in, and then it was restarted.
-        let contact = Contact::new(until, None);
+        let contact = Contact::new(until);
         assert!(contact.should_retry_at(now, Some(&lost)));
         assert!(contact.should_retry_at(now + LONGEST - second, Some(&closed)));
         assert!(!contact.should_retry_at(now + LONGEST, Some(&closed)));
-        // An operation before this one was answered.
-        assert!(Contact::new(until, Some(now)).should_retry_at(now, Some(&closed)));
-        assert!(!Contact::new(until, None).should_retry_at(now, Some(&closed)));
+        // A host that has not let it in is not.
+        assert!(!Contact::new(until).should_retry_at(now, Some(&closed)));
     }
 
     #[test]
     fn each_outage_is_told_once() {
         let lost = ClusterError::Ssh(SshError::NoExitStatus);
         let told = Arc::new(Mutex::new(0));
-        let (contact, count) = (Contact::new(None, None), Arc::clone(&told));
+        let (contact, count) = (Contact::new(None), Arc::clone(&told));
         contact.on_outage(Box::new(move |_| *count.lock().unwrap() += 1));
         for error in [None, Some(&lost), Some(&lost), None, Some(&lost)] {
             contact.should_retry(error);
@@ -233,7 +227,7 @@ mod tests {
     fn a_part_of_an_operation_ends_no_later_than_the_operation() {
         let lost = ClusterError::Ssh(SshError::NoExitStatus);
         let (now, second) = (Instant::now(), Duration::from_secs(1));
-        let whole = Contact::new(Some(now + 2 * second), None);
+        let whole = Contact::new(Some(now + 2 * second));
         whole.should_retry_at(now, None);
         let part = whole.within(Some(now + second));
         assert!(part.should_retry_at(now, Some(&lost)));
@@ -252,7 +246,7 @@ mod tests {
                 reply: Box::default(),
             };
             let (now, hour) = (Instant::now(), Duration::from_hours(1));
-            let contact = Contact::new(Some(now + hour), None);
+            let contact = Contact::new(Some(now + hour));
             contact.should_retry_at(now, None);
             contact.should_retry_at(now, Some(&error));
             contact.should_retry_at(now + LONGEST, Some(&error))

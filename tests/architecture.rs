@@ -341,7 +341,7 @@ fn no_text_names_a_variable_that_is_not_read() {
     let settings = berth::config::variables::ALL.iter().map(|it| it.name);
     let known: Vec<&str> = settings.chain(NO_SETTINGS.iter().copied()).collect();
     let mut unknown = Vec::new();
-    for file in all_sources().into_iter().chain([root().join("README.md")]) {
+    for file in all_sources().into_iter().chain(all_docs()) {
         let text = fs::read_to_string(&file).unwrap();
         // A test may misspell a name on purpose.
         for (line, text) in outside_tests(&text) {
@@ -353,6 +353,25 @@ fn no_text_names_a_variable_that_is_not_read() {
         }
     }
     assert!(unknown.is_empty(), "{}", unknown.join("\n"));
+}
+
+#[test]
+fn the_reference_names_each_setting() {
+    let reference = fs::read_to_string(root().join("docs/reference.md")).unwrap();
+    let settings = berth::config::variables::ALL.iter().map(|it| it.name);
+    let missing: Vec<_> = settings
+        .filter(|name| !reference.contains(&format!("`{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// The pages for users and contributors.
+fn all_docs() -> Vec<PathBuf> {
+    let docs = fs::read_dir(root().join("docs")).unwrap();
+    let pages = docs.map(|it| it.unwrap().path());
+    let pages = pages.filter(|it| it.extension().is_some_and(|it| it == "md"));
+    let others = ["README.md", "CONTRIBUTING.md"].map(|it| root().join(it));
+    pages.chain(others).collect()
 }
 
 /// The words that look like a variable of ours; one that ends in `_` stands for many (`K8S_SSH_*`).

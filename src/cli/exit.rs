@@ -1,4 +1,4 @@
-//! The program's exit codes, as its help and README list them.
+//! The program's exit codes, as docs/reference.md lists them.
 //!
 //! Those below 80 follow sysexits(3); 124 to 126 follow timeout(1) and the shells.
 

@@ -61,7 +61,8 @@ impl fmt::Display for Failure {
                 f,
                 "can't be asked: {why}; IMAGE_REGISTRY_CA_FILE names the authority of IMAGE_REGISTRY"
             ),
-            Self::Unknown | Self::NoSuchTag => f.write_str("has no such tag"),
+            Self::Unknown => f.write_str("has no such repository or tag"),
+            Self::NoSuchTag => f.write_str("has no such tag"),
         }
     }
 }

@@ -230,7 +230,10 @@ async fn no_login_goes_to_another_host() {
 #[tokio::test]
 async fn what_is_no_digest_is_said() {
     for (answer, wanted) in [
-        (reply("404 Not Found", "", "{}"), "has no such tag"),
+        (
+            reply("404 Not Found", "", "{}"),
+            "has no such repository or tag",
+        ),
         (unknown("MANIFEST_UNKNOWN"), "has no such tag"),
         (reply("429 Too Many Requests", "", ""), "limits the rate"),
         (reply("500 Internal Server Error", "", ""), "HTTP 500"),

@@ -28,7 +28,7 @@ pub(super) use self::{
     },
 };
 
-/// A berth for every project on a Kubernetes cluster that is reached by SSH and kubectl alone.
+/// Manages pods, builds and deployments on a Kubernetes cluster that is reached by SSH and kubectl alone.
 #[derive(Debug, Parser)]
 #[command(
     name = "berth",

@@ -53,12 +53,25 @@ pub fn is_cluster() -> bool {
     std::env::var("BERTH_E2E").is_ok_and(|place| place == "cluster")
 }
 
-/// Says aloud why a test can't run on a real cluster; true when it must be skipped.
+/// Whether a test must be skipped, since it can't run on a real cluster. `scripts/e2e` lists it with the reason
+/// at the end of the run.
+///
+/// # Panics
+/// With `BERTH_REQUIRE_ALL=1`, instead of a skip.
 pub fn skipped_on_a_cluster(test: &str, why: &str) -> bool {
-    if is_cluster() {
-        println!("skipped on a real cluster: {test}: {why}");
+    if !is_cluster() {
+        return false;
     }
-    is_cluster()
+    let line = format!("{test}: {why}");
+    println!("skipped on a real cluster: {line}");
+    let must_run = std::env::var("BERTH_REQUIRE_ALL").is_ok_and(|all| all == "1");
+    assert!(!must_run, "skipped, and BERTH_REQUIRE_ALL is set: {line}");
+    if let Some(list) = std::env::var_os("BERTH_SKIPPED") {
+        let list = std::fs::OpenOptions::new().append(true).open(list);
+        list.and_then(|mut list| list.write_all(format!("{line}\n").as_bytes()))
+            .unwrap();
+    }
+    true
 }
 
 /// The image that everything runs on; nothing is assumed of it but busybox's programs.

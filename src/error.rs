@@ -51,7 +51,7 @@ pub enum Error {
         owner: Owner,
     },
     /// The namespace of that name was not made by berth for this owner.
-    #[error("the namespace {namespace} is not berth's: it was not made for {owner}")]
+    #[error("namespace {namespace} exists but is not managed by berth for {owner}")]
     NotOurs {
         /// The owner.
         owner: Owner,
@@ -59,7 +59,7 @@ pub enum Error {
         namespace: String,
     },
     /// The namespace in which images are to be built was not made by berth.
-    #[error("the namespace {namespace} was not made by berth")]
+    #[error("namespace {namespace} was not created by berth")]
     ForeignNamespace {
         /// The namespace.
         namespace: String,
@@ -107,7 +107,7 @@ pub enum Error {
         by: &'static str,
     },
     /// An object that berth would have to change was made by somebody else.
-    #[error("the {object} in the namespace {namespace} is not berth's")]
+    #[error("{object} in namespace {namespace} is not managed by berth")]
     ForeignObject {
         /// Kind and name.
         object: String,
@@ -115,7 +115,7 @@ pub enum Error {
         namespace: String,
     },
     /// The deletion was sent, but some of what belongs to a deployment is still there.
-    #[error("of the deployment {name} there is still {} after {seconds} s", .left.join(", "))]
+    #[error("deployment {name}: {} not deleted after {seconds}s", .left.join(", "))]
     StillStopping {
         /// The deployment's name.
         name: String,
@@ -144,7 +144,7 @@ pub enum Error {
     )]
     SpecUnknown,
     /// There is no such object of berth's.
-    #[error("there is no {object} of berth's in the namespace {namespace}")]
+    #[error("no {object} managed by berth in namespace {namespace}")]
     NotThere {
         /// Kind and name.
         object: String,
@@ -168,7 +168,7 @@ pub enum Error {
         namespace: String,
     },
     /// There is no such deployment.
-    #[error("there is no deployment {name} in the namespace {namespace}")]
+    #[error("no deployment {name} in namespace {namespace}")]
     NoDeployment {
         /// The namespace.
         namespace: String,
@@ -204,7 +204,7 @@ pub enum Error {
     #[error(transparent)]
     DockerfileTemplate(#[from] DockerfileTemplateError),
     /// A build has ended without an image; the record says so too.
-    #[error("the build {id} made no image {image}: {failure}")]
+    #[error("build {id} did not produce image {image}: {failure}")]
     BuildFailed {
         /// The build.
         id: BuildId,
@@ -214,7 +214,7 @@ pub enum Error {
         failure: Box<BuildFailure>,
     },
     /// The way to a build was lost; it may have begun, and goes on without berth.
-    #[error("the way to the cluster was lost; the build {id} may have begun and may go on there")]
+    #[error("lost the connection to the cluster; build {id} may still be running")]
     BuildUnfinished {
         /// The build.
         id: BuildId,
@@ -251,7 +251,7 @@ pub enum Error {
         namespace: String,
     },
     /// The way from a host name to a deployment's answer is broken.
-    #[error("{host} does not lead to an answer; broken at {step}: {seen}")]
+    #[error("{host} has no working route; it fails at {step}: {seen}")]
     RoutingBroken {
         /// The host name.
         host: String,

@@ -458,7 +458,7 @@ async fn an_interrupted_create_tells_scripts_how_to_go_on() {
     stderr.read_to_string(&mut talk).unwrap();
     let output = berth.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{talk}");
-    let hint = "the pod may be half made: `berth create` finishes it, `berth delete` removes it";
+    let hint = "the pod may be incomplete: `berth create` completes it, `berth delete` deletes it";
     assert!(talk.contains(&format!("interrupted; {hint}\n")), "{talk}");
     let error = &stdout_json(&output)["error"];
     assert_eq!(error["kind"], "interrupted");

@@ -31,8 +31,7 @@ impl BuildManager {
                 Err(error) => return Err(error.into()),
             };
             events.warn(format!(
-                "nobody knows whether the repository {} exists, and a push to a missing one fails: \
-                 {why}",
+                "could not check that repository {} exists; the push fails if it does not: {why}",
                 image.repository()
             ));
         }

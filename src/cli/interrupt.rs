@@ -113,9 +113,9 @@ pub(super) fn aftermath(command: &Command) -> Option<&'static str> {
         Command::Execute(args) if args.dry_run => Some(NOTHING),
         Command::Deploy(args) if args.dry_run => Some(NOTHING),
         Command::Delete(args) if args.dry_run || args.forget => Some(NOTHING),
-        Command::Create(_) => {
-            Some("the pod may be half made: `berth create` finishes it, `berth delete` removes it")
-        }
+        Command::Create(_) => Some(
+            "the pod may be incomplete: `berth create` completes it, `berth delete` deletes it",
+        ),
         Command::Execute(_) => {
             Some("the command is ended on the host and, where possible, in the pod")
         }

@@ -128,14 +128,14 @@ impl PodView {
             (
                 "cpu",
                 format!(
-                    "{} at most, {} set aside",
+                    "limit {}, request {}",
                     resources.cpu_limit, resources.cpu_request
                 ),
             ),
             (
                 "memory",
                 format!(
-                    "{} at most, {} set aside",
+                    "limit {}, request {}",
                     resources.memory_limit, resources.memory_request
                 ),
             ),

@@ -158,7 +158,7 @@ pub(super) async fn wait(work: &Work<'_>, rollout: &AwaitedRollout<'_>) -> Resul
     work.wait(&mut watched, rollout.deadline).await?;
     let Some(last) = watched.last.take() else {
         return Err(Error::Cluster(ClusterError::TimedOut {
-            condition: "the cluster to say what it has".to_owned(),
+            condition: "the state of the cluster".to_owned(),
             reply: Box::default(),
         }));
     };

@@ -102,7 +102,7 @@ impl Site {
         let found = tokio::time::timeout(LAST_LOOK, cluster.find(&queries)).await;
         let found = found.unwrap_or_else(|_| {
             Err(ClusterError::TimedOut {
-                condition: "the cluster to say what there is now".to_owned(),
+                condition: "the current state of the cluster".to_owned(),
                 reply: Box::default(),
             })
         });

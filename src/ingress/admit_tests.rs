@@ -120,7 +120,7 @@ fn an_ingress_of_any_class_and_origin_has_its_host_names() {
     other["metadata"]["labels"] = json!({});
     assert_eq!(
         taken_by(&exposure(), &[other]).unwrap(),
-        "Ingress site in web, which is not berth's"
+        "Ingress site in web, which is not managed by berth"
     );
 }
 

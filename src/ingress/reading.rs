@@ -172,7 +172,7 @@ pub(super) fn whose(ingress: &Ingress) -> String {
     let object = format!("Ingress {} in {}", name(ingress), namespace(ingress));
     match owner(ingress) {
         Some(owner) => format!("{owner} ({object})"),
-        None => format!("{object}, which is not berth's"),
+        None => format!("{object}, which is not managed by berth"),
     }
 }
 

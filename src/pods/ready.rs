@@ -258,7 +258,7 @@ pub(super) async fn wait(
     work.wait(&mut ready, Instant::now() + at_most).await?;
     let Some((assessment, _)) = ready.state.take() else {
         return Err(Error::Cluster(ClusterError::TimedOut {
-            condition: "the cluster to say what it has".to_owned(),
+            condition: "the state of the cluster".to_owned(),
             reply: Box::default(),
         }));
     };

@@ -44,7 +44,7 @@ async fn a_good_way_is_followed_to_its_answer() {
     let from = told.split_once(&format!("200 from http://{host}"));
     let port = from.is_some_and(|(_, rest)| rest.starts_with(':') || rest.starts_with('/'));
     assert!(port, "{told}");
-    assert!(text(&shown.stderr).contains("following the way to"));
+    assert!(text(&shown.stderr).contains("checking the route to"));
 
     // A path that the application does not have is no fault of the way.
     let steps = way(
@@ -76,7 +76,7 @@ async fn a_redirect_to_https_is_followed_and_its_certificate_looked_at() {
     assert!(told.contains("issuer is not trusted here"), "{told}");
     let talk = text(&shown.stderr);
     assert!(
-        talk.contains("does not lead to an answer; broken at answer"),
+        talk.contains("has no working route; it fails at answer"),
         "{talk}"
     );
 }

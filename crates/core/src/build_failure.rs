@@ -108,7 +108,7 @@ impl BuildCause {
             Self::Deadline => "raise the build's deadline, or let the build do less",
             Self::GitRef => "check the branch, tag or commit after the `#` of the URL",
             Self::GitAccess => "check the URL; a private repository needs a token that may read it",
-            Self::ContextLost => "check the way to the host, then build again",
+            Self::ContextLost => "check the connection to the host, then build again",
             Self::ImagePull => {
                 "check the name of the builder's image, and that the nodes may pull it"
             }

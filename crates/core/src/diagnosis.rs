@@ -122,7 +122,7 @@ impl Cause {
             Self::Evicted => "the node was short of something; create the pod again",
             Self::NodeLost => "check the node",
             Self::Denied => "check the key, the host key, and the rights of the kubeconfig's user",
-            Self::Unreachable => "check the way to the cluster, then try again",
+            Self::Unreachable => "check the connection to the cluster, then try again",
             Self::Slow => "look at the status again later, or raise BERTH_READY_TIMEOUT",
             Self::Replaced => {
                 "list the revisions to see what runs now; deploy again if this release is wanted"

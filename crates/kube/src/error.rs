@@ -223,7 +223,7 @@ pub enum ClusterError {
         reply: Box<Reply>,
     },
     /// The condition was not met in time.
-    #[error("time was up while waiting for {condition}")]
+    #[error("timed out waiting for {condition}")]
     TimedOut {
         /// What was waited for.
         condition: String,
@@ -460,7 +460,7 @@ impl ClusterError {
                 "grant the kubeconfig's user this right; `kubectl auth can-i --list` shows what it has"
             }
             Self::Conflict { .. } => {
-                "another tool manages these fields; leave them to it, or take its hands off the object"
+                "another tool manages these fields: leave them out, or stop that tool from managing the object"
             }
             Self::Modified { .. } => "try again",
             Self::Immutable { .. } => "delete the pod and create it again",

@@ -198,7 +198,7 @@ pub enum ExecError {
         reason: String,
     },
     /// The connection to the container was lost midway. The command may still be running.
-    #[error("the link to the command was lost: {reason}")]
+    #[error("lost the connection to the command: {reason}")]
     LinkLost {
         /// What was seen.
         reason: String,

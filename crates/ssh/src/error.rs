@@ -336,7 +336,7 @@ impl SshError {
     fn login_hint(&self) -> Option<String> {
         Some(match self {
             Self::AuthRefused { partial: true, .. } => {
-                "berth logs in with one key and nothing else; let this user in with publickey alone"
+                "the server requires more than a public key; berth supports public key authentication only"
                     .into()
             }
             Self::AuthRefused {

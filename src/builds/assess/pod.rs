@@ -87,7 +87,7 @@ pub(super) fn failure(pod: &Pod, log: &[String]) -> BuildFailure {
     let ended = failed_init.or_else(|| build(pod).and_then(|it| Some((it, end(it)?))));
     let Some((container, end)) = ended else {
         let said = pod.status.as_ref().and_then(|it| it.message.clone());
-        let message = said.unwrap_or_else(|| "the pod failed without a word".to_owned());
+        let message = said.unwrap_or_else(|| "the pod failed without a message".to_owned());
         return BuildFailure::new(BuildCause::Other, message);
     };
     let failure = ended_failure(&container.name, end, log);

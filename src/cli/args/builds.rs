@@ -23,15 +23,14 @@ Examples:
       --git-token-file ~/.github-token
   berth build attach build-hosting-agent-images-k3f9x2
 
-The image is pushed to IMAGE_REGISTRY, and printed with its digest. Without
---tag the tag is made from what is built, so that it never moves: the beginning
-of the context's hash, or of a commit that is named in full. Values of
---build-arg can be read in the cluster and in the image: they are no place for
-secrets.
+The image is pushed to IMAGE_REGISTRY and printed with its digest. The default
+tag is derived from the content, so that it never moves: the first digits of the
+context's hash, or of a commit that is given in full. Values of --build-arg are
+readable in the cluster and in the image; do not pass secrets.
 
-A build goes on when berth ends: `attach` waits for its end, `cancel` ends it.
-The log is on stderr, the result on stdout. Exit code 71: there is no image;
-125: the link was lost, and the build goes on.",
+A build continues when berth ends: `attach` waits for its end, `cancel` ends it.
+The log goes to stderr, the result to stdout. Exit code 71: no image was built;
+125: the connection was lost, and the build may still be running.",
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true
 )]
@@ -45,70 +44,71 @@ pub struct BuildArgs {
 /// What is done about builds that there are.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum BuildAction {
-    /// Wait for the end of a build, and show its log
+    /// Wait for the end of a build and print its log
     Attach(BuildIdArgs),
-    /// End a build
+    /// Cancel a build
     Cancel(BuildIdArgs),
     /// List the recorded builds
     List(BuildListArgs),
-    /// Remove what builds have left behind and nobody uses
+    /// Delete leftovers of builds that are not in use
     Prune(BuildPruneArgs),
 }
 
 /// What is to be built.
 #[derive(Debug, Default, ClapArgs)]
 pub(in crate::cli) struct BuildOrder {
-    /// The folder to build from; by default this one.
+    /// Folder to build from [default: the current one]
     // `context` is the id of the setting for kubectl.
     #[arg(id = "build_context", value_name = "CONTEXT", conflicts_with = "git")]
     pub(in crate::cli) context: Option<PathBuf>,
-    /// The image's name in the registry, such as hosting/agent-images; by
-    /// default the template's.
+    /// Name of the image in the registry, e.g. hosting/agent-images [default: the
+    /// template's]
     #[arg(long, value_name = "NAME", required_unless_present = "template")]
     pub(in crate::cli) name: Option<String>,
-    /// The image's tag.
+    /// Tag of the image [default: from the content]
     #[arg(long, value_name = "TAG")]
     pub(in crate::cli) tag: Option<String>,
-    /// The Dockerfile: its path in the context, or anywhere by an absolute path.
+    /// Dockerfile: a path in the context, or an absolute path [default: Dockerfile]
     #[arg(long, short = 'f', value_name = "FILE", conflicts_with = "template")]
     pub(in crate::cli) dockerfile: Option<PathBuf>,
-    /// Make the Dockerfile from this template: test, simple-api, python-agent.
+    /// Dockerfile template: test, simple-api, python-agent, or one of your own
     #[arg(long, value_name = "NAME", conflicts_with = "git")]
     pub(in crate::cli) template: Option<String>,
-    /// A variable of the template; can be repeated.
+    /// Variable of the template; repeat for more
     #[arg(long = "var", value_name = "NAME=VALUE", requires = "template")]
     pub(in crate::cli) variables: Vec<String>,
-    /// A build argument; can be repeated. NAME alone takes its value from here.
+    /// Build argument; repeat for more. NAME alone takes the value from the current
+    /// environment
     #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
     pub(in crate::cli) build_args: Vec<String>,
-    /// The platform: linux/amd64, linux/arm64. Built on a node of that kind.
+    /// Platform to build for, on a node of that kind: linux/amd64, linux/arm64
     #[arg(long, value_name = "PLATFORM")]
     pub(in crate::cli) platform: Option<String>,
-    /// The stage to build, instead of the last.
+    /// Stage of the Dockerfile to build [default: the last]
     #[arg(long, value_name = "STAGE")]
     pub(in crate::cli) target: Option<String>,
-    /// Use no layers of earlier builds, and keep none.
+    /// Disable the layer cache in the registry
     #[arg(long)]
     pub(in crate::cli) no_cache: bool,
-    /// Build from a git repository, which the cluster fetches.
+    /// Git repository to build from; the cluster fetches it
     #[arg(long, value_name = "URL[#REF[:FOLDER]]")]
     pub(in crate::cli) git: Option<String>,
-    /// Read the repository's token from this file [`GIT_TOKEN`].
+    /// Read the token for the repository from this file [`GIT_TOKEN`]
     #[arg(long, value_name = "FILE", requires = "git")]
     pub(in crate::cli) git_token_file: Option<PathBuf>,
-    /// Read the repository's token from stdin.
+    /// Read the token for the repository from stdin
     #[arg(long, requires = "git", conflicts_with = "git_token_file")]
     pub(in crate::cli) git_token_stdin: bool,
-    /// What builds: kaniko or buildkit [`BUILDER`].
+    /// Builder: kaniko or buildkit [`BUILDER`]
     #[arg(long, value_name = "BUILDER")]
     pub(in crate::cli) builder: Option<String>,
-    /// A further flag for the builder, as in --builder-arg=--single-snapshot.
+    /// Flag of the builder, e.g. --builder-arg=--single-snapshot; repeat for more
     #[arg(long = "builder-arg", value_name = "FLAG", allow_hyphen_values = true)]
     pub(in crate::cli) builder_args: Vec<String>,
-    /// The longest it may take: 90s, 30m [`BUILDER_TIMEOUT`].
+    /// Time limit, e.g. 90s or 30m [`BUILDER_TIMEOUT`]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(in crate::cli) timeout: Option<Duration>,
-    /// Print the manifests, and send nothing.
+    /// Print the manifests, and send nothing
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
 }
@@ -116,7 +116,7 @@ pub(in crate::cli) struct BuildOrder {
 /// `berth build attach` and `berth build cancel`
 #[derive(Debug, ClapArgs)]
 pub(in crate::cli) struct BuildIdArgs {
-    /// The build, as `berth build list` names it.
+    /// ID of the build, see `berth build list`
     #[arg(value_name = "ID")]
     pub(in crate::cli) id: String,
 }
@@ -124,10 +124,10 @@ pub(in crate::cli) struct BuildIdArgs {
 /// `berth build list`
 #[derive(Debug, ClapArgs)]
 pub(in crate::cli) struct BuildListArgs {
-    /// Only builds in this state: running, succeeded, failed, cancelled.
+    /// Only builds with this status: running, succeeded, failed, cancelled
     #[arg(long, value_name = "STATUS")]
     pub(in crate::cli) status: Option<String>,
-    /// At most this many, the newest first.
+    /// Number of builds, the newest first
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub(in crate::cli) limit: u32,
 }
@@ -135,10 +135,11 @@ pub(in crate::cli) struct BuildListArgs {
 /// `berth build prune`
 #[derive(Debug, ClapArgs)]
 pub(in crate::cli) struct BuildPruneArgs {
-    /// Keep what was used in so long a time: 30m, 24h, 7d; 0s keeps only what is in use.
+    /// Delete what has not been used for this time: 30m, 24h, 7d; 0s: all that is not
+    /// in use
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = age)]
     pub(in crate::cli) older_than: Duration,
-    /// Only say what would be removed.
+    /// Print what would be deleted; asks the cluster
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
 }
@@ -146,10 +147,10 @@ pub(in crate::cli) struct BuildPruneArgs {
 /// `berth logs-builder`
 #[derive(Debug, ClapArgs)]
 pub struct LogsBuilderArgs {
-    /// Go on with what running builds print, and those that start later.
+    /// Follow running builds, and those that start later
     #[arg(long, short)]
     pub(in crate::cli) follow: bool,
-    /// The namespace in which images are built [`BUILDER_NAMESPACE`].
+    /// Namespace in which images are built [`BUILDER_NAMESPACE`]
     #[arg(long, short, value_name = "NAMESPACE")]
     pub(in crate::cli) namespace: Option<String>,
 }

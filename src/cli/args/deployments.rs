@@ -10,10 +10,10 @@ use super::duration;
 #[derive(Debug, ClapArgs)]
 #[group(multiple = false)]
 pub(in crate::cli) struct ProjectArgs {
-    /// Project ID; its namespace is berth's own.
+    /// Project; berth creates its namespace
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) project_id: Option<String>,
-    /// An existing namespace, in place of a project [`KUBERNETES_NAMESPACE`].
+    /// Existing namespace, instead of a project [`KUBERNETES_NAMESPACE`]
     #[arg(long, value_name = "NAMESPACE")]
     pub(in crate::cli) namespace: Option<String>,
 }
@@ -35,19 +35,19 @@ Examples:
   berth deploy --project-id shop --image busybox --no-ingress --no-probe \\
     -- httpd -f -p 8080
 
-What is not said stays as it is when the deployment is there already, and comes
-from the settings when it is not, or always with --fresh. The project's secrets
-(`berth secret set`) are environment variables of the container; those of --env
-win over them. A volume is SOURCE:PATH or SOURCE:PATH:ro, and its source is
-empty, secret/NAME, configmap/NAME or pvc/NAME.
+Omitted options keep the values of an existing deployment; for a new one, and
+with --fresh, they default to the settings. The project's secrets (`berth secret
+set`) are environment variables of the container; --env overrides them. A volume
+is SOURCE:PATH or SOURCE:PATH:ro, where SOURCE is empty, secret/NAME,
+configmap/NAME or pvc/NAME.
 
-A tag is looked up at its registry each time, and its digest is deployed. If
-the registry does not answer, the nodes pull the tag again and all pods are
-replaced. Fields that other clients have set are replaced and named; without
---replicas the current number of pods stays.
+Each deploy resolves a tag at its registry and deploys the digest. If the
+registry does not answer, the nodes pull the tag again and all pods are
+replaced. Fields that other clients have set are replaced and listed. Without
+--replicas the number of pods does not change.
 
-With --build or --template the image is built first, as `berth build` does it,
-and what is deployed is its digest.
+With --build or --template the image is built first, as by `berth build`, and
+deployed by its digest.
 
 A namespace that berth did not create must exist; berth never deletes it.",
     group(
@@ -61,13 +61,14 @@ A namespace that berth did not create must exist; berth never deletes it.",
 pub struct DeployArgs {
     #[command(flatten)]
     pub(in crate::cli) project: ProjectArgs,
-    /// The image to run.
+    /// Image to run
     #[arg(long, value_name = "REFERENCE", conflicts_with = "built")]
     pub(in crate::cli) image: Option<String>,
-    /// The folder to build the image from.
+    /// Folder to build the image from
     #[arg(long, value_name = "CONTEXT")]
     pub(in crate::cli) build: Option<PathBuf>,
-    /// The Dockerfile of --build: its path there, or anywhere if absolute.
+    /// Dockerfile: a path in the folder of --build, or an absolute path
+    /// [default: Dockerfile]
     #[arg(
         long,
         value_name = "FILE",
@@ -75,91 +76,106 @@ pub struct DeployArgs {
         conflicts_with = "template"
     )]
     pub(in crate::cli) dockerfile: Option<PathBuf>,
-    /// Build the image from this template; with --build, from that folder's
-    /// files as well.
+    /// Dockerfile template to build the image from; with --build it gets the files
+    /// of that folder
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) template: Option<String>,
-    /// The built image's name in the registry; by default the project's.
+    /// Name of the built image in the registry [default: from the project]
     #[arg(long, value_name = "NAME", requires = "built")]
     pub(in crate::cli) image_name: Option<String>,
-    /// The deployment's name; by default made of the image's.
+    /// Name of the deployment [default: from the image]
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) name: Option<String>,
-    /// How many pods are wanted; 1 at first.
-    #[arg(long, value_name = "NUMBER")]
+    /// Number of pods [default for a new deployment: 1]
+    #[arg(long, value_name = "NUMBER", help_heading = "Resources")]
     pub(in crate::cli) replicas: Option<u16>,
-    /// The port that the container listens on; 8080 at first.
-    #[arg(long, value_name = "PORT")]
+    /// Port that the container listens on [default for a new deployment: 8080]
+    #[arg(long, value_name = "PORT", help_heading = "Networking")]
     pub(in crate::cli) port: Option<String>,
-    /// A variable of the container, in place of all it had before; NAME alone
-    /// takes its value from here.
-    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    /// Environment variable; repeat for more. Replaces all existing ones. NAME
+    /// alone takes the value from the current environment
+    #[arg(long = "env", value_name = "NAME[=VALUE]", help_heading = "Container")]
     pub(in crate::cli) environment: Vec<String>,
-    /// Of the project's secrets only this; can be repeated. All by default.
-    #[arg(long = "secret", value_name = "NAME", conflicts_with = "no_secrets")]
+    /// Secret of the project to pass; repeat for more [default: all]
+    #[arg(
+        long = "secret",
+        value_name = "NAME",
+        conflicts_with = "no_secrets",
+        help_heading = "Container"
+    )]
     pub(in crate::cli) secrets: Vec<String>,
-    /// None of the project's secrets.
-    #[arg(long)]
+    /// Pass none of the project's secrets
+    #[arg(long, help_heading = "Container")]
     pub(in crate::cli) no_secrets: bool,
-    /// The most CPU it may use: 200m, 1.5.
-    #[arg(long, value_name = "QUANTITY")]
+    /// CPU limit, e.g. 200m or 1.5
+    #[arg(long, value_name = "QUANTITY", help_heading = "Resources")]
     pub(in crate::cli) cpu_limit: Option<String>,
-    /// The most memory it may use: 200Mi, 1Gi.
-    #[arg(long, value_name = "QUANTITY")]
+    /// Memory limit, e.g. 200Mi or 1Gi
+    #[arg(long, value_name = "QUANTITY", help_heading = "Resources")]
     pub(in crate::cli) memory_limit: Option<String>,
-    /// The CPU that is set aside for it.
-    #[arg(long, value_name = "QUANTITY")]
+    /// CPU request, e.g. 100m
+    #[arg(long, value_name = "QUANTITY", help_heading = "Resources")]
     pub(in crate::cli) cpu_request: Option<String>,
-    /// The memory that is set aside for it.
-    #[arg(long, value_name = "QUANTITY")]
+    /// Memory request, e.g. 100Mi
+    #[arg(long, value_name = "QUANTITY", help_heading = "Resources")]
     pub(in crate::cli) memory_request: Option<String>,
-    /// What is asked for to see whether it is well; /health at first.
-    #[arg(long, value_name = "PATH")]
+    /// HTTP path of the health check [default for a new deployment: /health]
+    #[arg(long, value_name = "PATH", help_heading = "Rollout")]
     pub(in crate::cli) health_path: Option<String>,
-    /// A pod that stays up is well; nothing is asked.
-    #[arg(long, conflicts_with = "probe")]
+    /// Disable the HTTP health check
+    #[arg(long, conflicts_with = "probe", help_heading = "Rollout")]
     pub(in crate::cli) no_probe: bool,
-    /// Ask again whether it is well, after --no-probe.
-    #[arg(long)]
+    /// Enable the HTTP health check again
+    #[arg(long, help_heading = "Rollout")]
     pub(in crate::cli) probe: bool,
-    /// How long a pod may take to become well; 30s at first.
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// Time until a starting pod must pass the health check
+    /// [default for a new deployment: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Rollout")]
     pub(in crate::cli) start_period: Option<Duration>,
-    /// A Secret with which the image is pulled; can be repeated.
-    #[arg(long = "pull-secret", value_name = "NAME")]
+    /// Image pull Secret in the namespace; repeat for more
+    #[arg(long = "pull-secret", value_name = "NAME", help_heading = "Container")]
     pub(in crate::cli) pull_secrets: Vec<String>,
-    /// The pods' service account, whose token they have.
-    #[arg(long, value_name = "NAME")]
+    /// Service account of the pods; mounts its token
+    #[arg(long, value_name = "NAME", help_heading = "Container")]
     pub(in crate::cli) service_account: Option<String>,
-    /// A volume and where it is mounted; can be repeated.
-    #[arg(long = "volume", value_name = "SOURCE:PATH")]
+    /// Volume and its mount path; repeat for more
+    #[arg(
+        long = "volume",
+        value_name = "SOURCE:PATH",
+        help_heading = "Container"
+    )]
     pub(in crate::cli) volumes: Vec<String>,
-    /// The host name; by default the project's own [`DEPLOYMENT_DOMAIN`].
-    #[arg(long, value_name = "NAME", conflicts_with = "no_ingress")]
+    /// Host name [default: the project's under `DEPLOYMENT_DOMAIN`]
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "no_ingress",
+        help_heading = "Networking"
+    )]
     pub(in crate::cli) hostname: Option<String>,
-    /// Reach it inside the cluster alone.
-    #[arg(long)]
+    /// Create no Ingress; reachable only inside the cluster
+    #[arg(long, help_heading = "Networking")]
     pub(in crate::cli) no_ingress: bool,
-    /// Reach it by a load balancer of the project's own.
-    #[arg(long)]
+    /// Use a load balancer of the project's own
+    #[arg(long, help_heading = "Networking")]
     pub(in crate::cli) dedicated_alb: bool,
-    /// Take nothing over from the deployment that is there.
+    /// Keep no value of an existing deployment
     #[arg(long)]
     pub(in crate::cli) fresh: bool,
-    /// Bring the earlier revision back when this one can't run.
-    #[arg(long)]
+    /// Restore the earlier revision if this one fails
+    #[arg(long, help_heading = "Rollout")]
     pub(in crate::cli) rollback_on_failure: bool,
-    /// Wait for another process that works on this deployment. One that may be dead is always waited
-    /// for, until its lease has run out.
-    #[arg(long)]
+    /// Wait for another berth process that works on this deployment, instead of
+    /// failing
+    #[arg(long, help_heading = "Rollout")]
     pub(in crate::cli) wait: bool,
-    /// The longest that the rollout may take [`BERTH_ROLLOUT_TIMEOUT`].
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// Time limit of the rollout, e.g. 5m [`BERTH_ROLLOUT_TIMEOUT`]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Rollout")]
     pub(in crate::cli) timeout: Option<Duration>,
-    /// Print the manifests and commands, and send nothing.
+    /// Print the manifests and commands, and send nothing
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
-    /// What the container runs, in place of the image's own command.
+    /// Command of the container [default: the image's own]
     #[arg(last = true, value_name = "COMMAND")]
     pub(in crate::cli) command: Vec<String>,
 }
@@ -168,11 +184,12 @@ pub struct DeployArgs {
 #[derive(Debug, ClapArgs)]
 #[command(override_usage = "berth rollback NAME (--project-id ID|--namespace NS) [OPTIONS]")]
 pub struct RollbackArgs {
-    /// The deployment's name.
+    /// Name of the deployment
     pub(in crate::cli) name: String,
     #[command(flatten)]
     pub(in crate::cli) project: ProjectArgs,
-    /// The revision's number; by default the last that ran before.
+    /// Number of the revision [default: the one that still serves, else the one
+    /// before]
     #[arg(long, value_name = "NUMBER")]
     pub(in crate::cli) to: Option<i64>,
 }
@@ -181,7 +198,7 @@ pub struct RollbackArgs {
 #[derive(Debug, ClapArgs)]
 #[command(override_usage = "berth revisions NAME (--project-id ID|--namespace NS) [OPTIONS]")]
 pub struct RevisionsArgs {
-    /// The deployment's name.
+    /// Name of the deployment
     pub(in crate::cli) name: String,
     #[command(flatten)]
     pub(in crate::cli) project: ProjectArgs,
@@ -190,13 +207,13 @@ pub struct RevisionsArgs {
 /// `berth list-instances`
 #[derive(Debug, ClapArgs)]
 pub struct ListInstancesArgs {
-    /// Only those of this project.
+    /// Only instances of this project
     #[arg(long, value_name = "ID", conflicts_with_all = ["namespace", "all_namespaces"])]
     pub(in crate::cli) project_id: Option<String>,
-    /// Only those in this namespace [`KUBERNETES_NAMESPACE`].
+    /// Only instances in this namespace [`KUBERNETES_NAMESPACE`]
     #[arg(long, value_name = "NAMESPACE", conflicts_with = "all_namespaces")]
     pub(in crate::cli) namespace: Option<String>,
-    /// Those in all namespaces, which is the default without a namespace.
+    /// Instances in all namespaces [default without a namespace]
     #[arg(long, short = 'A')]
     pub(in crate::cli) all_namespaces: bool,
 }
@@ -205,7 +222,7 @@ pub struct ListInstancesArgs {
 #[derive(Debug, ClapArgs)]
 #[command(override_usage = "berth stop-deployment NAME (--project-id ID|--namespace NS) [OPTIONS]")]
 pub struct StopDeploymentArgs {
-    /// The deployment's name.
+    /// Name of the deployment
     pub(in crate::cli) name: String,
     #[command(flatten)]
     pub(in crate::cli) project: ProjectArgs,
@@ -215,7 +232,7 @@ pub struct StopDeploymentArgs {
 #[derive(Debug, ClapArgs)]
 #[command(override_usage = "berth stop-pod NAME (--project-id ID|--namespace NS) [OPTIONS]")]
 pub struct StopPodArgs {
-    /// The pod's name.
+    /// Name of the pod
     pub(in crate::cli) name: String,
     #[command(flatten)]
     pub(in crate::cli) project: ProjectArgs,
@@ -231,11 +248,11 @@ pub struct SecretArgs {
 /// The commands for a project's secrets.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum SecretCommand {
-    /// Set a secret; its value comes from stdin or a file
+    /// Set a secret to a value from stdin or a file
     Set(SecretSetArgs),
-    /// List the secrets' names
+    /// List the names of the secrets
     List(SecretListArgs),
-    /// Take a secret away
+    /// Delete a secret
     Unset(SecretUnsetArgs),
 }
 
@@ -248,23 +265,23 @@ Examples:
   berth secret set --project-id shop DB_PASSWORD < password.txt
   pass show shop/db | berth secret set --project-id shop DB_PASSWORD --restart
 
-The value must be one that an environment variable can have: UTF-8 without NUL
-bytes, at most 128 KiB. One newline at the end of stdin is left out, unless
---keep-newline is given; a file is taken as it is. Pods have the value once they
-are replaced: by --restart, or by the next deploy."
+The value must be valid as an environment variable: UTF-8 without NUL bytes, at
+most 128 KiB. One newline at the end of stdin is removed, unless --keep-newline
+is given; a file is read as it is. Pods get the value when they are replaced: by
+--restart, or by the next deploy."
 )]
 pub(in crate::cli) struct SecretSetArgs {
-    /// The secret's name, which is the environment variable's.
+    /// Name of the secret and of its environment variable
     pub(in crate::cli) name: String,
     #[command(flatten)]
     pub(in crate::cli) project: ProjectArgs,
-    /// Take the value from this file.
+    /// Read the value from this file
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) from_file: Option<PathBuf>,
-    /// Keep the newline at the end of stdin.
+    /// Keep the newline at the end of stdin
     #[arg(long, conflicts_with = "from_file")]
     pub(in crate::cli) keep_newline: bool,
-    /// Replace the pods of the deployments that have it.
+    /// Replace the pods of the deployments that use the secret
     #[arg(long)]
     pub(in crate::cli) restart: bool,
 }
@@ -281,14 +298,14 @@ pub(in crate::cli) struct SecretListArgs {
 #[derive(Debug, ClapArgs)]
 #[command(override_usage = "berth secret unset NAME (--project-id ID|--namespace NS) [OPTIONS]")]
 pub(in crate::cli) struct SecretUnsetArgs {
-    /// The secret's name.
+    /// Name of the secret
     pub(in crate::cli) name: String,
     #[command(flatten)]
     pub(in crate::cli) project: ProjectArgs,
-    /// Also when a deployment asks for it by name.
+    /// Delete it even if a deployment refers to it by name
     #[arg(long)]
     pub(in crate::cli) force: bool,
-    /// Replace the pods of the deployments that have it.
+    /// Replace the pods of the deployments that use the secret
     #[arg(long)]
     pub(in crate::cli) restart: bool,
 }

@@ -9,7 +9,7 @@ use super::duration;
 /// `berth alb-status`
 #[derive(Debug, ClapArgs)]
 pub struct AlbStatusArgs {
-    /// The group, if not the shared one [`ALB_SHARED_GROUP_NAME`].
+    /// Group of the load balancer [`ALB_SHARED_GROUP_NAME`]
     #[arg(long, value_name = "GROUP")]
     pub(in crate::cli) group: Option<String>,
 }
@@ -17,10 +17,10 @@ pub struct AlbStatusArgs {
 /// `berth list-alb-ingresses`
 #[derive(Debug, ClapArgs)]
 pub struct ListAlbIngressesArgs {
-    /// Only those in this namespace.
+    /// Only Ingresses in this namespace
     #[arg(long, value_name = "NAMESPACE")]
     pub(in crate::cli) namespace: Option<String>,
-    /// Only those of this group.
+    /// Only Ingresses of this group
     #[arg(long, value_name = "GROUP")]
     pub(in crate::cli) group: Option<String>,
 }
@@ -32,20 +32,20 @@ Examples:
   berth validate-alb-routing shop.deploy.example.com
   berth validate-alb-routing shop.deploy.example.com --path /health
 
-Each step is a line: what was seen, and below it what to do. The cluster is
-asked on the host, the DNS and the load balancer from here. The exit code is 0
-when no step is broken, and 73 when one is.")]
+Each step is one line with what was found; a hint follows if it failed. The
+cluster is queried through the host; DNS and the load balancer are queried from
+this machine. The exit code is 0 if all steps pass, and 73 if one fails.")]
 pub struct ValidateAlbRoutingArgs {
-    /// The host name.
+    /// Host name to check
     #[arg(value_name = "HOST")]
     pub(in crate::cli) host: String,
-    /// The path to ask for.
+    /// Path of the HTTP request
     #[arg(long, value_name = "PATH", default_value = "/")]
     pub(in crate::cli) path: String,
-    /// Look at the Ingresses of this namespace alone.
+    /// Only Ingresses in this namespace
     #[arg(long, value_name = "NAMESPACE")]
     pub(in crate::cli) namespace: Option<String>,
-    /// The longest that one question from here may take: 5, 5s, 1m.
+    /// Time limit of each request from this machine, e.g. 5s or 1m
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s")]
     pub(in crate::cli) timeout: Duration,
 }

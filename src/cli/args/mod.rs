@@ -42,14 +42,14 @@ Examples:
   berth logs --project-id shop -f
   berth delete --project-id shop
 
-Settings come from the environment and from a .env file; see .env.example.
-The least that is needed: K8S_SSH_HOST and K8S_SSH_KEY_FILE.",
+Settings are read from the environment and from a .env file; see .env.example.
+Required are K8S_SSH_HOST and K8S_SSH_KEY_FILE.",
     subcommand_required = true,
     arg_required_else_help = true
 )]
 pub struct Args {
-    /// How to print what was found.
-    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
+    /// Format of the data on stdout
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table, help_heading = "Output")]
     pub(super) output: Output,
     #[command(flatten)]
     pub(super) global: Global,
@@ -60,44 +60,44 @@ pub struct Args {
 /// How data is printed on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
-    /// For people.
+    /// Tables and fields for people
     Table,
-    /// One JSON value.
+    /// One JSON value
     Json,
-    /// One YAML document.
+    /// One YAML document
     Yaml,
 }
 
 /// How events are printed on stderr.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Events {
-    /// A spinner on a terminal, lines elsewhere.
+    /// A spinner on a terminal, lines elsewhere
     #[default]
     Text,
-    /// One JSON object a line; notes and errors too.
+    /// One JSON object per line, also for notes and errors
     Json,
 }
 
 /// Settings that can be typed; each wins over its variable.
 #[derive(Debug, ClapArgs)]
-#[command(next_help_heading = "Settings")]
+#[command(next_help_heading = "Connection")]
 pub(super) struct Global {
-    /// The host on which kubectl works [`K8S_SSH_HOST`].
+    /// Host on which kubectl works [`K8S_SSH_HOST`]
     #[arg(long, global = true, value_name = "HOST", hide_short_help = true)]
     pub(super) ssh_host: Option<String>,
-    /// Its SSH port [`K8S_SSH_PORT`].
+    /// SSH port of the host [`K8S_SSH_PORT`]
     #[arg(long, global = true, value_name = "PORT", hide_short_help = true)]
     pub(super) ssh_port: Option<String>,
-    /// The user to log in as [`K8S_SSH_USERNAME`].
+    /// User to log in as [`K8S_SSH_USERNAME`]
     #[arg(long, global = true, value_name = "USER", hide_short_help = true)]
     pub(super) ssh_user: Option<String>,
-    /// The private key's file; a `.pub` file picks that key of the SSH agent [`K8S_SSH_KEY_FILE`].
+    /// Private key file; a `.pub` file selects that key of the SSH agent [`K8S_SSH_KEY_FILE`]
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(super) ssh_key_file: Option<String>,
-    /// The file of known hosts [`K8S_SSH_KNOWN_HOSTS`].
+    /// Known hosts file [`K8S_SSH_KNOWN_HOSTS`]
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(super) known_hosts: Option<String>,
-    /// The only host key to accept: SHA256:… [`K8S_SSH_HOST_KEY`].
+    /// The only host key to accept, e.g. SHA256:… [`K8S_SSH_HOST_KEY`]
     #[arg(
         long,
         global = true,
@@ -105,89 +105,89 @@ pub(super) struct Global {
         hide_short_help = true
     )]
     pub(super) host_key: Option<String>,
-    /// strict or accept-new [`K8S_SSH_HOST_KEY_POLICY`].
+    /// Policy for unknown hosts: strict or accept-new [`K8S_SSH_HOST_KEY_POLICY`]
     #[arg(long, global = true, value_name = "POLICY", hide_short_help = true)]
     pub(super) host_key_policy: Option<String>,
-    /// The command that is kubectl on the host [`K8S_KUBECTL`].
+    /// kubectl command on the host, e.g. `sudo -n k3s kubectl` [`K8S_KUBECTL`]
     #[arg(long, global = true, value_name = "WORDS", hide_short_help = true)]
     pub(super) kubectl: Option<String>,
-    /// The kubeconfig on the host [`K8S_KUBECONFIG`].
+    /// Kubeconfig on the host [`K8S_KUBECONFIG`]
     #[arg(long, global = true, value_name = "PATH", hide_short_help = true)]
     pub(super) kubeconfig: Option<String>,
-    /// The context of the kubeconfig [`K8S_CONTEXT`].
+    /// Context of the kubeconfig [`K8S_CONTEXT`]
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub(super) context: Option<String>,
-    /// A folder with templates of your own [`BERTH_TEMPLATES`].
+    /// Folder with your own templates [`BERTH_TEMPLATES`]
     #[arg(long, global = true, value_name = "FOLDER", hide_short_help = true)]
     pub(super) templates: Option<String>,
-    /// How to print what happens meanwhile on stderr.
-    #[arg(long, global = true, value_enum, default_value_t = Events::Text, conflicts_with = "quiet")]
+    /// Format of the events on stderr
+    #[arg(long, global = true, value_enum, default_value_t = Events::Text, conflicts_with = "quiet", help_heading = "Output")]
     pub(super) events: Events,
-    /// Read settings from this file instead of .env.
+    /// Read settings from this file instead of .env
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(super) env_file: Option<PathBuf>,
-    /// Say nothing but results and errors.
-    #[arg(short, long, global = true)]
+    /// Print only results and errors
+    #[arg(short, long, global = true, help_heading = "Output")]
     pub(super) quiet: bool,
-    /// Say more: -v for each trip to the host, -vv for everything.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    /// Log to stderr: -v for each command on the host, -vv for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
     pub(super) verbose: u8,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Create a pod, or start or change the one that is there
+    /// Create a project's pod, or restart or update the existing one
     Create(CreateArgs),
     /// Run a command in a pod
     #[command(alias = "exec")]
     Execute(ExecuteArgs),
-    /// Delete a pod and everything that came with it
+    /// Delete a pod with its namespace
     Delete(DeleteArgs),
     /// List the recorded pods
     List(ListArgs),
-    /// List the operations on record: what changed a cluster, and how it ended
+    /// List the recorded operations and how they ended
     History(HistoryArgs),
-    /// Show a pod as it is now
+    /// Show the current state of a pod
     Status(StatusArgs),
-    /// Print what a pod has printed
+    /// Print the log of a pod
     Logs(LogsArgs),
-    /// Run an image as a project's deployment
+    /// Deploy an image, or build and deploy it
     Deploy(Box<DeployArgs>),
-    /// Bring an earlier revision of a deployment back
+    /// Restore an earlier revision of a deployment
     Rollback(RollbackArgs),
     /// List the revisions of a deployment
     Revisions(RevisionsArgs),
-    /// List what runs in the cluster
+    /// List deployments and pods in the cluster
     ListInstances(ListInstancesArgs),
-    /// Delete a deployment and everything that belongs to it
+    /// Delete a deployment with its Service and Ingress
     StopDeployment(StopDeploymentArgs),
     /// Delete one pod
     StopPod(StopPodArgs),
-    /// Set, list and take away a project's secrets
+    /// Set, list and delete a project's secrets
     Secret(SecretArgs),
-    /// Show a load balancer, its Ingresses, and who makes it
+    /// Show a load balancer, its Ingresses and its controller
     AlbStatus(AlbStatusArgs),
     /// List the Ingresses of the load balancers
     ListAlbIngresses(ListAlbIngressesArgs),
-    /// Follow the way from a host name to an answer, step by step
+    /// Check the route from a host name to an HTTP response, step by step
     ValidateAlbRouting(ValidateAlbRoutingArgs),
-    /// Set up the namespace in which images are built, with the registry's credentials
+    /// Set up the namespace for builds with the registry's credentials
     SetupBuilder(SetupBuilderArgs),
-    /// Put a kubeconfig on the host, tried before it takes the old one's place
+    /// Install a kubeconfig on the host after testing it there
     SetupKubeconfig(SetupKubeconfigArgs),
     /// Build an image in the cluster and push it
     Build(BuildArgs),
-    /// Print what builds have printed
+    /// Print the logs of builds
     LogsBuilder(LogsBuilderArgs),
-    /// Print a script that completes berth's commands in a shell
+    /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
 
 /// `berth completions`
 #[derive(Debug, ClapArgs)]
 pub struct CompletionsArgs {
-    /// The shell.
+    /// Shell to complete commands in
     pub(super) shell: Shell,
 }
 

@@ -10,10 +10,10 @@ use super::duration;
 #[derive(Debug, ClapArgs)]
 #[group(required = true, multiple = true)]
 pub(in crate::cli) struct OwnerArgs {
-    /// The project whose pod it is; wins over --conversation-id.
+    /// Project of the pod; wins over --conversation-id
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) project_id: Option<String>,
-    /// The conversation whose pod it is, when no project is given.
+    /// Conversation of the pod, when no project is given
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) conversation_id: Option<String>,
 }
@@ -30,48 +30,48 @@ Examples:
   berth create --project-id shop --image nginx --image-command --port 80
   berth create --project-id shop -- httpd -f -p 8080 -h /workspace
 
-What is not said stays as it is when there is a pod already, and comes from the
-settings (BERTH_IMAGE, BERTH_PORTS, BERTH_MEMORY_LIMIT …) when there is none.
-Without a command the pod idles and waits for `berth execute`."
+Omitted options keep the values of an existing pod; for a new pod they default
+to the settings (BERTH_IMAGE, BERTH_PORTS, BERTH_MEMORY_LIMIT …). Without a
+command a new pod idles and waits for `berth execute`."
 )]
 pub struct CreateArgs {
     #[command(flatten)]
     pub(in crate::cli) owner: OwnerArgs,
-    /// The container's image.
+    /// Container image, e.g. python:3.13
     #[arg(long, value_name = "REFERENCE")]
     pub(in crate::cli) image: Option<String>,
-    /// The most CPU it may use: 200m, 1.5.
-    #[arg(long, value_name = "QUANTITY")]
+    /// CPU limit, e.g. 200m or 1.5
+    #[arg(long, value_name = "QUANTITY", help_heading = "Resources")]
     pub(in crate::cli) cpu_limit: Option<String>,
-    /// The most memory it may use: 200Mi, 1Gi.
-    #[arg(long, value_name = "QUANTITY")]
+    /// Memory limit, e.g. 200Mi or 1Gi
+    #[arg(long, value_name = "QUANTITY", help_heading = "Resources")]
     pub(in crate::cli) memory_limit: Option<String>,
-    /// The CPU that is set aside for it.
-    #[arg(long, value_name = "QUANTITY")]
+    /// CPU request, e.g. 100m
+    #[arg(long, value_name = "QUANTITY", help_heading = "Resources")]
     pub(in crate::cli) cpu_request: Option<String>,
-    /// The memory that is set aside for it.
-    #[arg(long, value_name = "QUANTITY")]
+    /// Memory request, e.g. 100Mi
+    #[arg(long, value_name = "QUANTITY", help_heading = "Resources")]
     pub(in crate::cli) memory_request: Option<String>,
-    /// A port to open; can be repeated.
-    #[arg(long = "port", value_name = "PORT")]
+    /// Port to open by a NodePort Service; repeat for more
+    #[arg(long = "port", value_name = "PORT", help_heading = "Networking")]
     pub(in crate::cli) ports: Vec<String>,
-    /// Open no port.
-    #[arg(long, conflicts_with = "ports")]
+    /// Open no port
+    #[arg(long, conflicts_with = "ports", help_heading = "Networking")]
     pub(in crate::cli) no_ports: bool,
-    /// A variable of the container, in place of all it had before; NAME alone
-    /// takes its value from here.
+    /// Environment variable; repeat for more. Replaces all existing ones. NAME
+    /// alone takes the value from the current environment
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     pub(in crate::cli) environment: Vec<String>,
-    /// Run what the image starts by itself.
+    /// Run the image's own command
     #[arg(long, conflicts_with_all = ["idle", "command"])]
     pub(in crate::cli) image_command: bool,
-    /// Run nothing but wait for commands (as a new pod does by default).
+    /// Run a command that idles [default for a new pod]
     #[arg(long, conflicts_with = "command")]
     pub(in crate::cli) idle: bool,
-    /// Print the manifests and commands, and send nothing.
+    /// Print the manifests and commands, and send nothing
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
-    /// What the container runs.
+    /// Command of the container
     #[arg(last = true, value_name = "COMMAND")]
     pub(in crate::cli) command: Vec<String>,
 }
@@ -91,24 +91,24 @@ Examples:
     berth execute --project-id shop --no-stdin -- rm \"$f\"
   done <list
 
-berth returns as soon as the command itself has ended; processes that it left in
-the background keep running. Send their output to a file (`server >log 2>&1 &`):
-once berth has returned, the cluster may end a process that writes to it.
+berth returns as soon as the command itself has ended; its background processes
+keep running. Redirect their output to a file (`server >log 2>&1 &`): after
+berth has returned, the cluster may end a process that writes to the command's
+output.
 
-The exit code is the command's own. What kept the command from ending well or
-from being run has codes of its own:
+The exit code is the command's own. If the command could not be run, or how it
+ended is not known, the exit code is one of these:
   64 wrong usage          124 time limit
-  66 no such pod          125 link lost, the end is not known
+  66 no such pod          125 connection lost, end not known
   69 host or API away     126 could not start in the pod
-  77 not allowed          141 the output's reader has gone
-  70 anything else
-  71 the pod does not run
+  77 not allowed          141 output closed by its reader
+  70 other failures       71 pod does not run
 With -o json the result, or the error, is one JSON value on stdout."
 )]
 pub struct ExecuteArgs {
     #[command(flatten)]
     pub(in crate::cli) owner: OwnerArgs,
-    /// A line for /bin/sh in the pod.
+    /// Line for /bin/sh in the pod
     #[arg(
         long = "command",
         short,
@@ -117,26 +117,27 @@ pub struct ExecuteArgs {
         conflicts_with = "argv"
     )]
     pub(in crate::cli) line: Option<String>,
-    /// A variable for this command alone; NAME alone takes its value from here.
+    /// Environment variable of this command; repeat for more. NAME alone takes the
+    /// value from the current environment
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     pub(in crate::cli) environment: Vec<String>,
-    /// The folder to run in.
+    /// Working folder in the container [default: the image's]
     #[arg(long, short = 'w', value_name = "FOLDER")]
     pub(in crate::cli) workdir: Option<String>,
-    /// The longest it may take: 30, 30s, 5m; at most 7d.
+    /// Time limit, e.g. 30s or 5m, at most 7d [`BERTH_EXEC_TIMEOUT`]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(in crate::cli) timeout: Option<Duration>,
-    /// Pass stdin on even when it is a terminal.
+    /// Pass stdin to the command even when it is a terminal
     #[arg(long, short, conflicts_with = "no_stdin")]
     pub(in crate::cli) interactive: bool,
-    /// Do not read stdin; needed in a loop such as `while read`, which the
-    /// command would otherwise take the input of.
+    /// Do not read stdin; needed in loops such as `while read`, whose input the
+    /// command would consume
     #[arg(long, short)]
     pub(in crate::cli) no_stdin: bool,
-    /// Print the command, and send nothing.
+    /// Print the commands, and send nothing
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
-    /// The program and its arguments; no shell reads them.
+    /// Program and its arguments; no shell reads them
     #[arg(last = true, value_name = "ARG")]
     pub(in crate::cli) argv: Vec<String>,
 }
@@ -147,10 +148,10 @@ pub struct ExecuteArgs {
 pub struct DeleteArgs {
     #[command(flatten)]
     pub(in crate::cli) owner: OwnerArgs,
-    /// Only forget the record, for a host that is no more; nothing is sent.
+    /// Only delete the record, for a host that no longer exists; send nothing
     #[arg(long, conflicts_with = "dry_run")]
     pub(in crate::cli) forget: bool,
-    /// Print the command, and send nothing.
+    /// Print the commands, and send nothing
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
 }
@@ -158,7 +159,7 @@ pub struct DeleteArgs {
 /// `berth list`
 #[derive(Debug, ClapArgs)]
 pub struct ListArgs {
-    /// Only pods that were last seen in this state.
+    /// Only pods with this recorded status: created, running, error, …
     #[arg(long, value_name = "STATUS")]
     pub(in crate::cli) status: Option<String>,
 }
@@ -171,7 +172,7 @@ Examples:
   berth history --project-id shop --limit 5
   berth history -o json
 
-The cluster is not asked. Operations stay on record for BERTH_HISTORY.")]
+Only the database is read. Operations are kept for BERTH_HISTORY [default: 90d].")]
 pub struct HistoryArgs {
     /// Only operations on workloads of this project
     #[arg(long, value_name = "ID")]
@@ -198,16 +199,16 @@ pub struct StatusArgs {
 pub struct LogsArgs {
     #[command(flatten)]
     pub(in crate::cli) owner: OwnerArgs,
-    /// Go on with what comes.
+    /// Follow the log output
     #[arg(long, short)]
     pub(in crate::cli) follow: bool,
-    /// The container's run before its last start.
+    /// Print the log of the previous run of the container
     #[arg(long, short)]
     pub(in crate::cli) previous: bool,
-    /// At most this many of the last lines.
+    /// Number of last lines to print [default: all]
     #[arg(long, value_name = "LINES")]
     pub(in crate::cli) tail: Option<u32>,
-    /// Each line begins with its time.
+    /// Prefix each line with its time
     #[arg(long)]
     pub(in crate::cli) timestamps: bool,
 }

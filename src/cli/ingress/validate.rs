@@ -25,7 +25,7 @@ pub(in crate::cli) async fn run(
     session
         .printer
         .progress()
-        .say(&format!("following the way to {}", args.host));
+        .say(&format!("checking the route to {}", args.host));
     let report = manager.validate(&request).await?;
     session.printer.value(&View::of(&report), || text(&report));
     let (Some(broken), Err(error)) = (report.broken(), report.result()) else {
@@ -33,7 +33,7 @@ pub(in crate::cli) async fn run(
     };
     // What was seen there, and what to do, stands on stdout already.
     let (host, step) = (&report.host, broken.step.as_str());
-    let note = format!("error: {host} does not lead to an answer; broken at {step}");
+    let note = format!("error: {host} has no working route; it fails at {step}");
     session.printer.note(&note);
     Ok(exit::code(&error))
 }

@@ -211,7 +211,7 @@ pub(super) fn aws_failure(reply: Reply) -> ClusterError {
         .find(|line| !line.is_empty() && !line.starts_with("usage:"));
     let words = match (said, reply.exit) {
         (Some(said), _) => said.to_owned(),
-        (None, Some(code)) => format!("exit code {code} without a word"),
+        (None, Some(code)) => format!("exit code {code} and no output"),
         (None, None) => "it was ended by a signal".to_owned(),
     };
     ClusterError::Aws {
@@ -281,6 +281,6 @@ mod tests {
             assert!(error.to_string().ends_with(words), "{error}");
             assert!(error.hint().is_some(), "{error}");
         }
-        insta::assert_snapshot!(failed(255, ""), @"aws on the host could not create the repository: exit code 255 without a word");
+        insta::assert_snapshot!(failed(255, ""), @"aws on the host could not create the repository: exit code 255 and no output");
     }
 }

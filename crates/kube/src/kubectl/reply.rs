@@ -32,7 +32,7 @@ pub(crate) fn classify(reply: Reply) -> ClusterError {
         .unwrap_or_else(|reply| ClusterError::Kubectl {
             words: if first.is_empty() {
                 match reply.exit {
-                    Some(code) => format!("exit code {code} without a word"),
+                    Some(code) => format!("exit code {code} and no output"),
                     None => "it was ended by a signal".to_owned(),
                 }
             } else {

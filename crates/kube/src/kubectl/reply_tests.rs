@@ -53,10 +53,10 @@ apply-ssa-conflict: Conflict: fields of the object are managed by other
 apply-terminating-ns: Terminating: namespace term is being deleted
 apply-unknown-field-ssa: UnknownField: the cluster does not know the field spec.containerz
 apply-unknown-field: UnknownField: the cluster does not know the field spec.containerz
-cani-no: Kubectl: kubectl get failed: exit code 1 without a word
+cani-no: Kubectl: kubectl get failed: exit code 1 and no output
 context-missing: ContextMissing: the kubeconfig on the host has no context "nosuch"
 delete-notfound: NotFound: not found: deployments.apps "nosuch"
-delete-ns-wait-timeout: TimedOut: time was up while waiting for the condition on namespaces/term
+delete-ns-wait-timeout: TimedOut: timed out waiting for the condition on namespaces/term
 forbidden-create: Forbidden: the cluster forbids it: User "system:serviceaccount:rec:viewer" cannot get resource "namespaces" in API group "" in the namespace "zz"
 forbidden-exec: Forbidden: the cluster forbids it: User "system:serviceaccount:rec:viewer" cannot get resource "pods" in API group "" in the namespace "rec"
 forbidden-list: Forbidden: the cluster forbids it: User "system:serviceaccount:rec:viewer" cannot list resource "pods" in API group "" in the namespace "rec"
@@ -65,10 +65,10 @@ get-ns-notfound: NotFound: not found: namespaces "nosuch"
 kubeconfig-missing: KubeconfigMissing: the kubeconfig /no/such/file can't be read on the host: no such file or directory
 kubectl-missing: KubectlMissing: kubectl was not found on the host: bash: line 1: kubectl-nosuch: command not found
 logs-waiting: NotRunning: the container does not run: trying and failing to pull image
-rollout-stuck: TimedOut: time was up while waiting for the condition
+rollout-stuck: TimedOut: timed out waiting for the condition
 unauthorized: Unauthorized: the API server does not accept the kubeconfig's credentials
 wait-notfound: NotFound: not found: pods "nosuch"
-wait-timeout: TimedOut: time was up while waiting for the condition on pods/notready
+wait-timeout: TimedOut: timed out waiting for the condition on pods/notready
 "#);
 }
 
@@ -233,7 +233,7 @@ fn conflicts_name_the_other_managers_once() {
 #[test]
 fn what_is_not_known_keeps_its_words() {
     insta::assert_snapshot!(shown(1, "error: something new\n"), @"Kubectl: kubectl get failed: error: something new");
-    insta::assert_snapshot!(shown(3, "W1121 01:28:30.920335    7749 x.go:1] careful\n"), @"Kubectl: kubectl get failed: exit code 3 without a word");
+    insta::assert_snapshot!(shown(3, "W1121 01:28:30.920335    7749 x.go:1] careful\n"), @"Kubectl: kubectl get failed: exit code 3 and no output");
     insta::assert_snapshot!(shown(1, "Error from server (BadRequest): previous terminated container \"c\" in pod \"p\" not found\n"), @r#"NotFound: not found: previous terminated container "c" in pod "p""#);
 }
 

@@ -537,15 +537,16 @@ async fn a_pod_that_is_stopped_is_made_again() {
     let project = world.project();
     manager.deploy(release(&project, 1)).await.unwrap();
     let namespace = project.owner.namespace();
+    let target = Target::Project(project.owner.clone());
     let pod = manager
         .list_instances(Some(namespace))
         .await
         .unwrap()
         .pods
         .remove(0);
-    let stopped = manager.stop_pod(namespace, &pod.name).await.unwrap();
+    let stopped = manager.stop_pod(&target, &pod.name).await.unwrap();
     assert!(stopped.controller.unwrap().starts_with("ReplicaSet web-"));
-    let none = manager.stop_pod(namespace, "not-there").await.unwrap_err();
+    let none = manager.stop_pod(&target, "not-there").await.unwrap_err();
     assert_eq!(none.kind(), Kind::NotFound);
     let same = manager.deploy(release(&project, 1)).await.unwrap();
     assert_unchanged(same.action);

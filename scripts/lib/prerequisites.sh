@@ -108,22 +108,23 @@ need_for_sandbox() {
 # Runs `cargo build` with these arguments, and shows how far it is in one line on a terminal, and in a line
 # now and then elsewhere.
 build() {
-  local total line built=0 last=0
+  local total line clear='' built=0 last=0
+  [ ! -t 1 ] || clear=$'\r\033[K'
   total=$(cargo tree --workspace --edges normal,build --prefix none | sort -u | wc -l)
   cargo build --manifest-path "$root_folder/Cargo.toml" "$@" 2>&1 | while IFS= read -r line; do
-    case $line in
-    *Compiling*)
+    case ${line#"${line%%[![:space:]]*}"} in
+    Compiling*)
       built=$((built + 1))
       if [ -t 1 ]; then
-        printf '\r\033[K  %d of about %d packages: %s' "$built" "$total" "${line##*Compiling }"
+        printf '%s  %d of about %d packages: %s' "$clear" "$built" "$total" "${line##*Compiling }"
       elif [ $((built * 10 / total)) -gt "$last" ]; then
         last=$((built * 10 / total))
         echo "  $built of about $total packages"
       fi
       ;;
-    *Finished*) [ "$built" = 0 ] || printf '%s%s\n' "$([ -t 1 ] && printf '\r\033[K')" "${line#"${line%%[![:space:]]*}"}" ;;
-    *Download* | *Blocking* | *Updating* | *Locking*) ;;
-    *) printf '%s\n' "$line" >&2 ;;
+    Finished*) [ "$built" = 0 ] || printf '%s%s\n' "$clear" "$line" ;;
+    Download* | Blocking* | Updating* | Locking*) ;;
+    *) printf '%s%s\n' "$clear" "$line" >&2 ;;
     esac
   done
 }

@@ -20,7 +20,9 @@ pub mod variables;
 use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
 
 use self::reader::Reader;
-pub(crate) use self::user::{home_dir, login_name};
+#[cfg(feature = "cli")]
+pub(crate) use self::user::home_dir;
+pub(crate) use self::user::login_name;
 pub use self::{
     builds::{BuildSettings, Builder, Cache, Registry},
     database::database_url,

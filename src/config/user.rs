@@ -8,12 +8,13 @@ use nix::unistd::{User, getuid};
 
 /// The home directory of the user who runs berth: `$HOME` when it is an absolute path, else the one in
 /// the user database.
+#[cfg(feature = "cli")]
 #[must_use]
 pub(crate) fn home_dir() -> Option<PathBuf> {
     home_from(std::env::var_os("HOME").map(PathBuf::from))
 }
 
-/// As [`home_dir`], with the value of HOME.
+/// The home directory, with the value of HOME.
 pub(super) fn home_from(variable: Option<PathBuf>) -> Option<PathBuf> {
     variable
         .filter(|home| home.is_absolute())

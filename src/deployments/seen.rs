@@ -281,8 +281,12 @@ impl Seen {
             Rollout::Progress(heads) => {
                 let stuck = self.warned.iter().find_map(|(name, (trouble, message))| {
                     let (cause, urgency) = trouble.in_setup()?;
-                    let is_waiting = self.pods.get(name).is_some_and(is_waiting);
-                    is_waiting.then(|| Rollout::Failing {
+                    let pod = self.pods.get(name)?;
+                    let is_stuck = match trouble {
+                        Trouble::Sandbox { .. } => assess_pod(pod).is_setting_up(),
+                        _ => is_waiting(pod),
+                    };
+                    is_stuck.then(|| Rollout::Failing {
                         diagnosis: Diagnosis::new(cause, message),
                         pod: Some(name.clone()),
                         urgency,

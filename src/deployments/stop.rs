@@ -96,13 +96,13 @@ impl DeploymentManager {
     /// # Errors
     /// [`Error::NotThere`] when there is no such pod or it is not berth's; others when the cluster or
     /// the way to it fails.
-    pub async fn stop_pod(&self, namespace: &Namespace, pod: &str) -> Result<StoppedPod, Error> {
-        let owner = Target::Namespace(namespace.clone()).presumed_owner();
-        let workload = Workload::named(WorkloadKind::Pod, &owner, pod);
-        let running = self.site().begin(Operation::Delete, workload).await?;
-        running.events().step(Step::Deleting);
+    pub async fn stop_pod(&self, target: &Target, pod: &str) -> Result<StoppedPod, Error> {
         let this = self.steady(self.settings().limits.delete);
-        let stopped = this.delete_pod(namespace, pod).await;
+        let workload = Workload::named(WorkloadKind::Pod, &target.presumed_owner(), pod);
+        let running = this.site().begin(Operation::Delete, workload).await?;
+        this.site().warn_of_outages(running.events());
+        running.events().step(Step::Deleting);
+        let stopped = this.delete_pod(&target.namespace(), pod).await;
         running.end(stopped, |_| Some("deleted".to_owned())).await
     }
 

@@ -120,6 +120,16 @@ impl Site {
         running.end(done, C::result).await
     }
 
+    /// Warns once of each outage that this steady site waits out.
+    pub(crate) fn warn_of_outages(&self, events: &Events) {
+        let told = events.clone();
+        self.cluster().on_outage(move |error| {
+            told.warn(format!(
+                "the cluster is out of reach, trying again: {error}"
+            ));
+        });
+    }
+
     async fn perform_claimed<C: Change>(
         &self,
         change: &C,
@@ -129,12 +139,7 @@ impl Site {
         let (held, record) = self.claim(change.lease_wait(), events, ask).await?;
         let limit = change.time_limit();
         let site = self.steady(limit);
-        let told = events.clone();
-        site.cluster().on_outage(move |error| {
-            told.warn(format!(
-                "the cluster is out of reach, trying again: {error}"
-            ));
-        });
+        site.warn_of_outages(events);
         let work = Work {
             site,
             events,

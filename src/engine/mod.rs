@@ -59,6 +59,9 @@ pub(crate) struct Site {
     inner: Arc<Inner>,
 }
 
+/// How long the end of an operation that was given up may take to be recorded when the site is closed.
+const RECORDING: Duration = Duration::from_secs(2);
+
 struct Inner {
     store: Store,
     templates: Templates,
@@ -156,9 +159,12 @@ impl Site {
     ///
     /// To be called before a program ends; a command that is left alone may outlive its connection.
     pub(crate) async fn close(&self) {
-        drop(self.inner.endings.write().await);
-        self.cluster().close().await;
-        self.host().close().await;
+        let recorded = tokio::time::timeout(RECORDING, self.inner.endings.write());
+        let closed = async {
+            self.cluster().close().await;
+            self.host().close().await;
+        };
+        let _ = tokio::join!(recorded, closed);
     }
 
     /// The cluster.

@@ -99,11 +99,13 @@ impl Running {
     ) -> Result<T, Error> {
         let end = ended(&done, result);
         let result = end.result.clone();
-        if let Some(id) = self.id.take()
+        if let Some(id) = self.id
             && let Err(error) = self.store.end_operation(id, end).await
         {
             tracing::warn!(%error, "the end of an operation could not be recorded");
         }
+        // Dropped before here it is canceled; whichever end is recorded first stays.
+        self.id = None;
         self.events.end(&done, |_| result);
         done
     }
@@ -128,7 +130,10 @@ pub(crate) fn ended<T>(
 impl Drop for Running {
     fn drop(&mut self) {
         let Some(id) = self.id else { return };
-        self.events.tell(EventKind::Canceled);
+        // A receiver that panics is not called again.
+        if !std::thread::panicking() {
+            self.events.tell(EventKind::Canceled);
+        }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let (store, endings) = (self.store.clone(), Arc::clone(&self.endings));
             let end = OperationEnd {

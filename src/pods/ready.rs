@@ -10,7 +10,7 @@ use super::{observed, plan::spec_of};
 use crate::{
     cluster::{
         Client, ClusterError, ObjectChange, Objects, Query, add_last_lines,
-        assess::{Assessment, Trouble, Urgency, assess, missing, setup_failure},
+        assess::{Assessment, Doing, Trouble, Urgency, assess, missing, setup_failure},
         is_node_coming, warnings,
     },
     domain::{CONTAINER, Cause, ClusterWarning, Diagnosis, Owner, PodSpec, Step},
@@ -301,7 +301,12 @@ async fn conclude(cluster: &Client, assessment: Assessment, seen: &Ready<'_>) ->
             let Some(last) = warnings.iter().rev().find(|it| seen.is_concerned_by(it)) else {
                 return slow(format!("still {doing}"));
             };
-            match Trouble::of(last).and_then(Trouble::in_setup) {
+            // A sandbox that failed once and was made since is no reason.
+            let is_over = |it: &Trouble| {
+                matches!(it, Trouble::Sandbox { .. }) && !matches!(doing, Doing::SettingUp { .. })
+            };
+            let trouble = Trouble::of(last).filter(|it| !is_over(it));
+            match trouble.and_then(Trouble::in_setup) {
                 Some((cause, _)) => Outcome::Failed {
                     pod: Some(last.object.name.clone()),
                     diagnosis: Diagnosis::new(cause, last.to_string()),

@@ -16,7 +16,7 @@ use berth::{
     setup::BuilderSetup,
 };
 
-use crate::support::bench::{OwnNamespace, World, image, is_cluster};
+use crate::support::bench::{OwnNamespace, World, image, is_cluster, skipped_on_a_cluster};
 
 /// What a test builds in.
 pub struct Yard {
@@ -34,10 +34,9 @@ impl Yard {
             let named = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
             let builder = named("BERTH_E2E_BUILDER_IMAGE");
             let Some((builder, registry)) = builder.zip(named("BERTH_E2E_REGISTRY")) else {
-                println!(
-                    "skipped on a real cluster: a build: BERTH_E2E_BUILDER_IMAGE and \
-                     BERTH_E2E_REGISTRY name nothing to build with"
-                );
+                let why =
+                    "BERTH_E2E_BUILDER_IMAGE and BERTH_E2E_REGISTRY name nothing to build with";
+                skipped_on_a_cluster("a build", why);
                 return None;
             };
             world.set("BUILDER_IMAGE", builder);

@@ -32,8 +32,11 @@ fn track(
     object: &Value,
     decode: &mut dyn FnMut(&mut dyn Deserializer<'_>) -> Result<(), Error>,
 ) -> Result<Vec<String>, WrongType> {
-    // An optional object on the way shows as `?` in a path.
-    let shown = |path: String| path.replace(".?", "");
+    // An optional object on the way shows as `?` in a path, and no path as a dot.
+    let shown = |path: String| match path.as_str() {
+        "." => "the object".to_owned(),
+        path => path.replace(".?", ""),
+    };
     let mut unknown = Vec::new();
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(object, &mut track);

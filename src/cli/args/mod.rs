@@ -43,7 +43,8 @@ Examples:
   berth delete --project-id shop
 
 Settings are read from the environment and from a .env file; see .env.example.
-Required are K8S_SSH_HOST and K8S_SSH_KEY_FILE.",
+Required are K8S_SSH_HOST and a key: K8S_SSH_KEY_FILE, K8S_SSH_KEY_STRING or an
+SSH agent.",
     subcommand_required = true,
     arg_required_else_help = true
 )]

@@ -52,7 +52,7 @@ pub struct CreateArgs {
     /// Memory request, e.g. 100Mi
     #[arg(long, value_name = "QUANTITY", help_heading = "Resources")]
     pub(in crate::cli) memory_request: Option<String>,
-    /// Port to open by a NodePort Service; repeat for more
+    /// Port to open by a `NodePort` Service; repeat for more
     #[arg(long = "port", value_name = "PORT", help_heading = "Networking")]
     pub(in crate::cli) ports: Vec<String>,
     /// Open no port

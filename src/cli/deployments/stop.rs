@@ -34,9 +34,9 @@ pub(in crate::cli) async fn deployment(
 }
 
 pub(in crate::cli) async fn pod(args: StopPodArgs, session: &Session) -> Result<ExitCode, Error> {
-    let namespace = target(&args.project, session)?.namespace();
+    let target = target(&args.project, session)?;
     let manager = manager(session).await?;
-    let stopped = manager.stop_pod(&namespace, &args.name).await?;
+    let stopped = manager.stop_pod(&target, &args.name).await?;
     session
         .printer
         .value(&stopped, || match &stopped.controller {

@@ -47,7 +47,8 @@ impl Trouble {
             // k8s.io/kubernetes/pkg/kubelet/events/event.go, and that of the attach/detach controller:
             // k8s.io/kubernetes/pkg/controller/volume/events/event.go
             "FailedMount" | "FailedAttachVolume" => Some(Self::Volume {
-                is_missing: says("not found"),
+                // A driver is registered some time after its node.
+                is_missing: says("not found") && !says("registered CSI drivers"),
             }),
             "FailedCreatePodSandBox" => Some(Self::Sandbox {
                 is_final: TOO_LITTLE_MEMORY.iter().any(|words| says(words)),

@@ -68,10 +68,17 @@ impl Task {
         let answers = connection.answers();
         tokio::pin!(answers);
         // What still comes is read meanwhile: russh hands over nothing else before.
+        let mut is_open = true;
         let answers = loop {
             tokio::select! {
                 answers = &mut answers => break answers,
-                Some(_) = output.wait() => {}
+                message = output.wait(), if is_open => {
+                    is_open = message.is_some();
+                    // The launcher's words may be what comes: then the command has begun.
+                    if is_open {
+                        drop(self.understand(message).await);
+                    }
+                }
             }
         };
         if !answers {

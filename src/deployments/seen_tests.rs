@@ -155,7 +155,13 @@ async fn a_hidden_value_that_is_part_of_a_pods_name_does_not_lose_its_warnings()
 async fn a_sandbox_that_fails_ends_the_wait_as_a_volume_does() {
     let mut seen = seen();
     seen.take(deployment()).unwrap();
-    seen.take(pod(&json!([]))).unwrap();
+    let ObjectChange::Is(mut waiting) =
+        pod(&json!([{"type": "PodReadyToStartContainers", "status": "False"}]))
+    else {
+        panic!("it is no deletion");
+    };
+    waiting["spec"]["nodeName"] = json!("node-1");
+    seen.take(ObjectChange::Is(waiting)).unwrap();
     let tight =
         "Failed to create pod sandbox: container init was OOM-killed (memory limit too low?)";
     let warnings = vec![warning("FailedCreatePodSandBox", "web-1", tight)];
@@ -165,6 +171,12 @@ async fn a_sandbox_that_fails_ends_the_wait_as_a_volume_does() {
     };
     assert_eq!(diagnosis.cause, Cause::Sandbox);
     assert_eq!(diagnosis.message, tight);
+    // Its sandbox is there by now.
+    seen.take(pod(
+        &json!([{"type": "PodReadyToStartContainers", "status": "True"}]),
+    ))
+    .unwrap();
+    assert!(matches!(seen.standing().rollout, Rollout::Progress(_)));
 }
 
 #[tokio::test]

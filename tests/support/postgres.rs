@@ -93,7 +93,7 @@ if "$@" "$programs/initdb" --pgdata=data --username=harbour --pwfile=password --
 then
     # A time zone far from UTC, so that nothing depends on it.
     "$@" "$programs/postgres" -D data -p "$port" -h 127.0.0.1 -k "$folder" -F \
-        -c timezone=Pacific/Auckland -c max_connections=60 -c shared_buffers=16MB \
+        -c timezone=Pacific/Auckland -c max_connections=200 -c shared_buffers=16MB \
         -c ssl=on -c ssl_cert_file="$folder/server.crt" -c ssl_key_file="$folder/server.key" \
         >>log 2>&1 &
     server=$!
